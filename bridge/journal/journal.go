@@ -1,0 +1,70 @@
+// Package journal is the ordered log of mapped entries.
+package journal
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// ErrTrimmed is returned by Read when entries after the given position have left the log.
+var ErrTrimmed = errors.New("journal: the entries after this position are no longer kept")
+
+// An Entry is one mapped event on its way to the subscribers of a queue. After Append it is read-only.
+type Entry struct {
+	Position uint64    // assigned by Append; from 1, one sequence over all queues
+	Time     time.Time // when the bridge received the event; retention by age counts from here
+	Queue    string    // destination, such as /queue/message
+	Key      string    // what the newest entry per key is kept for; "" for none
+	Body     []byte    // the payload, JSON
+}
+
+// A Mark is remembered beside the entries, in the transaction of its batch. A later mark of the same name replaces it.
+type Mark struct {
+	Name    string
+	Value   []byte
+	Expires time.Time // zero: never
+}
+
+// A Batch is what one Append commits: all of it or nothing.
+type Batch struct {
+	Entries []Entry
+	Marks   []Mark
+}
+
+// Bounds tell what a log keeps: the entries First to Last, and its epoch. First is Last+1 when it keeps none.
+type Bounds struct {
+	Epoch       string // random, [a-z0-9], made when the log was created
+	First, Last uint64
+}
+
+// A Log keeps entries in order. All methods are safe for concurrent use.
+type Log interface {
+	// Append assigns the next positions to b.Entries, in place, and commits the batch. It returns when the batch is as
+	// durable as the log promises, after the function given to Notify has seen the entries. An error means that nothing was
+	// committed; the caller may try the same batch again.
+	Append(ctx context.Context, b Batch) error
+
+	// Read returns entries after the position, in order: as many as fit in max entries and about a megabyte, none at the end
+	// of the log, ErrTrimmed when the entry after the position is no longer kept.
+	Read(after uint64, max int) ([]Entry, error)
+
+	// Bounds returns what the log keeps now.
+	Bounds() Bounds
+
+	// Notify sets the function that is called with the entries of every commit, in order and one call at a time, once they
+	// are visible to Read. Call it once, before the first Append.
+	Notify(func([]Entry))
+
+	// Latest returns the newest entry of every key of the queue, in the order of positions, also beyond retention.
+	Latest(queue string) ([]Entry, error)
+
+	// Marks calls yield with every mark whose name begins with prefix and that has not expired, until yield returns false.
+	Marks(prefix string, yield func(Mark) bool) error
+
+	// DropMarks forgets every mark whose name begins with prefix.
+	DropMarks(prefix string) error
+
+	// Close waits for a running Append and ends the log. Later calls fail.
+	Close() error
+}

@@ -1,0 +1,205 @@
+package source
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// A Problem is one mistake in a file, or one doubtful place when Warning is set.
+type Problem struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`   // from 1
+	Column  int    `json:"column"` // in characters, from 1
+	Width   int    `json:"width"`  // characters under the caret, at least 1
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"` // what to write instead
+	Warning bool   `json:"warning,omitempty"`
+
+	Text string `json:"-"` // the source line, without secrets
+}
+
+// Error returns the position and the message on one line.
+func (p Problem) Error() string {
+	kind := ""
+	if p.Warning {
+		kind = "warning: "
+	}
+	return fmt.Sprintf("%s:%d:%d: %s%s", p.File, p.Line, p.Column, kind, p.Message)
+}
+
+// String returns the message, the source line, a caret under the span, and the hint.
+func (p Problem) String() string {
+	var b strings.Builder
+	b.WriteString(p.Error() + "\n")
+	if p.Text != "" {
+		fmt.Fprintf(&b, "%6d | %s\n", p.Line, p.Text)
+		fmt.Fprintf(&b, "       | %s%s\n", indentTo(p.Text, p.Column), strings.Repeat("^", max(1, p.Width)))
+	}
+	if p.Hint != "" {
+		fmt.Fprintf(&b, "       = %s\n", p.Hint)
+	}
+	return b.String()
+}
+
+// indentTo returns white space as wide as text before column, tabs kept so that the caret stands below its place.
+func indentTo(text string, column int) string {
+	var b strings.Builder
+	for _, r := range text {
+		if column--; column < 1 {
+			break
+		}
+		if r == '\t' {
+			b.WriteRune('\t')
+		} else {
+			b.WriteByte(' ')
+		}
+	}
+	return b.String()
+}
+
+// A Report collects problems. The zero value is ready to use; it is not safe for concurrent use.
+type Report struct {
+	problems []Problem
+}
+
+// Errorf reports a mistake at the node n of f; hint may be empty.
+func (r *Report) Errorf(f *File, n *yaml.Node, hint, format string, args ...any) {
+	r.add(f, at(f, n, hint, fmt.Sprintf(format, args...)))
+}
+
+// Warnf reports a doubtful place at the node n of f; hint may be empty.
+func (r *Report) Warnf(f *File, n *yaml.Node, hint, format string, args ...any) {
+	p := at(f, n, hint, fmt.Sprintf(format, args...))
+	p.Warning = true
+	r.add(f, p)
+}
+
+// ErrorAt reports a mistake within the scalar n of f: width characters from the offset-th character of its value.
+// The place is exact for plain and simply quoted scalars on one line; elsewhere it falls back to the scalar's start.
+func (r *Report) ErrorAt(f *File, n *yaml.Node, offset, width int, hint, format string, args ...any) {
+	p := at(f, n, hint, fmt.Sprintf(format, args...))
+	if line, column, ok := f.within(n, offset); ok {
+		p.Line, p.Column, p.Width = line, column, max(1, width)
+	}
+	r.add(f, p)
+}
+
+// within finds the place of the offset-th character of the scalar n's value.
+func (f *File) within(n *yaml.Node, offset int) (line, column int, ok bool) {
+	switch {
+	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
+		if n.Style&yaml.FoldedStyle != 0 {
+			return 0, 0, false
+		}
+		before := string([]rune(n.Value)[:min(offset, utf8.RuneCountInString(n.Value))])
+		line = n.Line + 1 + strings.Count(before, "\n")
+		if line > len(f.lines) {
+			return 0, 0, false
+		}
+		text := f.lines[line-1]
+		indent := len(text) - len(strings.TrimLeft(text, " "))
+		return line, indent + 1 + utf8.RuneCountInString(before[strings.LastIndex(before, "\n")+1:]), true
+	case n.Line < 1 || n.Line > len(f.lines):
+		return 0, 0, false
+	}
+	start := n.Column
+	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
+		start++
+	}
+	raw := []rune(f.lines[n.Line-1])
+	if start-1 > len(raw) || !strings.HasPrefix(string(raw[start-1:]), n.Value) {
+		return 0, 0, false // escapes, doubled quotes or several lines: the columns do not map
+	}
+	return n.Line, start + offset, true
+}
+
+func at(f *File, n *yaml.Node, hint, message string) Problem {
+	p := Problem{File: f.Name, Line: n.Line, Column: n.Column, Width: 1, Message: message, Hint: hint}
+	if n.Kind == yaml.ScalarNode && n.Value != "" && !strings.Contains(n.Value, "\n") {
+		p.Width = utf8.RuneCountInString(n.Value)
+	}
+	return p
+}
+
+func (r *Report) add(f *File, p Problem) {
+	p.Text = f.line(p.Line)
+	p.Width = max(1, min(p.Width, utf8.RuneCountInString(p.Text)-p.Column+1))
+	r.problems = append(r.problems, p)
+}
+
+// Problems returns what was reported, ordered by file (in order of first report) and position.
+func (r *Report) Problems() []Problem {
+	order := map[string]int{} // file name -> rank
+	for _, p := range r.problems {
+		if _, ok := order[p.File]; !ok {
+			order[p.File] = len(order)
+		}
+	}
+	sorted := slices.Clone(r.problems)
+	slices.SortStableFunc(sorted, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(order[a.File], order[b.File]), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return sorted
+}
+
+// Err joins the mistakes, each a Problem in the order of Problems; nil when there are only warnings or nothing.
+func (r *Report) Err() error {
+	var errs []error
+	for _, p := range r.Problems() {
+		if !p.Warning {
+			errs = append(errs, p)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Nearest returns the candidate that word was probably meant to be; "" when none is near.
+func Nearest(word string, candidates []string) string {
+	best, bestDistance := "", len(word)/3+2
+	for _, c := range candidates {
+		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < bestDistance {
+			best, bestDistance = c, d
+		}
+	}
+	return best
+}
+
+// DidYouMean returns a hint that names the nearest candidate; without one it lists them all.
+func DidYouMean(word string, candidates []string) string {
+	if near := Nearest(word, candidates); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return "known here: " + strings.Join(candidates, ", ")
+}
+
+// distance is the number of insertions, deletions, substitutions and swaps of neighbours between a and b.
+func distance(a, b string) int {
+	x, y := []rune(a), []rune(b)
+	rows := make([][]int, len(x)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(y)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(x); i++ {
+		for j := 1; j <= len(y); j++ {
+			cost := 1
+			if x[i-1] == y[j-1] {
+				cost = 0
+			}
+			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
+			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
+		}
+	}
+	return rows[len(x)][len(y)]
+}

@@ -1,0 +1,191 @@
+// Package source reads YAML files as nodes that know their place and collects what is wrong with them.
+package source
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// A File is one YAML file: its name as the user gave it, its lines, and its root node.
+type File struct {
+	Name string
+	Root *yaml.Node // the document's content; nil when the file is empty or broken
+
+	lines    []string
+	redacted map[int]bool // line number -> the source line must not be shown
+}
+
+// Parse reads data as one YAML document. A syntax error goes to report; the file is still returned,
+// so that later problems can quote its lines.
+func Parse(name string, data []byte, report *Report) *File {
+	f := &File{Name: name, lines: strings.Split(string(data), "\n"), redacted: map[int]bool{}}
+	for i, l := range f.lines {
+		f.lines[i] = strings.TrimSuffix(l, "\r")
+	}
+	var doc yaml.Node
+	// Duplicate keys are the walker's to report, all at once and with their place.
+	err := yaml.Load(data, &doc, yaml.WithUniqueKeys(false))
+	if err != nil {
+		f.syntaxError(err, report)
+		return f
+	}
+	if doc.Kind == yaml.DocumentNode && len(doc.Content) == 1 {
+		f.Root = doc.Content[0]
+	} else if doc.Kind != 0 && doc.Kind != yaml.DocumentNode {
+		f.Root = &doc
+	}
+	return f
+}
+
+func (f *File) syntaxError(err error, report *Report) {
+	p := Problem{File: f.Name, Line: 1, Column: 1, Width: 1, Message: "YAML: " + err.Error()}
+	var le *yaml.LoadError
+	if errors.As(err, &le) {
+		p.Message = "YAML: " + le.Message
+		p.Line, p.Column = le.Mark.Line, le.Mark.Column
+	}
+	p.Hint = f.syntaxHint(p)
+	report.add(f, p)
+}
+
+// syntaxHint names the usual slip behind a YAML syntax error; "" when there is none to name.
+func (f *File) syntaxHint(p Problem) string {
+	switch line := f.line(p.Line); {
+	case strings.Contains(p.Message, "mapping values are not allowed"):
+		return "YAML reads “: ” inside an unquoted value as a new key; put the whole value in '…'"
+	case strings.Contains(line, "\t"):
+		return "YAML allows no tab in indentation; use spaces"
+	}
+	return ""
+}
+
+// Redact keeps the lines of n out of every problem's text, because they hold a secret.
+func (f *File) Redact(n *yaml.Node) {
+	for l := n.Line; l <= n.Line+strings.Count(n.Value, "\n")+1; l++ {
+		if l > n.Line && n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
+			break
+		}
+		f.redacted[l] = true
+	}
+}
+
+func (f *File) line(n int) string {
+	if n < 1 || n > len(f.lines) {
+		return ""
+	}
+	if f.redacted[n] {
+		key, _, _ := strings.Cut(f.lines[n-1], ":")
+		if strings.TrimSpace(key) == strings.TrimSpace(f.lines[n-1]) {
+			return "***" // a continued scalar: the whole line is the secret
+		}
+		return key + ": ***"
+	}
+	return f.lines[n-1]
+}
+
+// A Pair is one key of a mapping with its value, aliases followed.
+type Pair struct {
+	Key, Value *yaml.Node
+}
+
+// Pairs returns the keys of the mapping n in file order, merge keys (<<) expanded. It reports a key that stands twice,
+// a key that is no plain text, a tag, and a node that is no mapping, for which what says what it should have been.
+func (f *File) Pairs(n *yaml.Node, what string, report *Report) []Pair {
+	n = Deref(n)
+	if n.Kind != yaml.MappingNode {
+		report.Errorf(f, n, "write it as keys and values, indented below", "%s takes keys, not %s", what, Kind(n))
+		return nil
+	}
+	w := pairWalker{f: f, report: report, seen: map[string]bool{}}
+	w.walk(n, false)
+	return w.pairs
+}
+
+type pairWalker struct {
+	f      *File
+	report *Report
+	seen   map[string]bool
+	pairs  []Pair
+	depth  int
+}
+
+const maxMergeDepth = 8
+
+func (w *pairWalker) walk(n *yaml.Node, merged bool) {
+	var merges []*yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		switch {
+		case key.Kind == yaml.ScalarNode && key.Value == "<<" && key.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) == 0:
+			merges = append(merges, value)
+		case key.Kind != yaml.ScalarNode:
+			w.report.Errorf(w.f, key, "a { begins a YAML map; quote the text", "a key must be plain text, not %s", Kind(key))
+		case w.seen[key.Value]:
+			if !merged {
+				w.report.Errorf(w.f, key, "remove one of the two", "key %q stands twice", key.Value)
+			}
+		default:
+			w.seen[key.Value] = true
+			w.pairs = append(w.pairs, Pair{key, Deref(value)})
+		}
+	}
+	for _, m := range merges {
+		w.merge(Deref(m))
+	}
+}
+
+func (w *pairWalker) merge(n *yaml.Node) {
+	w.depth++
+	defer func() { w.depth-- }()
+	switch {
+	case w.depth > maxMergeDepth:
+		w.report.Errorf(w.f, n, "", "merge keys nest deeper than %d", maxMergeDepth)
+	case n.Kind == yaml.MappingNode:
+		w.walk(n, true)
+	case n.Kind == yaml.SequenceNode:
+		for _, c := range n.Content {
+			w.merge(Deref(c))
+		}
+	default:
+		w.report.Errorf(w.f, n, "write <<: *anchor", "a merge key takes a mapping, not %s", Kind(n))
+	}
+}
+
+// Deref follows aliases to the node they stand for.
+func Deref(n *yaml.Node) *yaml.Node {
+	for n.Kind == yaml.AliasNode && n.Alias != nil {
+		n = n.Alias
+	}
+	return n
+}
+
+// Tagged reports whether the scalar carries an explicit tag, such as !x: YAML has then taken part of the text away.
+func Tagged(n *yaml.Node) bool {
+	return n.Style&yaml.TaggedStyle != 0
+}
+
+// Quoted reports whether the scalar stands in quotes or is a block scalar.
+func Quoted(n *yaml.Node) bool {
+	return n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
+}
+
+// Null reports whether n is YAML's null: nothing written, or an unquoted null or ~.
+func Null(n *yaml.Node) bool {
+	return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null"
+}
+
+// Kind names what n is, for use after "not".
+func Kind(n *yaml.Node) string {
+	switch {
+	case n.Kind == yaml.MappingNode:
+		return "a mapping"
+	case n.Kind == yaml.SequenceNode:
+		return "a list"
+	case Null(n):
+		return "nothing"
+	}
+	return fmt.Sprintf("%q", n.Value)
+}

@@ -56,8 +56,9 @@ type Log interface {
 	// are visible to Read. Call it once, before the first Append.
 	Notify(func([]Entry))
 
-	// Latest returns the newest entry of every key of the queue, in the order of positions, also beyond retention.
-	Latest(queue string) ([]Entry, error)
+	// Latest returns one page of the newest entries per key that lie in the queue, also those beyond retention: at most max
+	// of them and about a megabyte, with positions after the given one, in order; none at the end.
+	Latest(queue string, after uint64, max int) ([]Entry, error)
 
 	// Marks calls yield with every mark whose name begins with prefix and that has not expired, until yield returns false.
 	Marks(prefix string, yield func(Mark) bool) error

@@ -1,0 +1,152 @@
+// Package mqtt keeps the bridge's MQTT 5 session with the broker.
+//
+// A [Client] has two connections. The receiving one, under the configured client
+// identifier, has a session that outlives it: what arrives at QoS 1 while the bridge
+// is away, or is not yet acknowledged, is delivered later. The sending one
+// (<client id>-out) starts clean each time; dead letters and the status document go
+// out on it, so that waiting for a PUBACK never stands in the way of reading one.
+package mqtt
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/eclipse/paho.golang/paho"
+)
+
+// Config says how to reach the broker and what to ask of it. URLs and ClientID are
+// required; every other zero value means the default given beside it.
+type Config struct {
+	URLs           []*url.URL             // tried in turn: mqtt, tcp, mqtts, ssl, tls, ws, wss, unix; no user information
+	ClientID       string                 // of the receiving connection; the sending one appends "-out"
+	Username       string                 // none: anonymous
+	Password       func() ([]byte, error) // called before each connect, so that a password file is read again; nil: none
+	TLS            *tls.Config            // for mqtts, ssl, tls, wss; nil: the system's roots
+	KeepAlive      time.Duration          // whole seconds; default 15 s
+	SessionExpiry  time.Duration          // how long the broker keeps the session of an absent bridge; default 24 h
+	BaseTopic      string                 // default "mqtt-stomp-bridge"; the status is at <base topic>/state
+	Filters        []Filter               // subscribed to at QoS 1; should not overlap
+	ReceiveMaximum uint16                 // events unacknowledged at one time; default 256
+	MaxPacketSize  uint32                 // of what the broker may send, in bytes; default 1 MiB
+	Logger         *slog.Logger           // default: discard
+}
+
+// Filter is one subscription.
+type Filter struct {
+	Topic        string // an MQTT topic filter
+	SkipRetained bool   // ask the broker for no retained copies at all
+}
+
+// UserProperty is an MQTT 5 user property. Names may repeat; order is kept.
+type UserProperty struct {
+	Name, Value string
+}
+
+// Event is one received PUBLISH. It is read-only; the payload belongs to whoever
+// received the event.
+type Event struct {
+	Topic       string
+	Payload     []byte
+	QoS         byte
+	Retained    bool // a copy replayed at subscribe
+	Dup         bool // the broker has sent it before
+	PacketID    uint16
+	ContentType string
+	User        []UserProperty
+	Received    time.Time
+
+	// SessionPresent is what the broker said when the connection that brought the
+	// event was made. A Dup means something only where it is true.
+	SessionPresent bool
+	// Session counts the sessions of this Client: it grows whenever the broker has
+	// none present at a connect, and 0 is the one an earlier process may have left.
+	// Packet identifiers of different sessions have nothing to do with each other.
+	Session uint64
+
+	client *paho.Client
+	packet *paho.Publish
+}
+
+// Message is something to publish.
+type Message struct {
+	Topic       string
+	Payload     []byte
+	QoS         byte // 0 or 1
+	Retain      bool
+	ContentType string
+	User        []UserProperty // values are cut to what fits the broker's maximum packet size, the longest first
+}
+
+// RefusedError is a publish that will not be accepted however often it is tried.
+type RefusedError struct {
+	Topic  string
+	Code   byte   // MQTT 5 reason code
+	Reason string // the broker's reason string, or the meaning of the code
+}
+
+// Error implements error.
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("publish to %q refused: %s (0x%02x)", e.Topic, e.Reason, e.Code)
+}
+
+const (
+	defaultKeepAlive      = 15 * time.Second
+	defaultSessionExpiry  = 24 * time.Hour
+	defaultBaseTopic      = "mqtt-stomp-bridge"
+	defaultReceiveMaximum = 256
+	defaultMaxPacketSize  = 1 << 20
+
+	maxKeepAlive     = 65535 * time.Second
+	maxSessionExpiry = 0xFFFFFFFF * time.Second // MQTT 5, 3.1.2.11.2: never expires
+)
+
+// withDefaults returns c with its zero values filled in, or every mistake in it.
+func (c Config) withDefaults() (Config, error) {
+	if c.KeepAlive == 0 {
+		c.KeepAlive = defaultKeepAlive
+	}
+	if c.SessionExpiry == 0 {
+		c.SessionExpiry = defaultSessionExpiry
+	}
+	if c.BaseTopic == "" {
+		c.BaseTopic = defaultBaseTopic
+	}
+	if c.ReceiveMaximum == 0 {
+		c.ReceiveMaximum = defaultReceiveMaximum
+	}
+	if c.MaxPacketSize == 0 {
+		c.MaxPacketSize = defaultMaxPacketSize
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c, c.validate()
+}
+
+func (c Config) validate() error {
+	var errs []error
+	if len(c.URLs) == 0 {
+		errs = append(errs, errors.New("no broker url"))
+	}
+	for _, u := range c.URLs {
+		errs = append(errs, checkURL(u))
+	}
+	if c.ClientID == "" {
+		errs = append(errs, errors.New("no client id: without a fixed one the broker keeps no session"))
+	}
+	if c.KeepAlive < time.Second || c.KeepAlive > maxKeepAlive {
+		errs = append(errs, fmt.Errorf("keepalive %v: must be from 1s to %v", c.KeepAlive, maxKeepAlive))
+	}
+	if c.SessionExpiry < time.Second || c.SessionExpiry > maxSessionExpiry {
+		errs = append(errs, fmt.Errorf("session expiry %v: must be from 1s to %v", c.SessionExpiry, maxSessionExpiry))
+	}
+	if strings.ContainsAny(c.BaseTopic, "+#\x00") || strings.HasPrefix(c.BaseTopic, "$") {
+		errs = append(errs, fmt.Errorf("base topic %q: must be a topic name without + and # that does not begin with $", c.BaseTopic))
+	}
+	return errors.Join(errs...)
+}

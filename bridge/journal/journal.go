@@ -4,32 +4,55 @@ package journal
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
 // ErrTrimmed is returned by Read when entries after the given position have left the log.
 var ErrTrimmed = errors.New("journal: the entries after this position are no longer kept")
 
+// ErrFull is returned by Append when there is no room to write: nothing was committed, and a later Append succeeds once
+// there is room.
+var ErrFull = errors.New("journal: no room to write")
+
 // An Entry is one mapped event on its way to the subscribers of a queue. After Append it is read-only.
 type Entry struct {
 	Position uint64    // assigned by Append; from 1, one sequence over all queues
-	Time     time.Time // when the bridge received the event; retention by age counts from here
+	Time     time.Time // when the bridge received the event
 	Queue    string    // destination, such as /queue/message
-	Key      string    // what the newest entry per key is kept for; "" for none
+	Key      string    // what the newest entry per key is kept for; "" for none. One namespace over all queues, see Latest
 	Body     []byte    // the payload, JSON
 }
 
 // A Mark is remembered beside the entries, in the transaction of its batch. A later mark of the same name replaces it.
 type Mark struct {
-	Name    string
+	Name    string // 1 to MaxName bytes
 	Value   []byte
-	Expires time.Time // zero: never
+	Expires time.Time // by the wall clock; zero: never
 }
 
 // A Batch is what one Append commits: all of it or nothing.
 type Batch struct {
 	Entries []Entry
 	Marks   []Mark
+}
+
+// MaxName bounds the bytes of a queue, a key and the name of a mark.
+const MaxName = 4096
+
+// Validate reports whether a log can take the batch. Append does the same.
+func (b Batch) Validate() error {
+	for i, e := range b.Entries {
+		if e.Queue == "" || len(e.Queue) > MaxName || len(e.Key) > MaxName {
+			return fmt.Errorf("journal: entry %d: queue of %d bytes and key of %d, the limit is %d", i, len(e.Queue), len(e.Key), MaxName)
+		}
+	}
+	for i, m := range b.Marks {
+		if m.Name == "" || len(m.Name) > MaxName {
+			return fmt.Errorf("journal: mark %d: name of %d bytes, the limit is %d", i, len(m.Name), MaxName)
+		}
+	}
+	return nil
 }
 
 // Bounds tell what a log keeps: the entries First to Last, and its epoch. First is Last+1 when it keeps none.
@@ -42,7 +65,7 @@ type Bounds struct {
 type Log interface {
 	// Append assigns the next positions to b.Entries, in place, and commits the batch. It returns when the batch is as
 	// durable as the log promises, after the function given to Notify has seen the entries. An error means that nothing was
-	// committed; the caller may try the same batch again.
+	// committed; the caller may try the same batch again. ErrFull is the one that passes by itself.
 	Append(ctx context.Context, b Batch) error
 
 	// Read returns entries after the position, in order: as many as fit in max entries and about a megabyte, none at the end
@@ -53,11 +76,12 @@ type Log interface {
 	Bounds() Bounds
 
 	// Notify sets the function that is called with the entries of every commit, in order and one call at a time, once they
-	// are visible to Read. Call it once, before the first Append.
+	// are visible to Read. It must not call Append. Call Notify once, before the first Append.
 	Notify(func([]Entry))
 
 	// Latest returns one page of the newest entries per key that lie in the queue, also those beyond retention: at most max
-	// of them and about a megabyte, with positions after the given one, in order; none at the end.
+	// of them and about a megabyte, with positions after the given one, in order; none at the end. A key has one newest
+	// entry over all queues: where two queues share keys, such as channel/ID, an entry in one takes the key out of the other.
 	Latest(queue string, after uint64, max int) ([]Entry, error)
 
 	// Marks calls yield with every mark whose name begins with prefix and that has not expired, until yield returns false.
@@ -66,6 +90,13 @@ type Log interface {
 	// DropMarks forgets every mark whose name begins with prefix.
 	DropMarks(prefix string) error
 
-	// Close waits for a running Append and ends the log. Later calls fail.
+	// Close waits for a running Append and ends the log. Later calls fail; Bounds answers as before.
 	Close() error
+}
+
+// LatestOptions bound what a log keeps beyond retention: the newest entry per key. They take at most as many bytes again as
+// the entries within retention. Zero fields take the defaults.
+type LatestOptions struct {
+	MaxKeys int           // keys, those used longest ago go first; default 100000
+	MaxAge  time.Duration // default 720h
 }

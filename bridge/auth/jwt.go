@@ -223,7 +223,7 @@ func date(claims jwt.MapClaims, name string) (time.Time, error) {
 	}
 	number, _ := claim.(json.Number)
 	seconds, err := number.Float64()
-	if err != nil || math.Abs(seconds) > maxSeconds {
+	if err != nil || seconds < 0 || seconds > maxSeconds {
 		return time.Time{}, &Error{name + " is not a time in seconds"}
 	}
 	whole, fraction := math.Modf(seconds)

@@ -2,14 +2,51 @@ package mqtt
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"sync"
 	"time"
+
+	"github.com/eclipse/paho.golang/paho"
+)
+
+const (
+	sendingSuffix = "-out"
+	pauseTimeout  = 5 * time.Second
 )
 
 // Client is the bridge's two connections to one broker. Its methods are safe for
 // concurrent use.
 type Client struct {
-	cfg    Config
-	events chan *Event
+	cfg       Config
+	log       *slog.Logger
+	receiving *link
+	sending   *link
+	subs      *subscriptions
+	refusals  herald // of subscriptions and of the status
+	counters  counters
+
+	events   chan *Event // closed by Stop
+	handing  sync.Mutex  // held while an event is handed over
+	stopped  bool        // guarded by handing
+	stop     chan struct{}
+	stopOnce sync.Once
+
+	changes       chan struct{} // capacity 1, like the kicks; never closed
+	subscribeKick chan struct{}
+	statusKick    chan struct{}
+
+	life    sync.Mutex // held by Start, Pause, Resume and Close; before the links' locks
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+
+	mu           sync.Mutex
+	paused       error
+	statusFields map[string]string
+	statusErr    error
+	session      uint64
+	connected    bool // the receiving connection was, once
 }
 
 // New returns a client that is not yet connecting, or every mistake in cfg.
@@ -18,58 +55,158 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{cfg: cfg, events: make(chan *Event)}, nil
+	c := &Client{
+		cfg:           cfg,
+		log:           cfg.Logger,
+		subs:          newSubscriptions(cfg.Filters),
+		events:        make(chan *Event, cfg.ReceiveMaximum),
+		stop:          make(chan struct{}),
+		changes:       make(chan struct{}, 1),
+		subscribeKick: make(chan struct{}, 1),
+		statusKick:    make(chan struct{}, 1),
+	}
+	failures := &herald{}
+	c.receiving = c.newLink("receiving", cfg.ClientID, failures)
+	c.receiving.handlers = []func(paho.PublishReceived) (bool, error){c.handOver}
+	c.receiving.complete = c.completeReceiving
+	c.receiving.onUp = c.received
+	c.receiving.changed = func() { signal(c.subscribeKick); c.changed() }
+	c.sending = c.newLink("sending", cfg.ClientID+sendingSuffix, failures)
+	c.sending.complete = c.completeSending
+	return c, nil
 }
 
-func (c *Client) Start(ctx context.Context) error                        { return nil }
-func (c *Client) Events() <-chan *Event                                  { return c.events }
-func (c *Client) Ack(e *Event)                                           {}
-func (c *Client) Stop()                                                  {}
-func (c *Client) Close(ctx context.Context) error                        { return nil }
-func (c *Client) Publish(ctx context.Context, m Message) error           { return nil }
-func (c *Client) SetFilters(ctx context.Context, filters []Filter) error { return nil }
-func (c *Client) Pause(reason error)                                     {}
-func (c *Client) Resume()                                                {}
-func (c *Client) SetStatus(fields map[string]any)                        {}
-func (c *Client) State() State                                           { return State{} }
-func (c *Client) Changes() <-chan struct{}                               { return nil }
-func (c *Client) Stats() Stats                                           { return Stats{} }
-
-// State is what readiness and an operator want to know.
-type State struct {
-	Ready     bool          // connected, and every filter is granted
-	Receiving Connection    // brings events
-	Sending   Connection    // takes dead letters and the status
-	Filters   []FilterState // in the order they were given
-	Paused    error         // the reason given to Pause, nil when not paused
-	Status    error         // why the status document is not published, nil when it is
+func (c *Client) newLink(name, clientID string, failures *herald) *link {
+	return &link{
+		name:     name,
+		clientID: clientID,
+		cfg:      c.cfg,
+		log:      c.log,
+		failures: failures,
+		counters: &c.counters,
+		changed:  c.changed,
+		ready:    make(chan struct{}),
+	}
 }
 
-// Connection is one of the two connections.
-type Connection struct {
-	Connected bool
-	Since     time.Time // of the present state
-	Err       error     // why the last connection ended or could not be made; nil while connected
+// completeReceiving asks for a session that outlives the connection.
+func (c *Client) completeReceiving(p *paho.Connect) {
+	expiry := uint32(c.cfg.SessionExpiry / time.Second)
+	p.CleanStart = false
+	p.Properties.SessionExpiryInterval = &expiry
+	p.Properties.ReceiveMaximum = &c.cfg.ReceiveMaximum
 }
 
-// FilterState is one subscription.
-type FilterState struct {
-	Filter
-	Granted bool
-	Err     error  // why it is not granted, nil when it is or was not asked for yet
-	Events  uint64 // received through it: none for long may mean that the broker's ACL keeps silent
+// completeSending asks for none, and leaves the will.
+func (c *Client) completeSending(p *paho.Connect) {
+	p.CleanStart = true
+	p.WillMessage = c.will()
 }
 
-// Stats are counters since New.
-type Stats struct {
-	Connects       uint64 // of the receiving connection, the first one included
-	ConnectErrors  uint64 // attempts of either connection that failed
-	AbsentSessions uint64 // reconnects that found no session present: what the broker kept is lost
-	TakenOver      uint64 // connections ended because another client took the client identifier
-	Events         uint64 // handed to Events
-	Dropped        uint64 // received and not handed over, since the connection ended or Stop was called; QoS 1 comes again
-	Acks           uint64 // events acknowledged
-	StaleAcks      uint64 // acknowledged after their connection had ended: the broker sends them again
-	Published      uint64 // messages the broker has acknowledged
-	Refused        uint64 // messages it refused for good
+// received prepares a new receiving connection before its first event.
+func (c *Client) received(cn *conn) {
+	c.counters.connects.Add(1)
+	c.mu.Lock()
+	again := c.connected
+	c.connected = true
+	if !cn.present {
+		c.session++
+	}
+	cn.session = c.session
+	c.mu.Unlock()
+	if again && !cn.present {
+		c.counters.absentSessions.Add(1)
+		c.log.Warn("the broker has no session for this bridge any more: what it kept is lost", "client_id", c.cfg.ClientID)
+	}
+	c.subs.reset()
+}
+
+// Start begins connecting and goes on until Close, whatever the broker does. It does
+// not wait for the broker. The end of ctx does not end the connections: what was
+// handed over must still be acknowledged then.
+func (c *Client) Start(ctx context.Context) error {
+	c.life.Lock()
+	defer c.life.Unlock()
+	if c.ctx != nil {
+		return errors.New("starting mqtt client: already started")
+	}
+	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	c.running.Go(func() { c.keepSubscribed(c.ctx) })
+	c.running.Go(func() { c.keepStatus(c.ctx) })
+	if err := c.sending.open(c.ctx); err != nil {
+		return err
+	}
+	return c.receiving.open(c.ctx)
+}
+
+// Pause disconnects the receiving connection and stays away until Resume, for a
+// reason that State shows. The broker keeps what arrives meanwhile. Events that are
+// received and not handed over yet are left to come again.
+func (c *Client) Pause(reason error) {
+	c.life.Lock()
+	defer c.life.Unlock()
+	if c.ctx == nil || c.ctx.Err() != nil {
+		return
+	}
+	c.mu.Lock()
+	c.paused = reason
+	c.mu.Unlock()
+	c.log.Warn("staying away from the broker", "connection", c.receiving.name, "reason", reason)
+	ctx, cancel := context.WithTimeout(c.ctx, pauseTimeout)
+	defer cancel()
+	if err := c.receiving.close(ctx); err != nil {
+		c.log.Warn("disconnected the hard way", "err", err)
+	}
+	c.changed()
+}
+
+// Resume ends a Pause.
+func (c *Client) Resume() {
+	c.life.Lock()
+	defer c.life.Unlock()
+	if c.ctx == nil || c.ctx.Err() != nil {
+		return
+	}
+	c.mu.Lock()
+	c.paused = nil
+	c.mu.Unlock()
+	if err := c.receiving.open(c.ctx); err != nil {
+		c.log.Error("cannot resume", "err", err)
+	}
+	c.changed()
+}
+
+// Close sends the acknowledgements that are due, disconnects the receiving
+// connection, publishes the offline status and disconnects the sending one. It stops
+// the events, as Stop does. All of it ends with ctx at the latest; the error says
+// what was left undone.
+func (c *Client) Close(ctx context.Context) error {
+	c.Stop()
+	c.life.Lock()
+	defer c.life.Unlock()
+	if c.ctx == nil || c.ctx.Err() != nil {
+		return nil
+	}
+	errs := []error{c.receiving.close(ctx)}
+	c.cancel()
+	c.running.Wait()
+	if live := c.sending.current(); live != nil {
+		errs = append(errs, c.publishStatus(ctx, live, c.document(false)))
+	}
+	errs = append(errs, c.sending.close(ctx))
+	return errors.Join(errs...)
+}
+
+// changed is called after anything that State shows has changed.
+func (c *Client) changed() {
+	signal(c.statusKick)
+	signal(c.changes)
+}
+
+// signal sends to a channel of capacity 1 unless a signal already waits in it.
+func signal(ch chan<- struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
 }

@@ -1,0 +1,173 @@
+package mqtt
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/eclipse/paho.golang/packets"
+	"github.com/eclipse/paho.golang/paho"
+)
+
+const (
+	readBuffer   = 64 << 10
+	writeTimeout = 10 * time.Second
+	// drainTime is how long events that were received before a connection ended may
+	// still be handed over. What is not handed over is not acknowledged either and
+	// comes again, unless the broker has lost the session: hence the patience.
+	drainTime = 2 * time.Second
+	// maxInFlight bounds the publishes of one connection that wait for their PUBACK,
+	// below the broker's own Receive Maximum.
+	maxInFlight = 64
+)
+
+// conn is a network connection to the broker as paho wants it. Reads come from one
+// large buffer, since paho takes a packet in three reads or more; a packet over the
+// limit is refused before paho allocates room for it, since paho would; a write that
+// gets nowhere ends the connection.
+type conn struct {
+	net.Conn
+
+	// owned by the reader
+	r        *bufio.Reader
+	limit    int // of a whole packet, in bytes
+	left     int // of the current packet, not yet read
+	answered bool
+
+	ctx     context.Context // ends with the connection; its cause says why
+	end     context.CancelCauseFunc
+	expired chan struct{} // closed when its events are no longer handed over
+	expire  func()        // closes expired, once
+
+	up        chan struct{} // closed when the broker has accepted; what follows is set before
+	since     time.Time
+	present   bool   // the broker had a session present
+	session   uint64 // Event.Session of what it brings
+	maxPacket int    // what the broker accepts, in bytes; 0: no limit
+	slots     chan struct{}
+}
+
+// accepted notes what the broker has said at the connect.
+func (c *conn) accepted(ack *paho.Connack, now time.Time) {
+	c.since = now
+	c.present = ack.SessionPresent
+	inFlight := maxInFlight
+	if p := ack.Properties; p != nil {
+		if p.MaximumPacketSize != nil {
+			c.maxPacket = int(*p.MaximumPacketSize)
+		}
+		if p.ReceiveMaximum != nil {
+			inFlight = min(inFlight, int(*p.ReceiveMaximum))
+		}
+	}
+	c.slots = make(chan struct{}, inFlight)
+}
+
+// Read reads from the current packet, never beyond it.
+func (c *conn) Read(p []byte) (int, error) {
+	if c.left == 0 {
+		if err := c.nextPacket(); err != nil {
+			return 0, c.readError(err)
+		}
+		c.answered = true
+	}
+	n, err := c.r.Read(p[:min(len(p), c.left)])
+	c.left -= n
+	return n, err
+}
+
+// readError says what the end of the stream means.
+func (c *conn) readError(err error) error {
+	cause := context.Cause(c.ctx)
+	switch {
+	case cause != nil && cause != context.Canceled:
+		return cause
+	case err == io.EOF && !c.answered:
+		return errors.New("the broker closed the connection without an answer")
+	case err == io.EOF:
+		return errors.New("the broker closed the connection")
+	}
+	return err
+}
+
+// nextPacket waits for the fixed header of a packet and checks it.
+// MQTT 5, 2.1: a type octet, then the remaining length in one to four octets.
+func (c *conn) nextPacket() error {
+	length, shift := 0, 0
+	for n := 2; n <= 5; n++ {
+		head, err := c.r.Peek(n)
+		if err != nil {
+			return err
+		}
+		length |= int(head[n-1]&0x7f) << shift
+		shift += 7
+		if head[n-1] < 0x80 {
+			return c.startPacket(head[0]>>4, n, length)
+		}
+	}
+	return errors.New("reading packet: remaining length of more than four octets")
+}
+
+func (c *conn) startPacket(kind byte, header, length int) error {
+	// An MQTT 5 CONNACK is three octets at least; two are one of MQTT 3.1.1.
+	if kind == packets.CONNACK && length == 2 {
+		head, err := c.r.Peek(header + length)
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("the broker does not speak MQTT 5: it answers as MQTT 3.1.1 does, with return code %d", head[header+1])
+	}
+	if header+length > c.limit {
+		return fmt.Errorf("reading packet: %d bytes, the limit is %d", header+length, c.limit)
+	}
+	c.left = header + length
+	return nil
+}
+
+// Write writes p within the write timeout. A failed write ends the connection: paho
+// itself would only notice when the next ping is not answered.
+func (c *conn) Write(p []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Write(p)
+	if err != nil {
+		c.end(err)
+		c.Close()
+	}
+	return n, err
+}
+
+// Close ends the connection. Its events expire a little later.
+func (c *conn) Close() error {
+	c.end(nil)
+	time.AfterFunc(drainTime, c.expire)
+	return c.Conn.Close()
+}
+
+// closed reports whether Close was called.
+func (c *conn) closed() bool {
+	return c.ctx.Err() != nil
+}
+
+// isExpired reports whether its events are no longer handed over.
+func (c *conn) isExpired() bool {
+	select {
+	case <-c.expired:
+		return true
+	default:
+		return false
+	}
+}
+
+// bound returns a context that ends with ctx or with the connection. paho leaves
+// what waits for an answer waiting when the connection is lost.
+func (c *conn) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(c.ctx, cancel)
+	return ctx, func() { stop(); cancel() }
+}

@@ -1,0 +1,88 @@
+package mqtt
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// State is what readiness and an operator want to know.
+type State struct {
+	Ready     bool          // both connections are there and every filter is granted
+	Receiving Connection    // brings events
+	Sending   Connection    // takes dead letters and the status document
+	Filters   []FilterState // in the order they were given
+	Paused    error         // the reason given to Pause; nil: not paused
+	Status    error         // why the status document was not published; nil when it was
+}
+
+// Connection is one of the two connections.
+type Connection struct {
+	Connected bool
+	Since     time.Time // of the present state; zero before the first connect
+	Err       error     // why there is none; nil while connected and before the first attempt
+}
+
+// FilterState is one subscription.
+type FilterState struct {
+	Filter
+	Granted bool
+	Err     error  // why not; nil when granted or not asked for yet
+	Events  uint64 // received through it; none for long may mean that the broker's ACL keeps silent
+}
+
+// Stats are counters since New.
+type Stats struct {
+	Connects       uint64 // of the receiving connection, the first one included
+	ConnectErrors  uint64 // failed attempts of either connection
+	AbsentSessions uint64 // reconnects that found no session present: what the broker kept is lost
+	TakenOver      uint64 // connections ended because another client took the client identifier
+	Events         uint64 // handed over
+	Dropped        uint64 // received and not handed over, since the connection ended or Stop was called; QoS 1 comes again
+	Acks           uint64 // events acknowledged
+	StaleAcks      uint64 // acknowledged after their connection had ended: they come again
+	Published      uint64 // messages that the broker has taken
+	Refused        uint64 // messages that it refused for good
+}
+
+type counters struct {
+	connects, connectErrors, absentSessions, takenOver atomic.Uint64
+	events, dropped, acks, staleAcks                   atomic.Uint64
+	published, refused                                 atomic.Uint64
+}
+
+// State returns the present state.
+func (c *Client) State() State {
+	s := State{
+		Receiving: c.receiving.connection(),
+		Sending:   c.sending.connection(),
+		Filters:   c.subs.states(),
+	}
+	s.Ready = s.Receiving.Connected && s.Sending.Connected && c.subs.granted()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.Paused, s.Status = c.paused, c.statusErr
+	return s
+}
+
+// Changes receives after State has changed; several changes may be one. It is meant
+// for one receiver and never closed.
+func (c *Client) Changes() <-chan struct{} {
+	return c.changes
+}
+
+// Stats returns the counters.
+func (c *Client) Stats() Stats {
+	n := &c.counters
+	return Stats{
+		Connects:       n.connects.Load(),
+		ConnectErrors:  n.connectErrors.Load(),
+		AbsentSessions: n.absentSessions.Load(),
+		TakenOver:      n.takenOver.Load(),
+		Events:         n.events.Load(),
+		Dropped:        n.dropped.Load(),
+		Acks:           n.acks.Load(),
+		StaleAcks:      n.staleAcks.Load(),
+		Published:      n.published.Load(),
+		Refused:        n.refused.Load(),
+	}
+}

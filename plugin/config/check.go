@@ -1,0 +1,186 @@
+package config
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+)
+
+// alternatives are settings of which at most one can be given. A variable for one of them replaces the other in the file.
+var alternatives = [][2]string{
+	{"broker.password", "broker.password_file"},
+	{"auth.jwt.secret", "auth.jwt.secret_file"},
+}
+
+// certificates are settings of which both or none can be given.
+var certificates = [][2]string{
+	{"broker.cert_file", "broker.key_file"},
+	{"server.cert_file", "server.key_file"},
+}
+
+// check reports what single values do not show: contradictions, files that cannot be used, weak secrets.
+func (l *loader) check(c *Config) {
+	for _, pair := range alternatives {
+		if _, two := l.one(pair[0]); two {
+			if s, ok := l.one(pair[1]); ok {
+				l.errorf(s, "remove one of the two", "contradicts %s", pair[0])
+			}
+		}
+	}
+	for _, pair := range certificates {
+		l.checkCertificate(pair[0], pair[1])
+	}
+	l.checkBroker(c)
+	l.checkSecrets(c)
+	if s, ok := l.one("server.limits.unauthenticated_bytes"); ok && c.Server.Limits.UnauthenticatedBytes < c.Server.Limits.HeaderLine {
+		l.warnf(s, "", "is less than header_line (%s), so the longest tokens will not fit", c.Server.Limits.HeaderLine)
+	}
+}
+
+// one returns the setting at path, the first where it is a list, and whether it is given and without a mistake.
+func (l *loader) one(path string) (setting, bool) {
+	settings := l.settings[path]
+	if len(settings) == 0 || settings[0].bad || settings[0].text == "" {
+		return setting{}, false
+	}
+	return settings[0], true
+}
+
+func (l *loader) warnf(s setting, hint, format string, args ...any) {
+	l.report.Warnf(s.file, s.node, hint, s.key.Path+": "+format, args...)
+}
+
+func (l *loader) checkCertificate(certPath, keyPath string) {
+	cert, hasCert := l.one(certPath)
+	key, hasKey := l.one(keyPath)
+	switch {
+	case hasCert && !hasKey && len(l.settings[keyPath]) == 0:
+		l.errorf(cert, "", "needs %s beside it", keyPath)
+	case hasKey && !hasCert && len(l.settings[certPath]) == 0:
+		l.errorf(key, "", "needs %s beside it", certPath)
+	case hasCert && hasKey:
+		certPEM, ok := l.readFile(cert)
+		keyPEM, ok2 := l.readFile(key)
+		if !ok || !ok2 {
+			return
+		}
+		if _, err := tls.X509KeyPair(certPEM, keyPEM); err != nil {
+			l.errorf(cert, "", "cannot be used with %s: %s", key.key.Path, err)
+		}
+	}
+}
+
+// readFile reads the file that s names, or reports why it cannot.
+func (l *loader) readFile(s setting) ([]byte, bool) {
+	name := absolute(s.dir, s.text)
+	data, err := os.ReadFile(name)
+	if err != nil {
+		l.errorf(s, "", "%q %s", name, reason(err))
+		return nil, false
+	}
+	l.files = append(l.files, name)
+	return data, true
+}
+
+// readSecret reads a secret from the file that s names, without the line break at its end.
+func (l *loader) readSecret(s setting) (string, bool) {
+	data, ok := l.readFile(s)
+	if !ok {
+		return "", false
+	}
+	data = bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
+	if len(data) == 0 {
+		l.errorf(s, "", "%q is empty", s.text)
+		return "", false
+	}
+	return string(data), true
+}
+
+func (l *loader) checkBroker(c *Config) {
+	if s, ok := l.one("broker.password_file"); ok {
+		l.readSecret(s)
+	}
+	if s, ok := l.one("broker.ca_file"); ok {
+		if data, ok := l.readFile(s); ok && !x509.NewCertPool().AppendCertsFromPEM(data) {
+			l.errorf(s, "", "%q holds no certificate in PEM form", s.text)
+		}
+	}
+	for _, path := range []string{"broker.ca_file", "broker.cert_file", "broker.insecure"} {
+		s, ok := l.one(path)
+		if ok && s.text != "false" && !c.Broker.usesTLS() && len(l.settings["broker.url"]) > 0 {
+			l.warnf(s, "TLS needs mqtts://, ssl:// or wss://", "has no effect, as no broker.url uses TLS")
+		}
+	}
+	if s, ok := l.one("broker.insecure"); ok && c.Broker.Insecure && c.Broker.usesTLS() {
+		l.warnf(s, "give the broker's certificate authority as broker.ca_file", "the broker's certificate is not checked")
+	}
+}
+
+func (b Broker) usesTLS() bool {
+	for _, u := range b.URL {
+		if slices.Contains([]string{"mqtts", "ssl", "wss"}, u.Scheme) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkSecrets replaces the secrets for tokens by the keys that they stand for.
+func (l *loader) checkSecrets(c *Config) {
+	jwt := &c.Auth.JWT
+	jwt.Secret = nil
+	for _, s := range l.settings["auth.jwt.secret"] {
+		if !s.bad {
+			l.addKey(jwt, s, s.text)
+		}
+	}
+	for _, s := range l.settings["auth.jwt.secret_file"] {
+		if text, ok := l.readSecret(s); !s.bad && ok {
+			l.addKey(jwt, s, text)
+		}
+	}
+}
+
+// addKey adds the key that text stands for, or reports why it is none.
+func (l *loader) addKey(jwt *JWT, s setting, text string) {
+	encoding, algorithm := l.settings["auth.jwt.secret_encoding"], l.settings["auth.jwt.algorithm"]
+	if len(encoding) > 0 && encoding[0].bad || len(algorithm) > 0 && algorithm[0].bad {
+		return // reported; what the secret means is not known
+	}
+	key := []byte(text)
+	if jwt.SecretEncoding == "base64" {
+		var err error
+		if key, err = decodeBase64(text); err != nil {
+			l.errorf(s, "check auth.jwt.secret_encoding", "the secret is not base64")
+			return
+		}
+	}
+	if least := leastKey[jwt.Algorithm]; len(key) < least {
+		hint := "make one: openssl rand -base64 48"
+		if jwt.SecretEncoding == "base64" {
+			hint += " | tr -d '\\n'"
+		}
+		l.errorf(s, hint, "the secret has %d bytes, %s needs %d or more", len(key), jwt.Algorithm, least)
+		return
+	}
+	jwt.Secret = append(jwt.Secret, Secret(key))
+}
+
+// leastKey is the length of an algorithm's hash, below which it takes no key.
+// RFC 7518, 3.2: "A key of the same size as the hash output [...] or larger MUST be used with this algorithm."
+var leastKey = map[string]int{"HS256": 32, "HS384": 48, "HS512": 64}
+
+// decodeBase64 undoes base64, standard or for URLs, with or without padding.
+func decodeBase64(text string) ([]byte, error) {
+	text = strings.TrimRight(strings.NewReplacer("-", "+", "_", "/", "\n", "", "\r", "").Replace(text), "=")
+	key, err := base64.RawStdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, errors.New("not base64") // the decoder's error would quote a part of it
+	}
+	return key, nil
+}

@@ -1,0 +1,210 @@
+// Package config turns config.yaml and the environment into the typed configuration of the bridge.
+package config
+
+import (
+	"log/slog"
+	"net/url"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/mitchellh/mapstructure"
+
+	"mqtt-stomp-bridge/mapping"
+)
+
+// A Config is everything the sidecar is told. Load makes it; it is read-only afterwards.
+// Every setting is described in REFERENCE.md, from the table in keys.go.
+// Paths are absolute, or relative to the working directory where they came from the environment.
+type Config struct {
+	Log     Log      `mapstructure:"log"`
+	Broker  Broker   `mapstructure:"broker"`
+	Server  Server   `mapstructure:"server"`
+	Auth    Auth     `mapstructure:"auth"`
+	Journal Journal  `mapstructure:"journal"`
+	Ops     Ops      `mapstructure:"ops"`
+	Include []string `mapstructure:"include"` // patterns of further rule files
+
+	// Mapper is the compiled rules, tables and tests of all files.
+	Mapper *mapping.Mapper `mapstructure:"-"`
+
+	// Hash identifies the configuration: the effective settings, tables, rules and tests, whatever file or variable
+	// they came from. Secrets are left out of it, so that it can be published; a new secret does not change it.
+	Hash string `mapstructure:"-"`
+
+	// Files are all files that were read: the configuration first, then included files, secrets and certificates.
+	Files []string `mapstructure:"-"`
+}
+
+// Log is how the sidecar logs.
+type Log struct {
+	Level  slog.Level `mapstructure:"level"`
+	Format string     `mapstructure:"format"` // "text" or "json"
+}
+
+// Broker is the MQTT broker and the session with it.
+type Broker struct {
+	URL           []*url.URL    `mapstructure:"url"` // tried in turn; without user information, never without a port
+	ClientID      string        `mapstructure:"client_id"`
+	Username      string        `mapstructure:"username"`
+	Password      Secret        `mapstructure:"password"`
+	PasswordFile  string        `mapstructure:"password_file"` // can be read at load; Password stays empty
+	CAFile        string        `mapstructure:"ca_file"`
+	CertFile      string        `mapstructure:"cert_file"`
+	KeyFile       string        `mapstructure:"key_file"`
+	Insecure      bool          `mapstructure:"insecure"`
+	Keepalive     time.Duration `mapstructure:"keepalive"`
+	SessionExpiry time.Duration `mapstructure:"session_expiry"`
+	BaseTopic     string        `mapstructure:"base_topic"`
+}
+
+// Server is the WebSocket endpoint.
+type Server struct {
+	Listen         string        `mapstructure:"listen"`
+	Path           string        `mapstructure:"path"`
+	AllowedOrigins []string      `mapstructure:"allowed_origins"`
+	Heartbeat      time.Duration `mapstructure:"heartbeat"`
+	CertFile       string        `mapstructure:"cert_file"`
+	KeyFile        string        `mapstructure:"key_file"`
+	Limits         Limits        `mapstructure:"limits"`
+}
+
+// Limits bound what clients can make the server hold or wait for.
+type Limits struct {
+	Sessions             int           `mapstructure:"sessions"`
+	Subscriptions        int           `mapstructure:"subscriptions"` // per session
+	HandshakeTimeout     time.Duration `mapstructure:"handshake_timeout"`
+	WriteTimeout         time.Duration `mapstructure:"write_timeout"`
+	UnauthenticatedBytes Bytes         `mapstructure:"unauthenticated_bytes"`
+	HeaderLine           Bytes         `mapstructure:"header_line"`
+	Headers              int           `mapstructure:"headers"` // per frame
+	Body                 Bytes         `mapstructure:"body"`
+}
+
+// Auth is who may connect.
+type Auth struct {
+	JWT JWT `mapstructure:"jwt"`
+}
+
+// JWT is how tokens are checked.
+type JWT struct {
+	// Secret holds the keys themselves, from the configuration or from SecretFile, base64 already undone.
+	Secret         []Secret      `mapstructure:"secret"`
+	SecretFile     []string      `mapstructure:"secret_file"`
+	SecretEncoding string        `mapstructure:"secret_encoding"` // "utf8" or "base64"
+	Algorithm      string        `mapstructure:"algorithm"`       // "HS256", "HS384" or "HS512"
+	UserClaim      string        `mapstructure:"user_claim"`
+	Issuer         string        `mapstructure:"issuer"`
+	Audience       string        `mapstructure:"audience"`
+	Leeway         time.Duration `mapstructure:"leeway"`
+	AllowNoExpiry  bool          `mapstructure:"allow_no_expiry"`
+}
+
+// Journal is the log of mapped entries and how long it keeps them.
+type Journal struct {
+	Dir      string        `mapstructure:"dir"` // "": in memory
+	MaxAge   time.Duration `mapstructure:"max_age"`
+	MaxBytes Bytes         `mapstructure:"max_bytes"`
+	Latest   Latest        `mapstructure:"latest"`
+}
+
+// Latest bounds the newest entry per key that snapshots are made of.
+type Latest struct {
+	MaxKeys int           `mapstructure:"max_keys"`
+	MaxAge  time.Duration `mapstructure:"max_age"`
+}
+
+// Ops is the endpoint for operators.
+type Ops struct {
+	Listen string `mapstructure:"listen"` // "": none
+}
+
+// Default returns the configuration of an empty file.
+func Default() *Config {
+	return &Config{
+		Log: Log{Level: slog.LevelInfo, Format: "text"},
+		Broker: Broker{
+			URL:           []*url.URL{{Scheme: "mqtt", Host: "127.0.0.1:1883"}},
+			ClientID:      "mqtt-stomp-bridge",
+			Keepalive:     15 * time.Second,
+			SessionExpiry: 24 * time.Hour,
+			BaseTopic:     "mqtt-stomp-bridge",
+		},
+		Server: Server{
+			Listen:    "127.0.0.1:8080",
+			Path:      "/ws.communication",
+			Heartbeat: 30 * time.Second,
+			Limits: Limits{
+				Sessions:             20000,
+				Subscriptions:        16,
+				HandshakeTimeout:     10 * time.Second,
+				WriteTimeout:         10 * time.Second,
+				UnauthenticatedBytes: 64 * KiB,
+				HeaderLine:           24 * KiB,
+				Headers:              64,
+				Body:                 64 * KiB,
+			},
+		},
+		Auth: Auth{JWT: JWT{
+			SecretEncoding: "utf8",
+			Algorithm:      "HS256",
+			UserClaim:      "sub",
+			Leeway:         30 * time.Second,
+		}},
+		Journal: Journal{
+			MaxAge:   24 * time.Hour,
+			MaxBytes: 256 * MiB,
+			Latest:   Latest{MaxKeys: 100000, MaxAge: 720 * time.Hour},
+		},
+		Ops: Ops{Listen: "127.0.0.1:9464"},
+	}
+}
+
+// NeedsRestart returns the paths of the settings that differ in next and are not reloaded, in the order of Keys.
+func (c *Config) NeedsRestart(next *Config) []string {
+	was, is := c.settings(), next.settings()
+	var changed []string
+	for _, k := range Keys() {
+		if !k.Reloaded && !reflect.DeepEqual(was.at(k.Path), is.at(k.Path)) {
+			changed = append(changed, k.Path)
+		}
+	}
+	return changed
+}
+
+// A tree is settings as nested maps, by the keys of config.yaml.
+type tree map[string]any
+
+// settings returns the settings of c as a tree.
+func (c *Config) settings() tree {
+	t := map[string]any{}
+	if err := mapstructure.Decode(c, &t); err != nil {
+		panic("config: " + err.Error()) // the types of Config are ours
+	}
+	return t
+}
+
+// at returns the value under a dotted path, nil where there is none.
+func (t tree) at(path string) any {
+	name, rest, nested := strings.Cut(path, ".")
+	if !nested {
+		return t[name]
+	}
+	inner, _ := t[name].(map[string]any)
+	return tree(inner).at(rest)
+}
+
+// set puts a value under a dotted path.
+func (t tree) set(path string, value any) {
+	name, rest, nested := strings.Cut(path, ".")
+	if !nested {
+		t[name] = value
+		return
+	}
+	inner, ok := t[name].(map[string]any)
+	if !ok {
+		inner = map[string]any{}
+		t[name] = inner
+	}
+	tree(inner).set(rest, value)
+}

@@ -1,0 +1,73 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/source"
+)
+
+// readIncludes reads the rule files that the include patterns match, each pattern's in the byte order of their names.
+func (l *loader) readIncludes() {
+	seen := map[string]bool{}
+	for _, s := range l.settings["include"] {
+		if s.bad {
+			continue
+		}
+		pattern := s.text
+		if !filepath.IsAbs(pattern) {
+			pattern = filepath.Join(s.dir, pattern)
+		}
+		matches := match(pattern)
+		if len(matches) == 0 {
+			l.report.Warnf(s.file, s.node, "", "include: no file matches %q", s.text)
+		}
+		for _, name := range matches {
+			if !seen[name] {
+				seen[name] = true
+				l.readRules(s, name)
+			}
+		}
+	}
+}
+
+// match returns the files that a pattern names, in byte order. As in a shell, * does not stand for a leading dot:
+// editors and Kubernetes keep files there that are not meant.
+func match(pattern string) []string {
+	names, _ := filepath.Glob(pattern) // a bad pattern was refused before
+	hidden := strings.HasPrefix(filepath.Base(pattern), ".")
+	names = slices.DeleteFunc(names, func(name string) bool {
+		info, err := os.Stat(name)
+		return err == nil && info.IsDir() || !hidden && strings.HasPrefix(filepath.Base(name), ".")
+	})
+	slices.Sort(names)
+	return names
+}
+
+// readRules reads one included file, which may hold only tables, rules and tests.
+func (l *loader) readRules(s setting, name string) {
+	if absolute("", name) == absolute("", l.names[0]) {
+		l.errorf(s, "keep included files in a directory of their own", "%q matches the configuration itself", s.text)
+		return
+	}
+	f := l.parse(name)
+	if f == nil || f.Root == nil || source.Null(f.Root) {
+		return
+	}
+	redact(f, f.Root)
+	rules := mapping.Source{File: f}
+	for _, p := range f.Pairs(f.Root, "an included file", &l.report) {
+		if rulePart(&rules, p) {
+			continue
+		}
+		hint := source.DidYouMean(p.Key.Value, ruleKeys)
+		if slices.Contains(children(""), p.Key.Value) {
+			hint = "settings belong in " + l.names[0]
+		}
+		l.report.Errorf(f, p.Key, hint, "an included file may hold only tables, rules and tests, not %q", p.Key.Value)
+	}
+	l.sources = append(l.sources, rules)
+}

@@ -1,0 +1,220 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Key is one setting: what config.yaml, the schema, the reference and the loader know of it.
+type Key struct {
+	Path     string // "broker.url"
+	Meaning  string // what it does, in Markdown
+	List     bool   // takes one value or a list of them
+	Secret   bool   // its value is never shown
+	Reloaded bool   // a change takes effect without a restart
+	kind     kind
+}
+
+// Type says what the value may be.
+func (k Key) Type() string {
+	if k.List {
+		return k.kind.name + "; one or a list"
+	}
+	return k.kind.name
+}
+
+// Schema returns the JSON Schema of one value.
+func (k Key) Schema() map[string]any { return k.kind.schema }
+
+// Env returns the name of the variable that overrides the setting: "BRIDGE_BROKER_URL".
+func (k Key) Env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(k.Path, ".", "_"))
+}
+
+// Default returns the default as it is written in config.yaml; "" for none.
+func (k Key) Default() string { return format(Default().settings().at(k.Path)) }
+
+// A Section is a group of settings.
+type Section struct {
+	Path    string // "server.limits"
+	Meaning string
+}
+
+// Sections returns the groups of settings in the order of config.yaml.
+func Sections() []Section {
+	return []Section{
+		{"log", "What is logged, to standard error."},
+		{"broker", "The MQTT 5 broker, and the session with it."},
+		{"server", "The STOMP over WebSocket endpoint that clients connect to."},
+		{"server.limits", "What one client, or all of them, may ask of the server. What is over a limit ends that session."},
+		{"auth", "Who may connect."},
+		{"auth.jwt", "Clients show a JSON Web Token, signed with a secret that whoever makes the tokens shares with the bridge."},
+		{"journal", "The log of mapped entries, from which a client that was away resumes."},
+		{"journal.latest", "The newest entry per conversation and channel, for `snapshot: latest`; kept beyond `max_age` and `max_bytes`."},
+		{"ops", "Health and metrics, for operators."},
+	}
+}
+
+const (
+	sec  = time.Second
+	hour = time.Hour
+	ever = 1 << 62 // ns, 146 years
+)
+
+// Keys returns all settings in the order of config.yaml. It is the one table behind the loader, the schema and the reference.
+func Keys() []Key {
+	return slices.Clone(keys)
+}
+
+var keys = []Key{
+	{Path: "log.level", Reloaded: true, kind: level(),
+		Meaning: "Messages below this level are not logged. `debug` logs every event, never a payload or a token."},
+	{Path: "log.format", kind: oneOf("text", "json"),
+		Meaning: "One line of `key=value` pairs, or one JSON object, a message."},
+
+	{Path: "broker.url", List: true, kind: brokerURL(),
+		Meaning: "Where the broker is; several are tried in turn. Without a port: 1883, or 8883 with TLS (`mqtts`, `ssl`)."},
+	{Path: "broker.client_id", kind: name(),
+		Meaning: "Names the session that the broker keeps while the bridge is away; no two clients of a broker may share it. The connection that publishes adds `-out`."},
+	{Path: "broker.username", kind: text(),
+		Meaning: "User name. None: anonymous."},
+	{Path: "broker.password", Secret: true, kind: secret(),
+		Meaning: "Password. Better in `password_file` or in the variable."},
+	{Path: "broker.password_file", kind: path(),
+		Meaning: "File that holds the password; read again before each connect."},
+	{Path: "broker.ca_file", kind: path(),
+		Meaning: "PEM file with the certificates that the broker's must descend from. None: those of the system."},
+	{Path: "broker.cert_file", kind: path(),
+		Meaning: "PEM file with the bridge's own certificate, where the broker asks for one; needs `key_file`."},
+	{Path: "broker.key_file", kind: path(),
+		Meaning: "PEM file with the key of `cert_file`."},
+	{Path: "broker.insecure", kind: boolean(),
+		Meaning: "Accept any certificate of the broker. For trying only: whoever is in between reads and writes everything."},
+	{Path: "broker.keepalive", kind: duration(sec, sec, 65535*sec),
+		Meaning: "Longest silence between the bridge and the broker. One and a half times as long, and the connection counts as lost."},
+	{Path: "broker.session_expiry", kind: duration(sec, sec, 4294967294*sec),
+		Meaning: "How long the broker keeps subscriptions and queued events while the bridge is away. Mosquitto's `max_queued_messages` bounds them too."},
+	{Path: "broker.base_topic", kind: topic(),
+		Meaning: "The bridge publishes its state to `<base_topic>/state` and dead letters to `<base_topic>/dead-letter/<rule>`. Nothing below it matches a rule."},
+
+	{Path: "server.listen", kind: address(),
+		Meaning: "Address to listen on. Without a host (`:8080`): on all interfaces."},
+	{Path: "server.path", kind: urlPath(),
+		Meaning: "Path of the WebSocket endpoint."},
+	{Path: "server.allowed_origins", List: true, Reloaded: true, kind: origin(),
+		Meaning: "Origins of the web pages that may connect, besides the endpoint's own: `https://app.example.org`, `https://*.example.org`, or `*` for all. Clients outside a browser send none and are not held to it."},
+	{Path: "server.heartbeat", kind: duration(time.Millisecond, sec, hour),
+		Meaning: "STOMP heart-beat that the server offers and asks for. A client may be silent for three times as long."},
+	{Path: "server.cert_file", Reloaded: true, kind: path(),
+		Meaning: "PEM file with the server's certificate chain; needs `key_file`. None: plain `ws://`, for a proxy in front."},
+	{Path: "server.key_file", Reloaded: true, kind: path(),
+		Meaning: "PEM file with the key of `cert_file`."},
+
+	{Path: "server.limits.sessions", kind: integer(1, 10_000_000),
+		Meaning: "Clients connected at one time."},
+	{Path: "server.limits.subscriptions", kind: integer(1, 1000),
+		Meaning: "Subscriptions of one session at one time."},
+	{Path: "server.limits.handshake_timeout", kind: duration(time.Millisecond, 100*time.Millisecond, hour),
+		Meaning: "Time from the connection to a valid CONNECT frame."},
+	{Path: "server.limits.write_timeout", kind: duration(time.Millisecond, 100*time.Millisecond, hour),
+		Meaning: "Time that one write to a client may take. A client that only lags is not cut off by it."},
+	{Path: "server.limits.unauthenticated_bytes", kind: size(KiB, GiB),
+		Meaning: "What a client may send before its token was accepted."},
+	{Path: "server.limits.header_line", kind: size(256, MiB),
+		Meaning: "Length of one header line of a STOMP frame; a token has to fit."},
+	{Path: "server.limits.headers", kind: integer(8, 10_000),
+		Meaning: "Headers of one STOMP frame."},
+	{Path: "server.limits.body", kind: size(0, GiB),
+		Meaning: "Body of one STOMP frame from a client."},
+
+	{Path: "auth.jwt.secret", List: true, Secret: true, Reloaded: true, kind: secret(),
+		Meaning: "The secret; several while one replaces another: a token may be signed with any. HS256 needs 32 bytes or more (HS384: 48, HS512: 64). Better in `secret_file` or in the variable, which takes one."},
+	{Path: "auth.jwt.secret_file", List: true, Reloaded: true, kind: path(),
+		Meaning: "File that holds the secret, a line break at its end aside."},
+	{Path: "auth.jwt.secret_encoding", Reloaded: true, kind: oneOf("utf8", "base64"),
+		Meaning: "How the secret is written: as it is, or in base64 for the bytes it stands for."},
+	{Path: "auth.jwt.algorithm", Reloaded: true, kind: oneOf("HS256", "HS384", "HS512"),
+		Meaning: "The one signature that is accepted, whatever a token says of itself."},
+	{Path: "auth.jwt.user_claim", Reloaded: true, kind: name(),
+		Meaning: "Claim that names the user. Airy Core's tokens: `user_id`."},
+	{Path: "auth.jwt.issuer", Reloaded: true, kind: text(),
+		Meaning: "The `iss` that a token must have. None: any."},
+	{Path: "auth.jwt.audience", Reloaded: true, kind: text(),
+		Meaning: "What a token's `aud` must be or contain. None: any."},
+	{Path: "auth.jwt.leeway", Reloaded: true, kind: duration(time.Millisecond, 0, hour),
+		Meaning: "How far clocks may differ when `nbf` and `iat` are checked. `exp` has no leeway."},
+	{Path: "auth.jwt.allow_no_expiry", Reloaded: true, kind: boolean(),
+		Meaning: "Accept tokens without `exp`: their sessions never end by themselves."},
+
+	{Path: "journal.dir", kind: path(),
+		Meaning: "Directory of the journal. None: in memory, and a restart forgets it."},
+	{Path: "journal.max_age", kind: duration(time.Millisecond, sec, ever),
+		Meaning: "Entries older than this are dropped."},
+	{Path: "journal.max_bytes", kind: size(MiB, maxBytes),
+		Meaning: "The oldest entries are dropped beyond this."},
+	{Path: "journal.latest.max_keys", kind: integer(1, 1_000_000_000),
+		Meaning: "Conversations and channels; those unchanged for longest are dropped beyond this."},
+	{Path: "journal.latest.max_age", kind: duration(time.Millisecond, sec, ever),
+		Meaning: "Those unchanged for longer than this are dropped."},
+
+	{Path: "ops.listen", kind: addressOrNone(),
+		Meaning: "Address of `/healthz`, `/readyz` and `/metrics`. `\"\"`: none."},
+
+	{Path: "include", List: true, Reloaded: true, kind: pattern(),
+		Meaning: "Further files with `tables`, `rules` and `tests`, read in the byte order of their names as Mosquitto's `include_dir` does."},
+}
+
+// keyAt returns the setting at path, nil when there is none.
+func keyAt(path string) *Key {
+	for i := range keys {
+		if keys[i].Path == path {
+			return &keys[i]
+		}
+	}
+	return nil
+}
+
+// keyNamed returns the first setting whose last name is name, nil when there is none.
+func keyNamed(name string) *Key {
+	for i := range keys {
+		if lastName(keys[i].Path) == name {
+			return &keys[i]
+		}
+	}
+	return nil
+}
+
+// lastName returns the part of a path that stands in the file.
+func lastName(path string) string {
+	return path[strings.LastIndexByte(path, '.')+1:]
+}
+
+func lastNames() []string {
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = lastName(k.Path)
+	}
+	return names
+}
+
+// children returns the names that may stand under a section, "" for the top level.
+func children(section string) []string {
+	var names []string
+	for _, k := range keys {
+		rest, ok := strings.CutPrefix(k.Path, section+".")
+		if section == "" {
+			rest, ok = k.Path, true
+		}
+		if name, _, _ := strings.Cut(rest, "."); ok && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if section == "" {
+		names = append(names, ruleKeys...)
+	}
+	return names
+}
+
+// ruleKeys are the keys of a rule file, which the top level of config.yaml has as well.
+var ruleKeys = []string{"tables", "rules", "tests"}

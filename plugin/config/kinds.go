@@ -1,0 +1,274 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"mqtt-stomp-bridge/mapping/source"
+)
+
+// A kind is what a setting's value may be.
+type kind struct {
+	name   string         // as the reference says it
+	schema map[string]any // as JSON Schema says it
+	parse  func(text string) (any, error)
+}
+
+func stringSchema() map[string]any { return map[string]any{"type": "string"} }
+
+// text is any text, also none.
+func text() kind {
+	return kind{"text", stringSchema(), func(s string) (any, error) { return s, checkText(s) }}
+}
+
+// name is text that cannot be empty.
+func name() kind {
+	return kind{"text", map[string]any{"type": "string", "minLength": 1}, func(s string) (any, error) {
+		if s == "" {
+			return nil, refuse("leave the key out for its default", "must not be empty")
+		}
+		return s, checkText(s)
+	}}
+}
+
+// checkText holds text to what an MQTT string or a header can carry.
+func checkText(s string) error {
+	if !utf8.ValidString(s) || strings.ContainsAny(s, "\x00\r\n") {
+		return refuse("", "must be one line of UTF-8")
+	}
+	return nil
+}
+
+func secret() kind {
+	return kind{"secret", stringSchema(), func(s string) (any, error) {
+		if s == "" {
+			return nil, refuse("leave the key out to have none", "the secret is empty")
+		}
+		return Secret(s), nil
+	}}
+}
+
+// path is the name of a file or directory; the loader makes it absolute.
+func path() kind {
+	k := text()
+	k.name = "path"
+	return k
+}
+
+func pattern() kind {
+	return kind{"path with * ? [a-z]", map[string]any{"type": "string", "minLength": 1}, func(s string) (any, error) {
+		if _, err := filepath.Match(s, ""); err != nil || s == "" {
+			return nil, refuse("write it like rules.d/*.yaml", "%q is not a pattern of file names", s)
+		}
+		return s, nil
+	}}
+}
+
+func boolean() kind {
+	return kind{"true or false", map[string]any{"type": "boolean"}, func(s string) (any, error) {
+		switch strings.ToLower(s) {
+		case "true":
+			return true, nil
+		case "false":
+			return false, nil
+		}
+		return nil, refuse("", "%q is neither true nor false", s)
+	}}
+}
+
+func oneOf(values ...string) kind {
+	return kind{strings.Join(values, ", "), map[string]any{"enum": values}, func(s string) (any, error) {
+		for _, v := range values {
+			if s == v {
+				return v, nil
+			}
+		}
+		return nil, refuse(source.DidYouMean(s, values), "%q is not one of %s", s, strings.Join(values, ", "))
+	}}
+}
+
+func level() kind {
+	k := oneOf("debug", "info", "warn", "error")
+	choose := k.parse
+	k.parse = func(s string) (any, error) {
+		if _, err := choose(s); err != nil {
+			return nil, err
+		}
+		var l slog.Level
+		err := l.UnmarshalText([]byte(s))
+		return l, err
+	}
+	return k
+}
+
+func integer(from, to int) kind {
+	schema := map[string]any{"type": "integer", "minimum": from, "maximum": to}
+	return kind{fmt.Sprintf("number, %d to %d", from, to), schema, func(s string) (any, error) {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			return nil, refuse("", "%q is not a whole number", s)
+		}
+		if n < from || n > to {
+			return nil, refuse("", "%d is not within %d to %d", n, from, to)
+		}
+		return n, nil
+	}}
+}
+
+// duration lies within from and to. It is a multiple of step, which is what the protocol can say.
+func duration(step, from, to time.Duration) kind {
+	bounds := fmt.Sprintf("%s to %s", formatDuration(from), formatDuration(to))
+	schema := map[string]any{"type": "string", "pattern": `^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$|^0$`}
+	return kind{"duration, " + bounds, schema, func(s string) (any, error) {
+		d, err := parseDuration(s)
+		switch {
+		case err != nil:
+			return nil, err
+		case d < from || d > to:
+			return nil, refuse("", "%s is not within %s", s, bounds)
+		case d%step != 0:
+			return nil, refuse("", "%s is not a multiple of %s", s, formatDuration(step))
+		}
+		return d, nil
+	}}
+}
+
+func size(from, to Bytes) kind {
+	bounds := fmt.Sprintf("%s to %s", from, to)
+	schema := map[string]any{"type": []string{"string", "integer"}, "pattern": `^[0-9]+ *([kKMGT]i?)?B?$`}
+	return kind{"size, " + bounds, schema, func(s string) (any, error) {
+		b, err := parseBytes(s)
+		switch {
+		case err != nil:
+			return nil, err
+		case b < from || b > to:
+			return nil, refuse("", "%s is not within %s", s, bounds)
+		}
+		return b, nil
+	}}
+}
+
+// ports are the schemes of a broker's URL, each with the port it means; "" where the scheme has none or brings its own.
+var ports = []struct{ scheme, port string }{
+	{"mqtt", "1883"}, {"mqtts", "8883"}, {"tcp", "1883"}, {"ssl", "8883"}, {"ws", "80"}, {"wss", "443"}, {"unix", ""},
+}
+
+func schemes() (names []string) {
+	for _, p := range ports {
+		names = append(names, p.scheme)
+	}
+	return names
+}
+
+func brokerURL() kind {
+	schema := map[string]any{"type": "string", "pattern": "^(" + strings.Join(schemes(), "|") + ")://"}
+	return kind{"URL: " + strings.Join(schemes(), ", "), schema, func(s string) (any, error) {
+		u, err := url.Parse(s)
+		switch {
+		case strings.Contains(s, "@"):
+			return nil, refuse("write broker.username and broker.password", "a broker URL takes no user name or password")
+		case err != nil || u.Scheme == "" || u.Opaque != "":
+			return nil, refuse("write it like mqtt://127.0.0.1:1883", "%q is not a broker URL", s)
+		}
+		return u, completeURL(u)
+	}}
+}
+
+// completeURL checks the parts of u and gives it its scheme's port where it has none.
+func completeURL(u *url.URL) error {
+	for _, p := range ports {
+		switch {
+		case p.scheme != u.Scheme:
+			continue
+		case p.scheme == "unix":
+			if u.Host+u.Path == "" {
+				return refuse("write it like unix:///run/mosquitto/mqtt.sock", "%q names no socket", u)
+			}
+		case u.Hostname() == "":
+			return refuse("write it like "+p.scheme+"://127.0.0.1:"+p.port, "%q names no host", u)
+		case u.Port() == "":
+			u.Host = net.JoinHostPort(u.Hostname(), p.port)
+		}
+		return nil
+	}
+	return refuse(source.DidYouMean(u.Scheme, schemes()), "a broker cannot be reached by %q", u.Scheme)
+}
+
+// address is where to listen: host:port, the host perhaps empty for all.
+func address() kind {
+	return kind{"host:port", stringSchema(), func(s string) (any, error) {
+		_, port, err := net.SplitHostPort(s)
+		if err != nil {
+			return nil, refuse("write it like 127.0.0.1:8080, or :8080 for all interfaces", "%q is not host:port", s)
+		}
+		if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+			return nil, refuse("", "%q is not a port", port)
+		}
+		return s, nil
+	}}
+}
+
+// addressOrNone is an address, or "" for no listener at all.
+func addressOrNone() kind {
+	k := address()
+	k.name = `host:port, or ""`
+	listen := k.parse
+	k.parse = func(s string) (any, error) {
+		if s == "" {
+			return s, nil
+		}
+		return listen(s)
+	}
+	return k
+}
+
+func urlPath() kind {
+	return kind{"URL path", map[string]any{"type": "string", "pattern": "^/"}, func(s string) (any, error) {
+		u, err := url.Parse(s)
+		if err != nil || u.Path != s || !strings.HasPrefix(s, "/") || strings.ContainsAny(s, "{} ") {
+			return nil, refuse("write it like /ws.communication", "%q is not the path of a URL", s)
+		}
+		return s, nil
+	}}
+}
+
+func origin() kind {
+	return kind{"origin", stringSchema(), func(s string) (any, error) {
+		if s == "*" {
+			return s, nil
+		}
+		u, err := url.Parse(s)
+		if err != nil || u.Scheme == "" || u.Host == "" {
+			return nil, refuse("write it like https://app.example.org", "%q is not an origin", s)
+		}
+		if bare := u.Scheme + "://" + u.Host; bare != s {
+			return nil, refuse("write "+bare, "an origin ends with the host or the port, %q does not", s)
+		}
+		if strings.Contains(strings.TrimPrefix(u.Host, "*."), "*") {
+			return nil, refuse("write it like https://*.example.org", "%q: * stands only for the first labels of the host", s)
+		}
+		return s, nil
+	}}
+}
+
+// topic is a topic that the bridge publishes below.
+func topic() kind {
+	return kind{"MQTT topic", map[string]any{"type": "string", "minLength": 1}, func(s string) (any, error) {
+		switch {
+		case s == "":
+			return nil, refuse("leave the key out for its default", "must not be empty")
+		case strings.ContainsAny(s, "+#"):
+			return nil, refuse("", "%q: + and # have no place in a topic to publish to", s)
+		case strings.HasPrefix(s, "$"), strings.HasPrefix(s, "/"), strings.HasSuffix(s, "/"):
+			return nil, refuse("", "%q must not begin with $ nor begin or end with /", s)
+		}
+		return s, checkText(s)
+	}}
+}

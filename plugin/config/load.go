@@ -1,0 +1,186 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/mitchellh/mapstructure"
+	"go.yaml.in/yaml/v4"
+
+	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/source"
+)
+
+// Load reads the configuration at path, the files that it includes and the BRIDGE_ variables of environ, which is in the
+// form of os.Environ. It returns every mistake and every warning of all of them, in the order of the files and then of the
+// variables, by position; the configuration is nil when there is a mistake. No problem ever shows a secret.
+//
+// A configuration without a secret for tokens is complete enough for check and try: it loads with a warning.
+// CanServe says whether a bridge can be started from it.
+func Load(path string, environ []string) (*Config, []source.Problem) {
+	l := &loader{env: parseEnviron(environ), settings: map[string][]setting{}}
+	l.readMain(path)
+	l.readEnviron()
+	l.readIncludes()
+
+	c := l.decode()
+	l.check(c)
+	c.Mapper = mapping.Compile(l.sources, mapping.Options{BaseTopic: c.Broker.BaseTopic}, &l.report)
+	problems := l.problems()
+	if slices.ContainsFunc(problems, func(p source.Problem) bool { return !p.Warning }) {
+		return nil, problems
+	}
+	c.Files = l.files
+	c.Hash = fingerprint(c, l.sources)
+	return c, problems
+}
+
+// CanServe returns why no bridge can be started from c, although it is without a mistake.
+func (c *Config) CanServe() error {
+	if len(c.Auth.JWT.Secret) == 0 {
+		return errors.New("auth.jwt.secret: there is none, so no client could connect: set BRIDGE_AUTH_JWT_SECRET_FILE or BRIDGE_AUTH_JWT_SECRET")
+	}
+	return nil
+}
+
+// A loader collects what the files and the environment say.
+type loader struct {
+	env      map[string]string
+	report   source.Report
+	broken   []source.Problem     // syntax errors, already without secrets
+	names    []string             // of files and variables, in the order of reading; the configuration first
+	files    []string             // that were read
+	settings map[string][]setting // path -> its values, one unless the key is a list
+	sources  []mapping.Source
+}
+
+// A setting is one value as it was written.
+type setting struct {
+	key  *Key
+	file *source.File
+	node *yaml.Node
+	text string // expanded
+	dir  string // where a relative path starts; "" for the working directory
+	bad  bool   // already reported
+}
+
+// errorf reports that the setting is wrong.
+func (l *loader) errorf(s setting, hint, format string, args ...any) {
+	l.report.Errorf(s.file, s.node, hint, s.key.Path+": "+format, args...)
+}
+
+// parse reads a YAML file; nil when that cannot be done at all. Syntax errors are kept apart, since they come before it is
+// known which lines hold secrets.
+func (l *loader) parse(name string) *source.File {
+	l.names = append(l.names, name)
+	data, err := os.ReadFile(name)
+	if err != nil {
+		l.broken = append(l.broken, source.Problem{File: name, Line: 1, Column: 1, Width: 1, Message: reason(err)})
+		return nil
+	}
+	l.files = append(l.files, name)
+	var report source.Report
+	f := source.Parse(name, data, &report)
+	l.broken = append(l.broken, withoutSecrets(report.Problems(), data)...)
+	return f
+}
+
+// reason returns what the system said, without the path that is told anyway.
+func reason(err error) string {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return "cannot be read: " + pe.Err.Error()
+	}
+	return "cannot be read: " + err.Error()
+}
+
+func (l *loader) readMain(path string) {
+	f := l.parse(path)
+	if f == nil || f.Root == nil || source.Null(f.Root) {
+		return
+	}
+	redact(f, f.Root)
+	l.walkRoot(f)
+}
+
+// absolute returns the path as seen from dir, or from the working directory where dir is "".
+func absolute(dir, path string) string {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	if a, err := filepath.Abs(path); err == nil {
+		return a
+	}
+	return path
+}
+
+// decode returns the defaults with the settings set over them. A value that is refused is reported and left out.
+func (l *loader) decode() *Config {
+	plain := tree{}
+	for _, path := range slices.Sorted(maps.Keys(l.settings)) {
+		if value := l.value(l.settings[path]); value != nil {
+			plain.set(path, value)
+		}
+	}
+	c := Default()
+	d, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{Result: c, ErrorUnused: true, ZeroFields: true})
+	if err == nil {
+		err = d.Decode(map[string]any(plain))
+	}
+	if err != nil {
+		panic("config: the table of keys and Config differ: " + err.Error())
+	}
+	return c
+}
+
+// value returns what the settings of one key stand for; nil when any is refused.
+func (l *loader) value(settings []setting) any {
+	var values []any
+	for i, s := range settings {
+		if s.bad {
+			continue
+		}
+		v, err := s.key.kind.parse(s.text)
+		if err != nil {
+			l.refused(s, err)
+			settings[i].bad = true
+			continue
+		}
+		if s.key.kind.name == path().name && s.text != "" {
+			v = absolute(s.dir, s.text)
+		}
+		values = append(values, v)
+	}
+	switch {
+	case len(values) < len(settings):
+		return nil
+	case settings[0].key.List:
+		return values
+	}
+	return values[0]
+}
+
+func (l *loader) refused(s setting, err error) {
+	var r *refusal
+	if errors.As(err, &r) {
+		l.errorf(s, r.hint, "%s", r.message)
+		return
+	}
+	l.errorf(s, "", "%s", err)
+}
+
+// problems returns everything that was reported, by file in the order of reading and by position.
+func (l *loader) problems() []source.Problem {
+	all := append(l.broken, l.report.Problems()...)
+	slices.SortStableFunc(all, func(a, b source.Problem) int {
+		return cmp.Or(
+			cmp.Compare(slices.Index(l.names, a.File), slices.Index(l.names, b.File)),
+			cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return all
+}

@@ -1,0 +1,160 @@
+package config
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/source"
+)
+
+// walkRoot takes the settings and the rules of the configuration.
+func (l *loader) walkRoot(f *source.File) {
+	rules := mapping.Source{File: f}
+	for _, p := range f.Pairs(f.Root, "the configuration", &l.report) {
+		if !rulePart(&rules, p) {
+			l.walk(f, "", p)
+		}
+	}
+	l.sources = append(l.sources, rules)
+}
+
+// rulePart stores the value of a key that belongs to the rules and reports whether it was one.
+func rulePart(s *mapping.Source, p source.Pair) bool {
+	switch p.Key.Value {
+	case "tables":
+		s.Tables = p.Value
+	case "rules":
+		s.Rules = p.Value
+	case "tests":
+		s.Tests = p.Value
+	default:
+		return false
+	}
+	return true
+}
+
+// walk takes one key of a section: a setting, or a section again.
+func (l *loader) walk(f *source.File, section string, p source.Pair) {
+	path := p.Key.Value
+	if section != "" {
+		path = section + "." + path
+	}
+	k := keyAt(path)
+	switch {
+	case k != nil:
+		l.setting(f, k, p.Value)
+	case len(children(path)) == 0 || strings.Contains(p.Key.Value, "."):
+		l.unknown(f, section, p.Key)
+	case source.Null(p.Value): // all its keys are commented out
+	case p.Value.Kind != yaml.MappingNode: // not quoted: it may be a secret that was put here
+		l.report.Errorf(f, p.Value, "write its keys below it, indented", "%s takes keys, not a value", path)
+	default:
+		for _, inner := range f.Pairs(p.Value, path, &l.report) {
+			l.walk(f, path, inner)
+		}
+	}
+}
+
+// unknown reports a key that is none, with the one that was probably meant.
+func (l *loader) unknown(f *source.File, section string, key *yaml.Node) {
+	place := "at the top level"
+	if section != "" {
+		place = "in " + section
+	}
+	l.report.Errorf(f, key, meant(section, key.Value), "unknown key %q %s", key.Value, place)
+}
+
+// meant returns a hint for an unknown name in a section: the same name in another one, or the nearest here, or elsewhere.
+func meant(section, name string) string {
+	here := children(section)
+	if k := keyNamed(name); k != nil {
+		return source.DidYouMean(k.Path, []string{k.Path})
+	}
+	if source.Nearest(name, here) == "" {
+		if k := keyNamed(source.Nearest(name, lastNames())); k != nil {
+			return source.DidYouMean(k.Path, []string{k.Path})
+		}
+	}
+	return source.DidYouMean(name, here)
+}
+
+// setting takes the value of k, one or a list. A value that is not written leaves the default.
+func (l *loader) setting(f *source.File, k *Key, n *yaml.Node) {
+	if source.Null(n) && !source.Tagged(n) {
+		return
+	}
+	nodes := []*yaml.Node{n}
+	if n.Kind == yaml.SequenceNode && k.List {
+		nodes = n.Content
+	}
+	values := []setting{}
+	for _, n := range nodes {
+		values = append(values, l.scalar(f, k, source.Deref(n)))
+	}
+	if len(values) > 0 {
+		l.settings[k.Path] = values
+	}
+}
+
+// scalar takes one value as text, with variables expanded.
+func (l *loader) scalar(f *source.File, k *Key, n *yaml.Node) setting {
+	s := setting{key: k, file: f, node: n, dir: filepath.Dir(f.Name), bad: true}
+	switch {
+	case n.Kind != yaml.ScalarNode:
+		takes := "one value"
+		if k.List && n.Kind == yaml.MappingNode {
+			takes = "one value or a list"
+		}
+		l.errorf(s, "", "takes %s, not %s", takes, source.Kind(n))
+	case source.Tagged(n):
+		l.errorf(s, "quote the value", "YAML reads a word that begins with ! as a tag, not as text")
+	case source.Null(n):
+		l.errorf(s, "remove the line, or write the value", "one of the list is empty")
+	default:
+		text, err := expand(n.Value, l.env)
+		if err != nil {
+			l.report.ErrorAt(f, n, err.offset, err.width, err.hint, "%s: %s", k.Path, err.message)
+			return s
+		}
+		s.text, s.bad = text, false
+	}
+	return s
+}
+
+// redact keeps the lines of secrets out of all problems: those of the secret keys, those of a key that looks like one and
+// is none, what was put in a section's place, and a URL with a password in it.
+func redact(f *source.File, n *yaml.Node) {
+	switch n.Kind {
+	case yaml.ScalarNode:
+		if strings.Contains(n.Value, "@") {
+			f.Redact(n)
+		}
+	case yaml.SequenceNode:
+		for _, c := range n.Content {
+			redact(f, c)
+		}
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key, value := n.Content[i], n.Content[i+1]
+			switch {
+			case slices.Contains(ruleKeys, key.Value):
+			case secretLike(key.Value), isSection(key.Value) && value.Kind != yaml.MappingNode:
+				hide(f, value)
+			default:
+				redact(f, value)
+			}
+		}
+	}
+}
+
+// hide redacts every line that n stands on.
+func hide(f *source.File, n *yaml.Node) {
+	f.Redact(n)
+	for _, c := range n.Content {
+		hide(f, c)
+	}
+}

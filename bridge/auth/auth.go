@@ -27,9 +27,9 @@ type Error struct{ Reason string }
 // Error returns the reason.
 func (e *Error) Error() string { return e.Reason }
 
-// bearer returns the token of an Authorization value (RFC 6750, 2.1; RFC 9110, 11.1: schemes know no letter case). The
+// Token returns the token of an Authorization value (RFC 6750, 2.1; RFC 9110, 11.1: schemes know no letter case). The
 // result is empty if there is none.
-func bearer(authorization string) string {
+func Token(authorization string) string {
 	authorization = strings.Trim(authorization, " \t")
 	scheme, rest, _ := strings.Cut(authorization, " ")
 	if strings.EqualFold(scheme, "Bearer") {

@@ -109,7 +109,7 @@ func (c JWTConfig) complete() (JWTConfig, error) {
 
 // Authenticate checks the token's signature, then its claims. It does not wait for anything.
 func (a *JWT) Authenticate(_ context.Context, authorization string) (Identity, error) {
-	token := bearer(authorization)
+	token := Token(authorization)
 	switch {
 	case token == "":
 		return Identity{}, &Error{"no token"}

@@ -1,0 +1,221 @@
+// Package bridge is the running bridge: MQTT events in, STOMP messages out.
+//
+// An event's way:
+//
+//	mqtt.Client -> committer: map, dead letters, append, acknowledge -> journal -> hub -> server's sessions
+package bridge
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mqtt-stomp-bridge/bridge/auth"
+	"mqtt-stomp-bridge/bridge/hub"
+	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/bridge/mqtt"
+	"mqtt-stomp-bridge/bridge/server"
+	"mqtt-stomp-bridge/mapping"
+)
+
+// Queues are the destinations of the contract, in the document's order.
+var queues = []string{"/queue/message", "/queue/unread-count", "/queue/channel/connected", "/queue/channel/disconnected"}
+
+// Config holds the parts of a Bridge. All are required but where a default is named.
+type Config struct {
+	MQTT     mqtt.Config   // Filters, BaseTopic and Logger are set by the bridge
+	Log      journal.Log   // the bridge's from now on: Run closes it
+	Server   server.Config // Hub, Queues and Logger are set by the bridge
+	Listener net.Listener  // for the clients; Run closes it
+
+	Mapper     *mapping.Mapper
+	ConfigHash string // identifies the configuration in the status document
+	BaseTopic  string // of status and dead letters, default mapping.DefaultBaseTopic
+
+	ShutdownTimeout time.Duration // for committing what was received when Run is told to end, default 5s
+	Logger          *slog.Logger
+}
+
+// A Bridge is made by New, and runs once.
+type Bridge struct {
+	config Config
+	client *mqtt.Client
+	log    journal.Log
+	hub    *hub.Hub
+	server *server.Server
+	logger *slog.Logger
+
+	mapper  atomic.Pointer[mapping.Mapper]
+	stamps  stamper
+	rules   ruleCounts
+	letters *deadLetters
+	reload  sync.Mutex // one Reload at a time
+
+	stalled atomic.Pointer[error] // why nothing can be appended now; nil when it can
+}
+
+// New connects the parts. Nothing runs before Run.
+func New(c Config) (*Bridge, error) {
+	c.BaseTopic = cmp.Or(c.BaseTopic, mapping.DefaultBaseTopic)
+	c.ShutdownTimeout = cmp.Or(c.ShutdownTimeout, 5*time.Second)
+	b := &Bridge{config: c, log: c.Log, logger: c.Logger}
+	b.useMapper(c.Mapper)
+
+	c.MQTT.BaseTopic = c.BaseTopic
+	c.MQTT.Logger = c.Logger
+	c.MQTT.Filters = filters(c.Mapper)
+	client, err := mqtt.New(c.MQTT)
+	if err != nil {
+		return nil, err
+	}
+	client.SetStatus(map[string]string{"config": c.ConfigHash})
+	b.client = client
+	b.letters = newDeadLetters(client, c.BaseTopic, c.Logger)
+
+	b.hub = hub.New(c.Log, hub.Config{Queues: queues})
+	c.Server.Hub, c.Server.Queues, c.Server.Logger = b.hub, queues, c.Logger
+	if b.server, err = server.New(c.Server); err != nil {
+		b.hub.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// Run bridges until ctx is done. Then it takes no more events, commits and acknowledges those it has, says goodbye to the
+// broker, closes the clients' connections cleanly and the log, and returns nil; or the error that made it end before.
+func (b *Bridge) Run(ctx context.Context) error {
+	serverCtx, stopServer := context.WithCancel(context.Background())
+	defer stopServer()
+	served := make(chan error, 1)
+	go func() { served <- b.server.Serve(serverCtx, b.config.Listener) }()
+
+	commitCtx, stopCommitting := context.WithCancel(context.Background())
+	defer stopCommitting()
+	var committing sync.WaitGroup
+	committing.Go(func() { b.commitAll(commitCtx) })
+
+	err := b.client.Start(commitCtx)
+	if err == nil {
+		select {
+		case <-ctx.Done():
+		case err = <-served:
+			served <- nil
+			err = fmt.Errorf("serving clients: %w", cmp.Or(err, net.ErrClosed))
+		}
+	}
+	b.logger.Info("stopping")
+	timeout, cancel := context.WithTimeout(context.Background(), b.config.ShutdownTimeout)
+	defer cancel()
+	defer context.AfterFunc(timeout, stopCommitting)() // what is not committed by then comes again
+	b.client.Stop()
+	committing.Wait()
+	errs := []error{err, b.client.Close(timeout)}
+	stopServer()
+	errs = append(errs, <-served)
+	b.hub.Close()
+	return errors.Join(append(errs, b.log.Close())...)
+}
+
+// An Update is what a reload may change.
+type Update struct {
+	Mapper     *mapping.Mapper
+	Auth       auth.Authenticator
+	Origins    server.Origins
+	ConfigHash string
+}
+
+// Reload puts the update into force as a whole: from the next batch on every event is mapped by the new rules. New topic
+// filters are granted before those that are no longer wanted are dropped; Reload waits for that until ctx is done, and the
+// client goes on with it after. Sessions whose token is no longer valid end.
+func (b *Bridge) Reload(ctx context.Context, u Update) error {
+	b.reload.Lock()
+	defer b.reload.Unlock()
+	b.server.SetOrigins(u.Origins)
+	b.server.SetAuth(u.Auth)
+	b.useMapper(u.Mapper)
+	b.client.SetStatus(map[string]string{"config": u.ConfigHash})
+	return b.client.SetFilters(ctx, filters(u.Mapper))
+}
+
+// ReloadFailed says on the status topic that a reload was refused: the place and the message alone, no source line.
+func (b *Bridge) ReloadFailed(hash, reason string) {
+	b.client.SetStatus(map[string]string{"config": hash, "reload_error": reason})
+}
+
+func (b *Bridge) useMapper(m *mapping.Mapper) {
+	m.Stamp(b.stamps.next)
+	b.mapper.Store(m)
+}
+
+func filters(m *mapping.Mapper) []mqtt.Filter {
+	var all []mqtt.Filter
+	for _, f := range m.Filters() {
+		all = append(all, mqtt.Filter{Topic: f.Topic, SkipRetained: f.SkipRetained})
+	}
+	return all
+}
+
+// Ready returns why the bridge cannot do its work at the moment; empty when it can.
+func (b *Bridge) Ready() []string {
+	var reasons []string
+	s := b.client.State()
+	if !s.Receiving.Connected {
+		reasons = append(reasons, "mqtt: "+errorText(cmp.Or(s.Paused, s.Receiving.Err), "not connected"))
+	}
+	if !s.Sending.Connected {
+		reasons = append(reasons, "mqtt, sending connection: "+errorText(s.Sending.Err, "not connected"))
+	}
+	for _, f := range s.Filters {
+		if s.Receiving.Connected && !f.Granted {
+			reasons = append(reasons, fmt.Sprintf("mqtt: filter %q: %s", f.Topic, errorText(f.Err, "not granted yet")))
+		}
+	}
+	if s.Status != nil {
+		reasons = append(reasons, "mqtt: status topic: "+s.Status.Error())
+	}
+	if err := b.stalled.Load(); err != nil {
+		reasons = append(reasons, "journal: "+(*err).Error())
+	}
+	if n := b.letters.counts().Refused; n > 0 {
+		reasons = append(reasons, fmt.Sprintf("dead letters: the broker refused %d; allow this user to write %s/#", n, b.config.BaseTopic))
+	}
+	return reasons
+}
+
+func errorText(err error, otherwise string) string {
+	if err == nil {
+		return otherwise
+	}
+	return err.Error()
+}
+
+// Counts are the bridge's figures.
+type Counts struct {
+	Events      int64 // received
+	Unmatched   int64 // no rule's topic matched
+	Rules       map[string]RuleCounts
+	DeadLetters DeadLetterCounts
+	Queues      map[string]hub.Counts
+	Server      server.Counts
+	MQTT        mqtt.Stats
+}
+
+// Counts returns the figures so far.
+func (b *Bridge) Counts() Counts {
+	events, unmatched, rules := b.rules.all()
+	return Counts{
+		Events:      events,
+		Unmatched:   unmatched,
+		Rules:       rules,
+		DeadLetters: b.letters.counts(),
+		Queues:      b.hub.Counts(),
+		Server:      b.server.Counts(),
+		MQTT:        b.client.Stats(),
+	}
+}

@@ -1,0 +1,130 @@
+package bridge
+
+import (
+	"context"
+	"time"
+
+	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/bridge/mqtt"
+	"mqtt-stomp-bridge/mapping"
+)
+
+// maxBatch is how many events one commit takes at the most.
+const maxBatch = 256
+
+// commitAll takes events until there are no more, whatever waits at a time: the busier it is, the larger the batches.
+func (b *Bridge) commitAll(ctx context.Context) {
+	for first := range b.client.Events() {
+		batch := append(make([]*mqtt.Event, 0, maxBatch), first)
+		for len(batch) < maxBatch {
+			e, more := poll(b.client.Events())
+			if !more {
+				break
+			}
+			batch = append(batch, e)
+		}
+		b.commit(ctx, batch)
+	}
+}
+
+// poll returns the next event if one waits.
+func poll(events <-chan *mqtt.Event) (e *mqtt.Event, ok bool) {
+	select {
+	case e, ok = <-events:
+		return e, ok
+	default:
+		return nil, false
+	}
+}
+
+// commit does with one batch what promise 1 says, in its order: the dead letters are acknowledged by the broker, the entries
+// are committed, then the events are acknowledged as they came. When ctx ends before, nothing is acknowledged, and the
+// broker sends the events again.
+func (b *Bridge) commit(ctx context.Context, batch []*mqtt.Event) {
+	mapper := b.mapper.Load() // one set of rules for the whole batch
+	var entries []journal.Entry
+	var rejected []deadLetter
+	for _, e := range batch {
+		result := mapper.Map(mapped(e))
+		b.rules.count(result)
+		for _, o := range result.Outputs {
+			entries = append(entries, journal.Entry{Time: e.Received, Queue: o.Queue, Key: latestKey(o), Body: o.Body})
+		}
+		for _, r := range result.Rejections {
+			rejected = append(rejected, deadLetter{event: e, rejection: r})
+		}
+	}
+	if err := b.letters.publish(ctx, rejected); err != nil {
+		return
+	}
+	if err := b.append(ctx, entries); err != nil {
+		return
+	}
+	for _, e := range batch {
+		b.client.Ack(e)
+	}
+}
+
+// mapped is the event as the rules see it. Of a user property that stands twice the last counts.
+func mapped(e *mqtt.Event) mapping.Event {
+	var user map[string]string
+	if len(e.User) > 0 {
+		user = make(map[string]string, len(e.User))
+		for _, p := range e.User {
+			user[p.Name] = p.Value
+		}
+	}
+	return mapping.Event{
+		Topic:       e.Topic,
+		Payload:     e.Payload,
+		QoS:         e.QoS,
+		Retained:    e.Retained,
+		ContentType: e.ContentType,
+		User:        user,
+		Received:    e.Received,
+	}
+}
+
+// latestKey is the name under which the log keeps the newest entry: one namespace over all queues, so that a channel is in
+// the snapshot of one queue only.
+func latestKey(o mapping.Output) string {
+	switch {
+	case o.Key == "":
+		return ""
+	case o.Queue == "/queue/unread-count":
+		return "conversation/" + o.Key
+	}
+	return "channel/" + o.Key
+}
+
+// appendPause is the time between two attempts to append.
+const appendPause = time.Second
+
+// append commits the entries, trying again until it succeeds or ctx is done. While it fails the events stay with the
+// broker: after the second failure the connection is closed on purpose, since a handler that blocks would have it flap.
+func (b *Bridge) append(ctx context.Context, entries []journal.Entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	for attempt := 1; ; attempt++ {
+		err := b.log.Append(ctx, journal.Batch{Entries: entries})
+		if err == nil {
+			if b.stalled.Swap(nil) != nil {
+				b.logger.Info("journal is writable again")
+				b.client.Resume()
+			}
+			return nil
+		}
+		if b.stalled.Swap(&err) == nil {
+			b.logger.Error("journal refused the entries; events stay with the broker until there is room", "error", err)
+		}
+		if attempt == 2 {
+			b.client.Pause(err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(appendPause):
+		}
+	}
+}

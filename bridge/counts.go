@@ -1,0 +1,50 @@
+package bridge
+
+import (
+	"maps"
+	"sync"
+
+	"mqtt-stomp-bridge/mapping"
+)
+
+// RuleCounts are one rule's outcomes. Every event, or element of an each, whose topic matches the rule is in exactly one.
+type RuleCounts struct {
+	Mapped, Filtered, Rejected int64
+}
+
+// ruleCounts counts by rule. The zero value is ready to use.
+type ruleCounts struct {
+	mu                sync.Mutex
+	events, unmatched int64
+	rules             map[string]RuleCounts
+}
+
+func (c *ruleCounts) count(r mapping.Result) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.events++
+	if len(r.Outcomes) == 0 {
+		c.unmatched++
+	}
+	if c.rules == nil {
+		c.rules = map[string]RuleCounts{}
+	}
+	for _, o := range r.Outcomes {
+		n := c.rules[o.Rule]
+		switch o.What {
+		case mapping.Mapped:
+			n.Mapped++
+		case mapping.Filtered:
+			n.Filtered++
+		case mapping.Rejected:
+			n.Rejected++
+		}
+		c.rules[o.Rule] = n
+	}
+}
+
+func (c *ruleCounts) all() (events, unmatched int64, rules map[string]RuleCounts) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.events, c.unmatched, maps.Clone(c.rules)
+}

@@ -1,0 +1,195 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	"mqtt-stomp-bridge/bridge/mqtt"
+	"mqtt-stomp-bridge/mapping"
+)
+
+// A deadLetter is one output of an event that could not be made.
+type deadLetter struct {
+	event     *mqtt.Event
+	rejection mapping.Rejection
+}
+
+// message returns what goes to the dead-letter topic: the event's own payload, and as user properties why it is there.
+func (d deadLetter) message(baseTopic string) mqtt.Message {
+	r := d.rejection
+	m := mqtt.Message{
+		Topic:       baseTopic + "/dead-letter/" + r.Rule,
+		Payload:     d.event.Payload,
+		QoS:         1,
+		ContentType: d.event.ContentType,
+	}
+	add := func(name, value string) {
+		if value != "" {
+			m.User = append(m.User, mqtt.UserProperty{Name: name, Value: value})
+		}
+	}
+	add("reason", r.Reason)
+	add("rule", r.Rule)
+	add("stage", r.Stage)
+	add("field", r.Field)
+	if r.Item >= 0 {
+		add("item", strconv.Itoa(r.Item))
+	}
+	add("line", fmt.Sprintf("%s:%d", r.File, r.Line))
+	add("topic", d.event.Topic)
+	add("qos", strconv.Itoa(int(d.event.QoS)))
+	add("retained", strconv.FormatBool(d.event.Retained))
+	add("time", d.event.Received.UTC().Format("2006-01-02T15:04:05.000Z"))
+	return m
+}
+
+// publisher is what dead letters go out on: the broker, or a test's.
+type publisher interface {
+	Publish(context.Context, mqtt.Message) error
+}
+
+// Bounds and pauses of dead letters.
+const (
+	maxKept      = 1000     // refused for good and kept here
+	maxKeptBytes = 16 << 20 // of their payloads
+	maxInFlight  = 32       // published at once
+	retryPause   = time.Second
+	logPause     = 10 * time.Second // between two lines about one rule, stage and field
+)
+
+// deadLetters publishes dead letters, and keeps the newest of those that the broker will never take.
+type deadLetters struct {
+	out       publisher
+	baseTopic string
+	logger    *slog.Logger
+
+	mu        sync.Mutex
+	published int64
+	refused   int64
+	store     []mqtt.Message
+	bytes     int
+	lines     map[lineKey]*lineState
+}
+
+// A lineKey is what log lines are limited by; all of it comes from the rules.
+type lineKey struct{ rule, stage, field string }
+
+type lineState struct {
+	last       time.Time
+	suppressed int
+}
+
+func newDeadLetters(out publisher, baseTopic string, logger *slog.Logger) *deadLetters {
+	return &deadLetters{out: out, baseTopic: baseTopic, logger: logger, lines: map[lineKey]*lineState{}}
+}
+
+// publish returns nil when the broker has acknowledged every letter or refused it for good, and ctx's error when that ended
+// first.
+func (d *deadLetters) publish(ctx context.Context, letters []deadLetter) error {
+	var (
+		sending sync.WaitGroup
+		slots   = make(chan struct{}, maxInFlight)
+	)
+	for _, l := range letters {
+		d.say(l)
+		slots <- struct{}{}
+		sending.Go(func() {
+			d.publishOne(ctx, l.message(d.baseTopic))
+			<-slots
+		})
+	}
+	sending.Wait()
+	return ctx.Err()
+}
+
+// publishOne tries until the broker has acknowledged the message, or refused it for good, or ctx is done.
+func (d *deadLetters) publishOne(ctx context.Context, m mqtt.Message) {
+	for ctx.Err() == nil {
+		err := d.out.Publish(ctx, m)
+		var refused *mqtt.RefusedError
+		switch {
+		case err == nil:
+			d.mu.Lock()
+			d.published++
+			d.mu.Unlock()
+			return
+		case errors.As(err, &refused):
+			d.keep(m, refused)
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryPause):
+		}
+	}
+}
+
+// keep puts a refused message into the bounded store; the oldest make room.
+func (d *deadLetters) keep(m mqtt.Message, refused *mqtt.RefusedError) {
+	d.mu.Lock()
+	first := d.refused == 0
+	d.refused++
+	d.store = append(d.store, m)
+	d.bytes += len(m.Payload)
+	for len(d.store) > maxKept || d.bytes > maxKeptBytes && len(d.store) > 1 {
+		d.bytes -= len(d.store[0].Payload)
+		d.store = d.store[1:]
+	}
+	d.mu.Unlock()
+	if first {
+		d.logger.Error("broker refuses dead letters; the newest are kept in memory", "error", refused, "hint", "allow this user to write "+d.baseTopic+"/#")
+	}
+}
+
+// say logs the rejection: the rule, the place and the type of refusal, never the value. Lines are limited by rule, stage
+// and field, and a line says how many were left out before it.
+func (d *deadLetters) say(l deadLetter) {
+	r := l.rejection
+	key := lineKey{r.Rule, r.Stage, r.Field}
+	now := time.Now()
+	d.mu.Lock()
+	state := d.lines[key]
+	if state == nil {
+		state = &lineState{}
+		d.lines[key] = state
+	}
+	if now.Sub(state.last) < logPause && r.Stack == "" {
+		state.suppressed++
+		d.mu.Unlock()
+		return
+	}
+	suppressed := state.suppressed
+	*state = lineState{last: now}
+	d.mu.Unlock()
+
+	attrs := []any{"rule", r.Rule, "stage", r.Stage, "refusal", r.Kind, "line", fmt.Sprintf("%s:%d", r.File, r.Line)}
+	if r.Field != "" {
+		attrs = append(attrs, "field", r.Field)
+	}
+	if suppressed > 0 {
+		attrs = append(attrs, "more_before", suppressed)
+	}
+	if r.Stack != "" {
+		d.logger.Error("a rule panicked", append(attrs, "stack", r.Stack)...)
+		return
+	}
+	d.logger.Warn("event rejected", attrs...)
+}
+
+// DeadLetterCounts are the figures of dead letters.
+type DeadLetterCounts struct {
+	Published int64 // acknowledged by the broker
+	Refused   int64 // refused by it for good
+	Kept      int   // of those, how many are kept in memory
+}
+
+func (d *deadLetters) counts() DeadLetterCounts {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return DeadLetterCounts{Published: d.published, Refused: d.refused, Kept: len(d.store)}
+}

@@ -1,0 +1,149 @@
+// Package hub fans entries out: a ring of the newest entries per queue, and a cursor per subscription.
+package hub
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"mqtt-stomp-bridge/bridge/journal"
+)
+
+// A Format turns entries into the frames of one kind of subscription. Values that are == give the same bytes for the same
+// entry; the hub encodes once for all subscriptions that share a format. Formats must be comparable.
+type Format interface {
+	// AppendFrame appends the whole frame for e, ready for the wire, to dst.
+	AppendFrame(dst []byte, e *journal.Entry) []byte
+}
+
+// Config sizes a Hub; zero fields take the defaults.
+type Config struct {
+	Queues      []string // the destinations there are
+	RingEntries int      // newest entries kept at hand per queue, default 1024
+	RingBytes   int      // bytes of their payloads per queue, default 8 MiB
+}
+
+// A Hub holds the rings. All methods are safe for concurrent use.
+type Hub struct {
+	log   journal.Log
+	epoch string
+
+	// mu is the one critical section of publishing and of placing a cursor. It never spans a write or a sync.
+	mu    sync.RWMutex
+	last  uint64           // position of the newest published entry
+	rings map[string]*ring // destination -> ring; the map itself never changes
+
+	// feedsMu guards every ring's feeds. Taken after mu where both are.
+	feedsMu sync.RWMutex
+
+	dirty  chan struct{} // capacity 1: entries were published since the waker last looked; never closed
+	closed chan struct{}
+	waker  sync.WaitGroup
+}
+
+// New returns a Hub over the log, which publishes from now on whatever the log commits. Close ends it.
+func New(log journal.Log, c Config) *Hub {
+	if c.RingEntries <= 0 {
+		c.RingEntries = 1024
+	}
+	if c.RingBytes <= 0 {
+		c.RingBytes = 8 << 20
+	}
+	bounds := log.Bounds()
+	h := &Hub{
+		log:    log,
+		epoch:  bounds.Epoch,
+		last:   bounds.Last,
+		rings:  map[string]*ring{},
+		dirty:  make(chan struct{}, 1),
+		closed: make(chan struct{}),
+	}
+	for _, q := range c.Queues {
+		h.rings[q] = newRing(c.RingEntries, c.RingBytes, bounds.Last)
+	}
+	log.Notify(h.publish)
+	h.waker.Go(h.wake)
+	return h
+}
+
+// Close stops waking feeds. It does not close the log.
+func (h *Hub) Close() {
+	close(h.closed)
+	h.waker.Wait()
+}
+
+// Epoch returns the epoch of the log's positions.
+func (h *Hub) Epoch() string { return h.epoch }
+
+// Has reports whether the hub serves the queue.
+func (h *Hub) Has(queue string) bool { return h.rings[queue] != nil }
+
+// publish puts committed entries into their rings. It waits for nobody: the waker tells the feeds.
+func (h *Hub) publish(entries []journal.Entry) {
+	h.mu.Lock()
+	for i := range entries {
+		e := &entries[i]
+		r := h.rings[e.Queue]
+		if r == nil {
+			panic(fmt.Sprintf("hub: entry %d for unknown queue %q", e.Position, e.Queue))
+		}
+		r.push(e)
+		r.fresh.Store(true)
+		h.last = e.Position
+	}
+	h.mu.Unlock()
+	select {
+	case h.dirty <- struct{}{}:
+	default:
+	}
+}
+
+func (h *Hub) wake() {
+	for {
+		select {
+		case <-h.closed:
+			return
+		case <-h.dirty:
+		}
+		h.feedsMu.RLock()
+		for _, r := range h.rings {
+			if !r.fresh.Swap(false) {
+				continue
+			}
+			for f := range r.feeds {
+				f.signal()
+			}
+		}
+		h.feedsMu.RUnlock()
+	}
+}
+
+// Counts are the outcomes of one queue's entries, summed over all subscriptions there were. For every subscription
+// that has ended, each entry published while it lasted is in exactly one of Delivered, Conflated and LeftBehind.
+type Counts struct {
+	Published  int64 // entries, not deliveries
+	Delivered  int64 // written to a client
+	Conflated  int64 // skipped because a newer one of its key had overtaken it
+	LeftBehind int64 // not written when the subscription ended
+	Replayed   int64 // entries older than their subscription, written because it asked for them
+}
+
+// Counts returns the outcomes so far, by queue.
+func (h *Hub) Counts() map[string]Counts {
+	counts := map[string]Counts{}
+	for q, r := range h.rings {
+		counts[q] = Counts{
+			Published:  r.published.Load(),
+			Delivered:  r.delivered.Load(),
+			Conflated:  r.conflated.Load(),
+			LeftBehind: r.leftBehind.Load(),
+			Replayed:   r.replayed.Load(),
+		}
+	}
+	return counts
+}
+
+// counters are one queue's, see Counts.
+type counters struct {
+	published, delivered, conflated, leftBehind, replayed atomic.Int64
+}

@@ -1,0 +1,64 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Origins are the web pages' origins that may connect. The zero value admits the server's own alone.
+type Origins struct {
+	any      bool
+	exact    map[string]bool
+	suffixes []origin // of https://*.example.org
+}
+
+type origin struct{ scheme, suffix string }
+
+// NewOrigins reads a list of origins: scheme://host[:port], with * as the first label of the host for any one or more labels,
+// or "*" for all. The server's own origin is always allowed, and so is a client that sends none.
+func NewOrigins(list []string) (Origins, error) {
+	o := Origins{exact: map[string]bool{}}
+	for _, s := range list {
+		if s == "*" {
+			o.any = true
+			continue
+		}
+		s = strings.ToLower(strings.TrimSuffix(s, "/"))
+		u, err := url.Parse(s)
+		if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != s {
+			return o, fmt.Errorf("allowed origin %q: it must be scheme://host or scheme://host:port", s)
+		}
+		if rest, wild := strings.CutPrefix(u.Host, "*."); wild {
+			o.suffixes = append(o.suffixes, origin{u.Scheme, "." + rest})
+			continue
+		}
+		if strings.Contains(u.Host, "*") {
+			return o, fmt.Errorf("allowed origin %q: * stands only for the first labels of the host, as in https://*.example.org", s)
+		}
+		o.exact[s] = true
+	}
+	return o, nil
+}
+
+// allow reports whether the request's page may connect. A request without an Origin header does not come from a page.
+func (o *Origins) allow(r *http.Request) bool {
+	header := strings.ToLower(r.Header.Get("Origin"))
+	if header == "" || o.any || o.exact[header] {
+		return true
+	}
+	u, err := url.Parse(header)
+	if err != nil || u.Host == "" {
+		return false
+	}
+	if u.Host == strings.ToLower(r.Host) {
+		return true
+	}
+	for _, w := range o.suffixes {
+		if u.Scheme == w.scheme && strings.HasSuffix(u.Host, w.suffix) {
+			return true
+		}
+	}
+	return false
+}

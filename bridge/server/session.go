@@ -1,0 +1,313 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"mqtt-stomp-bridge/bridge/auth"
+	"mqtt-stomp-bridge/bridge/hub"
+	"mqtt-stomp-bridge/bridge/stomp"
+)
+
+// A session is one client's connection. One goroutine reads (run), one writes (outbound.run).
+type session struct {
+	server *Server
+	conn   *websocket.Conn
+	out    *outbound
+	log    *slog.Logger
+	id     string
+
+	// Owned by the reader.
+	decoder       *stomp.Decoder
+	connected     bool
+	disconnecting bool                     // DISCONNECT was answered; what still comes is ignored
+	unauthed      int                      // bytes read before CONNECT was accepted
+	silence       time.Duration            // how long the peer may be silent; 0 until CONNECT was accepted
+	subs          map[string]*subscription // subscription id (at 1.0 perhaps the destination) -> subscription
+	numbers       map[int]*subscription    // subscription number -> subscription, those with an ack header
+	lastNumber    int
+
+	version     atomic.Uint32 // a stomp.Version, set by CONNECT
+	credentials atomic.Pointer[credentials]
+	expiry      atomic.Pointer[time.Timer]
+	ended       atomic.Pointer[ending] // why the session ended; the first cause counts
+}
+
+// credentials are what a session was let in with. The token is kept so that new keys can be tried on it.
+type credentials struct {
+	authorization string
+	identity      auth.Identity
+}
+
+// An ending is why a session ends, and what its client is told.
+type ending struct {
+	cause   string       // for logs and counters
+	err     *stomp.Error // sent as an ERROR frame; nil: none
+	receipt string       // receipt-id of the frame that brought the error; "" for none
+	code    int          // WebSocket close code
+	lastID  bool         // name the last position, so that the client can resume
+	quiet   bool         // log at debug: the client left of its own will
+	detail  error        // for the log alone; may be nil
+}
+
+// readChunk is how much of a message is read at a time.
+const readChunk = 4 << 10
+
+var readPool = sync.Pool{New: func() any { return new([readChunk]byte) }}
+
+// newSession returns a session on an upgraded connection. by may be nil: then CONNECT must bring a token.
+func (s *Server) newSession(conn *websocket.Conn, by *credentials) *session {
+	id := newID()
+	x := &session{
+		server:  s,
+		conn:    conn,
+		out:     newOutbound(conn.NetConn(), s.config.Hub.NewFeed(), s.config.Limits.WriteTimeout),
+		log:     s.config.Logger.With("session", id, "remote", conn.RemoteAddr().String()),
+		id:      id,
+		decoder: stomp.NewDecoder(s.config.Limits.Frame),
+		subs:    map[string]*subscription{},
+		numbers: map[int]*subscription{},
+	}
+	x.credentials.Store(by)
+	conn.SetPongHandler(func(string) error {
+		x.heard()
+		return nil
+	})
+	conn.SetPingHandler(func(data string) error {
+		x.heard()
+		x.out.reply(appendMessage(nil, opPong, []byte(data)))
+		return nil
+	})
+	conn.SetCloseHandler(func(code int, text string) error {
+		return nil // answered by the end of the session, in order with everything else
+	})
+	return x
+}
+
+// run serves the connection until it ends; it returns when nothing of the session is left.
+func (x *session) run() {
+	socket := x.conn.NetConn()
+	x.conn.SetReadDeadline(time.Now().Add(x.server.config.Limits.ConnectTimeout))
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		if err := x.out.run(x.feedFailed); err != nil {
+			x.end(ending{cause: writeCause(err), detail: err, code: websocket.CloseGoingAway})
+			socket.Close() // wakes the reader
+			return
+		}
+		// The last bytes are out, and the reader goes on until the peer closes too: closing with unread input would reset
+		// the connection, and the peer might never see them. A peer that does not close is not waited for.
+		time.AfterFunc(finalTimeout, func() { socket.Close() })
+	}()
+	x.finish(x.read())
+	<-written
+	socket.Close()
+	if t := x.expiry.Load(); t != nil {
+		t.Stop()
+	}
+	x.out.close()
+	x.logEnd()
+}
+
+// read reads messages until the connection ends. After the session's end it only drops them.
+func (x *session) read() error {
+	for {
+		_, r, err := x.conn.NextReader()
+		if err != nil {
+			return err
+		}
+		if x.ended.Load() != nil {
+			continue
+		}
+		if err := x.readMessage(r); err != nil && !errors.Is(err, errEnded) {
+			return err
+		}
+	}
+}
+
+// readMessage feeds one WebSocket message to the decoder, piece by piece.
+func (x *session) readMessage(r io.Reader) error {
+	buffer := readPool.Get().(*[readChunk]byte)
+	defer readPool.Put(buffer)
+	for {
+		n, err := r.Read(buffer[:])
+		if n > 0 {
+			x.heard()
+			if err := x.input(buffer[:n]); err != nil {
+				return err
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// heard renews the time that the peer may be silent.
+func (x *session) heard() {
+	if x.silence > 0 {
+		x.conn.SetReadDeadline(time.Now().Add(x.silence))
+	}
+}
+
+var errEnded = errors.New("server: the session has ended")
+
+// input decodes and handles the frames in p, and in what came before it.
+func (x *session) input(p []byte) error {
+	if !x.connected {
+		if x.unauthed += len(p); x.unauthed > x.server.config.Limits.UnauthenticatedBytes {
+			x.fail("unauthenticated bytes", nil, &stomp.Error{Message: "too many bytes before CONNECT was accepted"})
+			return errEnded
+		}
+	}
+	x.decoder.Write(p)
+	for {
+		f, err := x.decoder.Next()
+		switch {
+		case errors.Is(err, stomp.ErrIncomplete):
+			return nil
+		case err != nil:
+			x.fail("protocol error", nil, wireError(err))
+			return errEnded
+		}
+		if x.ended.Load() != nil || x.disconnecting {
+			return errEnded
+		}
+		x.handle(&f)
+	}
+}
+
+// finish ends the session for the reason that reading stopped, unless it has ended already.
+func (x *session) finish(err error) {
+	var closed *websocket.CloseError
+	var timeout net.Error
+	switch {
+	case errors.As(err, &closed):
+		x.end(ending{cause: "client closed", code: websocket.CloseNormalClosure, quiet: true})
+	case errors.As(err, &timeout) && timeout.Timeout() && !x.connected:
+		x.fail("connect timeout", nil, &stomp.Error{Message: "no CONNECT in time"})
+	case errors.As(err, &timeout) && timeout.Timeout():
+		x.fail("heart-beat timeout", nil, &stomp.Error{Message: "heart-beat timeout", Detail: "nothing was heard for three times the interval"})
+	default:
+		x.end(ending{cause: "connection lost", detail: err, code: websocket.CloseGoingAway, quiet: true})
+	}
+}
+
+// fail ends the session with an ERROR frame, in answer to f unless that is nil.
+func (x *session) fail(cause string, f *stomp.Frame, err *stomp.Error) {
+	e := ending{cause: cause, err: err, code: websocket.ClosePolicyViolation}
+	if f != nil {
+		e.receipt, _ = f.Get("receipt")
+	}
+	x.end(e)
+}
+
+// unauthorized ends the session because of its token. Clients look for 401 in the message.
+func (x *session) unauthorized(f *stomp.Frame, err error) {
+	reason := "the token was refused"
+	var known *auth.Error
+	if errors.As(err, &known) {
+		reason = known.Reason
+	}
+	x.fail("401 "+reason, f, &stomp.Error{Message: "401 " + reason})
+}
+
+// feedFailed ends the session because what comes next for it is not to be had.
+func (x *session) feedFailed(err error) {
+	e := ending{cause: "journal", detail: err, code: websocket.CloseInternalServerErr, lastID: true,
+		err: &stomp.Error{Message: "the journal could not be read"}}
+	if errors.Is(err, hub.ErrBehind) {
+		e.cause, e.detail, e.code = "too slow", nil, websocket.CloseTryAgainLater
+		e.err = &stomp.Error{Message: "too slow, the next messages are no longer kept"}
+	}
+	x.end(e)
+}
+
+// end ends the session: what waits of the answers is written, then the ERROR frame and the close frame. Only the first
+// call counts. It may be called from any goroutine.
+func (x *session) end(e ending) {
+	if !x.ended.CompareAndSwap(nil, &e) {
+		return
+	}
+	x.out.end(func(feed *hub.Feed) []byte {
+		var last []byte
+		if e.err != nil {
+			last = appendFrame(last, stomp.Version(x.version.Load()), e.frame(x.server.config.Hub.Epoch(), feed.Position()))
+		}
+		return appendClose(last, e.code, "")
+	})
+}
+
+// frame returns the ERROR frame that tells the client. It never holds anything the client sent but its receipt.
+func (e *ending) frame(epoch string, position uint64) *stomp.Frame {
+	f := &stomp.Frame{Command: stomp.CommandError, Headers: []stomp.Header{{Key: "message", Value: e.err.Message}}}
+	if e.receipt != "" {
+		f.Headers = append(f.Headers, stomp.Header{Key: "receipt-id", Value: e.receipt})
+	}
+	if e.lastID {
+		f.Headers = append(f.Headers, stomp.Header{Key: "last-message-id", Value: string(appendMessageID(nil, epoch, position))})
+	}
+	if e.err.Detail != "" {
+		f.Headers = append(f.Headers, stomp.Header{Key: "content-type", Value: "text/plain;charset=utf-8"})
+		f.Body = []byte(e.err.Detail)
+	}
+	return f
+}
+
+// logEnd says once why the session ended, and counts it.
+func (x *session) logEnd() {
+	e := x.ended.Load()
+	x.server.ends.add(e.cause)
+	level := slog.LevelInfo
+	if e.quiet {
+		level = slog.LevelDebug
+	}
+	attrs := []any{"cause", e.cause}
+	if c := x.credentials.Load(); c != nil {
+		attrs = append(attrs, "user", c.identity.User)
+	}
+	if e.detail != nil {
+		attrs = append(attrs, "error", e.detail)
+	}
+	x.log.Log(context.Background(), level, "session ended", attrs...)
+}
+
+// expireAt ends the session when its token does.
+func (x *session) expireAt(t time.Time) {
+	if t.IsZero() {
+		return
+	}
+	timer := time.AfterFunc(time.Until(t), func() { x.unauthorized(nil, &auth.Error{Reason: "token expired"}) })
+	if old := x.expiry.Swap(timer); old != nil {
+		old.Stop()
+	}
+}
+
+// wireError returns the part of a codec's error that the peer may see.
+func wireError(err error) *stomp.Error {
+	var wire *stomp.Error
+	if errors.As(err, &wire) {
+		return wire
+	}
+	return &stomp.Error{Message: "malformed frame"}
+}
+
+func writeCause(err error) string {
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return "write timeout"
+	}
+	return "connection lost"
+}

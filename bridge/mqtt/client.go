@@ -36,9 +36,11 @@ type Client struct {
 	subscribeKick chan struct{}
 	statusKick    chan struct{}
 
-	life    sync.Mutex // held by Start, Pause, Resume and Close; before the links' locks
-	ctx     context.Context
+	life    sync.Mutex      // held by Start, Pause, Resume and Close; before the links' locks
+	ctx     context.Context // of the connections; nil: not started
 	cancel  context.CancelFunc
+	closed  bool
+	halt    context.CancelFunc // ends keepSubscribed and keepStatus
 	running sync.WaitGroup
 
 	mu           sync.Mutex
@@ -131,8 +133,9 @@ func (c *Client) Start(ctx context.Context) error {
 		return errors.New("starting mqtt client: already started")
 	}
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	c.running.Go(func() { c.keepSubscribed(c.ctx) })
-	c.running.Go(func() { c.keepStatus(c.ctx) })
+	ctx, c.halt = context.WithCancel(c.ctx)
+	c.running.Go(func() { c.keepSubscribed(ctx) })
+	c.running.Go(func() { c.keepStatus(ctx) })
 	if err := c.sending.open(c.ctx); err != nil {
 		return err
 	}
@@ -145,7 +148,7 @@ func (c *Client) Start(ctx context.Context) error {
 func (c *Client) Pause(reason error) {
 	c.life.Lock()
 	defer c.life.Unlock()
-	if c.ctx == nil || c.ctx.Err() != nil {
+	if c.ctx == nil || c.closed {
 		return
 	}
 	c.mu.Lock()
@@ -164,7 +167,7 @@ func (c *Client) Pause(reason error) {
 func (c *Client) Resume() {
 	c.life.Lock()
 	defer c.life.Unlock()
-	if c.ctx == nil || c.ctx.Err() != nil {
+	if c.ctx == nil || c.closed {
 		return
 	}
 	c.mu.Lock()
@@ -184,11 +187,13 @@ func (c *Client) Close(ctx context.Context) error {
 	c.Stop()
 	c.life.Lock()
 	defer c.life.Unlock()
-	if c.ctx == nil || c.ctx.Err() != nil {
+	if c.ctx == nil || c.closed {
 		return nil
 	}
+	c.closed = true
+	defer c.cancel()
 	errs := []error{c.receiving.close(ctx)}
-	c.cancel()
+	c.halt()
 	c.running.Wait()
 	if live := c.sending.current(); live != nil {
 		errs = append(errs, c.publishStatus(ctx, live, c.document(false)))

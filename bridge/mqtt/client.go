@@ -152,8 +152,12 @@ func (c *Client) Pause(reason error) {
 		return
 	}
 	c.mu.Lock()
+	already := c.paused != nil
 	c.paused = reason
 	c.mu.Unlock()
+	if already {
+		return
+	}
 	c.log.Warn("staying away from the broker", "connection", c.receiving.name, "reason", reason)
 	ctx, cancel := context.WithTimeout(c.ctx, pauseTimeout)
 	defer cancel()

@@ -25,6 +25,9 @@ const (
 	maxInFlight = 64
 )
 
+// errClosed is all that a broker says that ends a connection without a DISCONNECT.
+var errClosed = errors.New("the broker closed the connection")
+
 // conn is a network connection to the broker as paho wants it. Reads come from one
 // large buffer, since paho takes a packet in three reads or more; a packet over the
 // limit is refused before paho allocates room for it, since paho would; a write that
@@ -77,6 +80,9 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	n, err := c.r.Read(p[:min(len(p), c.left)])
 	c.left -= n
+	if err != nil {
+		err = c.readError(err)
+	}
 	return n, err
 }
 
@@ -89,7 +95,7 @@ func (c *conn) readError(err error) error {
 	case err == io.EOF && !c.answered:
 		return errors.New("the broker closed the connection without an answer")
 	case err == io.EOF:
-		return errors.New("the broker closed the connection")
+		return errClosed
 	}
 	return err
 }
@@ -113,6 +119,9 @@ func (c *conn) nextPacket() error {
 }
 
 func (c *conn) startPacket(kind byte, header, length int) error {
+	if !c.answered && kind != packets.CONNACK {
+		return errors.New("the broker does not speak MQTT: its first packet is no CONNACK")
+	}
 	// An MQTT 5 CONNACK is three octets at least; two are one of MQTT 3.1.1.
 	if kind == packets.CONNACK && length == 2 {
 		head, err := c.r.Peek(header + length)

@@ -25,6 +25,9 @@ const (
 	// without any, and two bridges with one client identifier would take it from
 	// each other many times a second.
 	lasting = time.Minute
+	// restless is after how many such connections in a row it is not each one that is
+	// logged any more, but that none lasts.
+	restless = 3
 )
 
 // link keeps one connection to the broker: it dials, says what goes wrong, and comes
@@ -35,7 +38,7 @@ type link struct {
 	cfg      Config
 	log      *slog.Logger
 	failures *herald // attempts that failed, of both links
-	takeover herald
+	losses   herald  // connections that did not last
 	counters *counters
 
 	complete func(*paho.Connect)                        // fills in the CONNECT packet
@@ -196,7 +199,7 @@ func (l *link) up(manager *autopaho.ConnectionManager, ack *paho.Connack) {
 	close(l.ready)
 	l.mu.Unlock()
 	l.failures.forget()
-	l.log.Info("connected to the broker", "connection", l.name, "broker", broker, "client_id", l.clientID, "session_present", c.present)
+	l.log.Log(context.Background(), l.level(slog.LevelInfo), "connected to the broker", "connection", l.name, "broker", broker, "client_id", l.clientID, "session_present", c.present)
 	l.changed()
 }
 
@@ -218,7 +221,7 @@ func (l *link) detach() {
 	l.state = Connection{Since: now, Err: l.state.Err}
 	l.mu.Unlock()
 	if settled {
-		l.takeover.forget()
+		l.losses.forget()
 	}
 	l.changed()
 }
@@ -286,8 +289,25 @@ func (l *link) failed(err error) {
 // lost is called when a connection ends otherwise than by a DISCONNECT.
 func (l *link) lost(err error) {
 	l.note(err)
-	l.log.Warn("connection to the broker lost", "connection", l.name, "client_id", l.clientID, "err", err)
+	l.log.Log(context.Background(), l.level(slog.LevelWarn), "connection to the broker lost", "connection", l.name, "client_id", l.clientID, "err", err)
+	if l.restless() {
+		l.sayRestless(err)
+	}
 	l.changed()
+}
+
+// sayRestless says that no connection lasts. Mosquitto, up to 2.0.11 at least, sends
+// no DISCONNECT to a client whose identifier is taken over: it only closes.
+func (l *link) sayRestless(err error) {
+	times, say := l.losses.due(kind(err), time.Now())
+	if !say {
+		return
+	}
+	message := "connections to the broker do not last"
+	if errors.Is(err, errClosed) {
+		message += ": is a second bridge running with the same client_id?"
+	}
+	l.log.Warn(message, "connection", l.name, "client_id", l.clientID, "err", err, "times", times)
 }
 
 // disconnected is called when the broker has sent a DISCONNECT.
@@ -299,10 +319,25 @@ func (l *link) disconnected(p *paho.Disconnect) {
 	}
 	l.counters.takenOver.Add(1)
 	l.note(err)
-	if times, say := l.takeover.due("", time.Now()); say {
+	if times, say := l.losses.due(kind(err), time.Now()); say {
 		l.log.Warn("another client has taken over the client id: is a second bridge running with the same client_id?", "connection", l.name, "client_id", l.clientID, "times", times)
 	}
 	l.changed()
+}
+
+// restless reports whether the last few connections were short.
+func (l *link) restless() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.unsettled >= restless
+}
+
+// level is normal, or debug while no connection lasts.
+func (l *link) level(normal slog.Level) slog.Level {
+	if l.restless() {
+		return slog.LevelDebug
+	}
+	return normal
 }
 
 // note keeps why the connection ended. autopaho calls back on goroutines of their

@@ -35,7 +35,7 @@ type Stats struct {
 	Connects       uint64 // of the receiving connection, the first one included
 	ConnectErrors  uint64 // failed attempts of either connection
 	AbsentSessions uint64 // reconnects that found no session present: what the broker kept is lost
-	TakenOver      uint64 // connections ended because another client took the client identifier
+	TakenOver      uint64 // connections that ended because, in the broker's words, another client took the client identifier
 	Events         uint64 // handed over
 	Dropped        uint64 // received and not handed over, since the connection ended or Stop was called; QoS 1 comes again
 	Acks           uint64 // events acknowledged

@@ -29,7 +29,8 @@ type Config struct {
 	Path           string        // default /ws.communication
 	HeartBeat      time.Duration // offered in both directions, default 30s
 	Limits         Limits
-	Version        string // of this software, for the server header
+	Version        string       // of this software, for the server header
+	Pages          http.Handler // for all other paths; nil: 404
 	Logger         *slog.Logger
 }
 
@@ -187,6 +188,9 @@ func (s *Server) unregister(x *session) {
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.Handle(s.config.Path, s)
+	if s.config.Pages != nil {
+		mux.Handle("/", s.config.Pages)
+	}
 	web := &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: s.config.Limits.ConnectTimeout,

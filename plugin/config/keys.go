@@ -47,7 +47,7 @@ func Sections() []Section {
 		{"log", "What is logged, to standard error."},
 		{"broker", "The MQTT 5 broker, and the session with it."},
 		{"server", "The STOMP over WebSocket endpoint that clients connect to."},
-		{"server.limits", "What one client, or all of them, may ask of the server. What is over a limit ends that session."},
+		{"server.limits", "What clients may ask of the server. A session that goes over a limit is ended."},
 		{"auth", "Who may connect."},
 		{"auth.jwt", "Clients show a JSON Web Token, signed with a secret that whoever makes the tokens shares with the bridge."},
 		{"journal", "The log of mapped entries, from which a client that was away resumes."},
@@ -59,7 +59,7 @@ func Sections() []Section {
 const (
 	sec  = time.Second
 	hour = time.Hour
-	ever = 1 << 62 // ns, 146 years
+	ever = 10 * 8760 * hour
 )
 
 // Keys returns all settings in the order of config.yaml. It is the one table behind the loader, the schema and the reference.
@@ -90,10 +90,10 @@ var keys = []Key{
 	{Path: "broker.key_file", kind: path(),
 		Meaning: "PEM file with the key of `cert_file`."},
 	{Path: "broker.insecure", kind: boolean(),
-		Meaning: "Accept any certificate of the broker. For trying only: whoever is in between reads and writes everything."},
-	{Path: "broker.keepalive", kind: duration(sec, sec, 65535*sec),
-		Meaning: "Longest silence between the bridge and the broker. One and a half times as long, and the connection counts as lost."},
-	{Path: "broker.session_expiry", kind: duration(sec, sec, 4294967294*sec),
+		Meaning: "Accept any certificate of the broker: for trying only, since whoever sits in between can read and change everything."},
+	{Path: "broker.keepalive", kind: duration(sec, sec, 18*hour),
+		Meaning: "Longest silence between the bridge and the broker. After one and a half times as long the connection counts as lost."},
+	{Path: "broker.session_expiry", kind: duration(sec, sec, ever),
 		Meaning: "How long the broker keeps subscriptions and queued events while the bridge is away. Mosquitto's `max_queued_messages` bounds them too."},
 	{Path: "broker.base_topic", kind: topic(),
 		Meaning: "The bridge publishes its state to `<base_topic>/state` and dead letters to `<base_topic>/dead-letter/<rule>`. Nothing below it matches a rule."},
@@ -131,7 +131,7 @@ var keys = []Key{
 	{Path: "auth.jwt.secret", List: true, Secret: true, Reloaded: true, kind: secret(),
 		Meaning: "The secret; several while one replaces another: a token may be signed with any. HS256 needs 32 bytes or more (HS384: 48, HS512: 64). Better in `secret_file` or in the variable, which takes one."},
 	{Path: "auth.jwt.secret_file", List: true, Reloaded: true, kind: path(),
-		Meaning: "File that holds the secret, a line break at its end aside."},
+		Meaning: "File that holds the secret; a line break at its end does not count."},
 	{Path: "auth.jwt.secret_encoding", Reloaded: true, kind: oneOf("utf8", "base64"),
 		Meaning: "How the secret is written: as it is, or in base64 for the bytes it stands for."},
 	{Path: "auth.jwt.algorithm", Reloaded: true, kind: oneOf("HS256", "HS384", "HS512"),
@@ -151,7 +151,7 @@ var keys = []Key{
 		Meaning: "Directory of the journal. None: in memory, and a restart forgets it."},
 	{Path: "journal.max_age", kind: duration(time.Millisecond, sec, ever),
 		Meaning: "Entries older than this are dropped."},
-	{Path: "journal.max_bytes", kind: size(MiB, maxBytes),
+	{Path: "journal.max_bytes", kind: size(MiB, 1024*TiB),
 		Meaning: "The oldest entries are dropped beyond this."},
 	{Path: "journal.latest.max_keys", kind: integer(1, 1_000_000_000),
 		Meaning: "Conversations and channels; those unchanged for longest are dropped beyond this."},

@@ -37,11 +37,12 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // Bytes is an amount of memory or storage.
 type Bytes int64
 
-// The units of Bytes that the defaults are given in.
+// Units of Bytes.
 const (
 	KiB Bytes = 1 << 10
 	MiB Bytes = 1 << 20
 	GiB Bytes = 1 << 30
+	TiB Bytes = 1 << 40
 )
 
 // units are the sizes that can be written, larger ones first where String prefers them.
@@ -49,7 +50,7 @@ var units = []struct {
 	name string
 	size Bytes
 }{
-	{"TiB", GiB << 10}, {"GiB", GiB}, {"MiB", MiB}, {"KiB", KiB},
+	{"TiB", TiB}, {"GiB", GiB}, {"MiB", MiB}, {"KiB", KiB},
 	{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1},
 }
 

@@ -1,0 +1,200 @@
+package config_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mqtt-stomp-bridge/plugin/config"
+)
+
+var update = flag.Bool("update", false, "rewrite the generated files and the expected texts")
+
+const (
+	sample = "../../config.yaml"
+
+	// rulesBegin is where the generated part of config.yaml ends.
+	rulesBegin = "# ---- Rules "
+)
+
+// generated compares the file with what it should be, or rewrites it.
+func generated(t *testing.T, file, want string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("%s is stale, run go test ./plugin/config -update (-want +got):\n%s", file, diff)
+	}
+}
+
+// TestSample keeps the settings in config.yaml what the table of keys says. The rules below them are written by hand.
+func TestSample(t *testing.T) {
+	data, err := os.ReadFile(sample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rules, ok := strings.Cut(string(data), "\n"+rulesBegin)
+	if !ok {
+		t.Fatalf("%s has no line that begins with %q", sample, rulesBegin)
+	}
+	generated(t, sample, sampleSettings()+"\n"+rulesBegin+rules)
+}
+
+const sampleHead = `# yaml-language-server: $schema=plugin/config/schema.json
+#
+# The configuration of mqtt-stomp-bridge. Every setting is here, at its default; what is left out or empty has its default.
+# It works against a Mosquitto on this machine as it stands, once auth.jwt has a secret (32 bytes or more):
+#
+#   BRIDGE_AUTH_JWT_SECRET=... mqtt-stomp-bridge serve -c config.yaml
+#
+# In a setting, ${VAR} stands for a variable of the environment, ${VAR:-default} where it may be missing, ${VAR:?message} where
+# it must not be empty, and $${ for the characters themselves. Nothing is replaced in tables, rules and tests.
+# BRIDGE_<PATH> overrides a setting: BRIDGE_BROKER_URL for broker.url; lists with commas.
+# Relative paths start at this file. A reload is a SIGHUP, or a change of any file that was read.
+# Durations: 15s, 5m, 1h30m. Sizes: 64KiB, 256MiB, 1GB, or a number of bytes.
+`
+
+func sampleSettings() string {
+	var b strings.Builder
+	b.WriteString(sampleHead)
+	begun := map[string]bool{}
+	for _, k := range config.Keys() {
+		i := strings.LastIndexByte(k.Path, '.')
+		depth := strings.Count(k.Path, ".")
+		if !sampleSection(&b, k.Path[:max(i, 0)], begun) {
+			b.WriteString("\n")
+		}
+		comment(&b, depth, k.Meaning)
+		comment(&b, depth, sampleFacts(k))
+		value := k.Default()
+		if k.Path == "include" || k.Path == "server.allowed_origins" {
+			value = "[]"
+		}
+		fmt.Fprintf(&b, "%s%s\n", strings.Repeat("  ", depth), strings.TrimSpace(k.Path[i+1:]+": "+value))
+	}
+	return b.String()
+}
+
+// sampleSection begins the section at path, and the one around it, where they have not begun; it reports whether it did.
+func sampleSection(b *strings.Builder, path string, begun map[string]bool) bool {
+	known := len(begun)
+	for _, s := range config.Sections() {
+		if begun[s.Path] || path != s.Path && !strings.HasPrefix(path, s.Path+".") {
+			continue
+		}
+		begun[s.Path] = true
+		depth := strings.Count(s.Path, ".")
+		b.WriteString("\n")
+		comment(b, depth, s.Meaning)
+		fmt.Fprintf(b, "%s%s:\n", strings.Repeat("  ", depth), s.Path[strings.LastIndexByte(s.Path, '.')+1:])
+	}
+	return len(begun) > known
+}
+
+// sampleFacts says what a key takes, its default, and when a change takes effect.
+func sampleFacts(k config.Key) string {
+	facts := "(" + k.Type()
+	if d := k.Default(); d != "" {
+		facts += "; default " + d
+	}
+	if k.Reloaded {
+		return facts + "; reloaded)"
+	}
+	return facts + "; needs a restart)"
+}
+
+const columns = 120
+
+// comment writes text as comment lines of limited width, without its Markdown.
+func comment(b *strings.Builder, depth int, text string) {
+	indent := strings.Repeat("  ", depth) + "#"
+	line := indent
+	for _, word := range strings.Fields(strings.ReplaceAll(text, "`", "")) {
+		if len(line)+1+len(word) > columns {
+			b.WriteString(line + "\n")
+			line = indent
+		}
+		line += " " + word
+	}
+	b.WriteString(line + "\n")
+}
+
+const referenceHead = `# Configuration reference
+
+Generated from the table of keys in keys.go. [config.yaml](../../config.yaml) shows every setting in its place.
+
+- What is left out or empty has its default.
+- In a setting, ` + "`${VAR}`" + ` stands for a variable of the environment; it is a mistake where the variable is not set.
+  ` + "`${VAR:-default}`" + ` takes the default where it is not set or empty, ` + "`${VAR:?message}`" + ` makes that a mistake with this message,
+  ` + "`$${`" + ` stands for the characters ` + "`${`" + `. Nothing is replaced in tables, rules and tests.
+- The variable in the table overrides the setting, and of ` + "`password`" + ` and ` + "`password_file`" + `, or ` + "`secret`" + ` and ` + "`secret_file`" + `,
+  the other one too. Lists are written with commas, but a secret is taken whole. An empty variable counts as not set.
+  Any other variable that begins with ` + "`BRIDGE_`" + ` is a mistake, save ` + "`BRIDGE_TEST_`" + ` and what Kubernetes sets for its services.
+- A relative path starts at the file that names it, or at the working directory where a variable does.
+- Durations: ` + "`15s`, `5m`, `24h`, `1h30m`" + `. Sizes: ` + "`64KiB`, `256MiB`, `1GB`" + `, or a number of bytes.
+- A reload (SIGHUP, or a change of any file that was read) takes what is marked *yes*, and ` + "`tables`, `rules` and `tests`" + `.
+  For the rest it says what needs a restart.
+- Beside the settings the file holds ` + "`tables`, `rules` and `tests`" + `; included files hold nothing else.
+`
+
+// TestReference keeps REFERENCE.md what the table of keys says.
+func TestReference(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(referenceHead)
+	section := ""
+	for _, k := range config.Keys() {
+		if s, _, _ := strings.Cut(k.Path, "."); s != section {
+			section = s
+			fmt.Fprintf(&b, "\n## %s\n\n", s)
+			for _, meaning := range config.Sections() {
+				if meaning.Path == s || strings.HasPrefix(meaning.Path, s+".") {
+					fmt.Fprintf(&b, "- `%s`: %s\n", meaning.Path, meaning.Meaning)
+				}
+			}
+			b.WriteString("\n| Key | Takes | Default | Reloaded | Variable |\n| --- | --- | --- | --- | --- |\n")
+			for _, k := range config.Keys() {
+				if k.Path == s || strings.HasPrefix(k.Path, s+".") {
+					b.WriteString(referenceRow(k))
+				}
+			}
+		}
+	}
+	generated(t, "REFERENCE.md", strings.ReplaceAll(b.String(), "\n\n\n", "\n\n"))
+}
+
+func referenceRow(k config.Key) string {
+	value, reloaded := "none", "restart"
+	if d := k.Default(); d != "" {
+		value = "`" + d + "`"
+	}
+	if k.Reloaded {
+		reloaded = "yes"
+	}
+	return fmt.Sprintf("| `%s`<br>%s | %s | %s | %s | `%s` |\n", k.Path, k.Meaning, k.Type(), value, reloaded, k.Env())
+}
+
+// TestSchema keeps schema.json what the table of keys says.
+func TestSchema(t *testing.T) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(schema()); err != nil {
+		t.Fatal(err)
+	}
+	generated(t, "schema.json", b.String())
+}

@@ -169,16 +169,21 @@ func TestHeartBeats(t *testing.T) {
 		var beats int
 		cfg, stop := serve(t, func(p *peer) {
 			p.accept("10000,10000", 0)
-			for ; beats < 12; beats++ { // the server sends none meanwhile
+			for {
 				p.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
-				p.expect(stomp.CommandHeartBeat)
-				if beats < 6 {
-					p.send("\n")
+				f, err := p.read()
+				if err != nil {
+					if !websocket.IsCloseError(err, websocket.CloseNormalClosure) {
+						t.Errorf("the server got %v, want heart-beats and a close", err)
+					}
+					return
 				}
-			}
-			p.conn.SetReadDeadline(time.Now().Add(time.Minute))
-			if _, err := p.read(); err == nil {
-				t.Error("the client did not close")
+				if f.Command != stomp.CommandHeartBeat {
+					t.Errorf("the server got %v, want a heart-beat", f)
+				}
+				if beats++; beats <= 6 {
+					p.send("\n") // and then no more
+				}
 			}
 		})
 		cfg.HeartBeat = 4 * time.Second
@@ -188,12 +193,15 @@ func TestHeartBeats(t *testing.T) {
 		if want := "the server was silent for 30s"; err == nil || err.Error() != want {
 			t.Errorf("got error %v, want %s", err, want)
 		}
-		// The last of the server's six came after 6 intervals of 5 s.
+		// The sixth beat came after 6 times 5 s, and was the last to be answered.
 		if got, want := time.Since(start), time.Minute; got != want {
 			t.Errorf("ended after %v, want %v", got, want)
 		}
 		c.Close()
 		stop()
+		if beats < 11 || beats > 12 { // the twelfth is due in the moment of the end
+			t.Errorf("got %d heart-beats in a minute, want one each 5s", beats)
+		}
 	})
 }
 

@@ -129,8 +129,8 @@ func (c *Client) received(cn *conn) {
 func (c *Client) Start(ctx context.Context) error {
 	c.life.Lock()
 	defer c.life.Unlock()
-	if c.ctx != nil {
-		return errors.New("starting mqtt client: already started")
+	if c.ctx != nil || c.closed {
+		return errors.New("starting mqtt client: already started or closed")
 	}
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	ctx, c.halt = context.WithCancel(c.ctx)
@@ -192,6 +192,7 @@ func (c *Client) Close(ctx context.Context) error {
 	c.life.Lock()
 	defer c.life.Unlock()
 	if c.ctx == nil || c.closed {
+		c.closed = true
 		return nil
 	}
 	c.closed = true

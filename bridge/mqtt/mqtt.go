@@ -148,5 +148,6 @@ func (c Config) validate() error {
 	if strings.ContainsAny(c.BaseTopic, "+#\x00") || strings.HasPrefix(c.BaseTopic, "$") {
 		errs = append(errs, fmt.Errorf("base topic %q: must be a topic name without + and # that does not begin with $", c.BaseTopic))
 	}
+	errs = append(errs, checkFilters(c.Filters))
 	return errors.Join(errs...)
 }

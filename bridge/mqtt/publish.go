@@ -23,14 +23,7 @@ var errConnectionLost = errors.New("the connection ended before the broker ackno
 // error m may be published again, and may then arrive twice. Many calls may be in
 // flight at once.
 func (c *Client) Publish(ctx context.Context, m Message) error {
-	if err := checkTopic(m.Topic); err != nil {
-		return err
-	}
-	live, err := c.sending.await(ctx)
-	if err != nil {
-		return fmt.Errorf("publish to %q: %w", m.Topic, err)
-	}
-	err = c.publish(ctx, live, m)
+	err := c.awaitAndPublish(ctx, m)
 	var refused *RefusedError
 	switch {
 	case err == nil:
@@ -41,6 +34,17 @@ func (c *Client) Publish(ctx context.Context, m Message) error {
 		err = fmt.Errorf("publish to %q: %w", m.Topic, err)
 	}
 	return err
+}
+
+func (c *Client) awaitAndPublish(ctx context.Context, m Message) error {
+	if err := checkTopic(m.Topic); err != nil {
+		return err
+	}
+	live, err := c.sending.await(ctx)
+	if err != nil {
+		return err
+	}
+	return c.publish(ctx, live, m)
 }
 
 func (c *Client) publish(ctx context.Context, live *live, m Message) error {

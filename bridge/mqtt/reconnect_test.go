@@ -200,7 +200,7 @@ func TestBrokerThatIsNotMQTT5(t *testing.T) {
 			if got := s.Receiving.Err.Error(); got != tt.want {
 				t.Errorf("error %q, want %q", got, tt.want)
 			}
-			waitFor(t, "the other connection's attempt", func() bool { return c.Stats().ConnectErrors >= 2 })
+			waitFor(t, "attempts by both connections", func() bool { return c.Stats().ConnectErrors >= 4 })
 			if said := log.lines("cannot connect to the broker"); len(said) != 1 {
 				t.Errorf("should be said once, got:\n%s", strings.Join(said, ""))
 			}

@@ -1,0 +1,209 @@
+package mqtt_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/eclipse/paho.golang/paho"
+	"github.com/google/go-cmp/cmp"
+
+	"mqtt-stomp-bridge/bridge/mqtt"
+	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
+)
+
+func TestMatch(t *testing.T) {
+	tests := []struct {
+		filter, topic string
+		want          bool
+	}{
+		{"a/b", "a/b", true},
+		{"a/b", "a/b/c", false},
+		{"a/b/c", "a/b", false},
+		{"a/+", "a/b", true},
+		{"a/+", "a/", true},
+		{"a/+", "a", false},
+		{"+/b", "a/b", true},
+		{"+/+", "/a", true},
+		{"+", "/a", false},
+		{"a/#", "a", true},
+		{"a/#", "a/b/c", true},
+		{"a/#", "ab", false},
+		{"a/+/#", "a", false},
+		{"#", "a/b", true},
+		{"#", "$SYS/a", false},
+		{"+/a", "$SYS/a", false},
+		{"$SYS/#", "$SYS/a", true},
+	}
+	for _, tt := range tests {
+		if got := mqtt.Match(tt.filter, tt.topic); got != tt.want {
+			t.Errorf("filter %q, topic %q: match is %v, want %v", tt.filter, tt.topic, got, tt.want)
+		}
+	}
+}
+
+func TestRetained(t *testing.T) {
+	b := mosquittotest.Start(t, mosquittotest.Options{})
+	p := connect(t, b.Addr, &paho.Connect{ClientID: "peer"})
+	for _, topic := range []string{"skip", "deliver"} {
+		if _, err := p.Publish(t.Context(), &paho.Publish{Topic: topic, QoS: 1, Retain: true, Payload: []byte(topic)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg := mqtt.Config{Filters: []mqtt.Filter{{Topic: "skip", SkipRetained: true}, {Topic: "deliver"}}}
+	c, _ := start(t, b.URL("mqtt"), cfg)
+	e := next(t, c)
+	if e.Topic != "deliver" || !e.Retained {
+		t.Errorf("got %q, retained %v; want deliver, true", e.Topic, e.Retained)
+	}
+	c.Ack(e)
+	none(t, c)
+	shut(t, c)
+
+	c, _ = start(t, b.URL("mqtt"), cfg) // the session is present: no copy again
+	none(t, c)
+}
+
+func TestSubscriptionRefused(t *testing.T) {
+	b := startMochi(t, "mqtt", nil)
+	b.acl.set("secret/#")
+	c, log := newClient(t, b.u, mqtt.Config{Filters: filters("open/#", "secret/#")})
+	if err := c.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s := waitState(t, c, "refused", func(s mqtt.State) bool { return s.Filters[0].Granted && s.Filters[1].Err != nil })
+	if got, want := s.Filters[1].Err.Error(), "the broker refuses the subscription: not authorized (0x87)"; got != want {
+		t.Errorf("error %q, want %q", got, want)
+	}
+	if s.Ready {
+		t.Error("ready without every filter")
+	}
+	// What is granted works meanwhile.
+	connect(t, b.u.Host, &paho.Connect{ClientID: "peer"}).publish(t, "open/a", "1")
+	c.Ack(next(t, c))
+
+	b.acl.set()
+	ready(t, c)
+	if s := c.State(); s.Filters[1].Err != nil {
+		t.Errorf("error %v of a granted filter", s.Filters[1].Err)
+	}
+	said := log.lines("subscription not granted")
+	if len(said) != 1 || !strings.Contains(said[0], "secret/#") {
+		t.Errorf("the refusal should be said once, got:\n%s", strings.Join(said, ""))
+	}
+}
+
+func TestSetFilters(t *testing.T) {
+	b := mosquittotest.Start(t, mosquittotest.Options{})
+	p := connect(t, b.Addr, &paho.Connect{ClientID: "peer"})
+	c, _ := start(t, b.URL("mqtt"), mqtt.Config{Filters: filters("stays", "goes")})
+	publish := func() {
+		for _, topic := range []string{"stays", "goes", "comes"} {
+			p.publish(t, topic, topic)
+		}
+	}
+	publish()
+	if diff := cmp.Diff([]string{"stays", "goes"}, nextPayloads(t, c, 2)); diff != "" {
+		t.Errorf("before (-want +got):\n%s", diff)
+	}
+	if err := c.SetFilters(t.Context(), filters("comes", "stays")); err != nil {
+		t.Fatal(err)
+	}
+	publish()
+	if diff := cmp.Diff([]string{"stays", "comes"}, nextPayloads(t, c, 2)); diff != "" {
+		t.Errorf("after (-want +got):\n%s", diff)
+	}
+	none(t, c)
+	want := []mqtt.FilterState{
+		{Filter: mqtt.Filter{Topic: "comes"}, Granted: true, Events: 1},
+		{Filter: mqtt.Filter{Topic: "stays"}, Granted: true, Events: 2},
+	}
+	if diff := cmp.Diff(want, c.State().Filters); diff != "" {
+		t.Errorf("filters (-want +got):\n%s", diff)
+	}
+	if err := c.SetFilters(t.Context(), filters("a+")); err == nil {
+		t.Error("an invalid filter should be refused")
+	}
+
+	// On a reconnect without a session the new set is what is subscribed to.
+	b.Kill()
+	b.Restart()
+	waitFor(t, "the reconnect", func() bool { return c.Stats().Connects == 2 })
+	ready(t, c)
+	p = connect(t, b.Addr, &paho.Connect{ClientID: "peer"})
+	publish()
+	if diff := cmp.Diff([]string{"stays", "comes"}, nextPayloads(t, c, 2)); diff != "" {
+		t.Errorf("after a reconnect (-want +got):\n%s", diff)
+	}
+	none(t, c)
+}
+
+// The old filter stays until the new one is granted.
+func TestSetFiltersRefused(t *testing.T) {
+	b := startMochi(t, "mqtt", nil)
+	c, _ := start(t, b.u, mqtt.Config{Filters: filters("old")})
+	b.acl.set("new")
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := c.SetFilters(ctx, filters("new")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("error %v, want the deadline's", err)
+	}
+	p := connect(t, b.u.Host, &paho.Connect{ClientID: "peer"})
+	p.publish(t, "old", "1")
+	c.Ack(next(t, c))
+	b.acl.set()
+	ready(t, c)
+	p.publish(t, "new", "2")
+	if e := next(t, c); e.Topic != "new" {
+		t.Errorf("got an event on %q, want new", e.Topic)
+	}
+}
+
+func TestSetFiltersWhileAway(t *testing.T) {
+	b := mosquittotest.Start(t, mosquittotest.Options{Config: []string{"persistence true"}})
+	c, _ := start(t, b.URL("mqtt"), mqtt.Config{Filters: filters("old")})
+	b.Stop()
+	waitState(t, c, "away", func(s mqtt.State) bool { return !s.Receiving.Connected })
+	changed := make(chan error)
+	go func() { changed <- c.SetFilters(t.Context(), filters("new")) }()
+	b.Restart()
+	if err := <-changed; err != nil {
+		t.Fatal(err)
+	}
+	p := connect(t, b.Addr, &paho.Connect{ClientID: "peer"})
+	p.publish(t, "old", "1")
+	p.publish(t, "new", "2")
+	if e := next(t, c); e.Topic != "new" {
+		t.Errorf("got an event on %q, want new", e.Topic)
+	}
+}
+
+func TestManyFilters(t *testing.T) {
+	b := mosquittotest.Start(t, mosquittotest.Options{})
+	topics := numbers(1, 150) // more than one SUBSCRIBE takes
+	c, _ := start(t, b.URL("mqtt"), mqtt.Config{Filters: filters(topics...)})
+	connect(t, b.Addr, &paho.Connect{ClientID: "peer"}).publish(t, "150", "x")
+	c.Ack(next(t, c))
+	if err := c.SetFilters(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	connect(t, b.Addr, &paho.Connect{ClientID: "peer"}).publish(t, "150", "x")
+	none(t, c)
+}
+
+// Mosquitto's ACL grants a subscription and then keeps silent: only the count tells.
+func TestSilentFilter(t *testing.T) {
+	b := mosquittotest.Start(t, mosquittotest.Options{ACL: "topic read open/#\ntopic write #\ntopic readwrite mqtt-stomp-bridge/#\n"})
+	c, _ := start(t, b.URL("mqtt"), mqtt.Config{Filters: filters("open/#", "secret/#")})
+	p := connect(t, b.Addr, &paho.Connect{ClientID: "peer"})
+	p.publish(t, "secret/a", "1")
+	p.publish(t, "open/a", "2")
+	c.Ack(next(t, c))
+	none(t, c)
+	s := c.State()
+	if s.Filters[0].Events != 1 || s.Filters[1].Events != 0 || !s.Filters[1].Granted {
+		t.Errorf("filters: %+v", s.Filters)
+	}
+}

@@ -12,7 +12,9 @@ type record struct {
 	lived time.Duration
 }
 
-func (r *record) size() int64 { return retention.Size(r.entry.Queue, r.entry.Key, r.entry.Body) }
+func (r *record) size() int64 {
+	return retention.Size(len(r.entry.Queue) + len(r.entry.Key) + len(r.entry.Body))
+}
 
 // A deque holds records in chunks, so that neither end moves what lies between. The zero deque is empty.
 type deque struct {

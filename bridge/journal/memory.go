@@ -55,7 +55,7 @@ func NewMemory(o MemoryOptions) *Memory {
 		limits: retention.Limits{MaxAge: o.MaxAge, MaxBytes: o.MaxBytes, MaxKeys: o.Latest.MaxKeys, KeyMaxAge: o.Latest.MaxAge}.WithDefaults(),
 		now:    o.Now,
 		epoch:  NewEpoch(),
-		clock:  retention.NewClock(o.Now, 0, time.Time{}),
+		clock:  retention.NewClock(o.Now, 0, o.Now()),
 		first:  1,
 		newest: retention.NewNewest(),
 		kept:   map[uint64]record{},
@@ -114,7 +114,9 @@ func (m *Memory) addLocked(e *Entry, lived time.Duration) (size int64) {
 	if e.Key == "" {
 		return r.size()
 	}
-	m.dropKeptLocked(m.newest.Get(e.Key))
+	if old, ok := m.newest.Get(e.Key); ok {
+		m.dropKeptLocked(old.Position)
+	}
 	m.newest.Put(e.Queue, retention.Item{Key: e.Key, Position: e.Position, Lived: lived, Size: r.size()})
 	return r.size()
 }
@@ -127,7 +129,7 @@ func (m *Memory) trimLocked(upTo uint64, lived time.Duration, step retention.Ste
 			return
 		}
 		m.bytes -= r.size()
-		if m.newest.Get(r.entry.Key) == m.first {
+		if it, ok := m.newest.Get(r.entry.Key); ok && it.Position == m.first {
 			m.kept[m.first] = r
 			m.keptBytes += r.size()
 		}

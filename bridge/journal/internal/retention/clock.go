@@ -7,29 +7,34 @@ import "time"
 const Settle = 10 * time.Minute
 
 // A Clock counts the time that a log has lived through, which is what ages are measured in. While the log is open that is
-// time passed, not the wall clock's opinion of it, so setting the clock throws nothing away. For the time it was closed there
-// is only the wall clock, which may be wrong just after a machine has started: it is asked once the log has been open for
-// Settle. Not safe for concurrent use.
+// time passed, not the wall clock's opinion of it, so setting the clock throws nothing away. For the time the log was closed
+// there is only the wall clock, which may be wrong just after a machine has started: it is asked when the log is opened and
+// again Settle later, and the shorter answer counts from then on. Not safe for concurrent use.
 type Clock struct {
 	wall    func() time.Time
 	opened  time.Time // with its monotonic reading
 	before  time.Duration
-	closed  time.Time // zero: nothing to be asked
-	settled time.Duration
+	left    time.Time     // by the wall clock
+	away    time.Duration // closed before opened
+	settled bool
 }
 
-// NewClock returns the Clock of a log that had lived for the time given when the wall clock last read at; both zero for a
-// new log.
-func NewClock(wall func() time.Time, lived time.Duration, at time.Time) *Clock {
-	return &Clock{wall: wall, opened: time.Now(), before: lived, closed: at}
+// NewClock returns the Clock of a log that had lived for the time given when it was left, by the wall clock.
+func NewClock(wall func() time.Time, lived time.Duration, left time.Time) *Clock {
+	c := &Clock{wall: wall, opened: time.Now(), before: lived, left: left.Round(0)}
+	c.away = c.wall().Sub(c.left)
+	return c
 }
 
 // Lived returns how long the log has lived. It never goes back.
 func (c *Clock) Lived() time.Duration {
 	open := time.Since(c.opened)
-	if !c.closed.IsZero() && open >= Settle {
-		c.settled = max(0, c.wall().Round(0).Sub(c.closed)-open)
-		c.closed = time.Time{}
+	if open < Settle {
+		return c.before + open
 	}
-	return c.before + c.settled + open
+	if !c.settled {
+		c.away = max(0, min(c.away, c.wall().Sub(c.left)-open))
+		c.settled = true
+	}
+	return c.before + c.away + open
 }

@@ -33,10 +33,8 @@ func (l Limits) KeyExceeded(age time.Duration, keys int, bytes int64) bool {
 	return age > l.KeyMaxAge || keys > l.MaxKeys || bytes > l.MaxBytes
 }
 
-// Size is what an entry counts for: its texts and what holding it takes beside them.
-func Size(queue, key string, body []byte) int64 {
-	return int64(len(queue)+len(key)+len(body)) + 128
-}
+// Size is what an entry counts for whose queue, key and body take so many bytes: those, and about what holding it takes.
+func Size(bytes int) int64 { return int64(bytes) + 128 }
 
 // A Step bounds how much one commit trims, so that catching up never stalls it: a few hundred entries, or twice what the
 // commit adds if that is more, which keeps a log within its limits.

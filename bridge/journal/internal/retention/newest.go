@@ -48,12 +48,12 @@ func (n *Newest) Put(queue string, it Item) {
 	n.keys[it.Key] = &it
 }
 
-// Get returns the newest position of the key, 0 for none.
-func (n *Newest) Get(key string) uint64 {
+// Get returns the newest entry of the key.
+func (n *Newest) Get(key string) (Item, bool) {
 	if it := n.keys[key]; it != nil {
-		return it.Position
+		return *it, true
 	}
-	return 0
+	return Item{}, false
 }
 
 // Remove forgets the key.

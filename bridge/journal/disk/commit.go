@@ -1,0 +1,191 @@
+package disk
+
+import (
+	"encoding/binary"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/bridge/journal/internal/retention"
+)
+
+// A commit is what one transaction does. It changes nothing of the log, which takes the outcome over afterwards.
+type commit struct {
+	log     *Log
+	group   []*request
+	entries []journal.Entry // of the group, with their positions
+	put     []newest
+	keys    map[string]bool // in put
+	forget  []retention.Item
+	lived   time.Duration
+	step    retention.Step
+
+	// what will hold of the log
+	first, last uint64
+	bytes, kept int64
+	swept       string
+}
+
+type newest struct {
+	queue string
+	item  retention.Item
+}
+
+func (l *Log) newCommit(group []*request) *commit {
+	c := &commit{
+		log: l, group: group, lived: l.clock.Lived(), keys: map[string]bool{},
+		first: l.first, last: l.last, bytes: l.bytes, kept: l.kept, swept: l.swept,
+	}
+	for _, r := range group {
+		c.entries = append(c.entries, r.batch.Entries...)
+	}
+	for i := range c.entries {
+		c.entries[i].Position = l.last + 1 + uint64(i)
+	}
+	c.step.Entries = len(c.entries)
+	return c
+}
+
+func (c *commit) write(tx *bolt.Tx) error {
+	entries, kept, marks := tx.Bucket(bucketEntries), tx.Bucket(bucketKept), tx.Bucket(bucketMarks)
+	entries.FillPercent = 1 // they come in order
+	kept.FillPercent = 1
+	for _, f := range []func() error{
+		func() error { return c.add(entries) },
+		func() error { return c.replace(kept) },
+		func() error { return c.trim(entries, kept) },
+		func() error { return c.forgetKeys(kept) },
+		func() error { return c.mark(marks) },
+		func() error { return c.sweep(marks) },
+	} {
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	s := state{epoch: c.log.epoch, last: c.last, lived: c.lived, wall: c.log.now()}
+	return tx.Bucket(bucketLog).Put(keyState, s.encode())
+}
+
+func (c *commit) add(entries *bolt.Bucket) error {
+	for i := range c.entries {
+		e := &c.entries[i]
+		key := positionKey(e.Position)
+		r := newRecord(key, e, c.lived)
+		if err := entries.Put(key, r); err != nil {
+			return err
+		}
+		c.step.Bytes += r.size()
+		c.last = e.Position
+		if e.Key != "" {
+			c.keys[e.Key] = true
+			c.put = append(c.put, newest{e.Queue, retention.Item{Key: e.Key, Position: e.Position, Lived: c.lived, Size: r.size()}})
+		}
+	}
+	c.bytes += c.step.Bytes
+	return nil
+}
+
+// replace drops what is kept for keys that have a newer entry now.
+func (c *commit) replace(kept *bolt.Bucket) error {
+	for key := range c.keys {
+		if it, ok := c.log.newest.Get(key); ok && it.Position < c.first {
+			if err := c.drop(kept, it); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *commit) drop(kept *bolt.Bucket, it retention.Item) error {
+	c.kept -= it.Size
+	return kept.Delete(positionKey(it.Position))
+}
+
+// trim takes entries from the front that are too old or too much, a step of them, and keeps those that are the newest of
+// their key. What the group itself adds stays.
+func (c *commit) trim(entries, kept *bolt.Bucket) error {
+	type old struct {
+		key    []byte
+		record record
+	}
+	var gone []old
+	step, bytes := c.step, c.bytes
+	cursor := entries.Cursor()
+	for k, v := cursor.First(); k != nil && binary.BigEndian.Uint64(k) <= c.log.last; k, v = cursor.Next() {
+		r := record(v)
+		if !c.log.limits.Exceeded(c.lived-r.lived(), bytes) || !step.Take(r.size()) {
+			break
+		}
+		bytes -= r.size()
+		gone = append(gone, old{k, r})
+	}
+	for _, o := range gone {
+		if it, ok := c.log.newest.Get(o.record.key()); ok && it.Position == c.first && !c.keys[it.Key] {
+			if err := kept.Put(o.key, o.record); err != nil {
+				return err
+			}
+			c.kept += o.record.size()
+		}
+		if err := entries.Delete(o.key); err != nil {
+			return err
+		}
+		c.first++
+	}
+	c.bytes = bytes
+	return nil
+}
+
+// forgetKeys drops keys beyond the limits, a step of them.
+func (c *commit) forgetKeys(kept *bolt.Bucket) error {
+	for _, it := range c.log.newest.Excess(c.log.limits, c.lived, c.first, c.kept, c.step) {
+		if c.keys[it.Key] {
+			continue
+		}
+		c.forget = append(c.forget, it)
+		if it.Position < c.first {
+			if err := c.drop(kept, it); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *commit) mark(marks *bolt.Bucket) error {
+	for _, r := range c.group {
+		for _, m := range r.batch.Marks {
+			if err := marks.Put([]byte(m.Name), newMark(m)); err != nil {
+				return err
+			}
+			c.step.Entries++
+		}
+	}
+	return nil
+}
+
+// sweep looks at some marks after those that the last commit looked at, more than are added, and drops the expired ones.
+func (c *commit) sweep(marks *bolt.Bucket) error {
+	now := c.log.now()
+	var expired [][]byte
+	cursor := marks.Cursor()
+	k, v := cursor.Seek([]byte(c.swept))
+	for range 64 + 2*c.step.Entries {
+		if k == nil {
+			c.swept = ""
+			break
+		}
+		if (journal.Mark{Expires: markExpires(v)}).Expired(now) {
+			expired = append(expired, k)
+		}
+		k, v = cursor.Next()
+		c.swept = string(k)
+	}
+	for _, k := range expired {
+		if err := marks.Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}

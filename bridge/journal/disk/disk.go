@@ -1,0 +1,143 @@
+// Package disk keeps a journal in a file.
+//
+// The file is a bbolt database, journal.db in the log's directory. Beside it, journal.open is there while a process has the
+// log open: one that finds it knows that the last one did not stop cleanly, and checks the whole file before it uses it.
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/bridge/journal/internal/retention"
+)
+
+// ErrInUse is returned by Open when another process has the log open.
+var ErrInUse = errors.New("journal: in use by another process")
+
+// ErrDamaged is returned when the file, or a part of it, is not what was written, or not a journal.
+var ErrDamaged = errors.New("journal: damaged")
+
+var errClosed = errors.New("journal: closed")
+
+// Options say where a Log lies and bound it. Zero fields take the defaults.
+type Options struct {
+	Dir      string                // must be given; made when it is not there
+	MaxAge   time.Duration         // of entries, in time passed since their Append; default 24h
+	MaxBytes int64                 // of entries, with about a hundred for each; default 256 MiB
+	Latest   journal.LatestOptions // what is kept beyond
+	Logger   *slog.Logger          // default: none
+	Now      func() time.Time      // the wall clock, for the expiry of marks and for time passed while closed; default time.Now
+}
+
+// Log is a journal.Log in a file. An Append has been synced when it returns; those that wait for one another are committed
+// together. It trims as it appends. When a write fails otherwise than by journal.ErrFull, what lies in the file is uncertain:
+// every later Append fails, and only opening the log again tells. Make one with Open.
+type Log struct {
+	db     *bolt.DB
+	dir    string
+	limits retention.Limits
+	logger *slog.Logger
+	now    func() time.Time
+	epoch  string
+
+	waitingMu sync.Mutex
+	waiting   []*request
+
+	// turn holds a token while someone commits. It is taken before mu, and guards:
+	turn   chan struct{}
+	notify func([]journal.Entry)
+	clock  *retention.Clock
+	bytes  int64  // of entries
+	kept   int64  // bytes of the newest entries of keys, beyond retention
+	swept  string // the name of the mark where looking for expired ones goes on
+	broken error  // why nothing can be written any more
+
+	mu          sync.RWMutex // guards the rest; never held during a commit or while calling back
+	closed      bool
+	first, last uint64
+	newest      *retention.Newest // those before first are in the kept bucket
+}
+
+var _ journal.Log = (*Log)(nil)
+
+// Open opens the log in the directory, or creates it when there is none. It reads the whole file; ctx ends that early. The
+// error is ErrInUse or ErrDamaged where it says what to do.
+func Open(ctx context.Context, o Options) (*Log, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	l := &Log{
+		dir:    o.Dir,
+		limits: retention.Limits{MaxAge: o.MaxAge, MaxBytes: o.MaxBytes, MaxKeys: o.Latest.MaxKeys, KeyMaxAge: o.Latest.MaxAge}.WithDefaults(),
+		logger: o.Logger,
+		now:    o.Now,
+		turn:   make(chan struct{}, 1),
+		newest: retention.NewNewest(),
+	}
+	if err := l.open(ctx); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// Bounds implements journal.Log.
+func (l *Log) Bounds() journal.Bounds {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return journal.Bounds{Epoch: l.epoch, First: l.first, Last: l.last}
+}
+
+// Notify implements journal.Log.
+func (l *Log) Notify(f func([]journal.Entry)) {
+	l.turn <- struct{}{}
+	defer func() { <-l.turn }()
+	l.notify = f
+}
+
+// Close implements journal.Log.
+func (l *Log) Close() error {
+	l.turn <- struct{}{}
+	defer func() { <-l.turn }()
+	if !l.setClosed() {
+		return errClosed
+	}
+	if err := l.db.Close(); err != nil {
+		return fmt.Errorf("journal: closing %s: %w", l.path(), err)
+	}
+	if l.broken != nil {
+		return nil // not a clean stop: the next Open checks
+	}
+	if err := os.Remove(l.marker()); err != nil {
+		return fmt.Errorf("journal: marking a clean stop: %w", err)
+	}
+	return syncDir(l.dir)
+}
+
+func (l *Log) setClosed() (was bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was = !l.closed
+	l.closed = true
+	return was
+}
+
+func (l *Log) isClosed() bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.closed
+}
+
+func (l *Log) path() string   { return filepath.Join(l.dir, "journal.db") }
+func (l *Log) marker() string { return filepath.Join(l.dir, "journal.open") }

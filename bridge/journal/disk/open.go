@@ -1,0 +1,242 @@
+package disk
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/bridge/journal/internal/retention"
+)
+
+// atOnce is a time to wait for the lock of the file that bbolt rounds down to one try.
+const atOnce = time.Millisecond
+
+func (l *Log) open(ctx context.Context) error {
+	if err := os.MkdirAll(l.dir, 0o700); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	if _, err := os.Stat(l.path()); errors.Is(err, fs.ErrNotExist) {
+		if err := l.create(); err != nil {
+			return fmt.Errorf("journal: creating %s: %w", l.path(), explain(err))
+		}
+	}
+	unclean, err := l.isMarked()
+	if err == nil {
+		err = l.inspect(ctx, unclean)
+	}
+	if err == nil {
+		err = l.load(ctx, unclean)
+	}
+	if err != nil {
+		return fmt.Errorf("journal: opening %s: %w", l.path(), explain(err))
+	}
+	return nil
+}
+
+// explain adds what to do.
+func explain(err error) error {
+	for _, foreign := range []error{berrors.ErrInvalid, berrors.ErrVersionMismatch, berrors.ErrChecksum, errFormat} {
+		if errors.Is(err, foreign) {
+			err = fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+	}
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return ErrInUse
+	case errors.Is(err, ErrDamaged):
+		return fmt.Errorf("%w; restore the file, or move it away to begin an empty journal: clients that resume are then told of the gap", err)
+	}
+	return err
+}
+
+// bolt opens the database. Without its list of free pages in the file, a commit writes less and there is less to be damaged;
+// bbolt finds them when it opens the file.
+func (l *Log) bolt(path string) (*bolt.DB, error) {
+	return bolt.Open(path, 0o600, &bolt.Options{
+		Timeout:         atOnce,
+		NoFreelistSync:  true,
+		FreelistType:    bolt.FreelistMapType,
+		InitialMmapSize: int(min(2*l.limits.MaxBytes, 1<<30)), // growing the map waits for all readers
+		NoStatistics:    true,
+	})
+}
+
+// create makes the file under another name, so that a whole one is there or none.
+func (l *Log) create() error {
+	path := l.path() + ".new"
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	db, err := l.bolt(path)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(db.Update(l.fill), db.Close()); err != nil {
+		return err
+	}
+	if _, err := os.Stat(l.path()); err == nil {
+		return ErrInUse
+	}
+	if err := os.Rename(path, l.path()); err != nil {
+		return err
+	}
+	return syncDir(l.dir)
+}
+
+func (l *Log) fill(tx *bolt.Tx) error {
+	for _, name := range [][]byte{bucketLog, bucketEntries, bucketKept, bucketMarks} {
+		if _, err := tx.CreateBucket(name); err != nil {
+			return err
+		}
+	}
+	s := state{epoch: journal.NewEpoch(), wall: l.now()}
+	return tx.Bucket(bucketLog).Put(keyState, s.encode())
+}
+
+// inspect reads the whole file under a lock that keeps writers away, before anything trusts it: bbolt panics, and a mapped
+// file kills the process, where it is not what it should be.
+func (l *Log) inspect(ctx context.Context, unclean bool) error {
+	db, err := bolt.Open(l.path(), 0o600, &bolt.Options{Timeout: atOnce, ReadOnly: true, NoStatistics: true})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return checkFile(ctx, l.path(), db.Info().PageSize, unclean, l.logger)
+}
+
+// load takes the file into use and finds out what it holds.
+func (l *Log) load(ctx context.Context, unclean bool) error {
+	db, err := l.bolt(l.path())
+	if err != nil {
+		return err
+	}
+	l.db = db
+	err = l.mark()
+	if err == nil && unclean {
+		err = l.check(ctx)
+	}
+	if err == nil {
+		err = db.View(func(tx *bolt.Tx) error { return l.scan(ctx, tx) })
+	}
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	return nil
+}
+
+// check has bbolt check the file.
+func (l *Log) check(ctx context.Context) error {
+	start := time.Now()
+	l.logger.Warn("journal: the last stop was not a clean one, checking the file", "file", l.path())
+	err := l.db.View(func(tx *bolt.Tx) error {
+		p := progress{logger: l.logger, what: "journal: still checking", start: start, last: start}
+		errs := tx.Check()
+		tick := time.NewTicker(progressEvery)
+		defer tick.Stop()
+		var first error
+		for {
+			select {
+			case err, more := <-errs:
+				if !more {
+					return first
+				}
+				if first == nil {
+					first = fmt.Errorf("%w: %w", ErrDamaged, err)
+				}
+			case <-tick.C:
+				p.report()
+			}
+		}
+	})
+	if err == nil {
+		l.logger.Info("journal: the file is whole", "took", time.Since(start))
+	}
+	return errors.Join(err, ctx.Err())
+}
+
+// scan reads what the log keeps in memory: the bounds, the bytes, and where the newest entry of every key lies.
+func (l *Log) scan(ctx context.Context, tx *bolt.Tx) error {
+	for _, name := range [][]byte{bucketLog, bucketEntries, bucketKept, bucketMarks} {
+		if tx.Bucket(name) == nil {
+			return fmt.Errorf("%w: no bucket %q, so it is not a journal", ErrDamaged, name)
+		}
+	}
+	s, err := decodeState(tx.Bucket(bucketLog).Get(keyState))
+	if err != nil {
+		return err
+	}
+	l.epoch, l.first, l.last = s.epoch, s.last+1, s.last
+	l.clock = retention.NewClock(l.now, s.lived, s.wall)
+
+	next := uint64(0)
+	if err := l.scanRecords(ctx, tx.Bucket(bucketKept), func(position uint64, r record) error {
+		l.kept += r.size()
+		next = position + 1
+		return nil
+	}); err != nil {
+		return err
+	}
+	return l.scanRecords(ctx, tx.Bucket(bucketEntries), func(position uint64, r record) error {
+		if l.bytes == 0 {
+			l.first = position
+		}
+		if want := max(l.first, next); position != want {
+			return fmt.Errorf("%w: position %d follows on %d", ErrDamaged, position, want-1)
+		}
+		l.bytes += r.size()
+		next = position + 1
+		return nil
+	})
+}
+
+func (l *Log) scanRecords(ctx context.Context, b *bolt.Bucket, each func(uint64, record) error) error {
+	return b.ForEach(func(k, v []byte) error {
+		if len(k) != 8 {
+			return fmt.Errorf("%w: a position of %d bytes", ErrDamaged, len(k))
+		}
+		position, r := binary.BigEndian.Uint64(k), record(v)
+		if err := r.check(k); err != nil {
+			return fmt.Errorf("entry at position %d: %w", position, err)
+		}
+		if key := r.key(); key != "" {
+			l.newest.Put(r.queue(), retention.Item{Key: key, Position: position, Lived: r.lived(), Size: r.size()})
+		}
+		return errors.Join(each(position, r), ctx.Err())
+	})
+}
+
+func (l *Log) isMarked() (bool, error) {
+	_, err := os.Stat(l.marker())
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// mark leaves the marker, which Close removes, on the disk before anything is written.
+func (l *Log) mark() error {
+	f, err := os.OpenFile(l.marker(), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return syncDir(l.dir)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,179 @@
+package disk
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+
+	"mqtt-stomp-bridge/bridge/journal"
+)
+
+// pageBytes is about how much one Read or Latest returns. A read transaction lasts no longer than copying that: pages that
+// it can see cannot be used again by a commit.
+const pageBytes = 1 << 20
+
+// Read implements journal.Log. An entry that is not what was written is an error that names its position.
+func (l *Log) Read(after uint64, max int) (page []journal.Entry, err error) {
+	b := l.Bounds()
+	if l.isClosed() {
+		return nil, errClosed
+	}
+	if after >= b.Last || max <= 0 {
+		return nil, nil
+	}
+	err = l.db.View(func(tx *bolt.Tx) error {
+		cursor := tx.Bucket(bucketEntries).Cursor()
+		next := positionKey(after + 1)
+		k, v := cursor.Seek(next)
+		if !bytes.Equal(k, next) {
+			return journal.ErrTrimmed
+		}
+		for size := int64(0); k != nil && len(page) < max && size < pageBytes; k, v = cursor.Next() {
+			if binary.BigEndian.Uint64(k) > b.Last {
+				return nil // committed, but not visible yet
+			}
+			e, err := readEntry(k, v)
+			if err != nil {
+				return err
+			}
+			page = append(page, e)
+			size += record(v).size()
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return page, nil
+}
+
+func readEntry(k, v []byte) (journal.Entry, error) {
+	position := binary.BigEndian.Uint64(k)
+	if err := record(v).check(k); err != nil {
+		return journal.Entry{}, fmt.Errorf("journal: entry at position %d: %w", position, err)
+	}
+	return record(v).entry(position), nil
+}
+
+// Latest implements journal.Log.
+func (l *Log) Latest(queue string, after uint64, max int) ([]journal.Entry, error) {
+	for {
+		positions, err := l.newestAfter(queue, after, max)
+		if err != nil || len(positions) == 0 {
+			return nil, err
+		}
+		page, err := l.readAt(positions)
+		if err != nil || len(page) > 0 {
+			return page, err
+		}
+		after = positions[len(positions)-1] // all of them have been replaced since, by entries further on
+	}
+}
+
+func (l *Log) newestAfter(queue string, after uint64, max int) ([]uint64, error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.closed {
+		return nil, errClosed
+	}
+	return l.newest.After(queue, after, max), nil
+}
+
+// readAt returns the entries at the positions, without those that are gone, up to a page.
+func (l *Log) readAt(positions []uint64) (page []journal.Entry, err error) {
+	err = l.db.View(func(tx *bolt.Tx) error {
+		entries, kept := tx.Bucket(bucketEntries), tx.Bucket(bucketKept)
+		size := int64(0)
+		for _, p := range positions {
+			k := positionKey(p)
+			v := entries.Get(k)
+			if v == nil {
+				v = kept.Get(k)
+			}
+			if v == nil {
+				continue
+			}
+			e, err := readEntry(k, v)
+			if err != nil {
+				return err
+			}
+			page = append(page, e)
+			if size += record(v).size(); size >= pageBytes {
+				return nil
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return page, nil
+}
+
+// Marks implements journal.Log, in the order of names.
+func (l *Log) Marks(prefix string, yield func(journal.Mark) bool) error {
+	from := []byte(prefix)
+	for from != nil {
+		var page []journal.Mark
+		var err error
+		if page, from, err = l.markPage([]byte(prefix), from); err != nil {
+			return err
+		}
+		for _, m := range page {
+			if !yield(m) {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// markPage returns the marks with the prefix, beginning with the name from, and the name to go on with, nil at the end.
+func (l *Log) markPage(prefix, from []byte) (page []journal.Mark, next []byte, err error) {
+	if l.isClosed() {
+		return nil, nil, errClosed
+	}
+	now := l.now()
+	err = l.db.View(func(tx *bolt.Tx) error {
+		cursor := tx.Bucket(bucketMarks).Cursor()
+		size := 0
+		for k, v := cursor.Seek(from); k != nil && bytes.HasPrefix(k, prefix); k, v = cursor.Next() {
+			if size >= pageBytes {
+				next = bytes.Clone(k)
+				return nil
+			}
+			m, err := readMark(k, v)
+			if err != nil {
+				return err
+			}
+			if !m.Expired(now) {
+				page = append(page, m)
+			}
+			size += len(k) + len(v)
+		}
+		return nil
+	})
+	return page, next, err
+}
+
+// DropMarks implements journal.Log.
+func (l *Log) DropMarks(prefix string) error {
+	l.turn <- struct{}{}
+	defer func() { <-l.turn }()
+	return l.update(func(tx *bolt.Tx) error {
+		marks := tx.Bucket(bucketMarks)
+		var names [][]byte
+		cursor := marks.Cursor()
+		for k, _ := cursor.Seek([]byte(prefix)); k != nil && bytes.HasPrefix(k, []byte(prefix)); k, _ = cursor.Next() {
+			names = append(names, k)
+		}
+		for _, k := range names {
+			if err := marks.Delete(k); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

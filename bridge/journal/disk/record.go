@@ -1,0 +1,171 @@
+package disk
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"time"
+
+	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/bridge/journal/internal/retention"
+)
+
+// Buckets. Numbers are big-endian.
+var (
+	bucketLog     = []byte("mqtt-stomp-bridge journal") // keyState -> state
+	bucketEntries = []byte("entries")                   // position -> record: First to Last
+	bucketKept    = []byte("kept")                      // position -> record: newest of their key, before First
+	bucketMarks   = []byte("marks")                     // name -> mark
+
+	keyState = []byte("state")
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// checksum covers a pair as it lies in a bucket; the value begins with its checksum.
+func checksum(key, value []byte) uint32 {
+	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value[4:])
+}
+
+func seal(key, value []byte) []byte {
+	binary.BigEndian.PutUint32(value, checksum(key, value))
+	return value
+}
+
+// unseal checks a value of at least min bytes.
+func unseal(key, value []byte, min int) error {
+	if len(value) < max(4, min) {
+		return fmt.Errorf("%w: %d bytes are too few", ErrDamaged, len(value))
+	}
+	if got, want := checksum(key, value), binary.BigEndian.Uint32(value); got != want {
+		return fmt.Errorf("%w: checksum %08x, want %08x", ErrDamaged, got, want)
+	}
+	return nil
+}
+
+func positionKey(p uint64) []byte { return binary.BigEndian.AppendUint64(nil, p) }
+
+// A record is an entry's value:
+//
+//	checksum 4 | lived 8, nanoseconds | time 8, seconds | 4, nanoseconds | length of queue 2 | of key 2 | queue | key | body
+const recordHeader = 28
+
+type record []byte
+
+func newRecord(position []byte, e *journal.Entry, lived time.Duration) record {
+	r := make([]byte, recordHeader, recordHeader+len(e.Queue)+len(e.Key)+len(e.Body))
+	binary.BigEndian.PutUint64(r[4:], uint64(lived))
+	binary.BigEndian.PutUint64(r[12:], uint64(e.Time.Unix()))
+	binary.BigEndian.PutUint32(r[20:], uint32(e.Time.Nanosecond()))
+	binary.BigEndian.PutUint16(r[24:], uint16(len(e.Queue)))
+	binary.BigEndian.PutUint16(r[26:], uint16(len(e.Key)))
+	r = append(r, e.Queue...)
+	r = append(r, e.Key...)
+	r = append(r, e.Body...)
+	return seal(position, r)
+}
+
+// check reports whether the record under the position is what was written; nothing else may be asked of one that is not.
+func (r record) check(position []byte) error {
+	if err := unseal(position, r, recordHeader); err != nil {
+		return err
+	}
+	if len(r) < recordHeader+r.queueLen()+r.keyLen() {
+		return fmt.Errorf("%w: %d bytes are too few", ErrDamaged, len(r))
+	}
+	return nil
+}
+
+func (r record) queueLen() int { return int(binary.BigEndian.Uint16(r[24:])) }
+func (r record) keyLen() int   { return int(binary.BigEndian.Uint16(r[26:])) }
+
+func (r record) lived() time.Duration { return time.Duration(binary.BigEndian.Uint64(r[4:])) }
+func (r record) queue() string        { return string(r[recordHeader:][:r.queueLen()]) }
+func (r record) key() string          { return string(r[recordHeader+r.queueLen():][:r.keyLen()]) }
+func (r record) size() int64          { return retention.Size(len(r) - recordHeader) }
+
+// entry returns a copy.
+func (r record) entry(position uint64) journal.Entry {
+	return journal.Entry{
+		Position: position,
+		Time:     time.Unix(int64(binary.BigEndian.Uint64(r[12:])), int64(binary.BigEndian.Uint32(r[20:]))).UTC(),
+		Queue:    r.queue(),
+		Key:      r.key(),
+		Body:     append([]byte{}, r[recordHeader+r.queueLen()+r.keyLen():]...),
+	}
+}
+
+// A mark's value:
+//
+//	checksum 4 | 1 if it expires | time 8, seconds | 4, nanoseconds | value
+const markHeader = 17
+
+func newMark(m journal.Mark) []byte {
+	v := make([]byte, markHeader, markHeader+len(m.Value))
+	if !m.Expires.IsZero() {
+		v[4] = 1
+		binary.BigEndian.PutUint64(v[5:], uint64(m.Expires.Unix()))
+		binary.BigEndian.PutUint32(v[13:], uint32(m.Expires.Nanosecond()))
+	}
+	return seal([]byte(m.Name), append(v, m.Value...))
+}
+
+// readMark returns a copy.
+func readMark(name, v []byte) (journal.Mark, error) {
+	if err := unseal(name, v, markHeader); err != nil {
+		return journal.Mark{}, fmt.Errorf("journal: mark %q: %w", name, err)
+	}
+	return journal.Mark{Name: string(name), Value: append([]byte{}, v[markHeader:]...), Expires: markExpires(v)}, nil
+}
+
+func markExpires(v []byte) time.Time {
+	if v[4] == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(binary.BigEndian.Uint64(v[5:])), int64(binary.BigEndian.Uint32(v[13:]))).UTC()
+}
+
+// The state of the log as a whole, written with every commit:
+//
+//	checksum 4 | format 4 | last position 8 | lived 8, nanoseconds | wall clock 8, nanoseconds | epoch
+type state struct {
+	epoch string
+	last  uint64
+	lived time.Duration // the clock of the log at the last commit
+	wall  time.Time     // the wall clock then
+}
+
+const (
+	stateHeader = 32
+	format      = 1 // of the buckets and values above; every format has its number here
+)
+
+var errFormat = errors.New("another version's file")
+
+func (s state) encode() []byte {
+	v := make([]byte, stateHeader, stateHeader+len(s.epoch))
+	binary.BigEndian.PutUint32(v[4:], format)
+	binary.BigEndian.PutUint64(v[8:], s.last)
+	binary.BigEndian.PutUint64(v[16:], uint64(s.lived))
+	binary.BigEndian.PutUint64(v[24:], uint64(s.wall.UnixNano()))
+	return seal(keyState, append(v, s.epoch...))
+}
+
+func decodeState(v []byte) (state, error) {
+	if err := unseal(keyState, v, 8); err != nil {
+		return state{}, err
+	}
+	if f := binary.BigEndian.Uint32(v[4:]); f != format {
+		return state{}, fmt.Errorf("%w: format %d, this program reads %d", errFormat, f, format)
+	}
+	if len(v) < stateHeader {
+		return state{}, fmt.Errorf("%w: %d bytes are too few", ErrDamaged, len(v))
+	}
+	return state{
+		epoch: string(v[stateHeader:]),
+		last:  binary.BigEndian.Uint64(v[8:]),
+		lived: time.Duration(binary.BigEndian.Uint64(v[16:])),
+		wall:  time.Unix(0, int64(binary.BigEndian.Uint64(v[24:]))),
+	}, nil
+}

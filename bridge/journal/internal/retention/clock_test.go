@@ -1,0 +1,45 @@
+package retention_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mqtt-stomp-bridge/bridge/journal/internal/retention"
+)
+
+// TestClockReopened opens a clock again after a day, with a wall clock that is off at first, and later.
+func TestClockReopened(t *testing.T) {
+	const lived, day, year = time.Hour, 24 * time.Hour, 365 * 24 * time.Hour
+	for _, test := range []struct {
+		name           string
+		atOpen, at5min time.Duration // how far the wall clock is off then
+		early, late    time.Duration // lived 9 and 11 minutes after opening
+	}{
+		{"right", 0, 0, lived + 9*time.Minute, lived + day + 11*time.Minute},
+		{"ahead, then right", year, 0, lived + 9*time.Minute, lived + day + 11*time.Minute},
+		{"right, then ahead", 0, year, lived + 9*time.Minute, lived + day + 11*time.Minute},
+		{"behind, then right", -year, 0, lived + 9*time.Minute, lived + 11*time.Minute},
+		{"right, then behind", 0, -year, lived + 9*time.Minute, lived + 11*time.Minute},
+		{"ahead all the time", year, year, lived + 9*time.Minute, lived + day + year + 11*time.Minute},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				left := time.Now()
+				time.Sleep(day)
+				off := test.atOpen
+				c := retention.NewClock(func() time.Time { return time.Now().Round(0).Add(off) }, lived, left)
+				time.Sleep(5 * time.Minute)
+				off = test.at5min
+				time.Sleep(4 * time.Minute)
+				if got := c.Lived(); got != test.early {
+					t.Errorf("9 minutes on: lived %v, want %v", got, test.early)
+				}
+				time.Sleep(2 * time.Minute)
+				if got := c.Lived(); got != test.late {
+					t.Errorf("11 minutes on: lived %v, want %v", got, test.late)
+				}
+			})
+		})
+	}
+}

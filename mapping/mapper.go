@@ -1,43 +1,26 @@
 // Package mapping turns MQTT events into the typed payloads of the STOMP queues, by rules written in YAML. It does no I/O.
+//
+// A rule is compiled once, at load, where all mistakes of all files are found that need no event. What cannot be mapped at
+// run time is a Rejection; no rule and no payload ends the process, and the work on one event is bounded.
 package mapping
 
 import (
-	"io"
+	"fmt"
+	"strings"
+	"sync"
 	"time"
-
-	"go.yaml.in/yaml/v4"
-
-	"mqtt-stomp-bridge/mapping/source"
 )
-
-// DefaultBaseTopic is the base topic where Options name none.
-const DefaultBaseTopic = "mqtt-stomp-bridge"
-
-// A Source is what one YAML file says about rules. Nodes may be nil.
-type Source struct {
-	File   *source.File
-	Tables *yaml.Node
-	Rules  *yaml.Node
-	Tests  *yaml.Node
-}
-
-// Options hold what rules need to know of the bridge. The zero value has the defaults.
-type Options struct {
-	BaseTopic string // topics at and under it never match a rule; default DefaultBaseTopic
-}
 
 // A Mapper is a compiled set of rules. It is safe for concurrent use.
 type Mapper struct {
-	stamp func(conversation string, received time.Time) time.Time
+	base   string
+	rules  []*rule
+	tests  []*test
+	stamp  func(conversation string, received time.Time) time.Time
+	scopes sync.Pool // of *scope
 }
 
-// Compile compiles the rules of all sources and reports every mistake in them. It never returns nil; the mapper must not
-// be used when report.Err is not nil.
-func Compile(sources []Source, opts Options, report *source.Report) *Mapper {
-	return &Mapper{}
-}
-
-// An Event is one MQTT message as the bridge received it. Its Payload is only read.
+// An Event is one MQTT message as the bridge received it. Map only reads it, and its Result does not keep any of it.
 type Event struct {
 	Topic       string
 	Payload     []byte
@@ -56,51 +39,78 @@ type Output struct {
 	Body  []byte // JSON, fields in the order of the document
 }
 
-// A FieldError is one field of an output that could not be given a value.
-type FieldError struct {
-	Field  string // message.sender_type
-	Source string // the expression, or the text, as the rule has it
-	File   string
-	Line   int
-	Kind   string // as Rejection.Kind
-	Reason string
-}
-
-// A Rejection is one output that could not be made.
+// A Rejection is one output that could not be made, with every field that failed.
 type Rejection struct {
 	Rule   string
-	Stage  string // decode, each, when, queue, fields, panic
-	Field  string // the first failing field; "" outside fields
+	Stage  string // decode, each, when, queue, fields or panic
+	Queue  string // of stage fields: which payload was being made
+	Field  string // of stage fields: the first that failed
 	Item   int    // the element of an each; -1: none
 	File   string
-	Line   int
-	Kind   string // short type of the refusal, without any value: for logs and counters
-	Reason string // the whole reason; may quote the event
+	Line   int    // of the field, of the key of the stage, or of the rule
+	Kind   string // short type of the refusal without any value: for logs and counters
+	Reason string // the whole reason; it may quote the event
 	Fields []FieldError
 	Stack  string // of a panic
 }
 
-// A What is how a rule ended for an event, or for one element of an each.
-type What int
+// String returns the rejection as one line.
+func (r Rejection) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "rule %q", r.Rule)
+	if r.Item >= 0 {
+		fmt.Fprintf(&b, " item %d", r.Item)
+	}
+	if len(r.Fields) == 1 {
+		fmt.Fprintf(&b, " field %s", r.Field)
+	}
+	fmt.Fprintf(&b, " (%s:%d): %s", r.File, r.Line, r.Reason)
+	return b.String()
+}
 
-// The three ends.
+// A FieldError is one field of an output that could not be given a value.
+type FieldError struct {
+	Field  string // message.sender_type
+	Source string // the expression or the text, as the rule has it
+	File   string
+	Line   int
+	Kind   string // as Rejection.Kind
+	Reason string // as Rejection.Reason
+}
+
+// joinReasons makes one reason of those of several fields.
+func joinReasons(errs []FieldError) string {
+	if len(errs) == 1 {
+		return errs[0].Reason
+	}
+	reasons := make([]string, len(errs))
+	for i, e := range errs {
+		reasons[i] = e.Field + ": " + e.Reason
+	}
+	return strings.Join(reasons, "; ")
+}
+
+// An End is how a rule ended for an event, or for one element of an each.
+type End int
+
+// The ends.
 const (
-	Mapped What = iota
+	Mapped End = iota
 	Filtered
 	Rejected
 )
 
-func (w What) String() string { return [...]string{"mapped", "filtered", "rejected"}[w] }
+func (e End) String() string { return [...]string{"mapped", "filtered", "rejected"}[e] }
 
-// An Outcome is how one matching rule ended for the event, or for one element of its each.
+// An Outcome is how one rule, whose topic matched, ended for the event or for one element of its each.
 type Outcome struct {
 	Rule string
 	Item int // -1: none
-	What What
-	Why  string // of Filtered: retained, payload, when, queue, items; of Rejected: the kind
+	End  End
+	Why  string // of Filtered: retained, payload, when, queue or items; of Rejected: the Kind
 }
 
-// A Result is what all matching rules made of one event. No outcome at all: no rule matched.
+// A Result is what all matching rules made of one event, in the order of the rules. No outcome: no rule matched the topic.
 type Result struct {
 	Outputs    []Output
 	Rejections []Rejection
@@ -108,52 +118,87 @@ type Result struct {
 }
 
 // Map runs the event through every rule. It is safe for concurrent use and does not panic.
-func (m *Mapper) Map(e Event) Result { return Result{} }
-
-// A Filter is one MQTT topic filter to subscribe to.
-type Filter struct {
-	Topic        string
-	SkipRetained bool // every rule under it skips retained messages
+func (m *Mapper) Map(e Event) Result {
+	var result Result
+	m.run(&e, &result, nil)
+	return result
 }
 
-// Filters returns the fewest topic filters that together match every topic of the rules and of which no two match the same
-// topic.
-func (m *Mapper) Filters() []Filter { return nil }
+// Stamp sets the function that gives the timestamp of an unread count whose rule leaves it to the time of receipt. Map calls
+// it once for each such output. Call Stamp before the first Map; without one the time of receipt is taken as it is.
+func (m *Mapper) Stamp(f func(conversation string, received time.Time) time.Time) { m.stamp = f }
 
 // A RuleInfo describes a rule for logs and status.
 type RuleInfo struct {
 	Name   string
-	Topic  string
+	Topic  string // as the rule has it, with its {names}
 	Queues []string
 	File   string
 	Line   int
 }
 
 // Rules describes the rules in the order of their files.
-func (m *Mapper) Rules() []RuleInfo { return nil }
-
-// Stamp sets the function that gives the timestamp of an unread count whose rule leaves it to the time of receipt. Call it
-// before the first Map; without one the time of receipt is taken as it is.
-func (m *Mapper) Stamp(f func(conversation string, received time.Time) time.Time) { m.stamp = f }
-
-// A Trace tells how each rule came to its end for one event.
-type Trace struct {
-	Event  Event
-	Result Result
+func (m *Mapper) Rules() []RuleInfo {
+	infos := make([]RuleInfo, len(m.rules))
+	for i, r := range m.rules {
+		infos[i] = RuleInfo{Name: r.name, Topic: r.topic.text, File: r.file, Line: r.line}
+		for _, route := range r.routes {
+			infos[i].Queues = append(infos[i].Queues, route.queue)
+		}
+	}
+	return infos
 }
 
-// Format writes the trace for people.
-func (t Trace) Format(w io.Writer) error { return nil }
-
-// Explain runs the event as Map does and keeps what every rule did. It does not call the function given to Stamp.
-func (m *Mapper) Explain(e Event) Trace { return Trace{Event: e} }
-
-// A TestResult is the end of one of the tests that stand beside the rules.
-type TestResult struct {
-	Name    string
-	Problem *source.Problem // nil: passed
-	Diff    string          // what differs, line by line; "" when passed
+// own reports whether the topic is one of the bridge itself, which no rule maps.
+func (m *Mapper) own(topic string) bool {
+	return strings.HasPrefix(topic, m.base) && (len(topic) == len(m.base) || topic[len(m.base)] == '/')
 }
 
-// Test runs the tests.
-func (m *Mapper) Test() []TestResult { return nil }
+// run runs the event through the rules into result. A trace gets what they did.
+func (m *Mapper) run(e *Event, result *Result, trace *[]RuleTrace) {
+	if m.own(e.Topic) {
+		return
+	}
+	s, ok := m.scopes.Get().(*scope)
+	if !ok {
+		s = &scope{docs: map[*payloadKind]*decoded{}}
+	}
+	s.event = e
+	s.levels = appendLevels(s.levels[:0], e.Topic)
+	for _, r := range m.rules {
+		s.captures, ok = r.topic.match(e.Topic, s.levels, s.captures[:0])
+		u := run{rule: r, scope: s, mapper: m, result: result, trace: trace}
+		if ok {
+			u.run()
+		} else if trace != nil {
+			u.note(-1, "no: the topic does not match "+r.topic.text)
+		}
+	}
+	if len(e.Payload) <= maxKept {
+		s.release()
+		m.scopes.Put(s)
+	}
+}
+
+// maxKept is the largest payload after which a scope is kept: the engine may still hold a part of it.
+const maxKept = 64 << 10
+
+// release lets go of all that the scope holds of its event.
+func (s *scope) release() {
+	clear(s.docs)
+	clear(s.machine.Stack[:cap(s.machine.Stack)])
+	clear(s.machine.Variables)
+	*s = scope{machine: s.machine, docs: s.docs, levels: s.levels, captures: s.captures}
+}
+
+// appendLevels appends the levels of the topic.
+func appendLevels(levels []string, topic string) []string {
+	for {
+		level, rest, more := strings.Cut(topic, "/")
+		levels = append(levels, level)
+		if !more {
+			return levels
+		}
+		topic = rest
+	}
+}

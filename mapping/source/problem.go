@@ -93,20 +93,10 @@ func (r *Report) ErrorAt(f *File, n *yaml.Node, offset, width int, hint, format 
 // within finds the place of the offset-th character of the scalar n's value.
 func (f *File) within(n *yaml.Node, offset int) (line, column int, ok bool) {
 	switch {
-	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
-		if n.Style&yaml.FoldedStyle != 0 {
-			return 0, 0, false
-		}
-		before := string([]rune(n.Value)[:min(offset, utf8.RuneCountInString(n.Value))])
-		line = n.Line + 1 + strings.Count(before, "\n")
-		if line > len(f.lines) {
-			return 0, 0, false
-		}
-		text := f.lines[line-1]
-		indent := len(text) - len(strings.TrimLeft(text, " "))
-		return line, indent + 1 + utf8.RuneCountInString(before[strings.LastIndex(before, "\n")+1:]), true
-	case n.Line < 1 || n.Line > len(f.lines):
+	case n.Style&yaml.FoldedStyle != 0 || n.Line < 1 || n.Line > len(f.lines):
 		return 0, 0, false
+	case n.Style&yaml.LiteralStyle != 0:
+		return f.withinLiteral(n, offset)
 	}
 	start := n.Column
 	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
@@ -119,9 +109,29 @@ func (f *File) within(n *yaml.Node, offset int) (line, column int, ok bool) {
 	return n.Line, start + offset, true
 }
 
+// withinLiteral is within for a block scalar with |, whose lines stand below n as they are, further to the right.
+func (f *File) withinLiteral(n *yaml.Node, offset int) (line, column int, ok bool) {
+	lines := strings.Split(n.Value, "\n")
+	for i, l := range lines {
+		at := n.Line + 1 + i
+		if offset > utf8.RuneCountInString(l) {
+			offset -= utf8.RuneCountInString(l) + 1
+			continue
+		}
+		if at > len(f.lines) || !strings.HasSuffix(f.lines[at-1], l) {
+			break
+		}
+		return at, utf8.RuneCountInString(f.lines[at-1]) - utf8.RuneCountInString(l) + 1 + offset, true
+	}
+	return 0, 0, false
+}
+
 func at(f *File, n *yaml.Node, hint, message string) Problem {
 	p := Problem{File: f.Name, Line: n.Line, Column: n.Column, Width: 1, Message: message, Hint: hint}
-	if n.Kind == yaml.ScalarNode && n.Value != "" && !strings.Contains(n.Value, "\n") {
+	switch {
+	case Tagged(n):
+		p.Width = utf8.RuneCountInString(n.Tag)
+	case n.Kind == yaml.ScalarNode && n.Value != "" && !strings.Contains(n.Value, "\n"):
 		p.Width = utf8.RuneCountInString(n.Value)
 	}
 	return p
@@ -130,7 +140,9 @@ func at(f *File, n *yaml.Node, hint, message string) Problem {
 func (r *Report) add(f *File, p Problem) {
 	p.Text = f.line(p.Line)
 	p.Width = max(1, min(p.Width, utf8.RuneCountInString(p.Text)-p.Column+1))
-	r.problems = append(r.problems, p)
+	if !slices.Contains(r.problems, p) { // an anchor may stand for the same mistake in many places
+		r.problems = append(r.problems, p)
+	}
 }
 
 // Problems returns what was reported, ordered by file (in order of first report) and position.

@@ -15,13 +15,14 @@ type File struct {
 	Root *yaml.Node // the document's content; nil when the file is empty or broken
 
 	lines    []string
-	redacted map[int]bool // line number -> the source line must not be shown
+	redacted map[int]int // line number -> how many of its characters may be shown
 }
 
 // Parse reads data as one YAML document. A syntax error goes to report; the file is still returned,
 // so that later problems can quote its lines.
 func Parse(name string, data []byte, report *Report) *File {
-	f := &File{Name: name, lines: strings.Split(string(data), "\n"), redacted: map[int]bool{}}
+	text := strings.TrimPrefix(string(data), "\uFEFF")
+	f := &File{Name: name, lines: strings.Split(text, "\n"), redacted: map[int]int{}}
 	for i, l := range f.lines {
 		f.lines[i] = strings.TrimSuffix(l, "\r")
 	}
@@ -44,44 +45,85 @@ func (f *File) syntaxError(err error, report *Report) {
 	p := Problem{File: f.Name, Line: 1, Column: 1, Width: 1, Message: "YAML: " + err.Error()}
 	var le *yaml.LoadError
 	if errors.As(err, &le) {
-		p.Message = "YAML: " + le.Message
-		p.Line, p.Column = le.Mark.Line, le.Mark.Column
+		p.Message = "YAML: " + strings.TrimPrefix(le.Message, "yaml: ")
+		p.Line, p.Column = max(1, le.Mark.Line), max(1, le.Mark.Column)
+	}
+	switch {
+	case strings.Contains(p.Message, "no documents in stream"):
+		return // an empty file, or one that holds only comments
+	case strings.Contains(p.Message, "found multiple"):
+		p.Line, p.Width = f.secondDocument(), len("---")
+		p.Message = "YAML: a second document begins here, and a file holds one"
 	}
 	p.Hint = f.syntaxHint(p)
 	report.add(f, p)
 }
 
+// secondDocument returns the line that separates a second document from the first.
+func (f *File) secondDocument() int {
+	content := false
+	for i, l := range f.lines {
+		if content && strings.HasPrefix(l, "---") {
+			return i + 1
+		}
+		t := strings.TrimSpace(l)
+		content = content || t != "" && !strings.HasPrefix(t, "#") && !strings.HasPrefix(t, "%")
+	}
+	return 1
+}
+
 // syntaxHint names the usual slip behind a YAML syntax error; "" when there is none to name.
 func (f *File) syntaxHint(p Problem) string {
-	switch line := f.line(p.Line); {
+	line := []rune(f.line(p.Line))
+	at := string(line[min(p.Column-1, len(line)):])
+	switch {
 	case strings.Contains(p.Message, "mapping values are not allowed"):
 		return "YAML reads “: ” inside an unquoted value as a new key; put the whole value in '…'"
-	case strings.Contains(line, "\t"):
+	case strings.Contains(p.Message, "second document"):
+		return "put it into a file of its own"
+	case strings.HasPrefix(at, "\t"):
 		return "YAML allows no tab in indentation; use spaces"
+	case strings.Contains(p.Message, "cannot start any token"), strings.Contains(p.Message, "unknown anchor"),
+		strings.Contains(p.Message, "did not find expected key"):
+		return "a value that begins with a quote, or with any of [ { ! & * % @ `, is read as YAML's own; put the whole value in '…'"
 	}
 	return ""
 }
 
-// Redact keeps the lines of n out of every problem's text, because they hold a secret.
+// Redact keeps n, with all lines that it stands on, out of every problem's text, because it is a secret.
 func (f *File) Redact(n *yaml.Node) {
-	for l := n.Line; l <= n.Line+strings.Count(n.Value, "\n")+1; l++ {
-		if l > n.Line && n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
+	f.hide(n.Line, n.Column-1)
+	if n.Kind != yaml.ScalarNode || n.Line < 1 || n.Line > len(f.lines) {
+		return
+	}
+	// A scalar may go on: below its key's indentation, until a line that stands as far left as the first.
+	for l := n.Line + 1; l <= len(f.lines); l++ {
+		if strings.TrimSpace(f.lines[l-1]) != "" && indent(f.lines[l-1]) <= indent(f.lines[n.Line-1]) {
 			break
 		}
-		f.redacted[l] = true
+		f.hide(l, 0)
 	}
+}
+
+// hide shows no more of the line than its first characters.
+func (f *File) hide(line, shown int) {
+	if before, ok := f.redacted[line]; ok {
+		shown = min(shown, before)
+	}
+	f.redacted[line] = max(0, shown)
+}
+
+func indent(line string) int {
+	return len(line) - len(strings.TrimLeft(line, " \t"))
 }
 
 func (f *File) line(n int) string {
 	if n < 1 || n > len(f.lines) {
 		return ""
 	}
-	if f.redacted[n] {
-		key, _, _ := strings.Cut(f.lines[n-1], ":")
-		if strings.TrimSpace(key) == strings.TrimSpace(f.lines[n-1]) {
-			return "***" // a continued scalar: the whole line is the secret
-		}
-		return key + ": ***"
+	if shown, ok := f.redacted[n]; ok {
+		line := []rune(f.lines[n-1])
+		return string(line[:min(shown, len(line))]) + "***"
 	}
 	return f.lines[n-1]
 }
@@ -92,7 +134,7 @@ type Pair struct {
 }
 
 // Pairs returns the keys of the mapping n in file order, merge keys (<<) expanded. It reports a key that stands twice,
-// a key that is no plain text, a tag, and a node that is no mapping, for which what says what it should have been.
+// a key that is no plain text, and a node that is no mapping, for which what says what it should have been.
 func (f *File) Pairs(n *yaml.Node, what string, report *Report) []Pair {
 	n = Deref(n)
 	if n.Kind != yaml.MappingNode {
@@ -162,9 +204,9 @@ func Deref(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// Tagged reports whether the scalar carries an explicit tag, such as !x: YAML has then taken part of the text away.
+// Tagged reports whether n carries an explicit tag, such as !x: YAML has then taken part of the text away.
 func Tagged(n *yaml.Node) bool {
-	return n.Style&yaml.TaggedStyle != 0
+	return n.Style&yaml.TaggedStyle != 0 || n.Tag == "!"
 }
 
 // Quoted reports whether the scalar stands in quotes or is a block scalar.

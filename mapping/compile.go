@@ -1,0 +1,208 @@
+package mapping
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"mqtt-stomp-bridge/mapping/source"
+)
+
+// A Source is what one YAML file says about rules. Nodes may be nil.
+type Source struct {
+	File   *source.File
+	Tables *yaml.Node
+	Rules  *yaml.Node
+	Tests  *yaml.Node
+}
+
+// Options hold what rules need to know of the bridge. The zero value has the defaults.
+type Options struct {
+	BaseTopic string // topics at and under it never match a rule; default DefaultBaseTopic
+}
+
+// DefaultBaseTopic is the base topic where Options name none.
+const DefaultBaseTopic = "mqtt-stomp-bridge"
+
+// Compile compiles the rules of all sources and reports every mistake in them. It never returns nil; the mapper must not
+// be used when report.Err is not nil.
+func Compile(sources []Source, opts Options, report *source.Report) *Mapper {
+	c := &compiler{report: report, base: opts.BaseTopic, tables: map[string]*table{}, rules: map[string]*compiledRule{}}
+	if c.base == "" {
+		c.base = DefaultBaseTopic
+	}
+	for _, s := range sources {
+		c.readTables(s.File, s.Tables)
+	}
+	for _, s := range sources {
+		c.readRules(s.File, s.Rules)
+	}
+	m := &Mapper{base: c.base}
+	for _, r := range c.order {
+		m.rules = append(m.rules, r.rule)
+	}
+	c.compareTopics()
+	for _, s := range sources {
+		m.tests = append(m.tests, c.readTests(s.File, s.Tests)...)
+	}
+	return m
+}
+
+// A compiler collects what all files say.
+type compiler struct {
+	report *source.Report
+	base   string
+	tables map[string]*table
+	rules  map[string]*compiledRule // name -> rule
+	order  []*compiledRule
+}
+
+// A compiledRule is a rule with the place where it came from.
+type compiledRule struct {
+	*rule
+	file      *source.File
+	nameNode  *yaml.Node
+	topicNode *yaml.Node
+}
+
+// A table is a look-up table.
+type table struct {
+	file    *source.File
+	entries map[string]any
+	nodes   map[string]*yaml.Node // the entries' values
+	seen    map[*target]bool      // targets that the entries were checked against
+}
+
+// reportTag reports a node of which YAML has taken a part away as a tag.
+func reportTag(f *source.File, n *yaml.Node, report *source.Report) bool {
+	if !source.Tagged(n) {
+		return false
+	}
+	whole := strings.TrimSpace(n.Tag + " " + n.Value)
+	switch {
+	case strings.HasPrefix(whole, "!!"):
+		report.Errorf(f, n, "leave the tag away, and quote the value where it must be text", "YAML tags such as %s have no meaning here", n.Tag)
+	case expressionLike.MatchString(strings.TrimLeft(whole, "!( ")):
+		inner := strings.TrimLeft(whole, "! ")
+		report.Errorf(f, n, "write  not "+inner+"  or quote it: '!"+inner+"'", "YAML reads %s as a tag, not as “not”", whole)
+	default:
+		report.Errorf(f, n, "quote it: '"+whole+"'", "YAML reads %s as a tag, not as text", whole)
+	}
+	return true
+}
+
+func (c *compiler) readTables(f *source.File, n *yaml.Node) {
+	if n == nil || source.Null(n) {
+		return
+	}
+	for _, p := range f.Pairs(n, "tables", c.report) {
+		name := p.Key.Value
+		switch {
+		case reportTag(f, p.Value, c.report):
+		case !captureName.MatchString(name):
+			c.report.Errorf(f, p.Key, "a name is made of letters, digits and _", "%q cannot be written as table.NAME", name)
+		case c.tables[name] != nil:
+			c.report.Errorf(f, p.Key, "give it another name", "a table %q stands in %s already", name, c.tables[name].file.Name)
+		default:
+			c.tables[name] = c.readTable(f, p)
+		}
+	}
+}
+
+func (c *compiler) readTable(f *source.File, p source.Pair) *table {
+	t := &table{file: f, entries: map[string]any{}, nodes: map[string]*yaml.Node{}, seen: map[*target]bool{}}
+	entries := f.Pairs(p.Value, "table "+p.Key.Value, c.report)
+	if len(entries) == 0 && p.Value.Kind == yaml.MappingNode {
+		c.report.Errorf(f, p.Key, "write its entries as KEY: TEXT", "table %s has no entries", p.Key.Value)
+	}
+	for _, e := range entries {
+		switch {
+		case reportTag(f, e.Value, c.report):
+		case e.Value.Kind != yaml.ScalarNode || source.Null(e.Value):
+			c.report.Errorf(f, e.Value, "write KEY: TEXT", "table %s, %q: an entry is a text, not %s", p.Key.Value, e.Key.Value, source.Kind(e.Value))
+		case strings.HasPrefix(e.Value.Value, "="):
+			c.report.Errorf(f, e.Value, "work it out in the field", "table %s, %q: tables hold texts, not expressions", p.Key.Value, e.Key.Value)
+		default:
+			t.entries[e.Key.Value], t.nodes[e.Key.Value] = e.Value.Value, e.Value
+		}
+	}
+	return t
+}
+
+func (c *compiler) readRules(f *source.File, n *yaml.Node) {
+	if n == nil || source.Null(n) {
+		return
+	}
+	if n = source.Deref(n); n.Kind != yaml.SequenceNode {
+		c.report.Errorf(f, n, "begin each rule with “- name: …”", "rules takes a list, not %s", source.Kind(n))
+		return
+	}
+	for _, e := range n.Content {
+		e = source.Deref(e)
+		r := &ruleCompiler{compiler: c, file: f, names: &names{kind: payloadKinds()[0], tables: c.tables}}
+		if compiled := r.compile(e); compiled != nil {
+			c.order = append(c.order, compiled)
+		}
+	}
+}
+
+// maxName is how many characters a rule's name may have: it is a level of the dead-letter topic.
+const maxName = 64
+
+var ruleName = regexp.MustCompile(`^[A-Za-z0-9_.-]([A-Za-z0-9 _.-]*[A-Za-z0-9_.-])?$`)
+
+// compareTopics warns about rules that send the same thing twice, and about topics that overlap only partly.
+func (c *compiler) compareTopics() {
+	for i, b := range c.order {
+		for _, a := range c.order[:i] {
+			f, g := a.topic.filter(), b.topic.filter()
+			switch {
+			case !f.intersects(g):
+			case f.covers(g) && a.doubles(b.rule):
+				c.report.Warnf(b.file, b.topicNode, "give one of the two a when",
+					"every event of this topic goes to %s twice: rule %q (%s:%d) sends it too", b.routes[0].queue, a.name, a.file.Name, a.line)
+			case g.covers(f) && b.doubles(a.rule):
+				c.report.Warnf(b.file, b.topicNode, "give one of the two a when",
+					"every event of rule %q (%s:%d) goes to %s twice: this rule sends it too", a.name, a.file.Name, a.line, a.routes[0].queue)
+			case !f.covers(g) && !g.covers(f):
+				c.report.Warnf(b.file, b.topicNode, "nothing is wrong; but the broker sends more than the rules need",
+					"this topic and %s of rule %q (%s:%d) overlap, so the bridge subscribes to %s, which holds both",
+					a.topic.text, a.name, a.file.Name, a.line, f.join(g))
+			}
+		}
+	}
+}
+
+// doubles reports whether r sends something for every event that other sends something for, to the same queue.
+func (r *rule) doubles(other *rule) bool {
+	if r.when != nil || r.each != nil || len(r.routes) != 1 || len(other.routes) != 1 || r.routes[0].when != nil {
+		return false
+	}
+	kinds := r.kind.name == other.kind.name || r.kind.name == "ignore"
+	return kinds && r.routes[0].queue == other.routes[0].queue && (r.deliver || !other.deliver)
+}
+
+// keysOf returns the pairs of n by key; unknown keys are reported.
+func keysOf(f *source.File, n *yaml.Node, what string, known []string, report *source.Report) map[string]source.Pair {
+	pairs := map[string]source.Pair{}
+	for _, p := range f.Pairs(n, what, report) {
+		switch {
+		case !slices.Contains(known, p.Key.Value):
+			report.Errorf(f, p.Key, unknownKeyHint(p, known), "unknown field %q", p.Key.Value)
+		case reportTag(f, p.Value, report):
+		default:
+			pairs[p.Key.Value] = p
+		}
+	}
+	return pairs
+}
+
+// unknownKeyHint names the slip behind a key that is none.
+func unknownKeyHint(p source.Pair, known []string) string {
+	if strings.ContainsAny(p.Key.Value, `()"`) {
+		return "“, ” ends a value inside { }: put the whole expression in '…'"
+	}
+	return source.DidYouMean(p.Key.Value, known)
+}

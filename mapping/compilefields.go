@@ -1,0 +1,209 @@
+package mapping
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"mqtt-stomp-bridge/mapping/source"
+)
+
+// Fields returns the fields of a queue's payload in the order of the document, nested ones as message.id; nil for an
+// unknown queue.
+func Fields(queue string) []string {
+	s := shapeOf(queue)
+	if s == nil {
+		return nil
+	}
+	names := make([]string, len(s.fields))
+	for i, f := range s.fields {
+		names[i] = f.name
+	}
+	return names
+}
+
+func (c *ruleCompiler) readFields() {
+	p, ok := c.keys["fields"]
+	if !ok || c.rule.shape == nil {
+		if ok {
+			c.checkUnknownShape(p.Value)
+		}
+		return
+	}
+	c.rule.fields = nil
+	given := map[string]*yaml.Node{}
+	misspelt := c.collect(p.Value, "", given)
+	if p.Value.Kind != yaml.MappingNode {
+		return
+	}
+	for i := range c.rule.shape.fields {
+		spec := &c.rule.shape.fields[i]
+		n, ok := given[spec.name]
+		switch {
+		case ok:
+			c.readField(spec, n)
+		case spec.optional || misspelt[spec.name]:
+		case !spec.received:
+			c.errorf(p.Key, "", "fields lacks %s, which %s needs", spec.name, c.rule.routes[0].queue)
+		case c.rule.deliver:
+			c.errorf(p.Key, "", "%s is needed: this rule delivers retained messages, whose time of receipt says nothing", spec.name)
+		default:
+			c.rule.fields = append(c.rule.fields, field{spec: spec, line: p.Key.Line})
+		}
+	}
+}
+
+// collect puts the values under fields into given, by the names of the shape, and returns the fields that unknown ones were
+// probably meant to be.
+func (c *ruleCompiler) collect(n *yaml.Node, prefix string, given map[string]*yaml.Node) map[string]bool {
+	misspelt := map[string]bool{}
+	for _, p := range c.file.Pairs(n, strings.TrimSuffix("fields."+prefix, "."), c.report) {
+		name := prefix + p.Key.Value
+		known := c.children(prefix)
+		switch {
+		case !slices.Contains(known, p.Key.Value):
+			c.unknownField(p, prefix, known)
+			if near := source.Nearest(p.Key.Value, known); near != "" {
+				misspelt[prefix+near] = true
+			}
+		case reportTag(c.file, p.Value, c.report):
+			c.bad, misspelt[name] = true, true
+		case len(c.children(name+".")) > 0:
+			for m := range c.collect(p.Value, name+".", given) {
+				misspelt[m] = true
+			}
+		default:
+			given[name] = p.Value
+		}
+	}
+	if n.Kind != yaml.MappingNode {
+		c.bad = true
+		for _, f := range c.rule.shape.fields {
+			if strings.HasPrefix(f.name, prefix) {
+				misspelt[f.name] = true
+			}
+		}
+	}
+	return misspelt
+}
+
+// children returns the names of the shape directly below the prefix.
+func (c *ruleCompiler) children(prefix string) []string {
+	var names []string
+	for _, f := range c.rule.shape.fields {
+		if rest, ok := strings.CutPrefix(f.name, prefix); ok {
+			name, _, _ := strings.Cut(rest, ".")
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+func (c *ruleCompiler) unknownField(p source.Pair, prefix string, known []string) {
+	hint := unknownKeyHint(p, known)
+	for _, f := range c.rule.shape.fields {
+		if strings.HasSuffix(f.name, "."+p.Key.Value) && prefix == "" {
+			hint = "it belongs under " + strings.TrimSuffix(f.name, "."+p.Key.Value) + ":"
+		}
+	}
+	c.errorf(p.Key, hint, "unknown field %q", p.Key.Value)
+}
+
+// checkUnknownShape finds mistakes in the expressions of a rule whose queue is not known.
+func (c *ruleCompiler) checkUnknownShape(n *yaml.Node) {
+	if n = source.Deref(n); n.Kind == yaml.ScalarNode {
+		if text, ok := strings.CutPrefix(n.Value, "="); ok && !source.Tagged(n) {
+			c.expression(n, text, 1)
+		}
+		return
+	}
+	if n.Kind != yaml.MappingNode {
+		return
+	}
+	for i := 1; i < len(n.Content); i += 2 {
+		if n.Content[i].Kind != yaml.AliasNode {
+			c.checkUnknownShape(n.Content[i])
+		}
+	}
+}
+
+func (c *ruleCompiler) readField(spec *fieldSpec, n *yaml.Node) {
+	if from := c.value(spec, n); from != nil {
+		c.rule.fields = append(c.rule.fields, field{spec: spec, from: from, line: n.Line})
+	}
+}
+
+// value compiles the value of a field; nil when it is wrong.
+func (c *ruleCompiler) value(spec *fieldSpec, n *yaml.Node) valueSource {
+	switch {
+	case n.Kind != yaml.ScalarNode && spec.target == contentTarget && c.braces(n) == "":
+		return c.template(n)
+	case n.Kind != yaml.ScalarNode:
+		c.errorf(n, c.braces(n), "%s takes one value, not %s", spec.name, source.Kind(n))
+		return nil
+	case source.Null(n):
+		c.errorf(n, "write a value; a field that may be absent is left away", "%s has no value", spec.name)
+		return nil
+	}
+	text, isExpr := strings.CutPrefix(n.Value, "=")
+	if !isExpr {
+		return c.text(spec, n)
+	}
+	x := c.expression(n, text, 1)
+	if x == nil {
+		return nil
+	}
+	if k := kind(x.result); k == reflect.Invalid || k != reflect.Interface && !spec.target.fits(x.result) {
+		c.neverFits(n, x, spec.name+" wants "+spec.target.wants)
+		return nil
+	}
+	c.checkKnown(spec, n, x)
+	if spec.target == contentTarget && x.path != nil && (x.path.root == rootPayload || x.path.root == rootItem) {
+		return verbatim{x}
+	}
+	return x
+}
+
+// text compiles a field that is a text in the rule.
+func (c *ruleCompiler) text(spec *fieldSpec, n *yaml.Node) valueSource {
+	if c.noExpression(n) {
+		return nil
+	}
+	if _, err := spec.target.convert(n.Value); err != nil {
+		c.errorf(n, spec.target.hint, "%s: %v", spec.name, err)
+		return nil
+	}
+	return literal(n.Value)
+}
+
+// checkKnown tries the values that an expression may have and that are known at load.
+func (c *ruleCompiler) checkKnown(spec *fieldSpec, n *yaml.Node, x *expression) {
+	for _, k := range x.known {
+		if k.table != "" {
+			c.checkTable(spec, k.table)
+			continue
+		}
+		if _, err := spec.target.convert(k.value); err != nil {
+			c.bad = true
+			c.report.ErrorAt(c.file, n, k.offset, k.width, "", "%s: %v", spec.name, err)
+		}
+	}
+}
+
+// checkTable tries all entries of a table that gives the value of a field.
+func (c *ruleCompiler) checkTable(spec *fieldSpec, name string) {
+	t := c.tables[name]
+	if t.seen[spec.target] {
+		return
+	}
+	t.seen[spec.target] = true
+	for _, key := range sortedKeys(t.entries) {
+		if _, err := spec.target.convert(t.entries[key]); err != nil {
+			c.report.Errorf(t.file, t.nodes[key], "", "table %s, %q, gives %s of rule %q: %v", name, key, spec.name, c.rule.name, err)
+		}
+	}
+}

@@ -1,0 +1,376 @@
+package mapping
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"mqtt-stomp-bridge/mapping/source"
+)
+
+// RuleKeys returns the keys of a rule.
+func RuleKeys() []string {
+	return []string{"name", "topic", "payload", "retained", "each", "when", "queue", "fields"}
+}
+
+// A ruleCompiler compiles one rule.
+type ruleCompiler struct {
+	*compiler
+	file  *source.File
+	names *names
+	keys  map[string]source.Pair
+	rule  *rule
+	bad   bool // the rule cannot be used
+}
+
+func (c *ruleCompiler) errorf(n *yaml.Node, hint, format string, args ...any) {
+	c.bad = true
+	c.report.Errorf(c.file, n, hint, format, args...)
+}
+
+// compile returns the rule; nil when it cannot even be compared with others.
+func (c *ruleCompiler) compile(n *yaml.Node) *compiledRule {
+	if source.Tagged(n) {
+		reportTag(c.file, n, c.report)
+		return nil
+	}
+	c.keys = keysOf(c.file, n, "a rule", RuleKeys(), c.report)
+	if n.Kind != yaml.MappingNode {
+		return nil
+	}
+	c.rule = &rule{file: c.file.Name, line: n.Line}
+	c.lacks(n, "name", "topic", "queue", "fields")
+	c.readName()
+	c.readTopic()
+	c.readPayload()
+	c.readRetained()
+	c.readEach()
+	c.readWhen()
+	c.readQueue()
+	c.readFields()
+	if c.rule.topic == nil || c.rule.shape == nil || c.bad {
+		return nil
+	}
+	return &compiledRule{rule: c.rule, file: c.file, nameNode: c.keys["name"].Value, topicNode: c.keys["topic"].Value}
+}
+
+// lacks reports the keys that a rule must have and does not.
+func (c *ruleCompiler) lacks(n *yaml.Node, needed ...string) {
+	present := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		present[n.Content[i].Value] = true
+	}
+	for _, key := range needed {
+		_, ok := c.keys[key]
+		if !ok && !present[key] && !c.meant(n, key) {
+			c.errorf(n, "", "the rule lacks %s", key)
+		}
+	}
+}
+
+// meant reports whether an unknown key of the rule was probably meant to be key: then it is not reported as lacking too.
+func (c *ruleCompiler) meant(n *yaml.Node, key string) bool {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k := n.Content[i].Value
+		if !slices.Contains(RuleKeys(), k) && source.Nearest(k, RuleKeys()) == key {
+			return true
+		}
+	}
+	return false
+}
+
+// scalar returns the text of a key that takes one text.
+func (c *ruleCompiler) scalar(key string) (*yaml.Node, bool) {
+	p, ok := c.keys[key]
+	if !ok {
+		return nil, false
+	}
+	if p.Value.Kind != yaml.ScalarNode || source.Null(p.Value) {
+		c.errorf(p.Value, c.braces(p.Value), "%s takes one text, not %s", key, source.Kind(p.Value))
+		return nil, false
+	}
+	return p.Value, true
+}
+
+// braces returns the hint for a mapping that was meant as {{ expression }}.
+func (c *ruleCompiler) braces(n *yaml.Node) string {
+	if n.Kind == yaml.MappingNode && n.Style&yaml.FlowStyle != 0 && len(n.Content) > 0 && n.Content[0].Kind == yaml.MappingNode && len(n.Content[0].Content) > 0 {
+		return "YAML reads { as a map; for a value write =" + n.Content[0].Content[0].Value
+	}
+	return ""
+}
+
+func (c *ruleCompiler) readName() {
+	n, ok := c.scalar("name")
+	if !ok {
+		return
+	}
+	c.rule.name = n.Value
+	switch other := c.compiler.rules[n.Value]; {
+	case !ruleName.MatchString(n.Value) || len(n.Value) > maxName:
+		c.errorf(n, "a name is part of the dead-letter topic, of metrics and of logs",
+			"a rule's name is at most %d letters, digits, spaces, and any of _ . -", maxName)
+	case other != nil:
+		c.errorf(n, "give it another name", "a rule %q stands at %s:%d already", n.Value, other.file.Name, other.nameNode.Line)
+	default:
+		c.compiler.rules[n.Value] = &compiledRule{file: c.file, nameNode: n}
+	}
+}
+
+func (c *ruleCompiler) readTopic() {
+	n, ok := c.scalar("topic")
+	if !ok {
+		return
+	}
+	p, errs := parsePattern(n.Value)
+	c.names.captures = p.names
+	for _, e := range errs {
+		c.bad = true
+		c.report.ErrorAt(c.file, n, e.offset, e.width, e.hint, "%s", e.message)
+	}
+	if len(errs) > 0 {
+		return
+	}
+	c.rule.topic = p
+	switch first := p.levels[0].literal; {
+	case first == "$share" || first == "$queue":
+		c.errorf(n, "write the topic filter itself: "+withoutShare(n.Value), "the bridge makes its own subscriptions; a rule cannot ask for a shared one")
+	case n.Value == c.base || strings.HasPrefix(n.Value, c.base+"/"):
+		c.errorf(n, "map another topic, or change broker.base_topic", "topics under %s are the bridge's own and never match a rule", c.base)
+	case first == "$SYS":
+		c.report.Warnf(c.file, n, "", "topics under $SYS are the broker's own: they are retained, and many brokers do not show them to everyone")
+	}
+}
+
+// withoutShare returns the filter of a shared subscription.
+func withoutShare(text string) string {
+	parts := strings.SplitN(text, "/", 3)
+	if parts[0] == "$queue" {
+		return strings.TrimPrefix(text, "$queue/")
+	}
+	return parts[len(parts)-1]
+}
+
+func (c *ruleCompiler) readPayload() {
+	kinds := payloadKinds()
+	c.rule.kind = kinds[0]
+	if n, ok := c.scalar("payload"); ok {
+		known := make([]string, len(kinds))
+		for i, k := range kinds {
+			if known[i] = k.name; k.name == n.Value {
+				c.rule.kind = k
+			}
+		}
+		if !slices.Contains(known, n.Value) {
+			c.errorf(n, source.DidYouMean(n.Value, known), "no payload kind %q", n.Value)
+		}
+	}
+	c.names.kind = c.rule.kind
+}
+
+func (c *ruleCompiler) readRetained() {
+	n, ok := c.scalar("retained")
+	if !ok {
+		return
+	}
+	known := []string{"skip", "deliver"}
+	if !slices.Contains(known, n.Value) {
+		c.errorf(n, source.DidYouMean(n.Value, known), "retained is skip or deliver, not %q", n.Value)
+	}
+	c.rule.deliver = n.Value == "deliver"
+}
+
+func (c *ruleCompiler) readEach() {
+	n, ok := c.bare("each")
+	if !ok {
+		return
+	}
+	c.rule.eachLine = n.Line
+	if x := c.condition(n); x != nil {
+		if kind(x.result) != reflect.Slice {
+			c.neverFits(n, x, "each takes a list")
+		}
+		c.rule.each = x
+	}
+	c.names.each = true
+}
+
+func (c *ruleCompiler) readWhen() {
+	n, ok := c.bare("when")
+	if !ok {
+		return
+	}
+	c.rule.whenLine = n.Line
+	c.rule.when = c.boolean(n, "when")
+}
+
+// bare returns the node of a key that takes a bare expression.
+func (c *ruleCompiler) bare(key string) (*yaml.Node, bool) {
+	p, ok := c.keys[key]
+	if !ok {
+		return nil, false
+	}
+	return p.Value, c.isBare(p.Value, key)
+}
+
+func (c *ruleCompiler) isBare(n *yaml.Node, what string) bool {
+	if n.Kind == yaml.ScalarNode && !source.Null(n) {
+		return true
+	}
+	hint := c.braces(n)
+	if hint == "" && n.Kind != yaml.ScalarNode {
+		hint = "a value that begins with [ or { is YAML's own; put the whole expression in '…'"
+	}
+	c.errorf(n, hint, "%s takes an expression, not %s", what, source.Kind(n))
+	return false
+}
+
+// condition compiles a bare expression, before which an = is tolerated.
+func (c *ruleCompiler) condition(n *yaml.Node) *expression {
+	text := n.Value
+	offset := 0
+	if trimmed := strings.TrimLeft(text, " "); strings.HasPrefix(trimmed, "=") && !strings.HasPrefix(trimmed, "==") {
+		offset = len(text) - len(trimmed) + 1
+	}
+	return c.expression(n, text[offset:], offset)
+}
+
+// boolean compiles an expression that is true or false.
+func (c *ruleCompiler) boolean(n *yaml.Node, what string) *expression {
+	x := c.condition(n)
+	if x != nil && kind(x.result) != reflect.Bool {
+		c.neverFits(n, x, what+" takes true or false")
+	}
+	return x
+}
+
+// kind returns the kind of a type that is known at load.
+func kind(t reflect.Type) reflect.Kind {
+	if t == nil {
+		return reflect.Invalid
+	}
+	return t.Kind()
+}
+
+// neverFits reports an expression whose value is of the wrong type whatever the event; one that is not known may fit.
+func (c *ruleCompiler) neverFits(n *yaml.Node, x *expression, wants string) {
+	if kind(x.result) == reflect.Interface {
+		return
+	}
+	offset := strings.Index(n.Value, x.text)
+	c.bad = true
+	c.report.ErrorAt(c.file, n, offset, len([]rune(x.text)), "", "%s, but this always gives %s", wants, staticName(x.result))
+}
+
+// staticName names a type for people.
+func staticName(t reflect.Type) string {
+	switch kind(t) {
+	case reflect.Invalid:
+		return "nothing"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "text"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Map:
+		return "an object"
+	case reflect.Struct:
+		return "a time"
+	}
+	return "a number"
+}
+
+// expression compiles the text, which begins at the offset-th character of the value of n; nil when it is wrong.
+func (c *ruleCompiler) expression(n *yaml.Node, text string, offset int) *expression {
+	trimmed := strings.TrimLeft(text, " \n")
+	offset += len(text) - len(trimmed)
+	trimmed = strings.TrimRight(trimmed, " \n")
+	if trimmed == "" {
+		c.errorf(n, "write an expression after the =; for the text itself: '=\"=\"'", "the expression is empty")
+		return nil
+	}
+	x, e := c.names.parse(trimmed)
+	if e != nil {
+		c.bad = true
+		c.report.ErrorAt(c.file, n, offset+e.offset, max(1, e.width), e.hint, "%s", e.message)
+		return nil
+	}
+	for i := range x.known {
+		x.known[i].offset += offset
+	}
+	return x
+}
+
+func (c *ruleCompiler) readQueue() {
+	p, ok := c.keys["queue"]
+	if !ok {
+		return
+	}
+	switch {
+	case p.Value.Kind == yaml.MappingNode:
+		for _, q := range c.file.Pairs(p.Value, "queue", c.report) {
+			c.readRoute(q)
+		}
+		if len(p.Value.Content) == 0 {
+			c.errorf(p.Value, "write /queue/…: CONDITION, or one queue", "queue names no queue")
+		}
+	case p.Value.Kind != yaml.ScalarNode || source.Null(p.Value):
+		c.errorf(p.Value, "write one queue, or a mapping of queues to conditions; two queues for one event are two rules",
+			"queue takes a queue, not %s", source.Kind(p.Value))
+	default:
+		c.addRoute(p.Value, nil)
+	}
+}
+
+func (c *ruleCompiler) readRoute(q source.Pair) {
+	if reportTag(c.file, q.Value, c.report) || !c.isBare(q.Value, q.Key.Value) {
+		c.bad = true
+		c.addRoute(q.Key, nil)
+		return
+	}
+	c.addRoute(q.Key, c.boolean(q.Value, q.Key.Value))
+}
+
+func (c *ruleCompiler) addRoute(n *yaml.Node, when *expression) {
+	s := shapeOf(n.Value)
+	switch {
+	case s == nil:
+		hint := "the queues are " + strings.Join(Queues(), ", ")
+		if near := source.Nearest(n.Value, Queues()); near != "" {
+			hint = "did you mean " + near + "?"
+		}
+		c.errorf(n, hint, "no queue %q", n.Value)
+		return
+	case c.rule.shape != nil && c.rule.shape.name != s.name:
+		c.errorf(n, "write a second rule for it", "the payload of %s has other fields than that of %s", n.Value, c.rule.routes[0].queue)
+		return
+	}
+	c.rule.shape = s
+	c.rule.routes = append(c.rule.routes, route{queue: n.Value, when: when, line: n.Line})
+}
+
+// expressionLike matches a text that was probably meant as an expression.
+var expressionLike = regexp.MustCompile(`^\s*(?:(?:payload|item|topic|mqtt|table|received)\s*(?:\?\?|\?\.|\.[A-Za-z_]|\[)|payload$|item$|received$|\$\.|(?:uuid|time|json|toJSON)\()`)
+
+// braced matches the ways in which other programs mark an expression.
+var braced = regexp.MustCompile(`\{\{\s*(.*?)\s*\}\}|\$\{\s*(.*?)\s*\}`)
+
+// noExpression reports a text that looks like an expression without its =.
+func (c *ruleCompiler) noExpression(n *yaml.Node) bool {
+	text, fix := n.Value, strings.TrimSpace(n.Value)
+	switch m := braced.FindStringSubmatch(text); {
+	case m != nil:
+		fix = m[1] + m[2]
+	case !expressionLike.MatchString(text):
+		return false
+	case strings.HasPrefix(fix, "$."):
+		fix = "payload" + strings.TrimPrefix(fix, "$")
+	}
+	c.errorf(n, fmt.Sprintf("for its value write =%s (for the text itself: ='%s')", fix, text), "this sends the text %q itself", text)
+	return true
+}

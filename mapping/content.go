@@ -1,0 +1,135 @@
+package mapping
+
+import (
+	"encoding/json"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"mqtt-stomp-bridge/mapping/source"
+)
+
+// A template is a content that the rule builds as a YAML object or list: its JSON text, with values put in.
+type template []templatePart
+
+// A templatePart is JSON text, or an expression whose value stands there as JSON.
+type templatePart struct {
+	text string
+	expr *expression
+}
+
+func (t template) String() string { return "(built here)" }
+
+// value returns the JSON text, keys in the order of the rule. An expression that has no value is null.
+func (t template) value(s *scope) (any, error) {
+	var b []byte
+	for _, p := range t {
+		if p.expr == nil {
+			b = append(b, p.text...)
+			continue
+		}
+		v, err := p.expr.eval(s)
+		if err == nil {
+			b, err = appendJSON(b, v)
+		}
+		if err != nil {
+			return nil, refuse(kindOf(err), "%s: %v", p.expr, err)
+		}
+	}
+	return string(b), nil
+}
+
+// template compiles a content that is written as an object or a list.
+func (c *ruleCompiler) template(n *yaml.Node) template {
+	var t template
+	b := jsonBuilder{file: c.file, report: c.report}
+	flush := func() {
+		if len(b.text) > 0 {
+			t = append(t, templatePart{text: string(b.text)})
+			b.text = nil
+		}
+	}
+	b.scalar = func(n *yaml.Node) {
+		text, isExpr := strings.CutPrefix(n.Value, "=")
+		if !isExpr {
+			c.noExpression(n)
+			b.text = appendScalar(b.text, n)
+		} else if x := c.expression(n, text, 1); x != nil {
+			flush()
+			t = append(t, templatePart{expr: x})
+		}
+	}
+	b.node(n, 0)
+	flush()
+	return t
+}
+
+const maxYAMLNodes = 10000 // of one value, aliases followed: they multiply
+
+// A jsonBuilder writes YAML data as JSON text, the keys in their order.
+type jsonBuilder struct {
+	file   *source.File
+	report *source.Report
+	scalar func(n *yaml.Node) // appends the JSON of a scalar to text
+	text   []byte
+	nodes  int
+}
+
+func (b *jsonBuilder) node(n *yaml.Node, depth int) {
+	n = source.Deref(n)
+	switch b.nodes++; {
+	case b.nodes > maxYAMLNodes:
+	case b.nodes == maxYAMLNodes || depth > maxDepth:
+		b.report.Errorf(b.file, n, "", "this holds more than %d values, or nests deeper than %d levels", maxYAMLNodes, maxDepth)
+		b.nodes = maxYAMLNodes
+	case reportTag(b.file, n, b.report):
+	case n.Kind == yaml.MappingNode:
+		b.object(n, depth)
+	case n.Kind == yaml.SequenceNode:
+		b.list(n, depth)
+	default:
+		b.scalar(n)
+	}
+}
+
+func (b *jsonBuilder) object(n *yaml.Node, depth int) {
+	b.text = append(b.text, '{')
+	for i, p := range b.file.Pairs(n, "an object", b.report) {
+		if i > 0 {
+			b.text = append(b.text, ',')
+		}
+		b.text = append(appendText(b.text, p.Key.Value), ':')
+		b.node(p.Value, depth+1)
+	}
+	b.text = append(b.text, '}')
+}
+
+func (b *jsonBuilder) list(n *yaml.Node, depth int) {
+	b.text = append(b.text, '[')
+	for i, e := range n.Content {
+		if i > 0 {
+			b.text = append(b.text, ',')
+		}
+		b.node(e, depth+1)
+	}
+	b.text = append(b.text, ']')
+}
+
+// appendScalar appends the JSON of a YAML scalar: numbers, true, false and null as YAML has them, anything else as text.
+func appendScalar(b []byte, n *yaml.Node) []byte {
+	switch n.ShortTag() {
+	case "!!null":
+		return append(b, "null"...)
+	case "!!bool", "!!int", "!!float":
+		if json.Valid([]byte(n.Value)) {
+			return append(b, n.Value...) // with the digits that stand there
+		}
+		var v any
+		if n.Decode(&v) == nil {
+			if text, err := json.Marshal(v); err == nil {
+				return append(b, text...)
+			}
+		}
+	}
+	return appendText(b, n.Value)
+}

@@ -1,0 +1,144 @@
+package mapping
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/expr-lang/expr/file"
+
+	"mqtt-stomp-bridge/mapping/source"
+)
+
+// A loadError is a mistake in an expression: width characters from offset.
+type loadError struct {
+	offset, width int
+	message, hint string
+}
+
+var (
+	unknownName  = regexp.MustCompile(`^unknown name (\S+)`)
+	unknownField = regexp.MustCompile(`^unknown field (\S+)`)
+)
+
+// explain says in the words of rules what the engine found wrong with the text.
+func (n *names) explain(text string, err error) *loadError {
+	var fe *file.Error
+	if !errors.As(err, &fe) {
+		return &loadError{message: withoutGo(err), width: 1}
+	}
+	e := &loadError{offset: fe.From, width: max(1, fe.To-fe.From), message: fe.Message}
+	runes := []rune(text)
+	e.offset = min(e.offset, len(runes))
+	if m := unknownName.FindStringSubmatch(fe.Message); m != nil {
+		e.hint = n.meant(m[1])
+		return e
+	}
+	if m := unknownField.FindStringSubmatch(fe.Message); m != nil {
+		n.explainField(e, string(runes[:e.offset]), m[1])
+		return e
+	}
+	explainSyntax(e, string(runes[e.offset:]))
+	return e
+}
+
+// meant returns the hint for a name that there is not.
+func (n *names) meant(name string) string {
+	switch {
+	case name == "payload":
+		return fmt.Sprintf("a rule with payload: %s does not see the payload", n.kind.name)
+	case name == "item" || name == "index":
+		return "item and index are the elements of an each: and this rule has none"
+	case slices.Contains([]string{"null", "None", "undefined"}, name):
+		return "what is missing is nil"
+	case strings.HasPrefix(name, "json_") || name == "value_json" || name == "this" || name == "root":
+		return "the event's payload is called payload"
+	}
+	names := n.visible()
+	if near := source.Nearest(name, append(slices.Clone(names), callable()...)); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return fmt.Sprintf("names here: %s; a text needs quotes: %q", strings.Join(names, ", "), name)
+}
+
+// visible returns the names that an expression here may begin with.
+func (n *names) visible() []string {
+	visible := sortedKeys(roots())
+	return slices.DeleteFunc(visible, func(name string) bool {
+		return !n.each && (name == "item" || name == "index") || n.kind.decode == nil && name == "payload" ||
+			name == "table" && len(n.tables) == 0
+	})
+}
+
+func callable() []string {
+	all := predicates()
+	for _, f := range functions() {
+		all = append(all, f.name)
+	}
+	return all
+}
+
+// explainField puts what is below topic, mqtt or table into the hint for a field that is not.
+func (n *names) explainField(e *loadError, before, name string) {
+	base, _ := strings.CutSuffix(before, ".")
+	base = base[strings.LastIndexFunc(base, func(r rune) bool { return r < 'A' })+1:]
+	known := n.children(base)
+	if near := source.Nearest(name, known); near != "" {
+		e.hint = fmt.Sprintf("did you mean %s.%s?", base, near)
+		return
+	}
+	e.hint = n.below(base)
+}
+
+// children returns the names below topic, mqtt or table.
+func (n *names) children(base string) []string {
+	switch base {
+	case "topic":
+		return n.captures
+	case "mqtt":
+		return sortedKeys(mqttRoots())
+	case "table":
+		return sortedKeys(n.tables)
+	}
+	return nil
+}
+
+// below returns the hint that names what is below topic, mqtt or table.
+func (n *names) below(base string) string {
+	known := n.children(base)
+	switch {
+	case len(known) > 0:
+		return fmt.Sprintf("there is: %s.%s", base, strings.Join(known, ", "+base+"."))
+	case base == "topic":
+		return "write the level that you mean as {name} in topic:, such as chat/{channel_id}/message"
+	case base == "table":
+		return "there are no tables; write one under tables:"
+	}
+	return ""
+}
+
+// explainSyntax replaces the messages of the engine's parser that do not name the usual slip behind them.
+func explainSyntax(e *loadError, rest string) {
+	switch {
+	case strings.Contains(e.message, "unexpected token EOF"):
+		e.message = "the expression ends too early"
+		e.hint = "text after “ #” is a YAML comment, and “, ” ends a value inside { }: put the whole expression in '…'"
+	case strings.Contains(e.message, "literal not terminated"):
+		e.message = "the text is not closed by a quote"
+		e.hint = "text after “ #” is a YAML comment, and “, ” ends a value inside { }: put the whole expression in '…'"
+	case strings.Contains(e.message, `unexpected token Operator("=")`):
+		e.message, e.hint = "= compares nothing", "write =="
+	case strings.HasPrefix(rest, "&"):
+		e.hint = "write and, or &&"
+	case strings.HasPrefix(rest, "~"), strings.HasPrefix(rest, "%}"), strings.HasPrefix(rest, "{{"):
+		e.hint = "an expression is written as it is, without braces"
+	case strings.Contains(e.message, "unknown operator"), strings.Contains(e.message, "unexpected token"):
+		e.message = strings.NewReplacer("unexpected token ", "unexpected ", "Operator(", "", "Identifier(", "", "Bracket(", "", `")`, `"`).Replace(e.message)
+	default:
+		for _, r := range goWords()[1:5] {
+			e.message = strings.ReplaceAll(e.message, r[0], r[1])
+		}
+	}
+}

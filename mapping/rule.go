@@ -1,0 +1,354 @@
+package mapping
+
+import (
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// A rule is a compiled rule.
+type rule struct {
+	name    string
+	file    string
+	line    int
+	topic   *pattern
+	kind    *payloadKind
+	deliver bool // also retained messages
+	each    *expression
+	when    *expression
+	routes  []route
+	shape   *shape
+	fields  []field
+
+	// Lines of the keys, for rejections.
+	eachLine, whenLine int
+}
+
+// A route is a queue of a rule with its condition; nil: always.
+type route struct {
+	queue string
+	when  *expression
+	line  int
+}
+
+// A field is a field of a rule's payload.
+type field struct {
+	spec *fieldSpec
+	from valueSource
+	line int
+}
+
+// A valueSource gives the value of a field; nil where there is none.
+type valueSource interface {
+	value(s *scope) (any, error)
+	fmt.Stringer // as the rule has it
+}
+
+// A literal is a text that stands in the rule.
+type literal string
+
+func (l literal) value(*scope) (any, error) { return string(l), nil }
+
+func (l literal) String() string { return string(l) }
+
+func (x *expression) value(s *scope) (any, error) { return x.eval(s) }
+
+func (x *expression) String() string { return "=" + x.text }
+
+// A verbatim is the path of a content: what is no text is taken with the bytes that the event has for it.
+type verbatim struct{ *expression }
+
+func (x verbatim) value(s *scope) (any, error) {
+	v, err := x.eval(s)
+	if _, isText := v.(string); isText || v == nil || err != nil {
+		return v, err
+	}
+	raw := s.raw
+	if x.path.root == rootPayload {
+		raw = s.payload.raw
+	}
+	if raw == "" {
+		return v, nil
+	}
+	if raw, ok := rawAt(raw, x.path.steps); ok {
+		return raw, nil
+	}
+	return v, nil
+}
+
+// A run is one rule at work on one event.
+type run struct {
+	*rule
+	*scope
+	mapper *Mapper
+	result *Result
+	trace  *[]RuleTrace // nil: not wanted
+}
+
+// run runs the rule, whose topic matches, for the event of the scope.
+func (u *run) run() {
+	u.begin(u.kind)
+	switch size := len(u.event.Payload); {
+	case u.event.Retained && !u.deliver:
+		u.filtered(-1, "retained", "retained message, and the rule says retained: skip")
+		return
+	case !u.kind.takes(size):
+		u.filtered(-1, "payload", fmt.Sprintf("the payload is %d bytes, the rule is payload: %s", size, u.kind.name))
+		return
+	}
+	if u.each == nil {
+		u.guard(-1, u.one)
+		return
+	}
+	u.guard(-1, u.items)
+}
+
+// guard runs f and turns a panic in it into a rejection.
+func (u *run) guard(item int, f func(item int)) {
+	defer func() {
+		if p := recover(); p != nil {
+			u.rejected(Rejection{
+				Stage: "panic", Item: item, Line: u.line, Kind: "panic",
+				Reason: fmt.Sprintf("the rule panicked: %v", p), Stack: string(debug.Stack()),
+			})
+		}
+	}()
+	f(item)
+}
+
+// items runs the rule for the elements of its each.
+func (u *run) items(int) {
+	if !u.when.perElement() && !u.wanted(-1) {
+		return
+	}
+	v, err := u.each.eval(u.scope)
+	list, isList := v.([]any)
+	switch {
+	case err != nil:
+		u.failed("each", -1, u.eachLine, err)
+		return
+	case v == nil:
+		u.failed("each", -1, u.eachLine, refuse("missing", "each: %s", u.lacking()))
+		return
+	case !isList:
+		u.failed("each", -1, u.eachLine, refuse("not a list", "each: %s is %s, not a list", u.each.text, typeName(v)))
+		return
+	case len(list) > maxItems:
+		u.failed("each", -1, u.eachLine, refuse("too many items", "each: %d elements; %d are the most", len(list), maxItems))
+		return
+	case len(list) == 0:
+		u.filtered(-1, "items", "each "+u.each.text+" has no elements")
+		return
+	}
+	u.note(-1, fmt.Sprintf("each %s: %d items", u.each.text, len(list)))
+	raw := u.elements()
+	for i, item := range list {
+		u.item, u.index, u.raw = item, i, ""
+		if i < len(raw) {
+			u.raw = raw[i]
+		}
+		if err := u.spend(workItem); err != nil {
+			u.giveUp(i, len(list), err)
+			return
+		}
+		u.guard(i, u.one)
+	}
+}
+
+// elements returns the texts of the elements of the each, when they stand in the payload as they are.
+func (u *run) elements() []string {
+	if u.each.path == nil || u.each.path.root != rootPayload || u.payload.raw == "" {
+		return nil
+	}
+	raw, ok := rawAt(u.payload.raw, u.each.path.steps)
+	if !ok {
+		return nil
+	}
+	return rawElements(raw)
+}
+
+// giveUp ends an each whose work is used up: one rejection for all elements that are left.
+func (u *run) giveUp(from, to int, err error) {
+	u.failed("each", from, u.eachLine, refuse(kindOf(err), "elements %d to %d were not mapped: %v", from, to-1, err))
+	for i := from + 1; i < to; i++ {
+		u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.name, Item: i, End: Rejected, Why: kindOf(err)})
+	}
+}
+
+// perElement reports whether the condition is another one for each element. It may be nil.
+func (x *expression) perElement() bool { return x != nil && x.perItem }
+
+// one makes one output: of the event, or of an element of the each.
+func (u *run) one(item int) {
+	if (item < 0 || u.when.perElement()) && !u.wanted(item) {
+		return
+	}
+	if err := u.decode(); err != nil {
+		u.failed("decode", item, u.line, err)
+		return
+	}
+	queue, ok := u.route(item)
+	if !ok {
+		return
+	}
+	p := u.shape.make()
+	if rejection, ok := u.fill(p, queue, item); !ok {
+		u.rejected(rejection)
+		return
+	}
+	body := p.appendJSON(make([]byte, 0, 512))
+	if err := u.spend(len(body)); err != nil {
+		u.failed("fields", item, u.line, err)
+		return
+	}
+	u.result.Outputs = append(u.result.Outputs, Output{Rule: u.name, Queue: queue, Key: p.key(), Body: body})
+	u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.name, Item: item, End: Mapped})
+}
+
+// wanted evaluates when. It has ended the rule when it returns false.
+func (u *run) wanted(item int) bool {
+	if u.when == nil {
+		return true
+	}
+	ok, err := u.condition(u.when)
+	switch {
+	case err != nil:
+		u.failed(stage("when", err), item, u.whenLine, err)
+	case !ok:
+		u.filtered(item, "when", "when "+u.when.text+" is false")
+	}
+	return ok
+}
+
+// stage returns decode for an error of the payload itself, which a condition was the first to look at.
+func stage(at string, err error) string {
+	if r, ok := err.(*refusal); ok && r.payload {
+		return "decode"
+	}
+	return at
+}
+
+func (u *run) condition(x *expression) (bool, error) {
+	v, err := x.eval(u.scope)
+	if err != nil {
+		return false, err
+	}
+	return truth(v)
+}
+
+// route returns the first queue whose condition holds. It has ended the rule when it returns false.
+func (u *run) route(item int) (string, bool) {
+	for _, r := range u.routes {
+		if r.when == nil {
+			return r.queue, true
+		}
+		ok, err := u.condition(r.when)
+		if err != nil {
+			u.failed("queue", item, r.line, err)
+			return "", false
+		}
+		if ok {
+			return r.queue, true
+		}
+	}
+	u.filtered(item, "queue", "no queue's condition holds")
+	return "", false
+}
+
+// fill gives the payload its fields. It goes on after a field that fails, so that the rejection holds all of them.
+func (u *run) fill(p payload, queue string, item int) (Rejection, bool) {
+	var errs []FieldError
+	fired := u.fired(item, queue)
+	for i := range u.fields {
+		f := &u.fields[i]
+		if f.from == nil && len(errs) > 0 {
+			continue // the output is lost; its stamp is not to be used up
+		}
+		v, err := u.field(p, f)
+		fired.field(f, v, err)
+		if err != nil {
+			errs = append(errs, FieldError{
+				Field: f.spec.name, Source: f.text(), File: u.file, Line: f.line, Kind: kindOf(err), Reason: err.Error(),
+			})
+		}
+	}
+	if len(errs) == 0 {
+		return Rejection{}, true
+	}
+	first := errs[0]
+	return Rejection{
+		Stage: "fields", Queue: queue, Field: first.Field, Item: item, Line: first.Line, Kind: first.Kind,
+		Reason: joinReasons(errs), Fields: errs,
+	}, false
+}
+
+// field gives one field its value and returns it.
+func (u *run) field(p payload, f *field) (any, error) {
+	if f.from == nil {
+		v := u.receipt(p)
+		return v, f.spec.set(p, v)
+	}
+	v, err := f.from.value(u.scope)
+	switch {
+	case err != nil:
+		return nil, err
+	case v == nil && f.spec.optional:
+		return nil, nil
+	case v == nil:
+		return nil, refuse("missing", "no value: %s", u.lacking())
+	}
+	if text, ok := v.(string); ok {
+		if err := u.spend(len(text)); err != nil {
+			return nil, err
+		}
+	}
+	return v, f.spec.set(p, v)
+}
+
+// receipt returns the time for a field that the rule leaves to the time of receipt.
+func (u *run) receipt(p payload) time.Time {
+	unread, ok := p.(*unreadCount)
+	if !ok || u.trace != nil || u.mapper.stamp == nil {
+		return u.event.Received
+	}
+	return u.mapper.stamp(unread.key(), u.event.Received)
+}
+
+// lacking says why the last evaluation gave nil.
+func (u *run) lacking() string {
+	if u.hasMiss {
+		return u.miss.String()
+	}
+	return "the expression gives nothing"
+}
+
+func (f *field) text() string {
+	if f.from == nil {
+		return ""
+	}
+	return f.from.String()
+}
+
+// kindOf returns the kind of a refusal.
+func kindOf(err error) string {
+	if r, ok := err.(*refusal); ok {
+		return r.kind
+	}
+	return "expression"
+}
+
+func (u *run) failed(stage string, item, line int, err error) {
+	u.note(item, "rejected: "+err.Error())
+	u.rejected(Rejection{Stage: stage, Item: item, Line: line, Kind: kindOf(err), Reason: err.Error()})
+}
+
+func (u *run) rejected(r Rejection) {
+	r.Rule, r.File = u.name, u.file
+	u.result.Rejections = append(u.result.Rejections, r)
+	u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.name, Item: r.Item, End: Rejected, Why: r.Kind})
+}
+
+func (u *run) filtered(item int, why, note string) {
+	u.note(item, "no: "+note)
+	u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.name, Item: item, End: Filtered, Why: why})
+}

@@ -1,0 +1,333 @@
+package mapping
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"mqtt-stomp-bridge/mapping/source"
+)
+
+// TestKeys returns the keys of a test.
+func TestKeys() []string {
+	return []string{"name", "topic", "payload", "text", "user", "content_type", "qos", "retained", "received", "expect"}
+}
+
+// TestReceived is the time of receipt of an event in a test that names none.
+var testReceived = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// A TestResult is the end of one of the tests that stand beside the rules.
+type TestResult struct {
+	Name    string
+	File    string
+	Line    int
+	Problem *source.Problem // nil: passed
+	Diff    string          // what differs, line by line; "" when passed
+}
+
+// Test runs the tests through the code that Map runs.
+func (m *Mapper) Test() []TestResult {
+	results := make([]TestResult, len(m.tests))
+	for i, t := range m.tests {
+		results[i] = t.run(m)
+	}
+	return results
+}
+
+// A test is an event and what the rules are to make of it.
+type test struct {
+	name  string
+	file  *source.File
+	node  *yaml.Node // its place
+	event Event
+	want  expectation
+}
+
+// An expectation is all that is to come of an event; nothing at all means filtered.
+type expectation struct {
+	outputs  map[string][]any // queue -> bodies, decoded
+	rejected []string         // a part of the reason of each rejection
+}
+
+func (t *test) run(m *Mapper) TestResult {
+	trace := m.Explain(t.event)
+	r := TestResult{Name: t.name, File: t.file.Name, Line: t.node.Line}
+	if r.Diff = t.want.diff(trace); r.Diff != "" {
+		var report source.Report
+		report.Errorf(t.file, t.node, "", "test %q fails", t.name)
+		r.Problem = &report.Problems()[0]
+	}
+	return r
+}
+
+// diff returns what is not as expected; "" when all is.
+func (x expectation) diff(t Trace) string {
+	var d differ
+	got := map[string][]any{}
+	for _, o := range t.Result.Outputs {
+		doc, _ := decodeJSON(o.Body) // our own
+		got[o.Queue] = append(got[o.Queue], doc.value)
+	}
+	for _, queue := range Queues() {
+		d.bodies(queue, x.outputs[queue], got[queue])
+	}
+	d.rejections(x.rejected, t.Result.Rejections)
+	if d.Len() > 0 && len(t.Result.Outputs)+len(t.Result.Rejections) == 0 {
+		for _, r := range t.Rules {
+			fmt.Fprintf(&d, "  rule %q  %s\n", r.Rule, r.Note)
+		}
+	}
+	return d.String()
+}
+
+// A differ writes differences, wanted lines with -, others with +.
+type differ struct{ strings.Builder }
+
+func (d *differ) bodies(queue string, want, got []any) {
+	for i := range max(len(want), len(got)) {
+		where := queue
+		if max(len(want), len(got)) > 1 {
+			where = fmt.Sprintf("%s, payload %d", queue, i+1)
+		}
+		switch {
+		case i >= len(got):
+			fmt.Fprintf(d, "  %s\n    - %s\n", where, jsonText(want[i]))
+		case i >= len(want):
+			fmt.Fprintf(d, "  %s\n    + %s\n", where, jsonText(got[i]))
+		default:
+			var fields differ
+			fields.values("", want[i], got[i])
+			if fields.Len() > 0 {
+				fmt.Fprintf(d, "  %s\n%s", where, fields.String())
+			}
+		}
+	}
+}
+
+// values writes the fields in which two values differ.
+func (d *differ) values(path string, want, got any) {
+	w, ok := want.(map[string]any)
+	g, ok2 := got.(map[string]any)
+	if !ok || !ok2 {
+		if jsonText(want) != jsonText(got) {
+			fmt.Fprintf(d, "    - %s: %s\n    + %s: %s\n", path, jsonText(want), path, jsonText(got))
+		}
+		return
+	}
+	keys := slices.Compact(slices.Sorted(slices.Values(append(sortedKeys(w), sortedKeys(g)...))))
+	for _, k := range keys {
+		name := strings.TrimPrefix(path+"."+k, ".")
+		_, wanted := w[k]
+		_, there := g[k]
+		switch {
+		case !there:
+			fmt.Fprintf(d, "    - %s: %s\n", name, jsonText(w[k]))
+		case !wanted:
+			fmt.Fprintf(d, "    + %s: %s\n", name, jsonText(g[k]))
+		default:
+			d.values(name, w[k], g[k])
+		}
+	}
+}
+
+func jsonText(v any) string {
+	b, _ := appendJSON(nil, v) // decoded from JSON
+	return string(b)
+}
+
+func (d *differ) rejections(want []string, got []Rejection) {
+	left := slices.Clone(got)
+	for _, part := range want {
+		i := slices.IndexFunc(left, func(r Rejection) bool { return strings.Contains(r.String(), part) })
+		if i < 0 {
+			fmt.Fprintf(d, "  rejected\n    - …%s…\n", part)
+			continue
+		}
+		left = slices.Delete(left, i, i+1)
+	}
+	for _, r := range left {
+		fmt.Fprintf(d, "  rejected\n    + %s\n", r)
+	}
+}
+
+func (c *compiler) readTests(f *source.File, n *yaml.Node) []*test {
+	if n == nil || source.Null(n) {
+		return nil
+	}
+	if n = source.Deref(n); n.Kind != yaml.SequenceNode {
+		c.report.Errorf(f, n, "begin each test with “- name: …”", "tests takes a list, not %s", source.Kind(n))
+		return nil
+	}
+	var tests []*test
+	for _, e := range n.Content {
+		r := &testReader{compiler: c, file: f, node: source.Deref(e)}
+		tests = append(tests, r.read())
+	}
+	return tests
+}
+
+// A testReader reads one test.
+type testReader struct {
+	*compiler
+	file *source.File
+	node *yaml.Node
+	keys map[string]source.Pair
+}
+
+func (c *testReader) errorf(n *yaml.Node, hint, format string, args ...any) {
+	c.report.Errorf(c.file, n, hint, format, args...)
+}
+
+func (c *testReader) read() *test {
+	t := &test{file: c.file, node: c.node, event: Event{Received: testReceived}}
+	c.keys = keysOf(c.file, c.node, "a test", TestKeys(), c.report)
+	if c.node.Kind != yaml.MappingNode {
+		return t
+	}
+	t.name, t.event.Topic, t.event.ContentType = c.text("name"), c.text("topic"), c.text("content_type")
+	t.event.Retained = c.choice("retained", "false", "true") == "true"
+	t.event.QoS = c.choice("qos", "0", "1", "2")[0] - '0'
+	if t.name == "" {
+		t.name = t.event.Topic
+	}
+	if t.event.Topic == "" || strings.ContainsAny(t.event.Topic, "+#") {
+		c.errorf(c.place("topic"), "write the topic of an event, without wildcards", "a test needs a topic")
+	}
+	c.readPayload(t)
+	c.readUser(t)
+	c.readReceived(t)
+	c.readExpect(t)
+	return t
+}
+
+// place returns the node of a key, or that of the test.
+func (c *testReader) place(key string) *yaml.Node {
+	if p, ok := c.keys[key]; ok {
+		return p.Value
+	}
+	return c.node
+}
+
+// text returns the text of a key; "" when it is not there.
+func (c *testReader) text(key string) string {
+	p, ok := c.keys[key]
+	if !ok {
+		return ""
+	}
+	if p.Value.Kind != yaml.ScalarNode {
+		c.errorf(p.Value, "", "%s takes a text, not %s", key, source.Kind(p.Value))
+	}
+	return p.Value.Value
+}
+
+// choice returns the text of a key that takes one of the values; the first is the default.
+func (c *testReader) choice(key string, values ...string) string {
+	switch text := c.text(key); {
+	case slices.Contains(values, text):
+		return text
+	case text != "":
+		c.errorf(c.place(key), "", "%s is one of %s, not %q", key, strings.Join(values, ", "), text)
+	}
+	return values[0]
+}
+
+func (c *testReader) readPayload(t *test) {
+	payload, ok := c.keys["payload"]
+	if _, both := c.keys["text"]; ok && both {
+		c.errorf(c.keys["text"].Key, "payload is YAML that becomes JSON, text is taken as it is", "a test has payload or text, not both")
+	}
+	if t.event.Payload = []byte(c.text("text")); ok {
+		t.event.Payload = c.json(payload.Value)
+	}
+}
+
+func (c *testReader) json(n *yaml.Node) []byte {
+	b := jsonBuilder{file: c.file, report: c.report}
+	b.scalar = func(n *yaml.Node) { b.text = appendScalar(b.text, n) }
+	b.node(n, 0)
+	return b.text
+}
+
+func (c *testReader) readUser(t *test) {
+	p, ok := c.keys["user"]
+	if !ok {
+		return
+	}
+	t.event.User = map[string]string{}
+	for _, u := range c.file.Pairs(p.Value, "user", c.report) {
+		if u.Value.Kind != yaml.ScalarNode {
+			c.errorf(u.Value, "", "a user property is a text, not %s", source.Kind(u.Value))
+		}
+		t.event.User[u.Key.Value] = u.Value.Value
+	}
+}
+
+func (c *testReader) readReceived(t *test) {
+	text := c.text("received")
+	if text == "" {
+		return
+	}
+	received, err := parseTime(text)
+	if err != nil {
+		c.errorf(c.place("received"), "write it as 2026-01-01T00:00:00Z", "received: %s is no time", quote(text))
+	}
+	t.event.Received = received
+}
+
+func (c *testReader) readExpect(t *test) {
+	p, ok := c.keys["expect"]
+	const hint = "write a queue with its payload, filtered, or {rejected: a part of the reason}"
+	switch {
+	case !ok:
+		c.errorf(c.node, hint, "the test lacks expect")
+	case p.Value.Kind == yaml.ScalarNode && p.Value.Value == "filtered":
+	case p.Value.Kind != yaml.MappingNode || len(p.Value.Content) == 0:
+		c.errorf(p.Value, hint, "expect does not take %s", source.Kind(p.Value))
+	default:
+		t.want.outputs = map[string][]any{}
+		for _, e := range c.file.Pairs(p.Value, "expect", c.report) {
+			c.readExpected(t, e)
+		}
+	}
+}
+
+func (c *testReader) readExpected(t *test, e source.Pair) {
+	nodes := []*yaml.Node{e.Value}
+	if e.Value.Kind == yaml.SequenceNode {
+		nodes = e.Value.Content
+	}
+	if e.Key.Value == "rejected" {
+		for _, n := range nodes {
+			if n = source.Deref(n); n.Kind != yaml.ScalarNode || n.Value == "" {
+				c.errorf(n, "", "rejected takes a part of the reason, not %s", source.Kind(n))
+			}
+			t.want.rejected = append(t.want.rejected, n.Value)
+		}
+		return
+	}
+	if !slices.Contains(Queues(), e.Key.Value) {
+		known := append(Queues(), "rejected")
+		c.errorf(e.Key, source.DidYouMean(e.Key.Value, known), "no queue %q", e.Key.Value)
+		return
+	}
+	for _, n := range nodes {
+		if n = source.Deref(n); n.Kind != yaml.MappingNode {
+			c.errorf(n, "", "a payload of %s is an object, not %s", e.Key.Value, source.Kind(n))
+			continue
+		}
+		t.want.outputs[e.Key.Value] = append(t.want.outputs[e.Key.Value], c.expected(n))
+	}
+}
+
+// expected returns the payload that is expected, as decoded JSON.
+func (c *testReader) expected(n *yaml.Node) any {
+	doc, err := decodeJSON(bytes.TrimSpace(c.json(n)))
+	if err != nil {
+		c.errorf(n, "", "this payload is no JSON: %v", err)
+	}
+	return doc.value
+}

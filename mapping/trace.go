@@ -1,0 +1,163 @@
+package mapping
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strconv"
+	"unicode/utf8"
+)
+
+// A Trace tells how each rule came to its end for one event.
+type Trace struct {
+	Event  Event
+	Rules  []RuleTrace
+	Result Result
+}
+
+// A RuleTrace is one step of a rule: why it did not fire, how many elements its each has, or the fields of an output.
+type RuleTrace struct {
+	Rule   string
+	Item   int    // -1: none
+	Queue  string // "": the rule made nothing here
+	Note   string // without a Queue: "no: …" with the reason
+	Fields []FieldTrace
+}
+
+// A FieldTrace is a field with where its value comes from.
+type FieldTrace struct {
+	Name   string
+	Source string // the expression as =…, (text), or (time of receipt)
+	Value  string // as in the body, JSON
+	Err    string // why there is no value
+}
+
+// Explain runs the event as Map does and keeps what every rule did. It does not call the function given to Stamp.
+func (m *Mapper) Explain(e Event) Trace {
+	t := Trace{Event: e}
+	m.run(&e, &t.Result, &t.Rules)
+	return t
+}
+
+// note adds a step to the trace, if there is one.
+func (u *run) note(item int, note string) {
+	if u.trace != nil {
+		*u.trace = append(*u.trace, RuleTrace{Rule: u.name, Item: item, Note: note})
+	}
+}
+
+// fired adds an output to the trace and returns it; nil when there is no trace.
+func (u *run) fired(item int, queue string) *RuleTrace {
+	if u.trace == nil {
+		return nil
+	}
+	*u.trace = append(*u.trace, RuleTrace{Rule: u.name, Item: item, Queue: queue})
+	return &(*u.trace)[len(*u.trace)-1]
+}
+
+// field adds a field. The trace may be nil.
+func (t *RuleTrace) field(f *field, v any, err error) {
+	if t == nil {
+		return
+	}
+	ft := FieldTrace{Name: f.spec.name}
+	switch f.from.(type) {
+	case nil:
+		ft.Source = "(time of receipt)"
+	case literal:
+		ft.Source = "(text)"
+	default:
+		ft.Source = f.from.String()
+	}
+	switch {
+	case err != nil:
+		ft.Err = err.Error()
+	case v == nil:
+		ft.Value = "(absent)"
+	default:
+		ft.Value = sent(f.spec, v)
+	}
+	t.Fields = append(t.Fields, ft)
+}
+
+// sent returns a converted value as it stands in the body.
+func sent(spec *fieldSpec, v any) string {
+	converted, err := spec.target.convert(v)
+	if s, ok := converted.(fmt.Stringer); ok && spec.target == uuidTarget {
+		converted = s.String()
+	}
+	b, err2 := appendJSON(nil, converted)
+	if err != nil || err2 != nil {
+		return ""
+	}
+	return string(b)
+}
+
+// Format writes the trace for people: the event, each rule with its fields or its reason, the bodies and the dead letters.
+func (t Trace) Format(w io.Writer) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s  %d bytes retained=%t\n", t.Event.Topic, len(t.Event.Payload), t.Event.Retained)
+	names := 0
+	for _, r := range t.Rules {
+		names = max(names, utf8.RuneCountInString(strconv.Quote(r.Rule)))
+	}
+	for _, r := range t.Rules {
+		note := r.Note
+		if r.Queue != "" {
+			note = r.verdict()
+		}
+		if r.Item >= 0 {
+			note = fmt.Sprintf("item %d: %s", r.Item, note)
+		}
+		fmt.Fprintf(&b, "  rule %-*s  %s\n", names, strconv.Quote(r.Rule), note)
+		for _, f := range r.Fields {
+			f.format(&b)
+		}
+	}
+	for _, o := range t.Result.Outputs {
+		fmt.Fprintf(&b, "  -> %s\n     %s\n", o.Queue, o.Body)
+	}
+	for _, r := range t.Result.Rejections {
+		r.format(&b)
+	}
+	if len(t.Result.Outputs)+len(t.Result.Rejections) == 0 {
+		b.WriteString("  -> nothing\n")
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// verdict says whether the output was made.
+func (t RuleTrace) verdict() string {
+	for _, f := range t.Fields {
+		if f.Err != "" {
+			return "rejected"
+		}
+	}
+	return "yes"
+}
+
+func (f FieldTrace) format(b *bytes.Buffer) {
+	if f.Err != "" {
+		fmt.Fprintf(b, "      %-24s FAIL %s\n", f.Name, f.Err)
+		return
+	}
+	const most = 120
+	value := f.Value
+	if utf8.RuneCountInString(value) > most {
+		value = string([]rune(value)[:most]) + "…"
+	}
+	fmt.Fprintf(b, "      %-24s %-45s %s\n", f.Name, f.Source, value)
+}
+
+// format writes a dead letter, one line a field.
+func (r Rejection) format(b *bytes.Buffer) {
+	if len(r.Fields) == 0 {
+		fmt.Fprintf(b, "  -> dead letter: %s\n", r)
+	}
+	for _, f := range r.Fields {
+		one := r
+		one.Field, one.Line, one.Reason, one.Fields = f.Field, f.Line, f.Reason, []FieldError{f}
+		fmt.Fprintf(b, "  -> dead letter: %s\n", one)
+	}
+}

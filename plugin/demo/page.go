@@ -20,7 +20,7 @@ type PageConfig struct {
 }
 
 // securityPolicy lets the page load its own files, connect to its own origin, and nothing else.
-const securityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " +
+const securityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // Page returns a handler for / and the files below it. The page shows the four queues live through a STOMP session of its
@@ -36,7 +36,7 @@ func Page(p PageConfig) http.Handler {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		pageTemplate.Execute(w, p) // fails only when the browser has gone
 	})
-	for _, name := range []string{"stomp.js", "inbox.js", "page.js", "style.css"} {
+	for _, name := range []string{"stomp.js", "inbox.js", "page.js", "style.css", "icon.svg"} {
 		mux.Handle("GET /"+name, static)
 	}
 	return secured(mux)

@@ -90,23 +90,23 @@ func joinReasons(errs []FieldError) string {
 	return strings.Join(reasons, "; ")
 }
 
-// An End is how a rule ended for an event, or for one element of an each.
-type End int
+// A What is how a rule ended for an event, or for one element of an each.
+type What int
 
 // The ends.
 const (
-	Mapped End = iota
+	Mapped What = iota
 	Filtered
 	Rejected
 )
 
-func (e End) String() string { return [...]string{"mapped", "filtered", "rejected"}[e] }
+func (w What) String() string { return [...]string{"mapped", "filtered", "rejected"}[w] }
 
 // An Outcome is how one rule, whose topic matched, ended for the event or for one element of its each.
 type Outcome struct {
 	Rule string
 	Item int // -1: none
-	End  End
+	What What
 	Why  string // of Filtered: retained, payload, when, queue or items; of Rejected: the Kind
 }
 

@@ -171,7 +171,7 @@ func (u *run) elements() []string {
 func (u *run) giveUp(from, to int, err error) {
 	u.failed("each", from, u.eachLine, refuse(kindOf(err), "elements %d to %d were not mapped: %v", from, to-1, err))
 	for i := from + 1; i < to; i++ {
-		u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.name, Item: i, End: Rejected, Why: kindOf(err)})
+		u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.name, Item: i, What: Rejected, Why: kindOf(err)})
 	}
 }
 
@@ -202,7 +202,7 @@ func (u *run) one(item int) {
 		return
 	}
 	u.result.Outputs = append(u.result.Outputs, Output{Rule: u.name, Queue: queue, Key: p.key(), Body: body})
-	u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.name, Item: item, End: Mapped})
+	u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.name, Item: item, What: Mapped})
 }
 
 // wanted evaluates when. It has ended the rule when it returns false.
@@ -345,10 +345,10 @@ func (u *run) failed(stage string, item, line int, err error) {
 func (u *run) rejected(r Rejection) {
 	r.Rule, r.File = u.name, u.file
 	u.result.Rejections = append(u.result.Rejections, r)
-	u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.name, Item: r.Item, End: Rejected, Why: r.Kind})
+	u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.name, Item: r.Item, What: Rejected, Why: r.Kind})
 }
 
 func (u *run) filtered(item int, why, note string) {
 	u.note(item, "no: "+note)
-	u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.name, Item: item, End: Filtered, Why: why})
+	u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.name, Item: item, What: Filtered, Why: why})
 }

@@ -19,6 +19,8 @@ type Format interface {
 // Config sizes a Hub; zero fields take the defaults.
 type Config struct {
 	Queues      []string // the destinations there are
+	Keyed       []string // those of them whose entries have keys: a subscription can begin with the newest entry of each
+	Conflate    []string // those of them where a subscription that lags skips what a newer entry of the same key has overtaken
 	RingEntries int      // newest entries kept at hand per queue, default 1024
 	RingBytes   int      // bytes of their payloads per queue, default 8 MiB
 }
@@ -41,7 +43,8 @@ type Hub struct {
 	waker  sync.WaitGroup
 }
 
-// New returns a Hub over the log, which publishes from now on whatever the log commits. Close ends it.
+// New returns a Hub over the log, which publishes from now on whatever the log commits. It panics when Keyed or Conflate
+// name a queue that is none. Close ends it.
 func New(log journal.Log, c Config) *Hub {
 	if c.RingEntries <= 0 {
 		c.RingEntries = 1024
@@ -61,6 +64,12 @@ func New(log journal.Log, c Config) *Hub {
 	for _, q := range c.Queues {
 		h.rings[q] = newRing(c.RingEntries, c.RingBytes, bounds.Last)
 	}
+	for _, q := range c.Keyed {
+		h.ring(q).keyed = true
+	}
+	for _, q := range c.Conflate {
+		h.ring(q).newest = loadNewest(log, q)
+	}
 	log.Notify(h.publish)
 	h.waker.Go(h.wake)
 	return h
@@ -78,15 +87,23 @@ func (h *Hub) Epoch() string { return h.epoch }
 // Has reports whether the hub serves the queue.
 func (h *Hub) Has(queue string) bool { return h.rings[queue] != nil }
 
+// Keyed reports whether the queue is one of those that Config.Keyed names.
+func (h *Hub) Keyed(queue string) bool { return h.Has(queue) && h.rings[queue].keyed }
+
+func (h *Hub) ring(queue string) *ring {
+	r := h.rings[queue]
+	if r == nil {
+		panic(fmt.Sprintf("hub: unknown queue %q", queue))
+	}
+	return r
+}
+
 // publish puts committed entries into their rings. It waits for nobody: the waker tells the feeds.
 func (h *Hub) publish(entries []journal.Entry) {
 	h.mu.Lock()
 	for i := range entries {
 		e := &entries[i]
-		r := h.rings[e.Queue]
-		if r == nil {
-			panic(fmt.Sprintf("hub: entry %d for unknown queue %q", e.Position, e.Queue))
-		}
+		r := h.ring(e.Queue)
 		r.push(e)
 		r.fresh.Store(true)
 		h.last = e.Position

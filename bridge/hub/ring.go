@@ -11,6 +11,7 @@ import (
 type ring struct {
 	counters
 	fresh atomic.Bool // entries were pushed since the waker last looked
+	keyed bool        // never changes
 
 	slots    []*slot // circular: the entry number n stands at n % len(slots)
 	head     uint64  // number of the oldest entry held
@@ -18,6 +19,8 @@ type ring struct {
 	evicted  uint64  // position up to which entries of this queue are only in the log
 	bytes    int     // of the payloads held
 	maxBytes int
+
+	newest *newest // nil: the queue does not conflate
 
 	uses  map[Format]*use
 	feeds map[*Feed]int // feed -> its subscriptions here; guarded by Hub.feedsMu
@@ -45,9 +48,10 @@ func (r *ring) push(e *journal.Entry) {
 	for r.tail-r.head == uint64(len(r.slots)) || r.head < r.tail && r.bytes+len(e.Body) > r.maxBytes {
 		r.evict()
 	}
-	r.slots[r.tail%uint64(len(r.slots))] = &slot{entry: e}
+	r.slots[r.tail%uint64(len(r.slots))] = &slot{entry: *e}
 	r.tail++
 	r.bytes += len(e.Body)
+	r.newest.put(e)
 	r.published.Add(1)
 }
 
@@ -58,6 +62,9 @@ func (r *ring) evict() {
 	r.bytes -= len(s.entry.Body)
 	r.evicted = s.entry.Position
 }
+
+// lag is how many waiting entries of a ring are clearly more than a client has that keeps up: half of what it can hold.
+func (r *ring) lag() uint64 { return uint64(len(r.slots)) / 2 }
 
 // after returns the number of the first entry held whose position is above the given one; r.tail when there is none.
 func (r *ring) after(position uint64) uint64 {
@@ -73,9 +80,10 @@ func (r *ring) after(position uint64) uint64 {
 // maxShared bounds how many encodings of one entry are kept: clients choose the subscription ids.
 const maxShared = 8
 
-// A slot is one entry in a ring with its encoded frames.
+// A slot is one entry in a ring with its encoded frames. The entry is a copy, so that a slot never keeps the batch alive that
+// it came with.
 type slot struct {
-	entry  *journal.Entry
+	entry  journal.Entry
 	frames atomic.Pointer[frame]
 }
 
@@ -96,9 +104,9 @@ func (s *slot) appendFrame(dst []byte, u *use) []byte {
 		}
 	}
 	if u.n.Load() < 2 || first != nil && first.depth >= maxShared {
-		return u.format.AppendFrame(dst, s.entry)
+		return u.format.AppendFrame(dst, &s.entry)
 	}
-	f := &frame{use: u, bytes: u.format.AppendFrame(nil, s.entry), next: first, depth: 1}
+	f := &frame{use: u, bytes: u.format.AppendFrame(nil, &s.entry), next: first, depth: 1}
 	if first != nil {
 		f.depth = first.depth + 1
 	}

@@ -1,0 +1,154 @@
+package hub
+
+import (
+	"slices"
+
+	"mqtt-stomp-bridge/bridge/journal"
+)
+
+// A Cursor is one subscription's place in its queue. It belongs to its Feed.
+type Cursor struct {
+	queue string
+	ring  *ring
+	use   *use
+	first Format // for the next frame only, then nil
+
+	pos      uint64 // entries up to here are done with, or in frames that Next has appended
+	written  uint64 // entries up to here are done with
+	snapshot bool   // the newest entries per key after pos and up to liveFrom come next
+	liveFrom uint64 // the newest position when the cursor was placed; later entries are live
+	born     uint64 // the ring's tail at that moment
+
+	conflates  bool
+	conflateTo uint64 // it lagged when this was the newest position: up to here overtaken entries are skipped
+
+	track    bool
+	window   int      // see Options
+	inFlight []uint64 // positions sent and not acknowledged, in order; only when track is set
+	settled  uint64   // up to here none is waited for any more
+
+	live, replayed int64  // entries in the frames that Next has appended since Wrote
+	accounted      int64  // live entries counted as delivered or conflated
+	published      uint64 // entries that came to the ring while the cursor was there; set by detach
+
+	next uint64 // number of the next entry in the ring; only within gather
+	left int    // room, as gather goes on
+}
+
+// MaxWindow is the largest window. It is also how many unacknowledged positions are remembered at most for a subscription
+// without one: those before count as acknowledged.
+const MaxWindow = 1 << 14
+
+// room is how many more entries may be sent now.
+func (c *Cursor) room() int {
+	if c.window == 0 {
+		return 1 << 30
+	}
+	return max(0, c.window-len(c.inFlight))
+}
+
+// append appends the frame for e, which does not lie in the ring.
+func (c *Cursor) append(dst []byte, e *journal.Entry) []byte {
+	if c.first != nil {
+		return c.appendFirst(dst, e)
+	}
+	return c.use.format.AppendFrame(dst, e)
+}
+
+// appendSlot appends the frame for an entry in the ring.
+func (c *Cursor) appendSlot(dst []byte, s *slot) []byte {
+	if c.first != nil {
+		return c.appendFirst(dst, &s.entry)
+	}
+	return s.appendFrame(dst, c.use)
+}
+
+func (c *Cursor) appendFirst(dst []byte, e *journal.Entry) []byte {
+	dst = c.first.AppendFrame(dst, e)
+	c.first = nil
+	return dst
+}
+
+// took notes that a frame for the position was appended.
+func (c *Cursor) took(position uint64) {
+	c.pos = position
+	if position > c.liveFrom {
+		c.live++
+	} else {
+		c.replayed++
+	}
+	if !c.track {
+		return
+	}
+	if len(c.inFlight) == MaxWindow && c.window == 0 {
+		c.settle(MaxWindow / 2)
+	}
+	c.inFlight = append(c.inFlight, position)
+}
+
+// conflated notes that the entry at the position is skipped.
+func (c *Cursor) conflated(position uint64) {
+	if position > c.liveFrom {
+		c.accounted++
+		c.ring.conflated.Add(1)
+	}
+	c.skipTo(position)
+}
+
+// skipTo notes that there is nothing to send up to the position.
+func (c *Cursor) skipTo(position uint64) {
+	c.pos = position
+	if !c.unwritten() {
+		c.written = position
+	}
+}
+
+// unwritten reports whether Next has appended frames for the cursor since Wrote.
+func (c *Cursor) unwritten() bool { return c.live+c.replayed > 0 }
+
+func (c *Cursor) wrote() {
+	c.written = c.pos
+	c.ring.delivered.Add(c.live)
+	c.ring.replayed.Add(c.replayed)
+	c.accounted += c.live
+	c.live, c.replayed = 0, 0
+}
+
+// settle forgets the first n positions in flight.
+func (c *Cursor) settle(n int) {
+	c.settled = c.inFlight[n-1]
+	c.inFlight = c.inFlight[n:]
+}
+
+// ack is Feed.Ack.
+func (c *Cursor) ack(position uint64, cumulative bool) bool {
+	i, found := slices.BinarySearch(c.inFlight, position)
+	switch {
+	case !found:
+		return position > 0 && position <= c.settled
+	case cumulative:
+		c.settle(i + 1)
+	default:
+		c.inFlight = slices.Delete(c.inFlight, i, i+1)
+	}
+	return true
+}
+
+// detach takes the cursor out of its ring.
+func (c *Cursor) detach(f *Feed) {
+	h, r := f.hub, c.ring
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if c.use.n.Add(-1) == 0 {
+		delete(r.uses, c.use.format)
+	}
+	c.published = r.tail - c.born
+	h.feedsMu.Lock()
+	defer h.feedsMu.Unlock()
+	if r.feeds[f]--; r.feeds[f] == 0 {
+		delete(r.feeds, f)
+	}
+}
+
+// close counts what a detached cursor leaves behind.
+func (c *Cursor) close() { c.ring.leftBehind.Add(int64(c.published) - c.accounted) }

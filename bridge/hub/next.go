@@ -1,0 +1,193 @@
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"mqtt-stomp-bridge/bridge/journal"
+)
+
+// ErrBehind is returned by Next when a cursor has fallen below what the log keeps. The feed is of no more use.
+var ErrBehind = errors.New("hub: the next entries are no longer kept")
+
+// Next appends the frames of what waits for the feed to dst, up to about limit bytes, and moves its cursors. The caller
+// writes them and calls Wrote. When nothing was appended there is nothing more before Wake's channel receives. The error is
+// ErrBehind or the log's own.
+func (f *Feed) Next(dst []byte, limit int) ([]byte, error) {
+	for _, c := range f.cursors {
+		if c.snapshot && c.room() > 0 {
+			return f.takeSnapshot(dst, c, limit)
+		}
+	}
+	picks := pickPool.Get().(*[]pick)
+	defer func() {
+		clear(*picks)
+		*picks = (*picks)[:0]
+		pickPool.Put(picks)
+	}()
+	lagging, last := f.gather(picks, limit)
+	if lagging != nil && len(*picks) == 0 {
+		return f.replay(dst, lagging.pos, last, limit)
+	}
+	for _, p := range *picks {
+		if p.skip {
+			p.cursor.conflated(p.slot.entry.Position)
+			continue
+		}
+		dst = p.cursor.appendSlot(dst, p.slot)
+		f.took(p.cursor, p.slot.entry.Position)
+	}
+	if lagging != nil {
+		f.signal()
+	}
+	return dst, nil
+}
+
+func (f *Feed) took(c *Cursor, position uint64) {
+	c.took(position)
+	f.taken = max(f.taken, position)
+}
+
+// A pick is one frame to append, or one entry to skip.
+type pick struct {
+	slot   *slot
+	cursor *Cursor
+	skip   bool
+}
+
+var pickPool = sync.Pool{New: func() any { return new([]pick) }}
+
+// frameOverhead is about what headers add to a payload.
+const frameOverhead = 256
+
+// gather merges what the rings hold for the cursors by position, up to limit bytes. When a cursor's next entries lie below
+// its ring it returns that cursor (the lowest of them), and gathers only what comes before those. last is the newest
+// position there is.
+func (f *Feed) gather(picks *[]pick, limit int) (lagging *Cursor, last uint64) {
+	h := f.hub
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	end := h.last
+	for _, c := range f.cursors {
+		if below := c.place(h.last); below && c.left > 0 {
+			c.left = 0
+			if c.pos <= end {
+				lagging, end = c, c.pos
+			}
+		}
+	}
+	for limit > 0 {
+		c := f.lowest(end)
+		if c == nil {
+			break
+		}
+		s := c.ring.at(c.next)
+		c.next++
+		skip := s.entry.Position <= c.conflateTo && c.ring.newest.overtook(&s.entry)
+		*picks = append(*picks, pick{s, c, skip})
+		if !skip {
+			c.left--
+			limit -= len(s.entry.Body) + frameOverhead
+		}
+	}
+	return lagging, h.last
+}
+
+// place finds the cursor's place in its ring, and reports whether it lies below. last is the newest position.
+func (c *Cursor) place(last uint64) (below bool) {
+	c.next, c.left = c.ring.after(c.pos), c.room()
+	if c.snapshot { // it has no room now
+		return false
+	}
+	below = c.pos < c.ring.evicted
+	if c.conflates && (below || c.ring.tail-c.next > c.ring.lag()) {
+		c.conflateTo = last
+	}
+	return below
+}
+
+// lowest returns the cursor whose next entry in the ring comes first, nil when none comes up to end. It is part of gather.
+func (f *Feed) lowest(end uint64) (first *Cursor) {
+	for _, c := range f.cursors {
+		if c.next == c.ring.tail || c.left == 0 {
+			continue
+		}
+		if p := c.ring.at(c.next).entry.Position; p <= end {
+			first, end = c, p-1
+		}
+	}
+	return first
+}
+
+// pageEntries is how many entries one read of the log asks for.
+const pageEntries = 128
+
+// replay appends frames from one page of the log after the position, for every cursor that has them ahead. What the log
+// holds beyond last is not published yet.
+func (f *Feed) replay(dst []byte, after, last uint64, limit int) ([]byte, error) {
+	page, err := f.hub.log.Read(after, pageEntries)
+	switch {
+	case errors.Is(err, journal.ErrTrimmed):
+		return dst, ErrBehind
+	case err != nil:
+		return dst, fmt.Errorf("hub: reading after position %d: %w", after, err)
+	case len(page) == 0:
+		return dst, fmt.Errorf("hub: the log ends at position %d, before what it has published", after)
+	}
+	full := len(dst) + limit
+	for i := range page {
+		if page[i].Position > last || len(dst) >= full {
+			break
+		}
+		dst = f.appendReplayed(dst, &page[i])
+	}
+	f.signal() // there is more: at the least the ring
+	return dst, nil
+}
+
+// appendReplayed appends the frames for e, an entry of the log.
+func (f *Feed) appendReplayed(dst []byte, e *journal.Entry) []byte {
+	for _, c := range f.cursors {
+		switch {
+		case c.snapshot || c.pos >= e.Position || c.room() == 0:
+		case c.queue != e.Queue:
+			c.skipTo(e.Position)
+		case e.Position <= c.conflateTo && f.hub.overtook(c.ring, e):
+			c.conflated(e.Position)
+		default:
+			dst = c.append(dst, e)
+			f.took(c, e.Position)
+		}
+	}
+	return dst
+}
+
+func (h *Hub) overtook(r *ring, e *journal.Entry) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return r.newest.overtook(e)
+}
+
+// takeSnapshot appends frames from one page of the newest entries per key. Those that are live come later, as such; so a key
+// that gets a new entry while the snapshot is read is in it once, or only live.
+func (f *Feed) takeSnapshot(dst []byte, c *Cursor, limit int) ([]byte, error) {
+	page, err := f.hub.log.Latest(c.queue, c.pos, pageEntries)
+	if err != nil {
+		return dst, fmt.Errorf("hub: reading the newest of %s after position %d: %w", c.queue, c.pos, err)
+	}
+	if len(page) == 0 || page[0].Position > c.liveFrom {
+		c.snapshot = false
+		c.skipTo(c.liveFrom)
+	}
+	full := len(dst) + limit
+	for i := range page {
+		if page[i].Position > c.liveFrom || c.room() == 0 || len(dst) >= full {
+			break
+		}
+		dst = c.append(dst, &page[i])
+		f.took(c, page[i].Position)
+	}
+	f.signal()
+	return dst, nil
+}

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -161,11 +162,8 @@ func (l *loader) addKey(jwt *JWT, s setting, text string) {
 		}
 	}
 	if least := leastKey[jwt.Algorithm]; len(key) < least {
-		hint := "make one: openssl rand -base64 48"
-		if jwt.SecretEncoding == "base64" {
-			hint += " | tr -d '\\n'"
-		}
-		l.errorf(s, hint, "the secret has %d bytes, %s needs %d or more", len(key), jwt.Algorithm, least)
+		form := map[string]string{"utf8": "hex", "base64": "base64"}[jwt.SecretEncoding]
+		l.errorf(s, fmt.Sprintf("make one: openssl rand -%s %d", form, least), "the secret has %d bytes, %s needs %d or more", len(key), jwt.Algorithm, least)
 		return
 	}
 	jwt.Secret = append(jwt.Secret, Secret(key))

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -71,7 +72,7 @@ func variable(inside string, env map[string]string) (value, message, hint string
 		return value, "", ""
 	case strings.HasPrefix(alternative, "?"):
 		if value == "" {
-			message = strings.TrimSpace(name + ": " + alternative[1:])
+			message = name + ": " + cmp.Or(alternative[1:], "it must be set, and not be empty")
 		}
 		return value, message, ""
 	}

@@ -79,7 +79,7 @@ func boolean() kind {
 		case "false":
 			return false, nil
 		}
-		return nil, refuse("", "%q is neither true nor false", s)
+		return nil, refuse("write true or false", "%q is neither true nor false", s)
 	}}
 }
 
@@ -90,7 +90,11 @@ func oneOf(values ...string) kind {
 				return v, nil
 			}
 		}
-		return nil, refuse(source.DidYouMean(s, values), "%q is not one of %s", s, strings.Join(values, ", "))
+		hint := ""
+		if near := source.Nearest(s, values); near != "" {
+			hint = source.DidYouMean(s, []string{near})
+		}
+		return nil, refuse(hint, "%q is not one of %s", s, strings.Join(values, ", "))
 	}}
 }
 
@@ -177,22 +181,22 @@ func brokerURL() kind {
 		case err != nil || u.Scheme == "" || u.Opaque != "":
 			return nil, refuse("write it like mqtt://127.0.0.1:1883", "%q is not a broker URL", s)
 		}
-		return u, completeURL(u)
+		return u, completeURL(u, s)
 	}}
 }
 
-// completeURL checks the parts of u and gives it its scheme's port where it has none.
-func completeURL(u *url.URL) error {
+// completeURL checks the parts of u, which was written as s, and gives it its scheme's port where it has none.
+func completeURL(u *url.URL, s string) error {
 	for _, p := range ports {
 		switch {
 		case p.scheme != u.Scheme:
 			continue
 		case p.scheme == "unix":
 			if u.Host+u.Path == "" {
-				return refuse("write it like unix:///run/mosquitto/mqtt.sock", "%q names no socket", u)
+				return refuse("write it like unix:///run/mosquitto/mqtt.sock", "%q names no socket", s)
 			}
 		case u.Hostname() == "":
-			return refuse("write it like "+p.scheme+"://127.0.0.1:"+p.port, "%q names no host", u)
+			return refuse("write it like "+p.scheme+"://127.0.0.1:"+p.port, "%q names no host", s)
 		case u.Port() == "":
 			u.Host = net.JoinHostPort(u.Hostname(), p.port)
 		}

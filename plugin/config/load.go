@@ -26,10 +26,9 @@ func Load(path string, environ []string) (*Config, []source.Problem) {
 	l := &loader{env: parseEnviron(environ), settings: map[string][]setting{}}
 	l.readMain(path)
 	l.readEnviron()
-	l.readIncludes()
-
 	c := l.decode()
 	l.check(c)
+	l.readIncludes()
 	c.Mapper = mapping.Compile(l.sources, mapping.Options{BaseTopic: c.Broker.BaseTopic}, &l.report)
 	problems := l.problems()
 	if slices.ContainsFunc(problems, func(p source.Problem) bool { return !p.Warning }) {

@@ -37,7 +37,7 @@ var keyLine = regexp.MustCompile(`^([ \t]*(?:- +)*)["']?([A-Za-z_][\w.-]*)["']?[
 func withoutSecrets(problems []source.Problem, data []byte) []source.Problem {
 	lines := strings.Split(string(data), "\n")
 	for i, p := range problems {
-		if p.Line <= len(lines) && maybeSecret(lines, p.Line-1) {
+		if p.Line >= 1 && p.Line <= len(lines) && maybeSecret(lines, p.Line-1) {
 			problems[i].Text = ""
 			problems[i].Message = "YAML: this line cannot be read; it is not shown, because it may hold a secret"
 			problems[i].Hint = "put the value in '…'"
@@ -46,25 +46,22 @@ func withoutSecrets(problems []source.Problem, data []byte) []source.Problem {
 	return problems
 }
 
-// maybeSecret reports whether line n, or a line that it is indented under, names a secret.
+// maybeSecret reports whether line n, or a line that it may belong to, names a secret: a line that it is indented under,
+// and where it has no key of its own, the last one that has.
 func maybeSecret(lines []string, n int) bool {
 	if secretWord.MatchString(lines[n]) || strings.Contains(lines[n], "@") {
 		return true
 	}
-	within := indentation(lines[n]) + 1 // a list may stand at its key's own indentation
+	within := len(lines[n]) + 1
 	for ; n >= 0; n-- {
 		m := keyLine.FindStringSubmatch(lines[n])
-		if m == nil || indentation(lines[n]) >= within {
+		if m == nil || len(m[1]) >= within {
 			continue
 		}
 		if secretLike(m[2]) {
 			return true
 		}
-		within = indentation(lines[n])
+		within = len(m[1]) // a key in a list counts from itself: the list may stand below its own key without indentation
 	}
 	return false
-}
-
-func indentation(line string) int {
-	return len(line) - len(strings.TrimLeft(line, " \t"))
 }

@@ -31,9 +31,6 @@ func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 // MarshalJSON returns "***" in quotes.
 func (Secret) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
 
-// MarshalText returns "***".
-func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
-
 // Bytes is an amount of memory or storage.
 type Bytes int64
 

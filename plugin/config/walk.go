@@ -74,6 +74,11 @@ func meant(section, name string) string {
 	if k := keyNamed(name); k != nil {
 		return source.DidYouMean(k.Path, []string{k.Path})
 	}
+	for _, s := range Sections() {
+		if lastName(s.Path) == name {
+			return source.DidYouMean(s.Path, []string{s.Path})
+		}
+	}
 	if source.Nearest(name, here) == "" {
 		if k := keyNamed(source.Nearest(name, lastNames())); k != nil {
 			return source.DidYouMean(k.Path, []string{k.Path})

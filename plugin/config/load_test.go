@@ -1,0 +1,247 @@
+package config_test
+
+import (
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/plugin/config"
+)
+
+const goodSecret = "0123456789abcdef0123456789abcdef"
+
+// onlySettings compares configurations by their settings, with secrets.
+var onlySettings = cmp.Options{
+	cmpopts.IgnoreFields(config.Config{}, "Mapper", "Hash", "Files"),
+	cmpopts.EquateEmpty(),
+	cmp.Comparer(func(a, b config.Secret) bool { return string(a) == string(b) }),
+}
+
+// write puts text into a file below a new directory and returns its path.
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	putFile(t, path, text)
+	return path
+}
+
+func putFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// mustLoad loads a configuration without any problem.
+func mustLoad(t *testing.T, path string, environ ...string) *config.Config {
+	t.Helper()
+	c, problems := config.Load(path, environ)
+	if len(problems) > 0 {
+		t.Fatalf("Load(%s):\n%s", path, texts(problems))
+	}
+	return c
+}
+
+func texts(problems []source.Problem) string {
+	var b strings.Builder
+	for _, p := range problems {
+		b.WriteString(p.String() + "\n")
+	}
+	return b.String()
+}
+
+// TestBad loads every file under testdata/bad and compares all that is said of it. Lines of the file that begin with
+// "#env " set variables.
+func TestBad(t *testing.T) {
+	files, err := filepath.Glob("testdata/bad/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files: ", err)
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			c, problems := config.Load(file, environOf(t, file))
+			mistake := slices.ContainsFunc(problems, func(p source.Problem) bool { return !p.Warning })
+			if mistake != (c == nil) {
+				t.Errorf("Load returned configuration: %t, mistakes: %t", c != nil, mistake)
+			}
+			got := strings.ReplaceAll(texts(problems), here+"/", "/here/")
+			generated(t, strings.TrimSuffix(file, ".yaml")+".txt", got)
+		})
+	}
+}
+
+func environOf(t *testing.T, file string) (environ []string) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		if v, ok := strings.CutPrefix(line, "#env "); ok {
+			environ = append(environ, strings.TrimSuffix(v, "\n"))
+		}
+	}
+	return environ
+}
+
+// TestGood loads every file under testdata/good, which must be without a problem.
+func TestGood(t *testing.T) {
+	files, err := filepath.Glob("testdata/good/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files: ", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			mustLoad(t, file, environOf(t, file)...)
+		})
+	}
+}
+
+func TestSampleHasTheDefaults(t *testing.T) {
+	c := mustLoad(t, sample)
+	if diff := cmp.Diff(config.Default(), c, onlySettings); diff != "" {
+		t.Errorf("config.yaml differs from Default (-default +file):\n%s", diff)
+	}
+	if err := c.CanServe(); err == nil {
+		t.Error("CanServe without a secret: no error")
+	}
+	c = mustLoad(t, sample, "BRIDGE_AUTH_JWT_SECRET="+goodSecret)
+	if err := c.CanServe(); err != nil {
+		t.Error("CanServe with a secret:", err)
+	}
+}
+
+func TestEmptyFileHasTheDefaults(t *testing.T) {
+	for _, text := range []string{"", "\n", "# nothing\n", "~\n", "log:\nserver:\n  limits:\nauth:\n", "broker: {url:, keepalive: ~}\n"} {
+		c := mustLoad(t, write(t, "config.yaml", text))
+		if diff := cmp.Diff(config.Default(), c, onlySettings); diff != "" {
+			t.Errorf("%q (-default +got):\n%s", text, diff)
+		}
+	}
+}
+
+func TestEverySetting(t *testing.T) {
+	c := mustLoad(t, "testdata/good/full.yaml", environOf(t, "testdata/good/full.yaml")...)
+	dir, err := filepath.Abs("testdata/good")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parse := func(s string) *url.URL {
+		u, err := url.Parse(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	want := &config.Config{
+		Log: config.Log{Level: slog.LevelDebug, Format: "json"},
+		Broker: config.Broker{
+			URL: []*url.URL{
+				parse("mqtts://broker.example.org:8883"), parse("mqtt://[::1]:1884"),
+				parse("wss://broker.example.org:443/mqtt"), parse("unix:///run/mosquitto/mqtt.sock"),
+			},
+			ClientID:      "0123",
+			Username:      "bridge",
+			PasswordFile:  filepath.Join(dir, "files/password"),
+			CAFile:        filepath.Join(dir, "files/cert.pem"),
+			CertFile:      filepath.Join(dir, "files/cert.pem"),
+			KeyFile:       filepath.Join(dir, "files/key.pem"),
+			Keepalive:     time.Minute,
+			SessionExpiry: 90 * time.Minute,
+			BaseTopic:     "site/bridge",
+		},
+		Server: config.Server{
+			Listen:         ":8443",
+			Path:           "/stomp",
+			AllowedOrigins: []string{"https://app.example.org", "https://*.example.net:8443"},
+			Heartbeat:      10 * time.Second,
+			CertFile:       filepath.Join(dir, "files/cert.pem"),
+			KeyFile:        filepath.Join(dir, "files/key.pem"),
+			Limits: config.Limits{
+				Sessions: 10, Subscriptions: 4, HandshakeTimeout: 1500 * time.Millisecond, WriteTimeout: 5 * time.Second,
+				UnauthenticatedBytes: 32 * config.KiB, HeaderLine: 16 * config.KiB, Headers: 32, Body: 1000,
+			},
+		},
+		Auth: config.Auth{JWT: config.JWT{
+			Secret: []config.Secret{
+				"the bytes of a key that has base64 around it",
+				"another key that has the URL alphabet ~~~???",
+			},
+			SecretEncoding: "base64", Algorithm: "HS256", UserClaim: "user_id",
+			Issuer: "https://id.example.org", Audience: "inbox", Leeway: 0, AllowNoExpiry: true,
+		}},
+		Journal: config.Journal{
+			Dir: filepath.Join(dir, "journal"), MaxAge: time.Hour, MaxBytes: 2 * config.GiB,
+			Latest: config.Latest{MaxKeys: 7, MaxAge: 36 * time.Hour},
+		},
+		Ops:     config.Ops{Listen: ""},
+		Include: []string{"rules.d/*.yaml"},
+	}
+	if diff := cmp.Diff(want, c, onlySettings); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	files := []string{
+		"testdata/good/full.yaml", "testdata/good/rules.d/10-a.yaml", "testdata/good/rules.d/9-b.yaml",
+		filepath.Join(dir, "files/cert.pem"), filepath.Join(dir, "files/key.pem"), filepath.Join(dir, "files/password"),
+	}
+	got := map[string]bool{}
+	for _, f := range c.Files {
+		got[f] = true
+	}
+	for _, f := range files {
+		if !got[f] {
+			t.Errorf("Files lacks %s: %q", f, c.Files)
+		}
+	}
+}
+
+func TestMissingFile(t *testing.T) {
+	c, problems := config.Load("testdata/none.yaml", nil)
+	if c != nil || len(problems) != 1 || problems[0].Error() != "testdata/none.yaml:1:1: cannot be read: no such file or directory" {
+		t.Errorf("Load = %v, %q", c, problems)
+	}
+}
+
+func TestReadOnlyFileBehindSymlink(t *testing.T) {
+	target := write(t, "..data/config.yaml", "log: {level: debug}\n")
+	if err := os.Chmod(target, 0o444); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.Symlink(target, link); err != nil {
+		t.Fatal(err)
+	}
+	if c := mustLoad(t, link); c.Log.Level != slog.LevelDebug {
+		t.Errorf("level = %v", c.Log.Level)
+	}
+}
+
+func TestSecretsInTurn(t *testing.T) {
+	other := strings.Repeat("x", 32)
+	path := write(t, "config.yaml", "auth:\n  jwt:\n    secret:\n      - "+goodSecret+"\n      - ${NEXT}\n")
+	c := mustLoad(t, path, "NEXT="+other)
+	if len(c.Auth.JWT.Secret) != 2 || string(c.Auth.JWT.Secret[0]) != goodSecret || string(c.Auth.JWT.Secret[1]) != other {
+		t.Errorf("%d secrets, not those of the file", len(c.Auth.JWT.Secret))
+	}
+	putFile(t, filepath.Join(filepath.Dir(path), "one"), other+"\r\n")
+	c = mustLoad(t, path, "NEXT="+other, "BRIDGE_AUTH_JWT_SECRET_FILE="+filepath.Join(filepath.Dir(path), "one"))
+	if len(c.Auth.JWT.Secret) != 1 || string(c.Auth.JWT.Secret[0]) != other {
+		t.Error("the variable did not replace the secrets of the file")
+	}
+}

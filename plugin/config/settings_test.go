@@ -1,0 +1,305 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mqtt-stomp-bridge/plugin/config"
+)
+
+// others has for every setting a value that is not its default. Paths are those of testdata/good.
+var others = map[string]string{
+	"log.level":                           "warn",
+	"log.format":                          "json",
+	"broker.url":                          "mqtts://broker.example.org:8884",
+	"broker.client_id":                    "other",
+	"broker.username":                     "bridge",
+	"broker.password":                     "a, b",
+	"broker.password_file":                "testdata/good/files/password",
+	"broker.ca_file":                      "testdata/good/files/cert.pem",
+	"broker.cert_file":                    "testdata/good/files/cert.pem",
+	"broker.key_file":                     "testdata/good/files/key.pem",
+	"broker.insecure":                     "true",
+	"broker.keepalive":                    "20s",
+	"broker.session_expiry":               "48h",
+	"broker.base_topic":                   "other/bridge",
+	"server.listen":                       "0.0.0.0:8081",
+	"server.path":                         "/other",
+	"server.allowed_origins":              "https://a.example.org",
+	"server.heartbeat":                    "20s",
+	"server.cert_file":                    "testdata/good/files/cert.pem",
+	"server.key_file":                     "testdata/good/files/key.pem",
+	"server.limits.sessions":              "7",
+	"server.limits.subscriptions":         "7",
+	"server.limits.handshake_timeout":     "7s",
+	"server.limits.write_timeout":         "7s",
+	"server.limits.unauthenticated_bytes": "70KiB",
+	"server.limits.header_line":           "7KiB",
+	"server.limits.headers":               "77",
+	"server.limits.body":                  "7KiB",
+	"auth.jwt.secret":                     strings.Repeat("a,", 32),
+	"auth.jwt.secret_file":                "testdata/good/files/secret",
+	"auth.jwt.secret_encoding":            "base64",
+	"auth.jwt.algorithm":                  "HS384",
+	"auth.jwt.user_claim":                 "user_id",
+	"auth.jwt.issuer":                     "https://id.example.org",
+	"auth.jwt.audience":                   "inbox",
+	"auth.jwt.leeway":                     "7s",
+	"auth.jwt.allow_no_expiry":            "true",
+	"journal.dir":                         "testdata/journal",
+	"journal.max_age":                     "7h",
+	"journal.max_bytes":                   "7MiB",
+	"journal.latest.max_keys":             "7",
+	"journal.latest.max_age":              "7h",
+	"ops.listen":                          "127.0.0.1:9465",
+	"include":                             "testdata/good/rules.d/*.yaml",
+}
+
+// companions are settings that cannot stand alone, or would be warned of.
+var companions = map[string][]string{
+	"broker.ca_file":   {"broker.url"},
+	"broker.cert_file": {"broker.key_file", "broker.url"},
+	"broker.key_file":  {"broker.cert_file", "broker.url"},
+	"server.cert_file": {"server.key_file"},
+	"server.key_file":  {"server.cert_file"},
+}
+
+// environOther returns the variables that set the key, and its companions, to their other values.
+func environOther(t *testing.T, k config.Key) []string {
+	t.Helper()
+	if others[k.Path] == "" {
+		t.Fatalf("no value to try for %s", k.Path)
+	}
+	environ := []string{k.Env() + "=" + others[k.Path]}
+	for _, c := range config.Keys() {
+		if slices.Contains(companions[k.Path], c.Path) {
+			environ = append(environ, c.Env()+"="+others[c.Path])
+		}
+	}
+	return environ
+}
+
+// loadOther loads the empty configuration with the variables set; warnings do not matter.
+func loadOther(t *testing.T, environ []string) *config.Config {
+	t.Helper()
+	c, problems := config.Load(write(t, "config.yaml", ""), environ)
+	if c == nil {
+		t.Fatalf("%q:\n%s", environ, texts(problems))
+	}
+	return c
+}
+
+// TestEveryVariable sets each setting by its variable, and in the file, to the same effect.
+func TestEveryVariable(t *testing.T) {
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range config.Keys() {
+		t.Run(k.Path, func(t *testing.T) {
+			byVariable := loadOther(t, environOther(t, k))
+			if cmp.Equal(config.Default(), byVariable, onlySettings) {
+				t.Fatalf("%s has no effect", k.Env())
+			}
+
+			var file strings.Builder
+			for _, path := range append([]string{k.Path}, companions[k.Path]...) {
+				file.WriteString(yamlFor(path, strings.Replace(others[path], "testdata/", here+"/testdata/", 1)))
+			}
+			path := write(t, "config.yaml", merge(file.String()))
+			byFile, problems := config.Load(path, nil)
+			if byFile == nil {
+				t.Fatalf("%s\n%s", file.String(), texts(problems))
+			}
+			byFile.Include, byVariable.Include = nil, nil // the pattern is kept as it was written
+			if diff := cmp.Diff(byVariable, byFile, onlySettings); diff != "" {
+				t.Errorf("(-by variable +by file):\n%s", diff)
+			}
+		})
+	}
+}
+
+// yamlFor returns the path and value as nested flow mappings on one line.
+func yamlFor(path, value string) string {
+	names := strings.Split(path, ".")
+	return strings.Join(names, ": {") + ": '" + value + "'" + strings.Repeat("}", len(names)-1) + "\n"
+}
+
+// merge joins lines "section: {…}" of the same section.
+func merge(lines string) string {
+	sections := map[string][]string{}
+	var out strings.Builder
+	for line := range strings.Lines(lines) {
+		section, rest, ok := strings.Cut(strings.TrimSuffix(line, "}\n"), ": {")
+		if !ok {
+			out.WriteString(line)
+			continue
+		}
+		sections[section] = append(sections[section], rest)
+	}
+	for section, parts := range sections {
+		out.WriteString(section + ": {" + strings.Join(parts, ", ") + "}\n")
+	}
+	return out.String()
+}
+
+func TestVariableReplacesTheFile(t *testing.T) {
+	path := write(t, "config.yaml", `
+broker: {url: [mqtt://a, mqtt://b, mqtt://c], password: in the file}
+server: {allowed_origins: [https://a.example.org]}
+`)
+	c := mustLoad(t, path, "BRIDGE_BROKER_URL=mqtt://d , mqtt://e", "BRIDGE_SERVER_ALLOWED_ORIGINS=*",
+		"BRIDGE_BROKER_PASSWORD_FILE=testdata/good/files/password")
+	if len(c.Broker.URL) != 2 || c.Broker.URL[0].String() != "mqtt://d:1883" || c.Broker.URL[1].String() != "mqtt://e:1883" {
+		t.Errorf("broker.url = %v", c.Broker.URL)
+	}
+	if diff := cmp.Diff([]string{"*"}, c.Server.AllowedOrigins); diff != "" {
+		t.Error(diff)
+	}
+	if c.Broker.Password != "" || filepath.Base(c.Broker.PasswordFile) != "password" {
+		t.Error("password_file did not replace the password of the file")
+	}
+	c = mustLoad(t, path, "BRIDGE_BROKER_PASSWORD=", "BRIDGE_SERVER_ALLOWED_ORIGINS=")
+	if string(c.Broker.Password) != "in the file" || len(c.Server.AllowedOrigins) != 1 {
+		t.Error("an empty variable replaced a setting")
+	}
+}
+
+func TestKeys(t *testing.T) {
+	variables := map[string]string{} // variable -> path
+	for _, k := range config.Keys() {
+		if other := variables[k.Env()]; other != "" {
+			t.Errorf("%s and %s have the same variable %s", k.Path, other, k.Env())
+		}
+		variables[k.Env()] = k.Path
+		if !strings.HasSuffix(k.Meaning, ".") {
+			t.Errorf("%s: the meaning is not a sentence: %q", k.Path, k.Meaning)
+		}
+		if d := k.Default(); d != "" {
+			c := mustLoad(t, write(t, "config.yaml", ""), k.Env()+"="+d)
+			if diff := cmp.Diff(config.Default(), c, onlySettings); diff != "" {
+				t.Errorf("%s: %q is not the default (-default +got):\n%s", k.Path, d, diff)
+			}
+		}
+	}
+	if got := len(others); got != len(variables) {
+		t.Errorf("%d settings are tried, there are %d", got, len(variables))
+	}
+}
+
+func TestNeedsRestart(t *testing.T) {
+	for _, k := range config.Keys() {
+		next := loadOther(t, environOther(t, k))
+		var want []string
+		for _, other := range config.Keys() {
+			if !other.Reloaded && (other.Path == k.Path || slices.Contains(companions[k.Path], other.Path)) {
+				want = append(want, other.Path)
+			}
+		}
+		if diff := cmp.Diff(want, config.Default().NeedsRestart(next)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", k.Path, diff)
+		}
+		if again := next.NeedsRestart(loadOther(t, environOther(t, k))); again != nil {
+			t.Errorf("%s: the same configuration needs a restart for %q", k.Path, again)
+		}
+	}
+}
+
+func TestHash(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "config.yaml")
+	included := filepath.Join(dir, "rules.d/a.yaml")
+	base := "log: {level: info}\ninclude: rules.d/*.yaml\nbroker: {password: one}\nauth: {jwt: {secret: " + goodSecret + "}}\ntables: {t: {a: b}}\n"
+	load := func(main, rules string, environ ...string) string {
+		t.Helper()
+		putFile(t, path, main)
+		putFile(t, included, rules)
+		return mustLoad(t, path, environ...).Hash
+	}
+	first := load(base, "tables: {u: {a: b}}\n")
+	if len(first) != 16 {
+		t.Errorf("Hash = %q", first)
+	}
+
+	same := map[string]string{
+		"comments and order": load("# comment\n"+base, "# comment\ntables:\n  u: {a: b} # comment\n"),
+		"a default written":  load(base+"ops: {listen: 127.0.0.1:9464}\n", "tables: {u: {a: b}}\n"),
+		"a variable":         load(base, "tables: {u: {a: b}}\n", "BRIDGE_LOG_LEVEL=info"),
+		"a secret":           load(strings.Replace(base, goodSecret, strings.Repeat("z", 40), 1), "tables: {u: {a: b}}\n"),
+		"a password":         load(strings.Replace(base, "one", "two", 1), "tables: {u: {a: b}}\n"),
+	}
+	for what, hash := range same {
+		if hash != first {
+			t.Errorf("%s changed the hash", what)
+		}
+	}
+	other := map[string]string{
+		"a setting":        load(strings.Replace(base, "info", "warn", 1), "tables: {u: {a: b}}\n"),
+		"a variable":       load(base, "tables: {u: {a: b}}\n", "BRIDGE_LOG_LEVEL=warn"),
+		"a table":          load(strings.Replace(base, "a: b", "a: c", 1), "tables: {u: {a: b}}\n"),
+		"an included file": load(base, "tables: {u: {a: c}}\n"),
+	}
+	for what, hash := range other {
+		if hash == first {
+			t.Errorf("%s did not change the hash", what)
+		}
+	}
+}
+
+func TestIncludeOrder(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"b.yaml", "a.yaml", "10.yaml", "9.yaml", "B.yaml", ".hidden.yaml", "readme.txt"} {
+		putFile(t, filepath.Join(dir, "rules.d", name), "rules: []\n")
+	}
+	// As Kubernetes mounts a ConfigMap: the files are links through a directory that is swapped.
+	putFile(t, filepath.Join(dir, "more.d/..2026/c.yaml"), "rules: []\n")
+	for link, target := range map[string]string{"..data": "..2026", "c.yaml": "..data/c.yaml"} {
+		if err := os.Symlink(target, filepath.Join(dir, "more.d", link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// As Emacs marks a file that is being edited: a link to nowhere.
+	if err := os.Symlink("user@host.1234", filepath.Join(dir, "rules.d/.#a.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	putFile(t, filepath.Join(dir, "config.yaml"), "include: [more.d/*, rules.d/*.yaml, rules.d/a.yaml]\n")
+	t.Chdir(dir)
+	want := []string{"config.yaml", "more.d/c.yaml",
+		"rules.d/10.yaml", "rules.d/9.yaml", "rules.d/B.yaml", "rules.d/a.yaml", "rules.d/b.yaml"}
+	if diff := cmp.Diff(want, mustLoad(t, "config.yaml").Files); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestExpand(t *testing.T) {
+	for text, want := range map[string]string{
+		"${A}":           "a",
+		"x${A}y${A}z":    "xayaz",
+		"${E}x":          "x",
+		"${NONE:-d}":     "d",
+		"${E:-d}":        "d",
+		"${A:-d}":        "a",
+		"${NONE:-}x":     "x",
+		"${NONE:-a:b-c}": "a:b-c",
+		"${A:?message}":  "a",
+		"${B}":           "${A}", // not expanded again
+		"$A $ $$ $$$A":   "$A $ $$ $$$A",
+		"$${A}":          "${A}",
+		"a$$${A}":        "a$${A}",
+		"$$${A":          "$${A",
+	} {
+		c := mustLoad(t, write(t, "config.yaml", "auth: {jwt: {issuer: '"+text+"'}}\n"), "A=a", "B=${A}", "E=")
+		if got := c.Auth.JWT.Issuer; got != want {
+			t.Errorf("%s = %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestNoExpansionInRules(t *testing.T) {
+	mustLoad(t, write(t, "config.yaml", "tables: {t: {a: '${NONE}'}}\n"))
+}

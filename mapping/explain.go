@@ -29,23 +29,30 @@ func (n *names) explain(text string, err error) *loadError {
 	if !errors.As(err, &fe) {
 		return &loadError{message: withoutGo(err), width: 1}
 	}
-	e := &loadError{offset: fe.From, width: max(1, fe.To-fe.From), message: fe.Message}
+	e := &loadError{offset: fe.From, width: max(1, fe.To-fe.From), message: strings.TrimSpace(fe.Message)}
 	runes := []rune(text)
 	e.offset = min(e.offset, len(runes))
 	if m := unknownName.FindStringSubmatch(fe.Message); m != nil {
-		e.hint = n.meant(m[1])
+		after := string(runes[min(e.offset+len([]rune(m[1])), len(runes)):])
+		e.hint = n.meant(m[1], strings.HasPrefix(strings.TrimSpace(after), "("))
 		return e
 	}
 	if m := unknownField.FindStringSubmatch(fe.Message); m != nil {
 		n.explainField(e, string(runes[:e.offset]), m[1])
 		return e
 	}
-	explainSyntax(e, string(runes[e.offset:]))
+	explainSyntax(e, text, string(runes[e.offset:]))
 	return e
 }
 
-// meant returns the hint for a name that there is not.
-func (n *names) meant(name string) string {
+// meant returns the hint for a name that there is not; called tells whether it stands as a function.
+func (n *names) meant(name string, called bool) string {
+	if called {
+		if near := source.Nearest(name, callable()); near != "" {
+			return fmt.Sprintf("did you mean %q?", near)
+		}
+		return "the functions are: " + strings.Join(callable(), ", ")
+	}
 	switch {
 	case name == "payload":
 		return fmt.Sprintf("a rule with payload: %s does not see the payload", n.kind.name)
@@ -57,7 +64,7 @@ func (n *names) meant(name string) string {
 		return "the event's payload is called payload"
 	}
 	names := n.visible()
-	if near := source.Nearest(name, append(slices.Clone(names), callable()...)); near != "" {
+	if near := source.Nearest(name, names); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	return fmt.Sprintf("names here: %s; a text needs quotes: %q", strings.Join(names, ", "), name)
@@ -119,26 +126,31 @@ func (n *names) below(base string) string {
 	return ""
 }
 
-// explainSyntax replaces the messages of the engine's parser that do not name the usual slip behind them.
-func explainSyntax(e *loadError, rest string) {
+// commentHint names what cuts an unquoted expression short.
+const commentHint = "text after “ #” is a YAML comment, and “, ” ends a value inside { }: put the whole expression in '…'"
+
+var onlyLists = regexp.MustCompile(`^builtin (\S+) takes only array`)
+
+// explainSyntax replaces the messages of the engine that do not name the usual slip behind them. The mistake is where rest
+// begins in the text.
+func explainSyntax(e *loadError, text, rest string) {
 	switch {
-	case strings.Contains(e.message, "unexpected token EOF"):
-		e.message = "the expression ends too early"
-		e.hint = "text after “ #” is a YAML comment, and “, ” ends a value inside { }: put the whole expression in '…'"
+	case strings.Contains(text, "{{"):
+		e.hint = "write the expression without {{ }}"
+	case strings.Contains(e.message, "unexpected token EOF"), strings.Contains(e.message, "unexpected end of expression"):
+		e.message, e.hint = "the expression ends too early", commentHint
 	case strings.Contains(e.message, "literal not terminated"):
-		e.message = "the text is not closed by a quote"
-		e.hint = "text after “ #” is a YAML comment, and “, ” ends a value inside { }: put the whole expression in '…'"
+		e.message, e.hint = "the text is not closed by a quote", commentHint
 	case strings.Contains(e.message, `unexpected token Operator("=")`):
 		e.message, e.hint = "= compares nothing", "write =="
 	case strings.HasPrefix(rest, "&"):
-		e.hint = "write and, or &&"
-	case strings.HasPrefix(rest, "~"), strings.HasPrefix(rest, "%}"), strings.HasPrefix(rest, "{{"):
-		e.hint = "an expression is written as it is, without braces"
-	case strings.Contains(e.message, "unknown operator"), strings.Contains(e.message, "unexpected token"):
-		e.message = strings.NewReplacer("unexpected token ", "unexpected ", "Operator(", "", "Identifier(", "", "Bracket(", "", `")`, `"`).Replace(e.message)
+		e.message, e.hint = "unexpected &", "write and"
+	case onlyLists.MatchString(e.message):
+		e.message = onlyLists.FindStringSubmatch(e.message)[1] + " goes through a list, and this is none"
+	case strings.Contains(e.message, "unexpected token"):
+		e.message = strings.NewReplacer("unexpected token ", "unexpected ", "Operator(", "", "Identifier(", "", "Bracket(", "",
+			"String(", "", "Number(", "", `")`, `"`).Replace(e.message)
 	default:
-		for _, r := range goWords()[1:5] {
-			e.message = strings.ReplaceAll(e.message, r[0], r[1])
-		}
+		e.message = strings.NewReplacer("map[string]interface {}", "object", "[]interface {}", "list", "interface {}", "any").Replace(e.message)
 	}
 }

@@ -171,9 +171,10 @@ func (r *Report) Err() error {
 	return errors.Join(errs...)
 }
 
-// Nearest returns the candidate that word was probably meant to be; "" when none is near.
+// Nearest returns the candidate that word was probably meant to be, in any letter case; "" when none is near: one slip is
+// near for words of three letters, two for six, and so on.
 func Nearest(word string, candidates []string) string {
-	best, bestDistance := "", len(word)/3+2
+	best, bestDistance := "", utf8.RuneCountInString(word)/3+1
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < bestDistance {
 			best, bestDistance = c, d

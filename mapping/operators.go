@@ -1,0 +1,317 @@
+package mapping
+
+import (
+	"math"
+	"reflect"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/expr-lang/expr/vm/runtime"
+)
+
+// operators returns the functions that stand for the operators of an expression; rules cannot name them.
+func operators() []function {
+	return []function{
+		{"$read", nil, func(s *scope, args []any) (any, error) { return s.read(args[0].(*path)) }},
+		{"$table", nil, lookup},
+		{"$index", nil, index},
+		{"$slice", nil, slice},
+		{"$list", nil, goThrough},
+		{"$bool", nil, func(_ *scope, args []any) (any, error) { return truth(args[0]) }},
+		{"==", nil, func(s *scope, args []any) (any, error) { return equal(s, args[0], args[1]) }},
+		{"!=", nil, func(s *scope, args []any) (any, error) {
+			same, err := equal(s, args[0], args[1])
+			return !same, err
+		}},
+		{"in", nil, in},
+		{"matches", nil, matches},
+		{"contains", nil, textTest("contains", strings.Contains)},
+		{"startsWith", nil, textTest("startsWith", strings.HasPrefix)},
+		{"endsWith", nil, textTest("endsWith", strings.HasSuffix)},
+		{"<", nil, order("<", func(c int) bool { return c < 0 })},
+		{"<=", nil, order("<=", func(c int) bool { return c <= 0 })},
+		{">", nil, order(">", func(c int) bool { return c > 0 })},
+		{">=", nil, order(">=", func(c int) bool { return c >= 0 })},
+		{"+", nil, add},
+		{"-", nil, arithmetic("-", subtractInts, func(a, b float64) float64 { return a - b })},
+		{"*", nil, arithmetic("*", multiplyInts, func(a, b float64) float64 { return a * b })},
+		{"/", nil, arithmetic("/", nil, func(a, b float64) float64 { return a / b })},
+		{"%", nil, arithmetic("%", remainder, math.Mod)},
+		{"**", nil, arithmetic("**", nil, math.Pow)},
+		{"^", nil, arithmetic("^", nil, math.Pow)},
+	}
+}
+
+// lookup is table.NAME[key].
+func lookup(s *scope, args []any) (any, error) {
+	table := args[0].(*path)
+	if args[1] == nil {
+		return nil, nil
+	}
+	key, err := callString(s, args[1:])
+	if err != nil {
+		return nil, refuse("expression", "%s takes text as a key, not %s", table.name, typeName(args[1]))
+	}
+	v, ok := table.table[key.(string)]
+	if !ok {
+		s.missed(miss{table: table.name, key: key.(string)})
+		return nil, nil
+	}
+	return v, nil
+}
+
+// index is v[i] and v.name for what is not a fixed path; nil where there is no such thing.
+func index(_ *scope, args []any) (any, error) {
+	switch v := args[0].(type) {
+	case map[string]any:
+		if key, ok := args[1].(string); ok {
+			return v[key], nil
+		}
+	case []any:
+		if i, ok := exact(args[1]); ok {
+			return element(v, int(max(math.MinInt32, min(i, math.MaxInt32)))), nil
+		}
+	}
+	return nil, nil
+}
+
+// slice is v[from:to] of text, by characters, and of lists.
+func slice(s *scope, args []any) (any, error) {
+	size, err := callLen(s, args)
+	if err != nil || args[0] == nil {
+		return nil, err
+	}
+	from, to := 0, size.(int)
+	for i, bound := range []*int{&from, &to} {
+		if args[i+1] == nil {
+			continue
+		}
+		n, ok := exact(args[i+1])
+		if !ok {
+			return nil, refuse("expression", "[from:to] takes whole numbers, not %s", typeName(args[i+1]))
+		}
+		if n < 0 {
+			n += int64(size.(int))
+		}
+		*bound = int(max(0, min(n, int64(size.(int)))))
+	}
+	from = min(from, to)
+	switch v := args[0].(type) {
+	case string:
+		return string([]rune(v)[from:to]), nil
+	case []any:
+		return v[from:to:to], nil
+	}
+	return nil, refuse("expression", "[from:to] takes text or a list, not %s", typeName(args[0]))
+}
+
+// goThrough gives the list that a predicate goes through; what is missing has no elements.
+func goThrough(s *scope, args []any) (any, error) {
+	list, ok := args[0].([]any)
+	if !ok && args[0] != nil {
+		return nil, refuse("expression", "%s goes through a list, not %s", args[1], typeName(args[0]))
+	}
+	if len(list) > maxItems {
+		return nil, refuse("too large", "%s goes through %d elements; %d are the most", args[1], len(list), maxItems)
+	}
+	return list, s.spend(workVisit * len(list))
+}
+
+// truth gives the condition that v is; what is missing is false.
+func truth(v any) (bool, error) {
+	b, ok := v.(bool)
+	if !ok && v != nil {
+		return false, refuse("not a condition", "%s stands where true or false is wanted", typeName(v))
+	}
+	return b, nil
+}
+
+func equal(s *scope, a, b any) (bool, error) {
+	if nested(a) && nested(b) {
+		if err := s.spend(len(s.event.Payload)); err != nil {
+			return false, err
+		}
+		return reflect.DeepEqual(a, b), nil
+	}
+	if x, ok := a.(string); ok {
+		y, ok := b.(string)
+		return ok && x == y, nil
+	}
+	return runtime.Equal(a, b), nil
+}
+
+func nested(v any) bool {
+	switch v.(type) {
+	case []any, map[string]any:
+		return true
+	}
+	return false
+}
+
+// in is a in b: an element of a list, or a key of an object or a table.
+func in(s *scope, args []any) (any, error) {
+	switch b := args[1].(type) {
+	case nil:
+		return false, nil
+	case map[string]any:
+		key, ok := args[0].(string)
+		_, there := b[key]
+		return ok && there, nil
+	case []any:
+		if err := s.spend(len(b)); err != nil {
+			return nil, err
+		}
+		for _, v := range b {
+			if same, err := equal(s, v, args[0]); same || err != nil {
+				return same, err
+			}
+		}
+		return false, nil
+	}
+	return nil, refuse("expression", "in takes a list or an object, not %s", typeName(args[1]))
+}
+
+func matches(s *scope, args []any) (any, error) {
+	switch v := args[0].(type) {
+	case nil:
+		return false, nil
+	case string:
+		if err := s.spend(workMatch * len(v)); err != nil {
+			return nil, err
+		}
+		return args[1].(*regexp.Regexp).MatchString(v), nil
+	}
+	return nil, refuse("expression", "matches takes text, not %s", typeName(args[0]))
+}
+
+// order makes one of the comparisons.
+func order(name string, holds func(c int) bool) func(*scope, []any) (any, error) {
+	return func(_ *scope, args []any) (any, error) {
+		if c, ok := compare(args[0], args[1]); ok {
+			return holds(c), nil
+		}
+		return nil, refuse("expression", "%s compares two numbers, texts or times, not %s and %s", name, typeName(args[0]), typeName(args[1]))
+	}
+}
+
+func compare(a, b any) (int, bool) {
+	switch x := a.(type) {
+	case string:
+		y, ok := b.(string)
+		return strings.Compare(x, y), ok
+	case time.Time:
+		y, ok := b.(time.Time)
+		return x.Compare(y), ok
+	}
+	m, ok := number(a)
+	n, ok2 := number(b)
+	if !ok || !ok2 {
+		return 0, false
+	}
+	i, whole := m.(int64)
+	j, whole2 := n.(int64)
+	if whole && whole2 {
+		return cmpInt(i, j), true
+	}
+	x, y := toFloat(m), toFloat(n)
+	switch {
+	case x < y:
+		return -1, true
+	case x > y:
+		return 1, true
+	}
+	return 0, true
+}
+
+func cmpInt(i, j int64) int {
+	switch {
+	case i < j:
+		return -1
+	case i > j:
+		return 1
+	}
+	return 0
+}
+
+func toFloat(n any) float64 {
+	if i, ok := n.(int64); ok {
+		return float64(i)
+	}
+	return n.(float64)
+}
+
+// add is a + b of texts and of numbers.
+func add(s *scope, args []any) (any, error) {
+	a, ok := args[0].(string)
+	b, ok2 := args[1].(string)
+	if !ok || !ok2 {
+		return addNumbers(s, args)
+	}
+	if len(a)+len(b) > maxText {
+		return nil, tooLong("+")
+	}
+	return a + b, s.spend(len(a) + len(b))
+}
+
+func addNumbers(s *scope, args []any) (any, error) {
+	v, err := arithmetic("+", addInts, func(a, b float64) float64 { return a + b })(s, args)
+	if err != nil && (isText(args[0]) || isText(args[1])) {
+		return nil, refuse("expression", "+ joins two texts or adds two numbers, not %s and %s; write string(…)", typeName(args[0]), typeName(args[1]))
+	}
+	return v, err
+}
+
+func isText(v any) bool {
+	_, ok := v.(string)
+	return ok
+}
+
+// arithmetic makes an operation on numbers. Whole numbers stay whole and exact where whole is given.
+func arithmetic(name string, whole func(a, b int64) (int64, bool), fraction func(a, b float64) float64) func(*scope, []any) (any, error) {
+	return func(_ *scope, args []any) (any, error) {
+		if args[0] == nil || args[1] == nil {
+			return nil, nil
+		}
+		a, ok := number(args[0])
+		b, ok2 := number(args[1])
+		if !ok || !ok2 {
+			return nil, refuse("expression", "%s takes two numbers, not %s and %s", name, typeName(args[0]), typeName(args[1]))
+		}
+		i, isWhole := a.(int64)
+		j, isWhole2 := b.(int64)
+		if whole != nil && isWhole && isWhole2 {
+			if n, ok := whole(i, j); ok {
+				return n, nil
+			}
+		} else if f := fraction(toFloat(a), toFloat(b)); !math.IsNaN(f) && !math.IsInf(f, 0) {
+			return f, nil
+		}
+		return nil, refuse("expression", "%s has no number as its result", name)
+	}
+}
+
+func addInts(a, b int64) (int64, bool) {
+	c := a + b
+	return c, (c > a) == (b > 0)
+}
+
+func subtractInts(a, b int64) (int64, bool) {
+	c := a - b
+	return c, (c < a) == (b > 0)
+}
+
+func multiplyInts(a, b int64) (int64, bool) {
+	if a == 0 || b == 0 {
+		return 0, true
+	}
+	c := a * b
+	return c, c/b == a && (a != -1 || b != math.MinInt64) && (b != -1 || a != math.MinInt64)
+}
+
+func remainder(a, b int64) (int64, bool) {
+	if b == 0 || b == -1 {
+		return 0, b != 0
+	}
+	return a % b, true
+}

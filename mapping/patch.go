@@ -1,0 +1,230 @@
+package mapping
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/expr-lang/expr/ast"
+)
+
+// A patcher rewrites an expression, from the leaves up.
+type patcher struct {
+	names   *names
+	perItem bool
+}
+
+// call replaces the node with a call of one of our functions, which gets the scope first.
+func call(node *ast.Node, name string, args ...ast.Node) {
+	ast.Patch(node, &ast.CallNode{
+		Callee:    &ast.IdentifierNode{Value: name},
+		Arguments: append([]ast.Node{&ast.IdentifierNode{Value: "$env"}}, args...),
+	})
+}
+
+func read(node *ast.Node, p *path) {
+	call(node, "$read", &ast.ConstantNode{Value: p})
+}
+
+// pathOf returns the path that the node reads; nil for any other node.
+func pathOf(node ast.Node) *path {
+	n, ok := node.(*ast.CallNode)
+	if !ok || !calls(n, "$read") {
+		return nil
+	}
+	return n.Arguments[1].(*ast.ConstantNode).Value.(*path)
+}
+
+func calls(n *ast.CallNode, name string) bool {
+	callee, ok := n.Callee.(*ast.IdentifierNode)
+	return ok && callee.Value == name
+}
+
+// Visit implements ast.Visitor.
+func (p *patcher) Visit(node *ast.Node) {
+	switch n := (*node).(type) {
+	case *ast.IdentifierNode:
+		if r, ok := roots()[n.Value]; ok {
+			p.perItem = p.perItem || r == rootItem || r == rootIndex
+			read(node, &path{root: r, name: n.Value, capture: -1})
+		}
+	case *ast.ChainNode:
+		if path := pathOf(n.Node); path != nil {
+			read(node, path)
+		}
+	case *ast.MemberNode:
+		p.member(node, n)
+	case *ast.SliceNode:
+		bounds := []ast.Node{n.From, n.To}
+		for i, b := range bounds {
+			if b == nil {
+				bounds[i] = &ast.NilNode{}
+			}
+		}
+		call(node, "$slice", n.Node, bounds[0], bounds[1])
+	case *ast.CallNode:
+		p.call(n)
+	case *ast.BuiltinNode:
+		call(&n.Arguments[0], "$list", n.Arguments[0], &ast.StringNode{Value: n.Name})
+		if c, ok := n.Arguments[len(n.Arguments)-1].(*ast.PredicateNode); ok && n.Name != "map" {
+			condition(&c.Node)
+		}
+	case *ast.ConditionalNode:
+		condition(&n.Cond)
+	case *ast.UnaryNode:
+		switch n.Operator {
+		case "not", "!":
+			condition(&n.Node)
+		case "-":
+			if _, literal := n.Node.(*ast.IntegerNode); !literal {
+				call(node, "-", &ast.IntegerNode{Value: 0}, n.Node)
+			}
+		}
+	case *ast.BinaryNode:
+		p.binary(node, n)
+	}
+}
+
+// call gives the functions of rules the scope, and does at load what can be done there.
+func (p *patcher) call(n *ast.CallNode) {
+	callee, ok := n.Callee.(*ast.IdentifierNode)
+	if !ok || strings.HasPrefix(callee.Value, "$") {
+		return
+	}
+	if kind, ok := n.Arguments[0].(*ast.StringNode); ok && callee.Value == "uuid" {
+		n.Arguments[0] = &ast.ConstantNode{Value: kindSpace(kind.Value)}
+	}
+	n.Arguments = append([]ast.Node{&ast.IdentifierNode{Value: "$env"}}, n.Arguments...)
+}
+
+// member rewrites a.b and a[b]: a longer path, a look-up in a table, or an access that is worked out at run time.
+func (p *patcher) member(node *ast.Node, n *ast.MemberNode) {
+	base := pathOf(n.Node)
+	var st step
+	fixed := true
+	switch property := n.Property.(type) {
+	case *ast.StringNode:
+		st.key = property.Value
+	case *ast.IntegerNode:
+		st.index, st.isIndex = property.Value, true
+	default:
+		fixed = false
+	}
+	switch {
+	case base == nil:
+		call(node, "$index", n.Node, n.Property)
+	case base.root == rootTable && base.table != nil && !(fixed && !st.isIndex):
+		call(node, "$table", &ast.ConstantNode{Value: base}, n.Property)
+	case !fixed && base.complete():
+		call(node, "$index", n.Node, n.Property)
+	case fixed:
+		if longer := p.extend(base, st); longer != nil {
+			read(node, longer)
+		}
+	}
+}
+
+// extend returns the path one step further; nil where the names have no such thing.
+func (p *patcher) extend(base *path, st step) *path {
+	if base.complete() {
+		return base.extend(st)
+	}
+	longer := *base
+	longer.name += "." + st.key
+	switch base.root {
+	case rootTopic:
+		longer.capture = slices.Index(p.names.captures, st.key)
+	case rootMQTT:
+		longer.root = mqttRoots()[st.key]
+	case rootTable:
+		if t := p.names.tables[st.key]; t != nil {
+			longer.table = t.entries
+		}
+	}
+	if !longer.complete() {
+		return nil
+	}
+	return &longer
+}
+
+// complete reports whether the path names something: topic, mqtt and table alone do not.
+func (p *path) complete() bool {
+	switch p.root {
+	case rootTopic:
+		return p.capture >= 0
+	case rootMQTT:
+		return false
+	case rootTable:
+		return p.table != nil
+	}
+	return true
+}
+
+// incomplete finds a topic, mqtt or table without a name of theirs behind it.
+func (p *patcher) incomplete(root ast.Node) (found *loadError) {
+	ast.Walk(&root, walkFunc(func(node ast.Node) {
+		if path := pathOf(node); path != nil && !path.complete() && found == nil {
+			found = &loadError{
+				offset: node.Location().From, width: len(path.name),
+				message: path.name + " is no value by itself", hint: p.names.below(path.name),
+			}
+		}
+	}))
+	return found
+}
+
+// binary rewrites an operator into a call of the function of its name.
+func (p *patcher) binary(node *ast.Node, n *ast.BinaryNode) {
+	switch n.Operator {
+	case "and", "&&", "or", "||":
+		condition(&n.Left)
+		condition(&n.Right)
+	case "==", "!=":
+		if !scalar(n.Left) && !scalar(n.Right) {
+			call(node, n.Operator, n.Left, n.Right)
+		}
+	case "matches":
+		// The check has compiled it before.
+		call(node, n.Operator, n.Left, &ast.ConstantNode{Value: regexp.MustCompile(n.Right.(*ast.StringNode).Value)})
+	case "??":
+	default:
+		call(node, n.Operator, n.Left, n.Right)
+	}
+}
+
+// scalar reports whether the node is a literal, which the engine itself compares well with anything.
+func scalar(node ast.Node) bool {
+	switch node.(type) {
+	case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.NilNode:
+		return true
+	}
+	return false
+}
+
+// condition makes the node true or false, also where it has no value.
+func condition(node *ast.Node) {
+	switch n := (*node).(type) {
+	case *ast.BoolNode:
+		return
+	case *ast.UnaryNode:
+		if n.Operator == "not" || n.Operator == "!" {
+			return
+		}
+	case *ast.BinaryNode:
+		if slices.Contains([]string{"and", "&&", "or", "||", "==", "!="}, n.Operator) {
+			return
+		}
+	case *ast.BuiltinNode:
+		if slices.Contains([]string{"all", "any", "none", "one"}, n.Name) {
+			return
+		}
+	case *ast.CallNode:
+		for _, name := range []string{"==", "!=", "<", "<=", ">", ">=", "in", "matches", "contains", "startsWith", "endsWith", "$bool"} {
+			if calls(n, name) {
+				return
+			}
+		}
+	}
+	inner := *node
+	call(node, "$bool", inner)
+}

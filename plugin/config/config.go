@@ -15,7 +15,7 @@ import (
 
 // A Config is everything the sidecar is told. Load makes it; it is read-only afterwards.
 // Every setting is described in REFERENCE.md, from the table in keys.go.
-// Paths are absolute, or relative to the working directory where they came from the environment.
+// Paths and the patterns of Include are absolute.
 type Config struct {
 	Log     Log      `mapstructure:"log"`
 	Broker  Broker   `mapstructure:"broker"`
@@ -32,7 +32,8 @@ type Config struct {
 	// they came from. Secrets are left out of it, so that it can be published; a new secret does not change it.
 	Hash string `mapstructure:"-"`
 
-	// Files are all files that were read: the configuration first, then included files, secrets and certificates.
+	// Files are all files that were read: the configuration first, then secrets and certificates, then included files. The
+	// configuration and included files are named as in problems, relative to the working directory where path was.
 	Files []string `mapstructure:"-"`
 }
 

@@ -9,23 +9,25 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"mqtt-stomp-bridge/mapping"
 	"mqtt-stomp-bridge/mapping/source"
 )
 
-// fingerprint returns the Hash of c, whose tables, rules and tests are sources. A secret adds nothing but its key: a
-// published hash of a weak password would let everybody guess it.
-func fingerprint(c *Config, sources []mapping.Source) string {
+// fingerprint returns the Hash of c. A secret adds nothing to it: a published hash of a weak password would let everybody
+// guess it. A path counts as it was written, so that a configuration has the same hash wherever it lies.
+func (l *loader) fingerprint(c *Config) string {
 	h := sha256.New()
 	settings := c.settings()
 	for _, k := range keys {
 		value := format(settings.at(k.Path))
-		if k.Secret {
+		switch {
+		case k.Secret:
 			value = ""
+		case k.kind.path:
+			value = list(l.settings[k.Path], func(s setting) string { return s.text })
 		}
 		fmt.Fprintf(h, "%s %q\n", k.Path, value)
 	}
-	for _, s := range sources {
+	for _, s := range l.sources {
 		for _, n := range []*yaml.Node{s.Tables, s.Rules, s.Tests} {
 			hashNode(h, n)
 		}

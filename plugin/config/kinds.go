@@ -19,18 +19,26 @@ type kind struct {
 	name   string         // as the reference says it
 	schema map[string]any // as JSON Schema says it
 	parse  func(text string) (any, error)
+	path   bool // the loader makes it absolute
 }
 
 func stringSchema() map[string]any { return map[string]any{"type": "string"} }
 
+// wordSchema allows what YAML takes for a number or a yes: it is text here.
+func wordSchema() map[string]any {
+	return map[string]any{"type": []string{"string", "number", "boolean"}}
+}
+
 // text is any text, also none.
 func text() kind {
-	return kind{"text", stringSchema(), func(s string) (any, error) { return s, checkText(s) }}
+	return kind{name: "text", schema: wordSchema(), parse: func(s string) (any, error) { return s, checkText(s) }}
 }
 
 // name is text that cannot be empty.
 func name() kind {
-	return kind{"text", map[string]any{"type": "string", "minLength": 1}, func(s string) (any, error) {
+	schema := wordSchema()
+	schema["minLength"] = 1
+	return kind{name: "text", schema: schema, parse: func(s string) (any, error) {
 		if s == "" {
 			return nil, refuse("leave the key out for its default", "must not be empty")
 		}
@@ -47,7 +55,7 @@ func checkText(s string) error {
 }
 
 func secret() kind {
-	return kind{"secret", stringSchema(), func(s string) (any, error) {
+	return kind{name: "secret", schema: wordSchema(), parse: func(s string) (any, error) {
 		if s == "" {
 			return nil, refuse("leave the key out to have none", "the secret is empty")
 		}
@@ -55,15 +63,15 @@ func secret() kind {
 	}}
 }
 
-// path is the name of a file or directory; the loader makes it absolute.
+// path is the name of a file or directory.
 func path() kind {
 	k := text()
-	k.name = "path"
+	k.name, k.path = "path", true
 	return k
 }
 
 func pattern() kind {
-	return kind{"path with * ? [a-z]", map[string]any{"type": "string", "minLength": 1}, func(s string) (any, error) {
+	return kind{name: "path with * ? [a-z]", path: true, schema: map[string]any{"type": "string", "minLength": 1}, parse: func(s string) (any, error) {
 		if _, err := filepath.Match(s, ""); err != nil || s == "" {
 			return nil, refuse("write it like rules.d/*.yaml", "%q is not a pattern of file names", s)
 		}
@@ -72,7 +80,7 @@ func pattern() kind {
 }
 
 func boolean() kind {
-	return kind{"true or false", map[string]any{"type": "boolean"}, func(s string) (any, error) {
+	return kind{name: "true or false", schema: map[string]any{"type": "boolean"}, parse: func(s string) (any, error) {
 		switch strings.ToLower(s) {
 		case "true":
 			return true, nil
@@ -84,7 +92,7 @@ func boolean() kind {
 }
 
 func oneOf(values ...string) kind {
-	return kind{strings.Join(values, ", "), map[string]any{"enum": values}, func(s string) (any, error) {
+	return kind{name: strings.Join(values, ", "), schema: map[string]any{"enum": values}, parse: func(s string) (any, error) {
 		for _, v := range values {
 			if s == v {
 				return v, nil
@@ -114,7 +122,7 @@ func level() kind {
 
 func integer(from, to int) kind {
 	schema := map[string]any{"type": "integer", "minimum": from, "maximum": to}
-	return kind{fmt.Sprintf("number, %d to %d", from, to), schema, func(s string) (any, error) {
+	return kind{name: fmt.Sprintf("number, %d to %d", from, to), schema: schema, parse: func(s string) (any, error) {
 		n, err := strconv.Atoi(s)
 		if err != nil {
 			return nil, refuse("", "%q is not a whole number", s)
@@ -130,7 +138,7 @@ func integer(from, to int) kind {
 func duration(step, from, to time.Duration) kind {
 	bounds := fmt.Sprintf("%s to %s", formatDuration(from), formatDuration(to))
 	schema := map[string]any{"type": "string", "pattern": `^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$|^0$`}
-	return kind{"duration, " + bounds, schema, func(s string) (any, error) {
+	return kind{name: "duration, " + bounds, schema: schema, parse: func(s string) (any, error) {
 		d, err := parseDuration(s)
 		switch {
 		case err != nil:
@@ -147,7 +155,7 @@ func duration(step, from, to time.Duration) kind {
 func size(from, to Bytes) kind {
 	bounds := fmt.Sprintf("%s to %s", from, to)
 	schema := map[string]any{"type": []string{"string", "integer"}, "pattern": `^[0-9]+ *([kKMGT]i?)?B?$`}
-	return kind{"size, " + bounds, schema, func(s string) (any, error) {
+	return kind{name: "size, " + bounds, schema: schema, parse: func(s string) (any, error) {
 		b, err := parseBytes(s)
 		switch {
 		case err != nil:
@@ -173,7 +181,7 @@ func schemes() (names []string) {
 
 func brokerURL() kind {
 	schema := map[string]any{"type": "string", "pattern": "^(" + strings.Join(schemes(), "|") + ")://"}
-	return kind{"URL: " + strings.Join(schemes(), ", "), schema, func(s string) (any, error) {
+	return kind{name: "URL: " + strings.Join(schemes(), ", "), schema: schema, parse: func(s string) (any, error) {
 		u, err := url.Parse(s)
 		switch {
 		case strings.Contains(s, "@"):
@@ -207,7 +215,7 @@ func completeURL(u *url.URL, s string) error {
 
 // address is where to listen: host:port, the host perhaps empty for all.
 func address() kind {
-	return kind{"host:port", stringSchema(), func(s string) (any, error) {
+	return kind{name: "host:port", schema: stringSchema(), parse: func(s string) (any, error) {
 		_, port, err := net.SplitHostPort(s)
 		if err != nil {
 			return nil, refuse("write it like 127.0.0.1:8080, or :8080 for all interfaces", "%q is not host:port", s)
@@ -234,7 +242,7 @@ func addressOrNone() kind {
 }
 
 func urlPath() kind {
-	return kind{"URL path", map[string]any{"type": "string", "pattern": "^/"}, func(s string) (any, error) {
+	return kind{name: "URL path", schema: map[string]any{"type": "string", "pattern": "^/"}, parse: func(s string) (any, error) {
 		u, err := url.Parse(s)
 		if err != nil || u.Path != s || !strings.HasPrefix(s, "/") || strings.ContainsAny(s, "{} ") {
 			return nil, refuse("write it like /ws.communication", "%q is not the path of a URL", s)
@@ -244,7 +252,7 @@ func urlPath() kind {
 }
 
 func origin() kind {
-	return kind{"origin", stringSchema(), func(s string) (any, error) {
+	return kind{name: "origin", schema: stringSchema(), parse: func(s string) (any, error) {
 		if s == "*" {
 			return s, nil
 		}
@@ -264,7 +272,7 @@ func origin() kind {
 
 // topic is a topic that the bridge publishes below.
 func topic() kind {
-	return kind{"MQTT topic", map[string]any{"type": "string", "minLength": 1}, func(s string) (any, error) {
+	return kind{name: "MQTT topic", schema: map[string]any{"type": "string", "minLength": 1}, parse: func(s string) (any, error) {
 		switch {
 		case s == "":
 			return nil, refuse("leave the key out for its default", "must not be empty")

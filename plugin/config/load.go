@@ -35,7 +35,7 @@ func Load(path string, environ []string) (*Config, []source.Problem) {
 		return nil, problems
 	}
 	c.Files = l.files
-	c.Hash = fingerprint(c, l.sources)
+	c.Hash = l.fingerprint(c)
 	return c, problems
 }
 
@@ -150,7 +150,7 @@ func (l *loader) value(settings []setting) any {
 			settings[i].bad = true
 			continue
 		}
-		if s.key.kind.name == path().name && s.text != "" {
+		if s.key.kind.path && s.text != "" {
 			v = absolute(s.dir, s.text)
 		}
 		values = append(values, v)

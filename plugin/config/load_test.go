@@ -127,6 +127,19 @@ func TestSampleHasTheDefaults(t *testing.T) {
 	}
 }
 
+// TestSampleRules runs the tests that stand beside the example rules.
+func TestSampleRules(t *testing.T) {
+	results := mustLoad(t, sample).Mapper.Test()
+	if len(results) == 0 {
+		t.Error("config.yaml has no tests")
+	}
+	for _, r := range results {
+		if r.Problem != nil {
+			t.Errorf("%s\n%s", r.Problem, r.Diff)
+		}
+	}
+}
+
 func TestEmptyFileHasTheDefaults(t *testing.T) {
 	for _, text := range []string{"", "\n", "# nothing\n", "~\n", "log:\nserver:\n  limits:\nauth:\n", "broker: {url:, keepalive: ~}\n"} {
 		c := mustLoad(t, write(t, "config.yaml", text))
@@ -191,7 +204,7 @@ func TestEverySetting(t *testing.T) {
 			Latest: config.Latest{MaxKeys: 7, MaxAge: 36 * time.Hour},
 		},
 		Ops:     config.Ops{Listen: ""},
-		Include: []string{"rules.d/*.yaml"},
+		Include: []string{filepath.Join(dir, "rules.d/*.yaml")},
 	}
 	if diff := cmp.Diff(want, c, onlySettings); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

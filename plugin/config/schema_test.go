@@ -1,9 +1,11 @@
 package config_test
 
 import (
+	"encoding/json"
 	"maps"
 	"strings"
 
+	"mqtt-stomp-bridge/mapping"
 	"mqtt-stomp-bridge/plugin/config"
 )
 
@@ -52,39 +54,108 @@ func keySchema(k config.Key) object {
 	s := object{"description": k.Meaning + " " + k.Type() + ". " + reload + " " + k.Env(), "anyOf": either}
 	if d := k.Default(); d != "" {
 		s["default"] = d
+		if kind := k.Schema()["type"]; kind == "integer" || kind == "boolean" {
+			s["default"] = json.RawMessage(d)
+		}
 	}
 	return s
 }
 
+// ruleSchemas describes tables, rules and tests. Which keys, queues and fields there are is the mapper's to say.
 func ruleSchemas() object {
-	text := object{"type": []string{"string", "number", "boolean"}}
-	queues := []string{"/queue/message", "/queue/unread-count", "/queue/channel/connected", "/queue/channel/disconnected"}
-	conditions := object{}
-	for _, q := range queues {
-		conditions[q] = text
-	}
-	rule := object{
-		"type":                 "object",
-		"additionalProperties": false,
-		"required":             []string{"name", "topic", "queue", "fields"},
-		"properties": object{
-			"name":     object{"description": "Unique name; appears in logs, metrics and dead letters.", "type": "string", "pattern": "^[A-Za-z0-9 _.-]{1,64}$"},
-			"topic":    object{"description": "Topic pattern: {x} is one level, {x...} the rest; + and # without a name.", "type": "string"},
-			"payload":  object{"description": "How the payload is read.", "enum": []string{"json", "text", "empty", "ignore"}, "default": "json"},
-			"retained": object{"description": "What becomes of a retained copy that is replayed at subscribe.", "enum": []string{"skip", "deliver"}, "default": "skip"},
-			"when":     object{"description": "Condition, an expression.", "type": []string{"string", "boolean"}},
-			"each":     object{"description": "A list, an expression: one output an element, as item and index.", "type": "string"},
-			"queue": object{"description": "A queue, or queues with the condition of each.", "anyOf": []any{
-				object{"enum": queues},
-				object{"type": "object", "additionalProperties": false, "minProperties": 1, "properties": conditions},
-			}},
-			"fields": object{"description": "The payload: text, or with = an expression.", "type": "object"},
-		},
-	}
 	return object{
 		"tables": object{"description": "Look-up tables: table.NAME[key] in an expression. Reloaded.", "type": []string{"object", "null"},
-			"additionalProperties": object{"type": "object", "additionalProperties": text}},
-		"rules": object{"description": "What events become. Reloaded.", "type": []string{"array", "null"}, "items": rule},
-		"tests": object{"description": "Events, and what the rules must make of them. Reloaded.", "type": []string{"array", "null"}, "items": object{"type": "object"}},
+			"additionalProperties": object{"type": "object", "additionalProperties": scalar()}},
+		"rules": listOf("What events become. Reloaded.", ruleSchema()),
+		"tests": listOf("Events, and what the rules must make of them; check runs them. Reloaded.", testSchema()),
 	}
+}
+
+func listOf(meaning string, item object) object {
+	return object{"description": meaning, "type": []string{"array", "null"}, "items": item}
+}
+
+func scalar() object {
+	return object{"type": []string{"string", "number", "boolean"}}
+}
+
+func ruleSchema() object {
+	conditions := object{}
+	for _, q := range mapping.Queues() {
+		conditions[q] = scalar()
+	}
+	known := object{
+		"name":     object{"description": "Unique name; appears in logs, metrics and dead letters.", "type": "string", "pattern": "^[A-Za-z0-9 _.-]{1,64}$"},
+		"topic":    object{"description": "Topic pattern: {x} is one level, {x...} the rest; + and # have no name.", "type": "string"},
+		"payload":  object{"description": "How the payload is read.", "enum": []string{"json", "text", "empty", "ignore"}, "default": "json"},
+		"retained": object{"description": "What becomes of a retained copy that is replayed at subscribe.", "enum": []string{"skip", "deliver"}, "default": "skip"},
+		"when":     object{"description": "Condition, an expression.", "type": []string{"string", "boolean"}},
+		"each":     object{"description": "A list, an expression: one output an element, as item and index.", "type": "string"},
+		"queue": object{"description": "A queue, or queues with the condition of each.", "anyOf": []any{
+			object{"enum": mapping.Queues()},
+			object{"type": "object", "additionalProperties": false, "minProperties": 1, "properties": conditions},
+		}},
+		"fields": fieldsSchema(),
+	}
+	return object{"type": "object", "additionalProperties": false, "required": []string{"name", "topic", "queue", "fields"},
+		"properties": only(known, mapping.RuleKeys())}
+}
+
+// fieldsSchema holds the fields of all queues: which belong to a rule's own queue, check says.
+func fieldsSchema() object {
+	fields := section("The payload. Text, or with = in front an expression.")
+	fields["type"] = "object"
+	properties := fields["properties"].(object)
+	for _, q := range mapping.Queues() {
+		for _, path := range mapping.Fields(q) {
+			name, rest, nested := strings.Cut(path, ".")
+			if !nested {
+				properties[name] = scalar()
+				continue
+			}
+			if properties[name] == nil {
+				properties[name] = object{"type": "object", "additionalProperties": false, "properties": object{}}
+			}
+			// Content may be written as the JSON that it is to be.
+			properties[name].(object)["properties"].(object)[rest] = object{"type": []string{"string", "number", "boolean", "object", "array"}}
+		}
+	}
+	return fields
+}
+
+func testSchema() object {
+	payload := object{"type": "object"}
+	expect := object{"rejected": object{"description": "A part of the reason."}}
+	for _, q := range mapping.Queues() {
+		expect[q] = object{"anyOf": []any{payload, object{"type": "array", "items": payload}}}
+	}
+	known := object{
+		"name":         object{"description": "Default: the topic.", "type": "string"},
+		"topic":        object{"description": "Topic of the event.", "type": "string"},
+		"payload":      object{"description": "The payload in YAML, sent as JSON."},
+		"text":         object{"description": "The payload as it is.", "type": []string{"string", "number", "boolean"}},
+		"user":         object{"description": "User properties.", "type": "object", "additionalProperties": scalar()},
+		"content_type": object{"description": "Content type of the event.", "type": "string"},
+		"qos":          object{"enum": []int{0, 1, 2}, "default": 0},
+		"retained":     object{"description": "Whether the event is a replayed copy.", "type": "boolean", "default": false},
+		"received":     object{"description": "Time of receipt, RFC 3339.", "type": "string"},
+		"expect": object{"description": "The exact payloads by queue, filtered, or rejected with a part of the reason.", "anyOf": []any{
+			object{"const": "filtered"},
+			object{"type": "object", "additionalProperties": false, "minProperties": 1, "properties": expect},
+		}},
+	}
+	return object{"type": "object", "additionalProperties": false, "required": []string{"topic", "expect"},
+		"properties": only(known, mapping.TestKeys())}
+}
+
+// only returns the properties that the mapper has; one that is not described here takes anything.
+func only(described object, keys []string) object {
+	properties := object{}
+	for _, k := range keys {
+		properties[k] = object{}
+		if d, ok := described[k]; ok {
+			properties[k] = d
+		}
+	}
+	return properties
 }

@@ -116,7 +116,6 @@ func TestEveryVariable(t *testing.T) {
 			if byFile == nil {
 				t.Fatalf("%s\n%s", file.String(), texts(problems))
 			}
-			byFile.Include, byVariable.Include = nil, nil // the pattern is kept as it was written
 			if diff := cmp.Diff(byVariable, byFile, onlySettings); diff != "" {
 				t.Errorf("(-by variable +by file):\n%s", diff)
 			}
@@ -226,7 +225,11 @@ func TestHash(t *testing.T) {
 		t.Errorf("Hash = %q", first)
 	}
 
+	elsewhere := filepath.Join(t.TempDir(), "config.yaml")
+	putFile(t, elsewhere, base)
+	putFile(t, filepath.Join(filepath.Dir(elsewhere), "rules.d/a.yaml"), "tables: {u: {a: b}}\n")
 	same := map[string]string{
+		"another directory":  mustLoad(t, elsewhere).Hash,
 		"comments and order": load("# comment\n"+base, "# comment\ntables:\n  u: {a: b} # comment\n"),
 		"a default written":  load(base+"ops: {listen: 127.0.0.1:9464}\n", "tables: {u: {a: b}}\n"),
 		"a variable":         load(base, "tables: {u: {a: b}}\n", "BRIDGE_LOG_LEVEL=info"),

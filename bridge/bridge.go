@@ -24,8 +24,8 @@ import (
 	"mqtt-stomp-bridge/mapping"
 )
 
-// Queues are the destinations of the contract, in the document's order.
-var queues = []string{"/queue/message", "/queue/unread-count", "/queue/channel/connected", "/queue/channel/disconnected"}
+// queues are the destinations of the contract, in the document's order.
+var queues = mapping.Queues()
 
 // Config holds the parts of a Bridge. All are required but where a default is named.
 type Config struct {

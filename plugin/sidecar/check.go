@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/plugin/config"
+)
+
+// A checkReport is what check --format json prints.
+type checkReport struct {
+	OK       bool             `json:"ok"`
+	Config   string           `json:"config,omitempty"` // its hash; absent when there is a mistake
+	Problems []source.Problem `json:"problems"`         // mistakes, warnings, and tests that failed
+	Rules    int              `json:"rules"`
+	Tests    int              `json:"tests"`
+	Failed   int              `json:"failed"` // tests
+}
+
+// check loads the configuration, prints every mistake of it, and runs the tests that stand beside the rules.
+func (p *program) check(_ context.Context, args []string) int {
+	f := p.flags("check", "[-c config.yaml] [--format text|json]")
+	path := configFlag(f)
+	format := f.String("format", "text", "text, or json for editors and CI")
+	if code, done := parse(f, args); done {
+		return code
+	}
+	if *format != "text" && *format != "json" {
+		fmt.Fprintf(p.stderr, "--format is text or json, not %q\n", *format)
+		return exitUsage
+	}
+	c, problems := config.Load(*path, p.environ)
+	report := checkReport{OK: c != nil, Problems: append([]source.Problem{}, problems...)}
+	var results []mapping.TestResult
+	if c != nil {
+		results = c.Mapper.Test()
+		report.Config, report.Rules, report.Tests = c.Hash, len(c.Mapper.Rules()), len(results)
+	}
+	for _, t := range results {
+		if t.Problem != nil {
+			report.OK = false
+			report.Failed++
+			report.Problems = append(report.Problems, *t.Problem)
+		}
+	}
+	if *format == "json" {
+		e := json.NewEncoder(p.stdout)
+		e.SetIndent("", "  ")
+		e.SetEscapeHTML(false)
+		e.Encode(report)
+	} else {
+		p.printCheck(*path, report, problems, results)
+	}
+	if !report.OK {
+		return exitFailure
+	}
+	return exitOK
+}
+
+func (p *program) printCheck(path string, report checkReport, problems []source.Problem, results []mapping.TestResult) {
+	printProblems(p.stderr, problems)
+	for _, t := range results {
+		if t.Problem != nil {
+			fmt.Fprintf(p.stderr, "%s%s\n", t.Problem, t.Diff)
+		}
+	}
+	mistakes := 0
+	for _, problem := range problems {
+		if !problem.Warning {
+			mistakes++
+		}
+	}
+	switch {
+	case mistakes > 0:
+		fmt.Fprintf(p.stderr, "%s: %d %s\n", path, mistakes, plural(mistakes, "mistake", "mistakes"))
+	case report.Failed > 0:
+		fmt.Fprintf(p.stderr, "%s: %d of %d tests failed\n", path, report.Failed, report.Tests)
+	default:
+		fmt.Fprintf(p.stdout, "%s: good: %d %s, %d %s passed, configuration %s\n", path, report.Rules,
+			plural(report.Rules, "rule", "rules"), report.Tests, plural(report.Tests, "test", "tests"), report.Config)
+	}
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}

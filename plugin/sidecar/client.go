@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/plugin/config"
+	"mqtt-stomp-bridge/plugin/listen"
+	"mqtt-stomp-bridge/plugin/ops"
+)
+
+// tokenVariable holds the token for listen. Tokens never stand in a command line, which every user of the machine can read.
+const tokenVariable = "MQTT_STOMP_BRIDGE_TOKEN"
+
+// token prints a token that the configured secret signs.
+func (p *program) token(_ context.Context, args []string) int {
+	f := p.flags("token", "-u USER [-t 1h] [-c config.yaml]")
+	path := configFlag(f)
+	user := f.String("u", "", "the `user` that the token is for")
+	ttl := f.Duration("t", time.Hour, "how long it lasts; 0: for ever, which auth.jwt.allow_no_expiry must admit")
+	if code, done := parse(f, args); done {
+		return code
+	}
+	if *user == "" {
+		fmt.Fprintln(p.stderr, "-u USER is needed")
+		return exitUsage
+	}
+	c := p.load(*path)
+	if c == nil {
+		return exitFailure
+	}
+	token, err := jwtConfig(c).Sign(*user, *ttl)
+	if err != nil {
+		return p.fail(err)
+	}
+	fmt.Fprintln(p.stdout, token)
+	return exitOK
+}
+
+// listen prints what a bridge delivers.
+func (p *program) listen(ctx context.Context, args []string) int {
+	f := p.flags("listen", "[-c config.yaml] [-L URL] [-q QUEUE ...] [-C COUNT] [-W SECONDS]")
+	path := configFlag(f)
+	url := f.String("L", "", "the bridge's `URL`, such as ws://127.0.0.1:8080/ws.communication; default: what the configuration listens on")
+	user := f.String("u", "", "make a token for this `user` with the configured secret; default: the token in $"+tokenVariable+", or --token-file")
+	tokenFile := f.String("token-file", "", "a `file` that holds the token")
+	count := f.Int("C", 0, "end after so many messages")
+	wait := f.Float64("W", 0, fmt.Sprintf("end after so many `seconds` with exit code %d", exitWaited))
+	from := f.String("resume-from", "", "a `message-id`: first what came after it")
+	snapshot := f.Bool("snapshot", false, "first the newest of each conversation and channel")
+	format := f.String("F", string(listen.FormatText), "text (queue, tab, body), body, or json")
+	verbose := f.Bool("v", false, "tell on standard error what happens to the connection")
+	var queues stringList
+	f.Var(&queues, "q", "a `queue` to subscribe to, may be given several times; default: all four")
+	if code, done := parse(f, args); done {
+		return code
+	}
+	l := listen.Config{URL: *url, Queues: queues, ResumeFrom: *from, Snapshot: *snapshot, Count: *count,
+		Wait: time.Duration(*wait * float64(time.Second)), Format: listen.Format(*format)}
+	level := slog.LevelWarn
+	if *verbose {
+		level = slog.LevelDebug
+	}
+	l.Logger = slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
+	if len(l.Queues) == 0 {
+		l.Queues = mapping.Queues()
+	}
+	var err error
+	if l.URL, l.Token, err = p.endpoint(*path, *url, *user, *tokenFile); err != nil {
+		return p.fail(err)
+	}
+	switch err := listen.Run(ctx, l, p.stdout); {
+	case errors.Is(err, listen.ErrWaited):
+		return exitWaited
+	case err != nil:
+		return p.fail(err)
+	}
+	return exitOK
+}
+
+// A stringList is a flag that may be given several times.
+type stringList []string
+
+// String implements flag.Value.
+func (l *stringList) String() string { return strings.Join(*l, ",") }
+
+// Set implements flag.Value.
+func (l *stringList) Set(s string) error {
+	*l = append(*l, s)
+	return nil
+}
+
+// endpoint returns the URL and the token for listen; the configuration is read only for what is not given otherwise.
+func (p *program) endpoint(path, url, user, tokenFile string) (string, string, error) {
+	token, err := p.givenToken(tokenFile)
+	if err != nil {
+		return "", "", err
+	}
+	if url != "" && (token != "" || user == "") {
+		return url, token, nil
+	}
+	c := p.load(path)
+	if c == nil {
+		return "", "", errors.New("the configuration has mistakes; give -L URL to do without it")
+	}
+	if url == "" {
+		url = clientURL(c)
+	}
+	if user != "" {
+		token, err = jwtConfig(c).Sign(user, time.Hour)
+	}
+	return url, token, err
+}
+
+func (p *program) givenToken(file string) (string, error) {
+	if file != "" {
+		b, err := readSecretFile(file)
+		return string(b), err
+	}
+	for _, v := range p.environ {
+		if value, ok := strings.CutPrefix(v, tokenVariable+"="); ok {
+			return value, nil
+		}
+	}
+	return "", nil
+}
+
+// clientURL is where a client on this machine reaches the configured server.
+func clientURL(c *config.Config) string {
+	scheme := "ws"
+	if c.Server.CertFile != "" {
+		scheme = "wss"
+	}
+	return scheme + "://" + dialAddress(c.Server.Listen) + c.Server.Path
+}
+
+// dialAddress is the address to dial for one that is listened on: the loopback for all interfaces.
+func dialAddress(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return listen
+}
+
+// healthcheck asks the ops endpoint of a running bridge; exit code 0 means yes.
+func (p *program) healthcheck(ctx context.Context, args []string) int {
+	f := p.flags("healthcheck", "[-c config.yaml] [-live]")
+	path := configFlag(f)
+	live := f.Bool("live", false, "ask only whether the process answers, not whether it can do its work")
+	if code, done := parse(f, args); done {
+		return code
+	}
+	c := p.load(*path)
+	if c == nil {
+		return exitFailure
+	}
+	if c.Ops.Listen == "" {
+		return p.fail(errors.New("ops.listen is empty: there is nobody to ask"))
+	}
+	url := "http://" + dialAddress(c.Ops.Listen) + "/readyz"
+	if *live {
+		url = "http://" + dialAddress(c.Ops.Listen) + "/healthz"
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := ask(ctx, url); err != nil {
+		return p.fail(err)
+	}
+	fmt.Fprintln(p.stdout, "ok")
+	return exitOK
+}
+
+// ask returns nil when the URL answers 200, and otherwise why not.
+func ask(ctx context.Context, url string) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode == http.StatusOK {
+		return nil
+	}
+	body, _ := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	var readiness ops.Readiness
+	if json.Unmarshal(body, &readiness) == nil && len(readiness.Reasons) > 0 {
+		return fmt.Errorf("not ready: %s", strings.Join(readiness.Reasons, "; "))
+	}
+	return fmt.Errorf("%s: %s", url, response.Status)
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"mqtt-stomp-bridge/plugin/config"
+	"mqtt-stomp-bridge/plugin/demo"
+)
+
+// demo runs the bridge between a broker of its own and a page that shows the queues.
+func (p *program) demo(ctx context.Context, args []string) int {
+	f := p.flags("demo", "[-listen 127.0.0.1:8080] [-mqtt 127.0.0.1:1884]")
+	listen := f.String("listen", "127.0.0.1:8080", "the `address` of the page and the WebSocket endpoint; with port 0 a free one is taken")
+	mqttListen := f.String("mqtt", "127.0.0.1:1884", "the `address` of the demo's broker")
+	verbose := f.Bool("v", false, "log at level info")
+	if code, done := parse(f, args); done {
+		return code
+	}
+	if err := p.runDemo(ctx, *listen, *mqttListen, *verbose); err != nil {
+		return p.fail(err)
+	}
+	return exitOK
+}
+
+func (p *program) runDemo(ctx context.Context, listen, mqttListen string, verbose bool) error {
+	l, err := net.Listen("tcp", mqttListen)
+	if err != nil {
+		return fmt.Errorf("-mqtt: %w", err)
+	}
+	level := "warn"
+	if verbose {
+		level = "info"
+	}
+	c, err := demoConfig(listen, l.Addr(), level)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	logger := p.logger(c, &slog.LevelVar{})
+	broker, err := demo.StartBroker(l, logger)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	defer broker.Close()
+	token, err := jwtConfig(c).Sign("visitor", 24*time.Hour)
+	if err != nil {
+		return err
+	}
+	example := demo.Example(broker.Addr())
+	page := demo.Page(demo.PageConfig{Endpoint: c.Server.Path, Token: token, Publish: example})
+	s, err := newSidecar(ctx, c, logger, page)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(p.stdout, `The demo is running; Ctrl-C ends it.
+
+  page       http://%[1]s/
+  endpoint   ws://%[1]s%[2]s
+  broker     mqtt://%[3]s
+  token      %[4]s
+
+Make something happen on the page:
+
+  %[5]s
+
+`, s.clients.Addr(), c.Server.Path, broker.Addr(), token, example)
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	told := make(chan error, 1)
+	go func() {
+		told <- demo.Story(ctx, broker.Publish)
+		cancel()
+	}()
+	err = s.run(ctx)
+	cancel()
+	return errors.Join(err, <-told)
+}
+
+// demoConfig loads the demo's rules as any configuration is loaded, with settings from variables and a secret that lasts as
+// long as the process.
+func demoConfig(listen string, broker net.Addr, level string) (*config.Config, error) {
+	dir, err := os.MkdirTemp("", "mqtt-stomp-bridge-demo")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "demo.yaml")
+	if err := os.WriteFile(path, demo.Config(), 0o600); err != nil {
+		return nil, err
+	}
+	c, problems := config.Load(path, []string{
+		"BRIDGE_LOG_LEVEL=" + level,
+		"BRIDGE_BROKER_URL=mqtt://" + broker.String(),
+		"BRIDGE_SERVER_LISTEN=" + listen,
+		"BRIDGE_AUTH_JWT_SECRET=" + rand.Text() + rand.Text(),
+		"BRIDGE_OPS_LISTEN=",
+	})
+	for _, problem := range problems {
+		err = errors.Join(err, problem)
+	}
+	return c, err
+}

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
+	"mqtt-stomp-bridge/mapping"
+)
+
+// documentRules map four topics to the four queues of the contract.
+const documentRules = `
+tables:
+  role: {customer: source_contact, agent: app_user}
+rules:
+  - name: message
+    topic: app/{channel_id}/{conversation_id}/message
+    queue: /queue/message
+    fields:
+      conversation_id: =topic.conversation_id
+      channel_id: =topic.channel_id
+      message:
+        id: =payload.id
+        content: =payload.content
+        delivery_state: =payload.state
+        sender_type: =table.role[payload.from]
+        sent_at: =payload.at
+  - name: unread
+    topic: app/{conversation_id}/unread
+    queue: /queue/unread-count
+    fields:
+      conversation_id: =topic.conversation_id
+      unread_message_count: =payload.count
+      timestamp: =payload.at
+  - name: channel
+    topic: app/{channel_id}/channel
+    queue:
+      /queue/channel/connected: payload.online
+      /queue/channel/disconnected: not payload.online
+    fields:
+      id: =topic.channel_id
+      name: =payload.name
+      source: facebook
+      source_channel_id: =payload.page
+      image_url: =payload.image
+`
+
+const (
+	conversation = "2f9d1c7a-7f0b-4c39-8b5d-6a1e0c4d9b22"
+	channel      = "8b4a5e2c-3f0e-4a57-9f2e-0d8a3c1b7e11"
+)
+
+// documentEvents are the events, and documentBodies what the document's four samples then look like.
+var (
+	documentEvents = [][2]string{
+		{"app/" + channel + "/" + conversation + "/message", `{"id":"0F0E5B1C-6A0D-4C55-9B3E-2F6F2D1C9A77","content":{"text":"Hello World"},"state":"delivered","from":"customer","at":1611741600000}`},
+		{"app/" + conversation + "/unread", `{"count":42,"at":"2021-01-27T11:00:00.5+01:00"}`},
+		{"app/" + channel + "/channel", `{"online":true,"name":"my page 1","page":"fb-page-id-1","image":"http://example.org/avatar.jpeg"}`},
+		{"app/" + channel + "/channel", `{"online":false,"name":"my page 1","page":"fb-page-id-1"}`},
+	}
+	documentBodies = map[string]string{
+		"/queue/message":              `{"conversation_id":"` + conversation + `","channel_id":"` + channel + `","message":{"id":"0f0e5b1c-6a0d-4c55-9b3e-2f6f2d1c9a77","content":"{\"text\":\"Hello World\"}","delivery_state":"DELIVERED","sender_type":"source_contact","sent_at":"2021-01-27T10:00:00.000Z"}}`,
+		"/queue/unread-count":         `{"conversation_id":"` + conversation + `","unread_message_count":42,"timestamp":"2021-01-27T10:00:00.500Z"}`,
+		"/queue/channel/connected":    `{"id":"` + channel + `","name":"my page 1","source":"facebook","source_channel_id":"fb-page-id-1","image_url":"http://example.org/avatar.jpeg"}`,
+		"/queue/channel/disconnected": `{"id":"` + channel + `","name":"my page 1","source":"facebook","source_channel_id":"fb-page-id-1"}`,
+	}
+)
+
+// brokerACL lets the bridge read the events and write below its base topic, and the application write the events.
+const brokerACL = `
+user bridge
+topic read app/#
+topic readwrite mqtt-stomp-bridge/#
+
+user app
+topic write app/#
+`
+
+func startSecured(t *testing.T) *mosquittotest.Broker {
+	t.Helper()
+	needCommand(t, "mosquitto_pub")
+	return mosquittotest.Start(t, mosquittotest.Options{
+		Users:  map[string]string{"bridge": "bridge password", "app": "app password", "other": "other password"},
+		ACL:    brokerACL,
+		Config: []string{"log_type all", "persistence true", "autosave_interval 1", "autosave_on_changes true"},
+	})
+}
+
+// brokerEnviron are the settings for a broker of startSecured, its password in a file.
+func brokerEnviron(t *testing.T, b *mosquittotest.Broker) []string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("bridge password\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"BRIDGE_BROKER_URL=mqtt://" + b.Addr, "BRIDGE_BROKER_USERNAME=bridge", "BRIDGE_BROKER_PASSWORD_FILE=" + file}
+}
+
+func publishDocument(t *testing.T, addr string) {
+	t.Helper()
+	for _, e := range documentEvents {
+		publish(t, addr, "-u", "app", "-P", "app password", "-t", e[0], "-m", e[1])
+	}
+}
+
+// A real Mosquitto with passwords and an ACL, mosquitto_pub, and two real clients: stompjs under Node, and listen.
+func TestEventsReachClients(t *testing.T) {
+	needNode(t)
+	broker := startSecured(t)
+	s := startSidecar(t, documentRules, brokerEnviron(t, broker)...)
+	browser := startStompjs(t, s.url(), s.token("grace"), mapping.Queues()...)
+
+	listened := make(chan string, 1)
+	go func() {
+		code, stdout, stderr := s.command("listen", "-u", "ada", "-C", "4", "-W", "30")
+		if code != exitOK {
+			t.Errorf("listen: code %d: %s", code, stderr)
+		}
+		listened <- stdout
+	}()
+	eventually(t, "listen to be connected", func() bool { return strings.Contains(s.log.String(), "user=ada") })
+	eventually(t, "listen to be subscribed", func() bool { return strings.Count(s.log.String(), "msg=subscribed") == 8 })
+	publishDocument(t, broker.Addr)
+
+	got := map[string]string{}
+	ids := regexp.MustCompile(`^[a-z0-9]+-[0-9]+$`)
+	for range documentBodies {
+		m := browser.message()
+		got[m.Queue] = m.Body
+		if !ids.MatchString(m.ID) {
+			t.Errorf("message-id %q", m.ID)
+		}
+	}
+	if diff := cmp.Diff(documentBodies, got); diff != "" {
+		t.Errorf("stompjs (-want +got):\n%s", diff)
+	}
+	got = map[string]string{}
+	for line := range strings.Lines(<-listened) {
+		queue, body, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		got[queue] = body
+	}
+	if diff := cmp.Diff(documentBodies, got); diff != "" {
+		t.Errorf("listen (-want +got):\n%s", diff)
+	}
+}
+
+// After kill -9 of the broker and its restart the bridge is back by itself, and says on the way that it is not ready.
+func TestBrokerKilled(t *testing.T) {
+	needNode(t)
+	broker := startSecured(t)
+	s := startSidecar(t, documentRules, brokerEnviron(t, broker)...)
+	browser := startStompjs(t, s.url(), s.token("grace"), "/queue/unread-count")
+
+	publishDocument(t, broker.Addr)
+	browser.message()
+	broker.Kill()
+	eventually(t, "readiness to go", func() bool { return ask(context.Background(), "http://"+s.ops+"/readyz") != nil })
+	if code, _, stderr := s.command("healthcheck"); code != exitFailure || !strings.Contains(stderr, "mqtt") {
+		t.Errorf("healthcheck without a broker: code %d, %s", code, stderr)
+	}
+	broker.Restart()
+	s.waitReady()
+	if code, stdout, stderr := s.command("healthcheck"); code != exitOK {
+		t.Errorf("healthcheck: code %d, %s%s", code, stdout, stderr)
+	}
+	publishDocument(t, broker.Addr)
+	if m := browser.message(); m.Body != documentBodies["/queue/unread-count"] {
+		t.Errorf("after the restart: %+v", m)
+	}
+}
+
+// What cannot be mapped lands on the dead-letter topic, with the reason as user properties, and nowhere else.
+func TestDeadLetter(t *testing.T) {
+	needCommand(t, "mosquitto_sub")
+	broker := startSecured(t)
+	startSidecar(t, documentRules, brokerEnviron(t, broker)...)
+	host, port, _ := strings.Cut(broker.Addr, ":")
+	sub := exec.Command("mosquitto_sub", "-h", host, "-p", port, "-V", "5", "-u", "bridge", "-P", "bridge password",
+		"-t", "mqtt-stomp-bridge/dead-letter/#", "-C", "2", "-W", "30", "-F", "%t %P %p")
+	var out lockedBuffer
+	sub.Stdout = &out
+	if err := sub.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "mosquitto_sub to be subscribed", func() bool { return strings.Contains(broker.Log(), "mqtt-stomp-bridge/dead-letter/#") })
+	publish(t, broker.Addr, "-u", "app", "-P", "app password", "-t", "app/"+conversation+"/unread", "-m", `{"count":-1}`)
+	publish(t, broker.Addr, "-u", "app", "-P", "app password", "-t", "app/"+conversation+"/unread", "-m", `not json`)
+	if err := sub.Wait(); err != nil {
+		t.Fatalf("mosquitto_sub: %v; got %s", err, &out)
+	}
+	for _, want := range []string{
+		"mqtt-stomp-bridge/dead-letter/unread ", "rule:unread", "field:unread_message_count", "config.yaml:22",
+		"topic:app/" + conversation + "/unread", "qos:1", `{"count":-1}`, "not json", "the payload is not JSON",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+}
+
+// A clean end: clients see a close, the broker gets the offline status, and it takes less than ten seconds.
+func TestShutdown(t *testing.T) {
+	needNode(t)
+	broker := startSecured(t)
+	s := startSidecar(t, documentRules, brokerEnviron(t, broker)...)
+	browser := startStompjs(t, s.url(), s.token("grace"), "/queue/message")
+	begin := time.Now()
+	if code := s.stop(); code != exitOK {
+		t.Errorf("code %d", code)
+	}
+	t.Logf("ended after %v", time.Since(begin))
+	browser.next(func(l stompjsLine) bool { return l.Closed })
+	host, port, _ := strings.Cut(broker.Addr, ":")
+	state, err := exec.Command("mosquitto_sub", "-h", host, "-p", port, "-u", "bridge", "-P", "bridge password",
+		"-t", "mqtt-stomp-bridge/state", "-C", "1", "-W", "10").Output()
+	if err != nil || !strings.Contains(string(state), `"state":"offline"`) {
+		t.Errorf("status %q, %v", state, err)
+	}
+}
+
+// The demo's page shows, in a real browser and through a real STOMP session, what its story publishes.
+func TestDemoPage(t *testing.T) {
+	needNode(t)
+	needCommand(t, "chromium")
+	listen := freeAddress(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	var out lockedBuffer
+	p := program{stdin: strings.NewReader(""), stdout: &out, stderr: &out}
+	code := make(chan int, 1)
+	go func() { code <- p.run(ctx, []string{"demo", "-listen", listen, "-mqtt", "127.0.0.1:0"}) }()
+	defer func() {
+		cancel()
+		if c := <-code; c != exitOK {
+			t.Errorf("demo ended with code %d:\n%s", c, &out)
+		}
+	}()
+	eventually(t, "the demo to start", func() bool { return strings.Contains(out.String(), "mosquitto_pub") })
+	screenshot := filepath.Join(t.TempDir(), "demo.png")
+	if keep := os.Getenv("SCREENSHOT"); keep != "" {
+		screenshot = keep
+	}
+	page, err := exec.Command("node", "testdata/node/page.mjs", "http://"+listen+"/", screenshot, "Live", "Harbour Coffee Roasters", "source_contact").CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, page)
+	}
+}

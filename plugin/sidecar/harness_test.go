@@ -1,0 +1,266 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
+)
+
+// secret is what the tests' tokens are signed with.
+const secret = "a secret of the tests, thirty-two bytes or more"
+
+// need ends the test where a program it needs is absent: CI may skip nothing, a developer's machine may.
+func need(t *testing.T, what string, present bool) {
+	t.Helper()
+	switch {
+	case present:
+	case os.Getenv(mosquittotest.Require) == "1":
+		t.Fatalf("%s is needed and absent", what)
+	default:
+		t.Skipf("%s is absent", what)
+	}
+}
+
+func needCommand(t *testing.T, name string) {
+	t.Helper()
+	_, err := exec.LookPath(name)
+	need(t, name, err == nil)
+}
+
+// needNode asks for Node and the packages of testdata/node.
+func needNode(t *testing.T) {
+	t.Helper()
+	needCommand(t, "node")
+	_, err := os.Stat("testdata/node/node_modules/@stomp/stompjs")
+	need(t, "@stomp/stompjs (npm ci --prefix plugin/sidecar/testdata/node)", err == nil)
+}
+
+// freeAddress returns a loopback address that nobody listened on a moment ago.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// A lockedBuffer is a bytes.Buffer for several goroutines.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// A running is a sidecar in this process.
+type running struct {
+	t       *testing.T
+	config  string // path
+	environ []string
+	listen  string
+	ops     string
+	log     *lockedBuffer
+	cancel  context.CancelFunc
+	code    chan int
+}
+
+// startSidecar runs serve with the rules and the further variables, and waits until it is ready unless told otherwise.
+func startSidecar(t *testing.T, rules string, environ ...string) *running {
+	t.Helper()
+	r := prepareSidecar(t, rules, environ...)
+	r.start()
+	r.waitReady()
+	return r
+}
+
+func prepareSidecar(t *testing.T, rules string, environ ...string) *running {
+	t.Helper()
+	r := &running{t: t, config: filepath.Join(t.TempDir(), "config.yaml"), listen: freeAddress(t), ops: freeAddress(t)}
+	r.environ = append([]string{
+		"BRIDGE_SERVER_LISTEN=" + r.listen,
+		"BRIDGE_OPS_LISTEN=" + r.ops,
+		"BRIDGE_AUTH_JWT_SECRET=" + secret,
+		"BRIDGE_LOG_LEVEL=debug",
+	}, environ...)
+	if err := os.WriteFile(r.config, []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func (r *running) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel, r.code, r.log = cancel, make(chan int, 1), &lockedBuffer{}
+	p := program{stdin: strings.NewReader(""), stdout: io.Discard, stderr: r.log, environ: r.environ}
+	go func() { r.code <- p.run(ctx, []string{"serve", "-c", r.config}) }()
+	r.t.Cleanup(func() {
+		if code := r.stop(); code != exitOK {
+			r.t.Errorf("serve ended with code %d", code)
+		}
+		if r.t.Failed() {
+			r.t.Logf("log of the sidecar:\n%s", r.log)
+		}
+	})
+}
+
+// stop ends the sidecar as a signal does and returns its exit code.
+func (r *running) stop() int {
+	r.cancel()
+	select {
+	case code := <-r.code:
+		r.code <- code
+		return code
+	case <-time.After(10 * time.Second):
+		r.t.Fatalf("serve does not end; log:\n%s", r.log)
+		return -1
+	}
+}
+
+// command runs another command with the sidecar's configuration.
+func (r *running) command(args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	p := program{stdin: strings.NewReader(""), stdout: &out, stderr: &errs, environ: r.environ}
+	code = p.run(context.Background(), append([]string{args[0], "-c", r.config}, args[1:]...))
+	return code, out.String(), errs.String()
+}
+
+func (r *running) waitReady() {
+	r.t.Helper()
+	eventually(r.t, "the sidecar to be ready", func() bool { return ask(context.Background(), "http://"+r.ops+"/readyz") == nil })
+}
+
+func (r *running) token(user string) string {
+	r.t.Helper()
+	code, token, stderr := r.command("token", "-u", user)
+	if code != exitOK {
+		r.t.Fatalf("token: code %d, %s", code, stderr)
+	}
+	return strings.TrimSpace(token)
+}
+
+func (r *running) url() string { return "ws://" + r.listen + "/ws.communication" }
+
+// eventually waits for a condition on a real program, for half a minute at most.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(30 * time.Second); !condition(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// publish runs mosquitto_pub, which returns when the broker has acknowledged.
+func publish(t *testing.T, addr string, args ...string) {
+	t.Helper()
+	host, port, _ := net.SplitHostPort(addr)
+	out, err := exec.Command("mosquitto_pub", append([]string{"-h", host, "-p", port, "-V", "5", "-q", "1"}, args...)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("mosquitto_pub %q: %v\n%s", args, err, out)
+	}
+}
+
+// A stompjs is a Node process that runs testdata/node/stompjs.mjs.
+type stompjs struct {
+	t     *testing.T
+	lines chan stompjsLine
+}
+
+type stompjsLine struct {
+	Ready  bool   `json:"ready"`
+	Closed bool   `json:"closed"`
+	Error  string `json:"error"`
+	Queue  string `json:"queue"`
+	ID     string `json:"id"`
+	Body   string `json:"body"`
+}
+
+// startStompjs connects a stompjs client and returns when all its subscriptions are answered.
+func startStompjs(t *testing.T, url, token string, queues ...string) *stompjs {
+	t.Helper()
+	c := exec.Command("node", append([]string{"testdata/node/stompjs.mjs", url}, queues...)...)
+	c.Env = append(os.Environ(), "TOKEN="+token)
+	c.Stderr = os.Stderr
+	stdin, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s := &stompjs{t: t, lines: make(chan stompjsLine, 1024)}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		for scan := bufio.NewScanner(stdout); scan.Scan(); {
+			var l stompjsLine
+			if err := json.Unmarshal(scan.Bytes(), &l); err != nil {
+				l.Error = fmt.Sprintf("unexpected output: %s", scan.Bytes())
+			}
+			s.lines <- l
+		}
+	}()
+	t.Cleanup(func() {
+		stdin.Close()
+		<-read
+		c.Wait()
+	})
+	s.next(func(l stompjsLine) bool { return l.Ready })
+	return s
+}
+
+// next returns the next line of the wanted kind, and fails the test at an error or after half a minute.
+func (s *stompjs) next(want func(stompjsLine) bool) stompjsLine {
+	s.t.Helper()
+	timeout := time.After(30 * time.Second)
+	for {
+		select {
+		case l := <-s.lines:
+			switch {
+			case want(l):
+				return l
+			case l.Error != "":
+				s.t.Fatalf("stompjs got ERROR %q", l.Error)
+			}
+		case <-timeout:
+			s.t.Fatal("stompjs does not print what was waited for")
+		}
+	}
+}
+
+// message returns the next message.
+func (s *stompjs) message() stompjsLine {
+	s.t.Helper()
+	return s.next(func(l stompjsLine) bool { return l.Queue != "" })
+}

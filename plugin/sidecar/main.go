@@ -1,0 +1,166 @@
+// Command mqtt-stomp-bridge delivers events from MQTT topics to STOMP clients over WebSocket, by rules in YAML.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/plugin/config"
+)
+
+// version is set by the linker; a build without it has the version control's.
+var version = ""
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	p := program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
+	code := p.run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// Exit codes; listen has mosquitto_sub's 27 besides.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+	exitWaited  = 27
+)
+
+// A program is the command with its surroundings, as tests start it too.
+type program struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	environ        []string
+}
+
+// A command is one word of the command line.
+type command struct {
+	name  string
+	about string
+	run   func(p *program, ctx context.Context, args []string) int
+}
+
+// commands in the order in which help lists them; the first is the default.
+var commands []command
+
+func init() {
+	commands = []command{
+		{"serve", "run the bridge (the default)", (*program).serve},
+		{"check", "load the configuration, report every mistake, run the rules' tests", (*program).check},
+		{"try", "show what the rules make of an event", (*program).try},
+		{"demo", "run the bridge with a broker, a story and a page, nothing else needed", (*program).demo},
+		{"token", "make a token for the configured secret", (*program).token},
+		{"listen", "print what the queues deliver, as mosquitto_sub does for topics", (*program).listen},
+		{"healthcheck", "ask a running bridge whether it is ready", (*program).healthcheck},
+		{"version", "print the version", (*program).version},
+	}
+}
+
+func (p *program) run(ctx context.Context, args []string) int {
+	name := "serve"
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		name, args = args[0], args[1:]
+	}
+	for _, c := range commands {
+		if c.name == name {
+			return c.run(p, ctx, args)
+		}
+	}
+	if name != "help" {
+		var names []string
+		for _, c := range commands {
+			names = append(names, c.name)
+		}
+		fmt.Fprintf(p.stderr, "no command %q: %s\n\n", name, source.DidYouMean(name, names))
+	}
+	p.help()
+	return exitUsage
+}
+
+func (p *program) help() {
+	fmt.Fprintf(p.stderr, "usage: mqtt-stomp-bridge [COMMAND] [-c config.yaml] ...\n\n")
+	for _, c := range commands {
+		fmt.Fprintf(p.stderr, "  %-12s %s\n", c.name, c.about)
+	}
+	fmt.Fprintf(p.stderr, "\nmqtt-stomp-bridge COMMAND -h tells its flags.\n")
+}
+
+// flags returns a flag set whose usage names the command.
+func (p *program) flags(name, arguments string) *flag.FlagSet {
+	f := flag.NewFlagSet(name, flag.ContinueOnError)
+	f.SetOutput(p.stderr)
+	f.Usage = func() {
+		fmt.Fprintf(p.stderr, "usage: mqtt-stomp-bridge %s %s\n\n", name, arguments)
+		f.PrintDefaults()
+	}
+	return f
+}
+
+// parse parses args, all of which must be flags; done tells that the command ends with the code.
+func parse(f *flag.FlagSet, args []string) (code int, done bool) {
+	switch err := f.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return exitOK, true
+	case err != nil:
+		return exitUsage, true
+	case f.NArg() > 0:
+		fmt.Fprintf(f.Output(), "unexpected %q\n", f.Arg(0))
+		f.Usage()
+		return exitUsage, true
+	}
+	return exitOK, false
+}
+
+// configFlag is -c, as mosquitto has it.
+func configFlag(f *flag.FlagSet) *string {
+	return f.String("c", "config.yaml", "the configuration `file`")
+}
+
+// load reads the configuration and prints what is wrong with it; nil when there is a mistake.
+func (p *program) load(path string) *config.Config {
+	c, problems := config.Load(path, p.environ)
+	printProblems(p.stderr, problems)
+	return c
+}
+
+func printProblems(w io.Writer, problems []source.Problem) {
+	for _, problem := range problems {
+		fmt.Fprintln(w, problem)
+	}
+}
+
+func (p *program) fail(err error) int {
+	fmt.Fprintf(p.stderr, "mqtt-stomp-bridge: %v\n", err)
+	return exitFailure
+}
+
+func (p *program) version(_ context.Context, args []string) int {
+	if code, done := parse(p.flags("version", ""), args); done {
+		return code
+	}
+	fmt.Fprintln(p.stdout, "mqtt-stomp-bridge", buildVersion())
+	return exitOK
+}
+
+// buildVersion is what the linker or the build's version control says.
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "devel"
+	}
+	return info.Main.Version
+}

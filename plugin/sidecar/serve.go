@@ -1,0 +1,293 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"mqtt-stomp-bridge/bridge"
+	"mqtt-stomp-bridge/bridge/auth"
+	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/bridge/mqtt"
+	"mqtt-stomp-bridge/bridge/server"
+	"mqtt-stomp-bridge/bridge/stomp"
+	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/plugin/config"
+	"mqtt-stomp-bridge/plugin/ops"
+)
+
+// serve runs the bridge until a signal ends it.
+func (p *program) serve(ctx context.Context, args []string) int {
+	f := p.flags("serve", "[-c config.yaml]")
+	path := configFlag(f)
+	if code, done := parse(f, args); done {
+		return code
+	}
+	c := p.load(*path)
+	if c == nil {
+		return exitFailure
+	}
+	if err := c.CanServe(); err != nil {
+		return p.fail(err)
+	}
+	level := &slog.LevelVar{}
+	s, err := newSidecar(ctx, c, p.logger(c, level), nil)
+	if err != nil {
+		return p.fail(err)
+	}
+	s.level = level
+	watcher, err := fsnotify.NewWatcher()
+	if err != nil {
+		return p.fail(fmt.Errorf("watching the configuration: %w", err))
+	}
+	r := &reloader{
+		sidecar: s,
+		current: c,
+		load:    func() (*config.Config, []source.Problem) { return config.Load(*path, p.environ) },
+		show:    p.showProblems(s),
+		watcher: watcher,
+	}
+	var reloading sync.WaitGroup
+	reloading.Go(func() { r.run(ctx) })
+	defer reloading.Wait()
+	if err := s.run(ctx); err != nil {
+		return p.fail(err)
+	}
+	return exitOK
+}
+
+// logger returns the configured logger, whose level can be changed after.
+func (p *program) logger(c *config.Config, level *slog.LevelVar) *slog.Logger {
+	level.Set(c.Log.Level)
+	o := &slog.HandlerOptions{Level: level}
+	if c.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(p.stderr, o))
+	}
+	return slog.New(slog.NewTextHandler(p.stderr, o))
+}
+
+// A sidecar is a bridge with its listeners, made from a configuration.
+type sidecar struct {
+	config      *config.Config // at start
+	logger      *slog.Logger
+	level       *slog.LevelVar
+	pages       http.Handler
+	bridge      *bridge.Bridge
+	clients     net.Listener
+	ops         net.Listener // nil: none
+	certificate *certificate // nil: no TLS
+}
+
+// newSidecar opens the listeners and the journal and connects the parts; the caller must run it. pages serves what is not the
+// endpoint; it may be nil.
+func newSidecar(ctx context.Context, c *config.Config, logger *slog.Logger, pages http.Handler) (*sidecar, error) {
+	s := &sidecar{config: c, logger: logger, pages: pages}
+	if err := s.open(ctx); err != nil {
+		s.closeListeners()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *sidecar) open(ctx context.Context) error {
+	c := s.config
+	authenticator, err := newAuthenticator(c)
+	if err != nil {
+		return err
+	}
+	mqttConfig, err := mqttConfig(c)
+	if err != nil {
+		return err
+	}
+	if err := s.listen(); err != nil {
+		return err
+	}
+	log, err := openJournal(ctx, c, s.logger)
+	if err != nil {
+		return err
+	}
+	s.bridge, err = bridge.New(bridge.Config{
+		MQTT: mqttConfig,
+		Log:  log,
+		Server: server.Config{
+			Auth:           authenticator,
+			AllowedOrigins: c.Server.AllowedOrigins,
+			Path:           c.Server.Path,
+			HeartBeat:      c.Server.Heartbeat,
+			Limits:         serverLimits(c.Server.Limits),
+			Version:        buildVersion(),
+			Pages:          s.pages,
+		},
+		Listener:   s.clients,
+		Mapper:     c.Mapper,
+		ConfigHash: c.Hash,
+		BaseTopic:  c.Broker.BaseTopic,
+		Logger:     s.logger,
+	})
+	if err != nil {
+		return errors.Join(err, log.Close())
+	}
+	return nil
+}
+
+// listen opens the two listeners.
+func (s *sidecar) listen() (err error) {
+	c := s.config
+	if s.clients, err = net.Listen("tcp", c.Server.Listen); err != nil {
+		return fmt.Errorf("server.listen: %w", err)
+	}
+	if c.Server.CertFile != "" {
+		if s.certificate, err = newCertificate(c.Server.CertFile, c.Server.KeyFile); err != nil {
+			return fmt.Errorf("server.cert_file: %w", err)
+		}
+		s.clients = tls.NewListener(s.clients, &tls.Config{GetCertificate: s.certificate.get, NextProtos: []string{"http/1.1"}})
+	}
+	if c.Ops.Listen == "" {
+		return nil
+	}
+	if s.ops, err = net.Listen("tcp", c.Ops.Listen); err != nil {
+		return fmt.Errorf("ops.listen: %w", err)
+	}
+	return nil
+}
+
+func (s *sidecar) closeListeners() {
+	for _, l := range []net.Listener{s.clients, s.ops} {
+		if l != nil {
+			l.Close()
+		}
+	}
+}
+
+// run runs the bridge and the ops endpoint until ctx is done.
+func (s *sidecar) run(ctx context.Context) error {
+	s.logger.Info("starting", "version", buildVersion(), "config", s.config.Hash, "rules", len(s.config.Mapper.Rules()),
+		"listen", s.clients.Addr().String(), "path", s.config.Server.Path, "tls", s.certificate != nil)
+	if s.ops != nil {
+		web := &http.Server{Handler: ops.Handler(s.bridge), ReadHeaderTimeout: 5 * time.Second}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			web.Serve(s.ops)
+		}()
+		defer func() {
+			web.Close()
+			<-done
+		}()
+	}
+	err := s.bridge.Run(ctx)
+	s.logger.Info("stopped")
+	return err
+}
+
+func serverLimits(l config.Limits) server.Limits {
+	return server.Limits{
+		Sessions:             l.Sessions,
+		Subscriptions:        l.Subscriptions,
+		ConnectTimeout:       l.HandshakeTimeout,
+		WriteTimeout:         l.WriteTimeout,
+		UnauthenticatedBytes: int(l.UnauthenticatedBytes),
+		Frame:                stomp.Limits{Line: int(l.HeaderLine), Headers: l.Headers, Body: int(l.Body)},
+	}
+}
+
+// openJournal returns the durable log where a directory is configured, otherwise one in memory.
+func openJournal(_ context.Context, c *config.Config, _ *slog.Logger) (journal.Log, error) {
+	return journal.NewMemory(journal.MemoryOptions{
+		MaxAge:   c.Journal.MaxAge,
+		MaxBytes: int64(c.Journal.MaxBytes),
+		Latest:   journal.LatestOptions{MaxKeys: c.Journal.Latest.MaxKeys, MaxAge: c.Journal.Latest.MaxAge},
+	}), nil
+}
+
+func jwtConfig(c *config.Config) auth.JWTConfig {
+	j := c.Auth.JWT
+	a := auth.JWTConfig{
+		Algorithm:     j.Algorithm,
+		UserClaim:     j.UserClaim,
+		Issuer:        j.Issuer,
+		Audience:      j.Audience,
+		Leeway:        j.Leeway,
+		AllowNoExpiry: j.AllowNoExpiry,
+	}
+	if a.Leeway == 0 {
+		a.Leeway = -1 // 0s in the configuration is none, not the default
+	}
+	for _, s := range j.Secret {
+		a.Secrets = append(a.Secrets, []byte(s))
+	}
+	return a
+}
+
+func newAuthenticator(c *config.Config) (auth.Authenticator, error) {
+	a, err := auth.NewJWT(jwtConfig(c))
+	if err != nil {
+		return nil, fmt.Errorf("auth.jwt: %w", err)
+	}
+	return a, nil
+}
+
+func mqttConfig(c *config.Config) (mqtt.Config, error) {
+	b := c.Broker
+	m := mqtt.Config{
+		URLs:          b.URL,
+		ClientID:      b.ClientID,
+		Username:      b.Username,
+		Password:      brokerPassword(b),
+		KeepAlive:     b.Keepalive,
+		SessionExpiry: b.SessionExpiry,
+	}
+	var err error
+	m.TLS, err = brokerTLS(b)
+	return m, err
+}
+
+// brokerPassword returns the password, read again for each connection when it is in a file.
+func brokerPassword(b config.Broker) func() ([]byte, error) {
+	switch {
+	case b.PasswordFile != "":
+		return func() ([]byte, error) { return readSecretFile(b.PasswordFile) }
+	case b.Password != "":
+		return func() ([]byte, error) { return []byte(b.Password), nil }
+	}
+	return nil
+}
+
+func brokerTLS(b config.Broker) (*tls.Config, error) {
+	t := &tls.Config{InsecureSkipVerify: b.Insecure} // insecure: the user asks for it by name
+	if b.CAFile != "" {
+		pem, err := os.ReadFile(b.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("broker.ca_file: %w", err)
+		}
+		t.RootCAs = x509.NewCertPool()
+		if !t.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("broker.ca_file: %s holds no PEM certificate", b.CAFile)
+		}
+	}
+	if b.CertFile != "" {
+		pair, err := newCertificate(b.CertFile, b.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("broker.cert_file: %w", err)
+		}
+		t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair.get(nil) }
+	}
+	return t, nil
+}
+
+// readSecretFile returns what the file holds, without the line end that editors leave.
+func readSecretFile(name string) ([]byte, error) {
+	b, err := os.ReadFile(name)
+	return bytes.TrimRight(b, "\r\n"), err
+}

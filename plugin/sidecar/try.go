@@ -1,0 +1,169 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"mqtt-stomp-bridge/mapping"
+)
+
+// try shows what the rules make of events; exit code 1 when one is rejected or matches nothing.
+func (p *program) try(_ context.Context, args []string) int {
+	f := p.flags("try", "[-c config.yaml] -t TOPIC (-m PAYLOAD | -f FILE | -n) [...]  or  --file EVENTS")
+	path := configFlag(f)
+	var e mapping.Event
+	f.StringVar(&e.Topic, "t", "", "the `topic` of the event")
+	message := f.String("m", "", "its `payload`")
+	file := f.String("f", "", "a `file` that holds the payload; - for standard input")
+	empty := f.Bool("n", false, "the payload is empty")
+	f.BoolVar(&e.Retained, "retained", false, "the event is a retained copy, replayed at subscribe")
+	f.StringVar(&e.ContentType, "content-type", "", "its MQTT 5 content type")
+	var user stringList
+	f.Var(&user, "D", "an MQTT 5 user property, `name=value`; may be given several times")
+	events := f.String("file", "", `a `+"`file`"+` of events, one JSON object a line, {"topic": ..., "payload": ... or "text": ...}; - for standard input`)
+	if code, done := parse(f, args); done {
+		return code
+	}
+	if (e.Topic == "") == (*events == "") || *events == "" && !oneOf(*message != "", *file != "", *empty) {
+		f.Usage()
+		return exitUsage
+	}
+	c := p.load(*path)
+	if c == nil {
+		return exitFailure
+	}
+	if *events != "" {
+		return p.tryFile(c.Mapper, *events)
+	}
+	e.QoS, e.Received = 1, time.Now()
+	if len(user) > 0 {
+		e.User = map[string]string{}
+	}
+	for _, u := range user {
+		name, value, _ := strings.Cut(u, "=")
+		e.User[name] = value
+	}
+	e.Payload = []byte(*message)
+	if *file != "" {
+		var err error
+		if e.Payload, err = p.readAll(*file); err != nil {
+			return p.fail(err)
+		}
+	}
+	if !p.tryEvent(c.Mapper, e) {
+		return exitFailure
+	}
+	return exitOK
+}
+
+// oneOf reports whether exactly one of the conditions holds.
+func oneOf(conditions ...bool) bool {
+	n := 0
+	for _, c := range conditions {
+		if c {
+			n++
+		}
+	}
+	return n == 1
+}
+
+// open opens the named file, or standard input for "-".
+func (p *program) open(name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(p.stdin), nil
+	}
+	return os.Open(name)
+}
+
+func (p *program) readAll(name string) ([]byte, error) {
+	r, err := p.open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}
+
+// tryEvent prints what the rules make of e, and reports whether something came of it and nothing was rejected.
+func (p *program) tryEvent(m *mapping.Mapper, e mapping.Event) bool {
+	t := m.Explain(e)
+	t.Format(p.stdout)
+	return len(t.Result.Outputs) > 0 && len(t.Result.Rejections) == 0
+}
+
+// An eventLine is one event of a file for try.
+type eventLine struct {
+	Topic       string            `json:"topic"`
+	Payload     json.RawMessage   `json:"payload"` // JSON
+	Text        *string           `json:"text"`    // anything else
+	QoS         *byte             `json:"qos"`
+	Retained    bool              `json:"retained"`
+	ContentType string            `json:"content_type"`
+	User        map[string]string `json:"user"`
+	Received    time.Time         `json:"received"`
+}
+
+// maxEventLine is the longest line of such a file.
+const maxEventLine = 4 << 20
+
+func (p *program) tryFile(m *mapping.Mapper, name string) int {
+	r, err := p.open(name)
+	if err != nil {
+		return p.fail(err)
+	}
+	defer r.Close()
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxEventLine)
+	code := exitOK
+	for n := 1; lines.Scan(); n++ {
+		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
+			continue
+		}
+		e, err := parseEvent(lines.Bytes())
+		if err != nil {
+			return p.fail(fmt.Errorf("%s:%d: %w", name, n, err))
+		}
+		if !p.tryEvent(m, e) {
+			code = exitFailure
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return p.fail(fmt.Errorf("%s: %w", name, err))
+	}
+	return code
+}
+
+// parseEvent reads one line of a file of events.
+func parseEvent(line []byte) (mapping.Event, error) {
+	var l eventLine
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&l); err != nil {
+		return mapping.Event{}, err
+	}
+	e := mapping.Event{Topic: l.Topic, Payload: l.Payload, QoS: 1, Retained: l.Retained, ContentType: l.ContentType,
+		User: l.User, Received: l.Received}
+	switch {
+	case l.Topic == "":
+		return e, errors.New("an event needs a topic")
+	case (l.Text == nil) == (l.Payload == nil):
+		return e, errors.New("an event needs payload or text, one of them")
+	case l.Text != nil:
+		e.Payload = []byte(*l.Text)
+	}
+	if l.QoS != nil {
+		e.QoS = *l.QoS
+	}
+	if e.Received.IsZero() {
+		e.Received = time.Now()
+	}
+	return e, nil
+}

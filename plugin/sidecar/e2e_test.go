@@ -247,7 +247,7 @@ func TestDemoPage(t *testing.T) {
 	if keep := os.Getenv("SCREENSHOT"); keep != "" {
 		screenshot = keep
 	}
-	page, err := exec.Command("node", "testdata/node/page.mjs", "http://"+listen+"/", screenshot, "Live", "Harbour Coffee Roasters", "source_contact").CombinedOutput()
+	page, err := exec.Command("node", "testdata/node/page.mjs", "http://"+listen+"/", screenshot, "Live", "Harbour Coffee Roasters", "Ada Brandt", "Perfect, thank you").CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, page)
 	}

@@ -84,7 +84,7 @@ func (l *loader) readFile(s setting) ([]byte, bool) {
 		l.errorf(s, "", "%q %s", name, reason(err))
 		return nil, false
 	}
-	l.files = append(l.files, name)
+	l.addFile(name)
 	return data, true
 }
 
@@ -141,7 +141,10 @@ func (l *loader) checkSecrets(c *Config) {
 		}
 	}
 	for _, s := range l.settings["auth.jwt.secret_file"] {
-		if text, ok := l.readSecret(s); !s.bad && ok {
+		if s.bad || s.text == "" {
+			continue
+		}
+		if text, ok := l.readSecret(s); ok {
 			l.addKey(jwt, s, text)
 		}
 	}

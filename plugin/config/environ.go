@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 
@@ -79,12 +80,14 @@ func (l *loader) override(k *Key, variable, value string) {
 	l.settings[k.Path] = nil
 	column := 1
 	for _, part := range parts {
-		n := &yaml.Node{Kind: yaml.ScalarNode, Line: 1, Column: column, Value: part}
-		column += len([]rune(part)) + 1
+		text, lead := part, 0
 		if k.List && !k.Secret {
-			part = strings.TrimSpace(part)
+			text = strings.TrimSpace(part)
+			lead = strings.Index(part, text)
 		}
-		l.settings[k.Path] = append(l.settings[k.Path], setting{key: k, file: f, node: n, text: part})
+		n := &yaml.Node{Kind: yaml.ScalarNode, Line: 1, Column: column + lead, Value: text}
+		column += utf8.RuneCountInString(part) + 1
+		l.settings[k.Path] = append(l.settings[k.Path], setting{key: k, file: f, node: n, text: text})
 	}
 }
 
@@ -92,7 +95,7 @@ func (l *loader) override(k *Key, variable, value string) {
 func (l *loader) variableFile(name, value string) *source.File {
 	var unread source.Report // the value is not YAML; only its line is of use
 	name = "$" + name
-	l.names = append(l.names, name)
+	l.variables = append(l.variables, name)
 	if strings.Contains(value, "@") {
 		value = "" // perhaps a URL with a password
 	}

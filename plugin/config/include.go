@@ -54,12 +54,8 @@ func (l *loader) readRules(s setting, name string) {
 		return
 	}
 	f := l.parse(name)
-	if f == nil || f.Root == nil || source.Null(f.Root) {
-		return
-	}
-	redact(f, f.Root)
 	rules := mapping.Source{File: f}
-	for _, p := range f.Pairs(f.Root, "an included file", &l.report) {
+	for _, p := range l.pairs(f, "an included file") {
 		if rulePart(&rules, p) {
 			continue
 		}
@@ -69,5 +65,5 @@ func (l *loader) readRules(s setting, name string) {
 		}
 		l.report.Errorf(f, p.Key, hint, "an included file may hold only tables, rules and tests, not %q", p.Key.Value)
 	}
-	l.sources = append(l.sources, rules)
+	l.addRules(rules)
 }

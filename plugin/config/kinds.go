@@ -137,7 +137,7 @@ func integer(from, to int) kind {
 // duration lies within from and to. It is a multiple of step, which is what the protocol can say.
 func duration(step, from, to time.Duration) kind {
 	bounds := fmt.Sprintf("%s to %s", formatDuration(from), formatDuration(to))
-	schema := map[string]any{"type": "string", "pattern": `^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$|^0$`}
+	schema := map[string]any{"type": "string", "pattern": `^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`}
 	return kind{name: "duration, " + bounds, schema: schema, parse: func(s string) (any, error) {
 		d, err := parseDuration(s)
 		switch {
@@ -207,6 +207,8 @@ func completeURL(u *url.URL, s string) error {
 			return refuse("write it like "+p.scheme+"://127.0.0.1:"+p.port, "%q names no host", s)
 		case u.Port() == "":
 			u.Host = net.JoinHostPort(u.Hostname(), p.port)
+		default:
+			return checkPort(u.Port())
 		}
 		return nil
 	}
@@ -220,11 +222,15 @@ func address() kind {
 		if err != nil {
 			return nil, refuse("write it like 127.0.0.1:8080, or :8080 for all interfaces", "%q is not host:port", s)
 		}
-		if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-			return nil, refuse("", "%q is not a port", port)
-		}
-		return s, nil
+		return s, checkPort(port)
 	}}
+}
+
+func checkPort(port string) error {
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return refuse("", "%q is not a port", port)
+	}
+	return nil
 }
 
 // addressOrNone is an address, or "" for no listener at all.

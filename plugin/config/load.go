@@ -20,12 +20,13 @@ import (
 // form of os.Environ. It returns every mistake and every warning of all of them, in the order of the files and then of the
 // variables, by position; the configuration is nil when there is a mistake. No problem ever shows a secret.
 //
-// A configuration without a secret for tokens is complete enough for check and try: it loads with a warning.
-// CanServe says whether a bridge can be started from it.
+// A configuration without a secret for tokens is complete enough for check and try; CanServe says whether a bridge can be
+// started from it.
 func Load(path string, environ []string) (*Config, []source.Problem) {
 	l := &loader{env: parseEnviron(environ), settings: map[string][]setting{}}
 	l.readMain(path)
 	l.readEnviron()
+	l.expand()
 	c := l.decode()
 	l.check(c)
 	l.readIncludes()
@@ -52,10 +53,12 @@ type loader struct {
 	env      map[string]string
 	report   source.Report
 	broken   []source.Problem     // syntax errors, already without secrets
-	names    []string             // of files and variables, in the order of reading; the configuration first
-	files    []string             // that were read
 	settings map[string][]setting // path -> its values, one unless the key is a list
 	sources  []mapping.Source
+
+	names     []string // of YAML files, in the order of reading; the configuration first
+	variables []string // that override settings, as files are named in problems
+	files     []string // that were read
 }
 
 // A setting is one value as it was written.
@@ -63,8 +66,8 @@ type setting struct {
 	key  *Key
 	file *source.File
 	node *yaml.Node
-	text string // expanded
-	dir  string // where a relative path starts; "" for the working directory
+	text string // expanded by expand
+	dir  string // where a relative path starts; "" for that of a variable, which is not expanded
 	bad  bool   // already reported
 }
 
@@ -82,11 +85,17 @@ func (l *loader) parse(name string) *source.File {
 		l.broken = append(l.broken, source.Problem{File: name, Line: 1, Column: 1, Width: 1, Message: reason(err)})
 		return nil
 	}
-	l.files = append(l.files, name)
+	l.addFile(name)
 	var report source.Report
 	f := source.Parse(name, data, &report)
 	l.broken = append(l.broken, withoutSecrets(report.Problems(), data)...)
 	return f
+}
+
+func (l *loader) addFile(name string) {
+	if !slices.Contains(l.files, name) {
+		l.files = append(l.files, name)
+	}
 }
 
 // reason returns what the system said, without the path that is told anyway.
@@ -100,11 +109,50 @@ func reason(err error) string {
 
 func (l *loader) readMain(path string) {
 	f := l.parse(path)
-	if f == nil || f.Root == nil || source.Null(f.Root) {
-		return
+	rules := mapping.Source{File: f}
+	for _, p := range l.pairs(f, "the configuration") {
+		if !rulePart(&rules, p) {
+			l.walk(f, "", p)
+		}
+	}
+	l.addRules(rules)
+}
+
+// addRules adds a file's share of the rules, if it has any.
+func (l *loader) addRules(s mapping.Source) {
+	if s.Tables != nil || s.Rules != nil || s.Tests != nil {
+		l.sources = append(l.sources, s)
+	}
+}
+
+// pairs returns the keys of a file at its top level, with all secrets redacted from here on.
+func (l *loader) pairs(f *source.File, what string) []source.Pair {
+	switch {
+	case f == nil || f.Root == nil || source.Null(f.Root):
+		return nil
+	case f.Root.Kind != yaml.MappingNode: // not quoted: it may be the file of a secret
+		hide(f, f.Root)
+		l.report.Errorf(f, f.Root, "", "%s takes keys, such as rules:", what)
+		return nil
 	}
 	redact(f, f.Root)
-	l.walkRoot(f)
+	return f.Pairs(f.Root, what, &l.report)
+}
+
+// expand puts the values of variables into the settings that the files gave and no variable overrides.
+func (l *loader) expand() {
+	for _, settings := range l.settings {
+		for i, s := range settings {
+			if s.dir == "" || s.bad {
+				continue
+			}
+			text, err := expand(s.text, l.env)
+			if err != nil {
+				l.report.ErrorAt(s.file, s.node, err.offset, err.width, err.hint, "%s: %s", s.key.Path, err.message)
+			}
+			settings[i].text, settings[i].bad = text, err != nil
+		}
+	}
 }
 
 // absolute returns the path as seen from dir, or from the working directory where dir is "".
@@ -173,12 +221,13 @@ func (l *loader) refused(s setting, err error) {
 	l.errorf(s, "", "%s", err)
 }
 
-// problems returns everything that was reported, by file in the order of reading and by position.
+// problems returns everything that was reported, by file in the order of reading, then by variable, and by position.
 func (l *loader) problems() []source.Problem {
 	all := append(l.broken, l.report.Problems()...)
+	order := append(l.names, l.variables...)
 	slices.SortStableFunc(all, func(a, b source.Problem) int {
 		return cmp.Or(
-			cmp.Compare(slices.Index(l.names, a.File), slices.Index(l.names, b.File)),
+			cmp.Compare(slices.Index(order, a.File), slices.Index(order, b.File)),
 			cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	return all

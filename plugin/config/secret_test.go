@@ -79,6 +79,10 @@ func TestProblemsShowNoSecret(t *testing.T) {
 		"jwt_secret: hunter22\n",
 		"token: hunter22\n",
 		"auth: {jwt: {secret: *hunter22}}\n",
+		"hunter22hunter22\n",
+		"- hunter22hunter22\n",
+		"'': {log: {level: info}}\n",
+		"'': &a {'': *a}\n",
 		"passwords: &p\n  hunter22\nlog: *p\n",
 	} {
 		t.Run("", func(t *testing.T) {

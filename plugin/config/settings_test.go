@@ -303,6 +303,15 @@ func TestExpand(t *testing.T) {
 	}
 }
 
+// TestVariableSparesTheFile leaves a ${…} alone that a BRIDGE_ variable overrides.
+func TestVariableSparesTheFile(t *testing.T) {
+	path := write(t, "config.yaml", "broker: {username: '${NONE}', password: '${NONE:?set me}'}\nauth: {jwt: {issuer: '${NONE'}}\n")
+	c := mustLoad(t, path, "BRIDGE_BROKER_USERNAME=${NONE}", "BRIDGE_BROKER_PASSWORD_FILE=testdata/good/files/password", "BRIDGE_AUTH_JWT_ISSUER=me")
+	if c.Broker.Username != "${NONE}" {
+		t.Errorf("username = %q: the value of a variable was expanded", c.Broker.Username)
+	}
+}
+
 func TestNoExpansionInRules(t *testing.T) {
 	mustLoad(t, write(t, "config.yaml", "tables: {t: {a: '${NONE}'}}\n"))
 }

@@ -120,7 +120,11 @@ func parseBytes(text string) (Bytes, error) {
 			return Bytes(n) * u.size, nil
 		}
 	}
-	return 0, refuse(fmt.Sprintf("write %s%siB", digits, strings.ToUpper(unit[:1])), "%q is not a size", text)
+	hint := "write it like 256MiB, 64KiB or 1GB"
+	if strings.Contains("KMGT", strings.ToUpper(unit)) {
+		hint = fmt.Sprintf("write %s%siB", digits, strings.ToUpper(unit))
+	}
+	return 0, refuse(hint, "%q is not a size", text)
 }
 
 const maxBytes = Bytes(1<<63 - 1)
@@ -129,7 +133,7 @@ func parseDuration(text string) (time.Duration, error) {
 	if d, err := time.ParseDuration(text); err == nil {
 		return d, nil
 	}
-	if _, err := strconv.ParseFloat(text, 64); err == nil {
+	if text != "" && strings.Trim(text, "0123456789.") == "" {
 		return 0, refuse(fmt.Sprintf("write %ss for seconds, %sm for minutes", text, text), "%q is a duration without a unit", text)
 	}
 	if days, ok := strings.CutSuffix(text, "d"); ok {

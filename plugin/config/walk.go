@@ -11,17 +11,6 @@ import (
 	"mqtt-stomp-bridge/mapping/source"
 )
 
-// walkRoot takes the settings and the rules of the configuration.
-func (l *loader) walkRoot(f *source.File) {
-	rules := mapping.Source{File: f}
-	for _, p := range f.Pairs(f.Root, "the configuration", &l.report) {
-		if !rulePart(&rules, p) {
-			l.walk(f, "", p)
-		}
-	}
-	l.sources = append(l.sources, rules)
-}
-
 // rulePart stores the value of a key that belongs to the rules and reports whether it was one.
 func rulePart(s *mapping.Source, p source.Pair) bool {
 	switch p.Key.Value {
@@ -47,7 +36,7 @@ func (l *loader) walk(f *source.File, section string, p source.Pair) {
 	switch {
 	case k != nil:
 		l.setting(f, k, p.Value)
-	case len(children(path)) == 0 || strings.Contains(p.Key.Value, "."):
+	case p.Key.Value == "", len(children(path)) == 0:
 		l.unknown(f, section, p.Key)
 	case source.Null(p.Value): // all its keys are commented out
 	case p.Value.Kind != yaml.MappingNode: // not quoted: it may be a secret that was put here
@@ -105,7 +94,7 @@ func (l *loader) setting(f *source.File, k *Key, n *yaml.Node) {
 	}
 }
 
-// scalar takes one value as text, with variables expanded.
+// scalar takes one value as text.
 func (l *loader) scalar(f *source.File, k *Key, n *yaml.Node) setting {
 	s := setting{key: k, file: f, node: n, dir: filepath.Dir(f.Name), bad: true}
 	switch {
@@ -120,12 +109,7 @@ func (l *loader) scalar(f *source.File, k *Key, n *yaml.Node) setting {
 	case source.Null(n):
 		l.errorf(s, "remove the line, or write the value", "one of the list is empty")
 	default:
-		text, err := expand(n.Value, l.env)
-		if err != nil {
-			l.report.ErrorAt(f, n, err.offset, err.width, err.hint, "%s: %s", k.Path, err.message)
-			return s
-		}
-		s.text, s.bad = text, false
+		s.text, s.bad = n.Value, false
 	}
 	return s
 }

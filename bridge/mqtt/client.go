@@ -39,7 +39,8 @@ type Client struct {
 	life    sync.Mutex      // held by Start, Pause, Resume and Close; before the links' locks
 	ctx     context.Context // of the connections; nil: not started
 	cancel  context.CancelFunc
-	closed  bool
+	closed  bool               // guarded by life
+	ended   chan struct{}      // closed by Close
 	halt    context.CancelFunc // ends keepSubscribed and keepStatus
 	running sync.WaitGroup
 
@@ -66,6 +67,7 @@ func New(cfg Config) (*Client, error) {
 		changes:       make(chan struct{}, 1),
 		subscribeKick: make(chan struct{}, 1),
 		statusKick:    make(chan struct{}, 1),
+		ended:         make(chan struct{}),
 	}
 	failures := &herald{}
 	c.receiving = c.newLink("receiving", cfg.ClientID, failures)
@@ -87,6 +89,7 @@ func (c *Client) newLink(name, clientID string, failures *herald) *link {
 		failures: failures,
 		counters: &c.counters,
 		changed:  c.changed,
+		ended:    c.ended,
 		ready:    make(chan struct{}),
 	}
 }
@@ -191,11 +194,14 @@ func (c *Client) Close(ctx context.Context) error {
 	c.Stop()
 	c.life.Lock()
 	defer c.life.Unlock()
-	if c.ctx == nil || c.closed {
-		c.closed = true
+	if c.closed {
 		return nil
 	}
 	c.closed = true
+	defer close(c.ended)
+	if c.ctx == nil {
+		return nil
+	}
 	defer c.cancel()
 	errs := []error{c.receiving.close(ctx)}
 	c.halt()

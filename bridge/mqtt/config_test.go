@@ -79,6 +79,9 @@ func TestUnstarted(t *testing.T) {
 	if _, ok := <-c.Events(); ok {
 		t.Error("Events is not closed by Close")
 	}
+	if err := c.Publish(t.Context(), mqtt.Message{Topic: "a"}); err == nil {
+		t.Error("Publish after Close should be refused")
+	}
 	if err := c.Start(t.Context()); err == nil {
 		t.Error("Start after Close should be refused")
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/eclipse/paho.golang/packets"
@@ -15,6 +16,7 @@ import (
 
 const (
 	readBuffer   = 64 << 10
+	keptBuffer   = 64 << 10 // a larger write buffer is let go
 	writeTimeout = 10 * time.Second
 	// drainTime is how long events that were received before a connection ended may
 	// still be handed over. What is not handed over is not acknowledged either and
@@ -30,8 +32,9 @@ var errClosed = errors.New("the broker closed the connection")
 
 // conn is a network connection to the broker as paho wants it. Reads come from one
 // large buffer, since paho takes a packet in three reads or more; a packet over the
-// limit is refused before paho allocates room for it, since paho would; a write that
-// gets nowhere ends the connection.
+// limit is refused before paho allocates room for it, since paho would. A packet is
+// sent in one write, since paho writes it in several pieces too; a write that gets
+// nowhere ends the connection.
 type conn struct {
 	net.Conn
 
@@ -40,6 +43,9 @@ type conn struct {
 	limit    int // of a whole packet, in bytes
 	left     int // of the current packet, not yet read
 	answered bool
+
+	writing sync.Mutex
+	out     []byte // guarded by writing: the packet being written
 
 	ctx     context.Context // ends with the connection; its cause says why
 	end     context.CancelCauseFunc
@@ -137,18 +143,40 @@ func (c *conn) startPacket(kind byte, header, length int) error {
 	return nil
 }
 
-// Write writes p within the write timeout. A failed write ends the connection: paho
-// itself would only notice when the next ping is not answered.
+// Lock begins a packet. paho holds it while it writes the packet's pieces, which makes
+// writing safe for concurrent use.
+func (c *conn) Lock() {
+	c.writing.Lock()
+}
+
+// Write adds p to the packet that Unlock sends. It must be called between the two.
 func (c *conn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return 0, err
+	if c.closed() {
+		return 0, net.ErrClosed
 	}
-	n, err := c.Conn.Write(p)
+	c.out = append(c.out, p...)
+	return len(p), nil
+}
+
+// Unlock sends the packet in one write, within the write timeout. A failed write ends
+// the connection: paho itself would only notice when the next ping is not answered.
+func (c *conn) Unlock() {
+	defer c.writing.Unlock()
+	if len(c.out) == 0 {
+		return
+	}
+	err := c.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if err == nil {
+		_, err = c.Conn.Write(c.out)
+	}
 	if err != nil {
 		c.end(err)
 		c.Close()
 	}
-	return n, err
+	c.out = c.out[:0]
+	if cap(c.out) > keptBuffer {
+		c.out = nil
+	}
 }
 
 // Close ends the connection. Its events expire a little later.

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.golang/autopaho"
-	"github.com/eclipse/paho.golang/packets"
 	"github.com/eclipse/paho.golang/paho"
 )
 
@@ -25,9 +24,9 @@ const (
 	// without any, and two bridges with one client identifier would take it from
 	// each other many times a second.
 	lasting = time.Minute
-	// restless is after how many such connections in a row it is not each one that is
+	// restlessAfter is after how many such connections in a row it is not each one that is
 	// logged any more, but that none lasts.
-	restless = 3
+	restlessAfter = 3
 )
 
 // link keeps one connection to the broker: it dials, says what goes wrong, and comes
@@ -45,6 +44,7 @@ type link struct {
 	handlers []func(paho.PublishReceived) (bool, error) // set before the first connect: queued events follow CONNACK at once
 	onUp     func(*conn)                                // before the first event of the connection
 	changed  func()                                     // after the state changed; no lock is held
+	ended    <-chan struct{}                            // closed when the client is
 
 	life    sync.Mutex                  // held while opening and closing; before mu
 	manager *autopaho.ConnectionManager // guarded by life; nil: not open
@@ -179,7 +179,7 @@ func (l *link) dial(ctx context.Context, _ autopaho.ClientConfig, broker *url.UR
 	l.mu.Lock()
 	l.dialed = c
 	l.mu.Unlock()
-	return packets.NewThreadSafeConn(c), nil
+	return c, nil
 }
 
 // up is called when the broker has accepted the connection.
@@ -251,6 +251,8 @@ func (l *link) await(ctx context.Context) (*live, error) {
 		}
 		select {
 		case <-ready:
+		case <-l.ended:
+			return nil, errors.New("the client is closed")
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -277,22 +279,22 @@ func (l *link) failed(err error) {
 		err = inner // without autopaho's words around it
 	}
 	l.mu.Lock()
-	l.state.Err = err
 	broker := l.broker
 	l.mu.Unlock()
 	if times, say := l.failures.due(broker.String()+" "+kind(err), time.Now()); say {
 		l.log.Warn("cannot connect to the broker, will keep trying", "connection", l.name, "broker", broker, "client_id", l.clientID, "err", err, "attempts", times)
 	}
+	l.note(err)
 	l.changed()
 }
 
 // lost is called when a connection ends otherwise than by a DISCONNECT.
 func (l *link) lost(err error) {
-	l.note(err)
 	l.log.Log(context.Background(), l.level(slog.LevelWarn), "connection to the broker lost", "connection", l.name, "client_id", l.clientID, "err", err)
 	if l.restless() {
 		l.sayRestless(err)
 	}
+	l.note(err)
 	l.changed()
 }
 
@@ -318,10 +320,10 @@ func (l *link) disconnected(p *paho.Disconnect) {
 		return
 	}
 	l.counters.takenOver.Add(1)
-	l.note(err)
 	if times, say := l.losses.due(kind(err), time.Now()); say {
 		l.log.Warn("another client has taken over the client id: is a second bridge running with the same client_id?", "connection", l.name, "client_id", l.clientID, "times", times)
 	}
+	l.note(err)
 	l.changed()
 }
 
@@ -329,7 +331,7 @@ func (l *link) disconnected(p *paho.Disconnect) {
 func (l *link) restless() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.unsettled >= restless
+	return l.unsettled >= restlessAfter
 }
 
 // level is normal, or debug while no connection lasts.
@@ -340,8 +342,8 @@ func (l *link) level(normal slog.Level) slog.Level {
 	return normal
 }
 
-// note keeps why the connection ended. autopaho calls back on goroutines of their
-// own: this may come before or after detach.
+// note keeps why there is no connection. autopaho calls back on goroutines of their
+// own: after a loss this may come before or after detach.
 func (l *link) note(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 // back-pressure. It does nothing else that takes time.
 func (c *Client) handOver(p paho.PublishReceived) (bool, error) {
 	cn := c.receiving.latest()
+	c.subs.count(p.Packet.Topic)
 	select {
 	case <-cn.up:
 	case <-cn.expired:
@@ -24,7 +25,6 @@ func (c *Client) handOver(p paho.PublishReceived) (bool, error) {
 	select {
 	case c.events <- newEvent(p, cn, time.Now()):
 		c.counters.events.Add(1)
-		c.subs.count(p.Packet.Topic)
 	case <-cn.expired:
 		c.counters.dropped.Add(1)
 	case <-c.stop:

@@ -113,9 +113,6 @@ func TestBackPressure(t *testing.T) {
 	const n = 400
 	p.publishAll(t, "a", numbers(1, n))
 	waitFor(t, "a full channel", func() bool { return len(c.Events()) == cap(c.Events()) })
-	if got := c.Stats().Events; got != 8 {
-		t.Errorf("%d events were handed over to a stalled consumer, want 8", got)
-	}
 	if diff := cmp.Diff(numbers(1, n), nextPayloads(t, c, n)); diff != "" {
 		t.Errorf("payloads (-want +got):\n%s", diff)
 	}

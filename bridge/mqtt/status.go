@@ -101,18 +101,21 @@ func (c *Client) publishStatus(ctx context.Context, live *live, document []byte)
 		Retain:      true,
 		ContentType: "application/json",
 	})
+	var refused *RefusedError
+	final := errors.As(err, &refused)
+	if final {
+		if _, say := c.refusals.due("status "+kind(err), time.Now()); say {
+			c.log.Warn("the status document is not published", "err", err)
+		}
+	}
 	c.mu.Lock()
 	c.statusErr = err
 	c.mu.Unlock()
 	signal(c.changes)
-	var refused *RefusedError
-	if !errors.As(err, &refused) {
-		return err
+	if final {
+		return nil
 	}
-	if _, say := c.refusals.due("status "+kind(err), time.Now()); say {
-		c.log.Warn("the status document is not published", "err", err)
-	}
-	return nil
+	return err
 }
 
 // online reports whether events are received.

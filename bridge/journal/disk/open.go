@@ -20,6 +20,9 @@ import (
 const atOnce = time.Millisecond
 
 func (l *Log) open(ctx context.Context) error {
+	if l.dir == "" {
+		panic("disk: Options.Dir is empty")
+	}
 	if err := os.MkdirAll(l.dir, 0o700); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
@@ -43,15 +46,10 @@ func (l *Log) open(ctx context.Context) error {
 
 // explain adds what to do.
 func explain(err error) error {
-	for _, foreign := range []error{berrors.ErrInvalid, berrors.ErrVersionMismatch, berrors.ErrChecksum, errFormat} {
-		if errors.Is(err, foreign) {
-			err = fmt.Errorf("%w: %w", ErrDamaged, err)
-		}
-	}
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return ErrInUse
-	case errors.Is(err, ErrDamaged):
+	case errors.Is(err, ErrDamaged), errors.Is(err, errFormat):
 		return fmt.Errorf("%w; restore the file, or move it away to begin an empty journal: clients that resume are then told of the gap", err)
 	}
 	return err
@@ -104,9 +102,18 @@ func (l *Log) fill(tx *bolt.Tx) error {
 // inspect reads the whole file under a lock that keeps writers away, before anything trusts it: bbolt panics, and a mapped
 // file kills the process, where it is not what it should be.
 func (l *Log) inspect(ctx context.Context, unclean bool) error {
-	db, err := bolt.Open(l.path(), 0o600, &bolt.Options{Timeout: atOnce, ReadOnly: true, NoStatistics: true})
-	if err != nil {
+	if info, err := os.Stat(l.path()); err != nil {
 		return err
+	} else if !info.Mode().IsRegular() || info.Size() == 0 {
+		return fmt.Errorf("%w: not a file with anything in it", ErrDamaged) // bbolt would fill an empty one
+	}
+	db, err := bolt.Open(l.path(), 0o600, &bolt.Options{Timeout: atOnce, ReadOnly: true, NoStatistics: true})
+	switch _, fromFile := errors.AsType[*fs.PathError](err); {
+	case err == nil:
+	case fromFile || errors.Is(err, berrors.ErrTimeout):
+		return err
+	default: // bbolt does not see its own file in it
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	defer db.Close()
 	return checkFile(ctx, l.path(), db.Info().PageSize, unclean, l.logger)

@@ -1,0 +1,77 @@
+package disk_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/bridge/journal/disk"
+)
+
+// BenchmarkAppend appends entries of 500 bytes, each with a mark as a digest and every other one with a key, to logs that are
+// full, so that as much is trimmed as comes. Memory lies beside disk.
+func BenchmarkAppend(b *testing.B) {
+	const maxBytes = 16 << 20
+	for _, size := range []int{1, 64, 256} {
+		b.Run(fmt.Sprint("memory/", size), func(b *testing.B) {
+			l := journal.NewMemory(journal.MemoryOptions{MaxBytes: maxBytes})
+			benchmarkAppend(b, l, size)
+		})
+		b.Run(fmt.Sprint("disk/", size), func(b *testing.B) {
+			dir := b.TempDir()
+			l, err := disk.Open(b.Context(), disk.Options{Dir: dir, MaxBytes: maxBytes})
+			if err != nil {
+				b.Fatal(err)
+			}
+			benchmarkAppend(b, l, size)
+			if info, err := os.Stat(filepath.Join(dir, "journal.db")); err == nil {
+				b.ReportMetric(float64(info.Size())/maxBytes, "file/limit")
+			}
+		})
+	}
+}
+
+func benchmarkAppend(b *testing.B, l journal.Log, size int) {
+	defer l.Close()
+	n := 0
+	for l.Bounds().First == 1 {
+		appendBatch(b, l, &n, 1024)
+	}
+	before := written()
+	b.ResetTimer()
+	for b.Loop() {
+		appendBatch(b, l, &n, size)
+	}
+	b.StopTimer()
+	b.ReportMetric(float64(size)*float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+	b.ReportMetric(float64(written()-before)/float64(size*b.N), "written-B/entry")
+}
+
+func appendBatch(b *testing.B, l journal.Log, n *int, size int) {
+	batch := journal.Batch{Entries: make([]journal.Entry, size), Marks: make([]journal.Mark, size)}
+	body := []byte(strings.Repeat("x", 500))
+	for i := range size {
+		*n++
+		batch.Entries[i] = journal.Entry{Time: time.Now(), Queue: "/queue/message", Body: body}
+		if *n%2 == 0 {
+			batch.Entries[i].Queue, batch.Entries[i].Key = "/queue/unread-count", fmt.Sprint("conversation/", *n*7919%5000)
+		}
+		batch.Marks[i] = journal.Mark{Name: fmt.Sprint("digest/", *n%65536), Value: body[:16]}
+	}
+	if err := l.Append(b.Context(), batch); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// written returns the bytes that the process has had written to storage, 0 where that is not told.
+func written() (n int64) {
+	io, _ := os.ReadFile("/proc/self/io")
+	for line := range strings.Lines(string(io)) {
+		fmt.Sscanf(line, "write_bytes: %d", &n)
+	}
+	return n
+}

@@ -155,21 +155,25 @@ var ruleName = regexp.MustCompile(`^[A-Za-z0-9_.-]([A-Za-z0-9 _.-]*[A-Za-z0-9_.-
 
 // compareTopics warns about rules that send the same thing twice, and about topics that overlap only partly.
 func (c *compiler) compareTopics() {
+	seen := map[string]bool{} // filters of the rules so far
 	for i, b := range c.order {
+		f := b.topic.filter()
+		overlap := seen[f.String()] // or rather: said before, if there is one
+		seen[f.String()] = true
 		for _, a := range c.order[:i] {
-			f, g := a.topic.filter(), b.topic.filter()
-			switch {
+			switch g := a.topic.filter(); {
 			case !f.intersects(g):
-			case f.covers(g) && a.doubles(b.rule):
+			case g.covers(f) && a.doubles(b.rule):
 				c.report.Warnf(b.file, b.topicNode, "give one of the two a when",
-					"every event of this topic goes to %s twice: rule %q (%s:%d) sends it too", b.routes[0].queue, a.name, a.file.Name, a.line)
-			case g.covers(f) && b.doubles(a.rule):
+					"what this rule sends goes to %s twice: rule %q (%s:%d) sends every event of the topic there", b.routes[0].queue, a.name, a.rule.file, a.line)
+			case f.covers(g) && b.doubles(a.rule):
 				c.report.Warnf(b.file, b.topicNode, "give one of the two a when",
-					"every event of rule %q (%s:%d) goes to %s twice: this rule sends it too", a.name, a.file.Name, a.line, a.routes[0].queue)
-			case !f.covers(g) && !g.covers(f):
-				c.report.Warnf(b.file, b.topicNode, "nothing is wrong; but the broker sends more than the rules need",
-					"this topic and %s of rule %q (%s:%d) overlap, so the bridge subscribes to %s, which holds both",
-					a.topic.text, a.name, a.file.Name, a.line, f.join(g))
+					"what rule %q (%s:%d) sends goes to %s twice: this rule sends every event of that topic there", a.name, a.rule.file, a.line, a.routes[0].queue)
+			case !f.covers(g) && !g.covers(f) && !overlap:
+				overlap = true
+				c.report.Warnf(b.file, b.topicNode, "nothing is wrong, but the broker sends more than the rules need",
+					"this topic and that of rule %q (%s:%d), %s, overlap: the bridge subscribes to %s, which holds both",
+					a.name, a.rule.file, a.line, a.topic.text, f.join(g))
 			}
 		}
 	}
@@ -184,19 +188,40 @@ func (r *rule) doubles(other *rule) bool {
 	return kinds && r.routes[0].queue == other.routes[0].queue && (r.deliver || !other.deliver)
 }
 
-// keysOf returns the pairs of n by key; unknown keys are reported.
-func keysOf(f *source.File, n *yaml.Node, what string, known []string, report *source.Report) map[string]source.Pair {
-	pairs := map[string]source.Pair{}
+// keys are the keys of a mapping that has known ones.
+type keys struct {
+	pairs map[string]source.Pair
+	seen  map[string]bool // also what is tagged, and what an unknown key was probably meant to be
+}
+
+// keysOf returns the keys of n; unknown ones are reported.
+func keysOf(f *source.File, n *yaml.Node, what string, known []string, report *source.Report) keys {
+	k := keys{pairs: map[string]source.Pair{}, seen: map[string]bool{}}
 	for _, p := range f.Pairs(n, what, report) {
+		k.seen[p.Key.Value] = true
 		switch {
 		case !slices.Contains(known, p.Key.Value):
+			k.seen[source.Nearest(p.Key.Value, known)] = true
 			report.Errorf(f, p.Key, unknownKeyHint(p, known), "unknown field %q", p.Key.Value)
 		case reportTag(f, p.Value, report):
 		default:
-			pairs[p.Key.Value] = p
+			k.pairs[p.Key.Value] = p
 		}
 	}
-	return pairs
+	return k
+}
+
+// lacking returns those of the needed keys that are not there, as a list in words.
+func (k keys) lacking(needed ...string) string {
+	return inWords(slices.DeleteFunc(needed, func(key string) bool { return k.seen[key] }))
+}
+
+// inWords joins with commas and a last "and".
+func inWords(list []string) string {
+	if len(list) < 2 {
+		return strings.Join(list, "")
+	}
+	return strings.Join(list[:len(list)-1], ", ") + " and " + list[len(list)-1]
 }
 
 // unknownKeyHint names the slip behind a key that is none.

@@ -129,7 +129,10 @@ func (n *names) below(base string) string {
 // commentHint names what cuts an unquoted expression short.
 const commentHint = "text after “ #” is a YAML comment, and “, ” ends a value inside { }: put the whole expression in '…'"
 
-var onlyLists = regexp.MustCompile(`^builtin (\S+) takes only array`)
+var (
+	noField   = regexp.MustCompile(`^type string has no field (\S+)`)
+	onlyLists = regexp.MustCompile(`^builtin (\S+) takes only array`)
+)
 
 // explainSyntax replaces the messages of the engine that do not name the usual slip behind them. The mistake is where rest
 // begins in the text.
@@ -145,6 +148,8 @@ func explainSyntax(e *loadError, text, rest string) {
 		e.message, e.hint = "= compares nothing", "write =="
 	case strings.HasPrefix(rest, "&"):
 		e.message, e.hint = "unexpected &", "write and"
+	case noField.MatchString(e.message):
+		e.message = "this is text, and has no field " + noField.FindStringSubmatch(e.message)[1]
 	case onlyLists.MatchString(e.message):
 		e.message = onlyLists.FindStringSubmatch(e.message)[1] + " goes through a list, and this is none"
 	case strings.Contains(e.message, "unexpected token"):

@@ -81,6 +81,8 @@ type names struct {
 	each     bool
 	captures []string
 	tables   map[string]*table
+
+	anyCapture bool // the topic is not known, so neither are its captures
 }
 
 // check compiles the expression as the author wrote it, with all types that are known at load, to find mistakes.
@@ -96,6 +98,9 @@ func (n *names) check(text string) (*vm.Program, error) {
 	}
 	for _, c := range n.captures {
 		env["topic"].(types.Map)[c] = types.String
+	}
+	if n.anyCapture {
+		env["topic"] = types.TypeOf(map[string]any{})
 	}
 	for name := range n.tables {
 		env["table"].(types.Map)[name] = types.TypeOf(map[string]any{})

@@ -25,19 +25,19 @@ func Fields(queue string) []string {
 }
 
 func (c *ruleCompiler) readFields() {
-	p, ok := c.keys["fields"]
+	p, ok := c.keys.pairs["fields"]
 	if !ok || c.rule.shape == nil {
 		if ok {
 			c.checkUnknownShape(p.Value)
 		}
 		return
 	}
-	c.rule.fields = nil
 	given := map[string]*yaml.Node{}
 	misspelt := c.collect(p.Value, "", given)
 	if p.Value.Kind != yaml.MappingNode {
 		return
 	}
+	var lacking []string
 	for i := range c.rule.shape.fields {
 		spec := &c.rule.shape.fields[i]
 		n, ok := given[spec.name]
@@ -46,12 +46,15 @@ func (c *ruleCompiler) readFields() {
 			c.readField(spec, n)
 		case spec.optional || misspelt[spec.name]:
 		case !spec.received:
-			c.errorf(p.Key, "", "fields lacks %s, which %s needs", spec.name, c.rule.routes[0].queue)
+			lacking = append(lacking, spec.name)
 		case c.rule.deliver:
 			c.errorf(p.Key, "", "%s is needed: this rule delivers retained messages, whose time of receipt says nothing", spec.name)
 		default:
 			c.rule.fields = append(c.rule.fields, field{spec: spec, line: p.Key.Line})
 		}
+	}
+	if len(lacking) > 0 {
+		c.errorf(p.Key, "", "fields lacks %s, which %s needs", inWords(lacking), c.rule.routes[0].queue)
 	}
 }
 

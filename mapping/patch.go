@@ -133,7 +133,9 @@ func (p *patcher) extend(base *path, st step) *path {
 	longer.name += "." + st.key
 	switch base.root {
 	case rootTopic:
-		longer.capture = slices.Index(p.names.captures, st.key)
+		if longer.capture = slices.Index(p.names.captures, st.key); p.names.anyCapture {
+			longer.capture = 0
+		}
 	case rootMQTT:
 		longer.root = mqttRoots()[st.key]
 	case rootTable:

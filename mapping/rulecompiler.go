@@ -22,7 +22,7 @@ type ruleCompiler struct {
 	*compiler
 	file  *source.File
 	names *names
-	keys  map[string]source.Pair
+	keys  keys
 	rule  *rule
 	bad   bool // the rule cannot be used
 }
@@ -43,7 +43,9 @@ func (c *ruleCompiler) compile(n *yaml.Node) *compiledRule {
 		return nil
 	}
 	c.rule = &rule{file: c.file.Name, line: n.Line}
-	c.lacks(n, "name", "topic", "queue", "fields")
+	if lacking := c.keys.lacking("name", "topic", "queue", "fields"); lacking != "" {
+		c.errorf(n, "", "the rule lacks %s", lacking)
+	}
 	c.readName()
 	c.readTopic()
 	c.readPayload()
@@ -55,37 +57,12 @@ func (c *ruleCompiler) compile(n *yaml.Node) *compiledRule {
 	if c.rule.topic == nil || c.rule.shape == nil || c.bad {
 		return nil
 	}
-	return &compiledRule{rule: c.rule, file: c.file, nameNode: c.keys["name"].Value, topicNode: c.keys["topic"].Value}
-}
-
-// lacks reports the keys that a rule must have and does not.
-func (c *ruleCompiler) lacks(n *yaml.Node, needed ...string) {
-	present := map[string]bool{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		present[n.Content[i].Value] = true
-	}
-	for _, key := range needed {
-		_, ok := c.keys[key]
-		if !ok && !present[key] && !c.meant(n, key) {
-			c.errorf(n, "", "the rule lacks %s", key)
-		}
-	}
-}
-
-// meant reports whether an unknown key of the rule was probably meant to be key: then it is not reported as lacking too.
-func (c *ruleCompiler) meant(n *yaml.Node, key string) bool {
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		k := n.Content[i].Value
-		if !slices.Contains(RuleKeys(), k) && source.Nearest(k, RuleKeys()) == key {
-			return true
-		}
-	}
-	return false
+	return &compiledRule{rule: c.rule, file: c.file, nameNode: c.keys.pairs["name"].Value, topicNode: c.keys.pairs["topic"].Value}
 }
 
 // scalar returns the text of a key that takes one text.
 func (c *ruleCompiler) scalar(key string) (*yaml.Node, bool) {
-	p, ok := c.keys[key]
+	p, ok := c.keys.pairs[key]
 	if !ok {
 		return nil, false
 	}
@@ -124,6 +101,7 @@ func (c *ruleCompiler) readName() {
 func (c *ruleCompiler) readTopic() {
 	n, ok := c.scalar("topic")
 	if !ok {
+		c.names.anyCapture = true
 		return
 	}
 	p, errs := parsePattern(n.Value)
@@ -210,7 +188,7 @@ func (c *ruleCompiler) readWhen() {
 
 // bare returns the node of a key that takes a bare expression.
 func (c *ruleCompiler) bare(key string) (*yaml.Node, bool) {
-	p, ok := c.keys[key]
+	p, ok := c.keys.pairs[key]
 	if !ok {
 		return nil, false
 	}
@@ -307,7 +285,7 @@ func (c *ruleCompiler) expression(n *yaml.Node, text string, offset int) *expres
 }
 
 func (c *ruleCompiler) readQueue() {
-	p, ok := c.keys["queue"]
+	p, ok := c.keys.pairs["queue"]
 	if !ok {
 		return
 	}

@@ -175,7 +175,7 @@ type testReader struct {
 	*compiler
 	file *source.File
 	node *yaml.Node
-	keys map[string]source.Pair
+	keys keys
 }
 
 func (c *testReader) errorf(n *yaml.Node, hint, format string, args ...any) {
@@ -194,8 +194,11 @@ func (c *testReader) read() *test {
 	if t.name == "" {
 		t.name = t.event.Topic
 	}
-	if t.event.Topic == "" || strings.ContainsAny(t.event.Topic, "+#") {
-		c.errorf(c.place("topic"), "write the topic of an event, without wildcards", "a test needs a topic")
+	if lacking := c.keys.lacking("topic", "expect"); lacking != "" {
+		c.errorf(c.node, "", "the test lacks %s", lacking)
+	}
+	if strings.ContainsAny(t.event.Topic, "+#{") {
+		c.errorf(c.place("topic"), "write the topic of an event, without wildcards", "%s is no topic of an event", quote(t.event.Topic))
 	}
 	c.readPayload(t)
 	c.readUser(t)
@@ -206,7 +209,7 @@ func (c *testReader) read() *test {
 
 // place returns the node of a key, or that of the test.
 func (c *testReader) place(key string) *yaml.Node {
-	if p, ok := c.keys[key]; ok {
+	if p, ok := c.keys.pairs[key]; ok {
 		return p.Value
 	}
 	return c.node
@@ -214,7 +217,7 @@ func (c *testReader) place(key string) *yaml.Node {
 
 // text returns the text of a key; "" when it is not there.
 func (c *testReader) text(key string) string {
-	p, ok := c.keys[key]
+	p, ok := c.keys.pairs[key]
 	if !ok {
 		return ""
 	}
@@ -236,9 +239,9 @@ func (c *testReader) choice(key string, values ...string) string {
 }
 
 func (c *testReader) readPayload(t *test) {
-	payload, ok := c.keys["payload"]
-	if _, both := c.keys["text"]; ok && both {
-		c.errorf(c.keys["text"].Key, "payload is YAML that becomes JSON, text is taken as it is", "a test has payload or text, not both")
+	payload, ok := c.keys.pairs["payload"]
+	if _, both := c.keys.pairs["text"]; ok && both {
+		c.errorf(c.keys.pairs["text"].Key, "payload is YAML that becomes JSON, text is taken as it is", "a test has payload or text, not both")
 	}
 	if t.event.Payload = []byte(c.text("text")); ok {
 		t.event.Payload = c.json(payload.Value)
@@ -253,7 +256,7 @@ func (c *testReader) json(n *yaml.Node) []byte {
 }
 
 func (c *testReader) readUser(t *test) {
-	p, ok := c.keys["user"]
+	p, ok := c.keys.pairs["user"]
 	if !ok {
 		return
 	}
@@ -279,11 +282,10 @@ func (c *testReader) readReceived(t *test) {
 }
 
 func (c *testReader) readExpect(t *test) {
-	p, ok := c.keys["expect"]
+	p, ok := c.keys.pairs["expect"]
 	const hint = "write a queue with its payload, filtered, or {rejected: a part of the reason}"
 	switch {
 	case !ok:
-		c.errorf(c.node, hint, "the test lacks expect")
 	case p.Value.Kind == yaml.ScalarNode && p.Value.Value == "filtered":
 	case p.Value.Kind != yaml.MappingNode || len(p.Value.Content) == 0:
 		c.errorf(p.Value, hint, "expect does not take %s", source.Kind(p.Value))

@@ -79,6 +79,8 @@ func (f *File) syntaxHint(p Problem) string {
 	switch {
 	case strings.Contains(p.Message, "mapping values are not allowed"):
 		return "YAML reads “: ” inside an unquoted value as a new key; put the whole value in '…'"
+	case strings.Contains(p.Message, "expected ',' or '}'"), strings.Contains(p.Message, "expected ',' or ']'"):
+		return "inside { } and [ ], a value that holds any of { } [ ] , is put in '…'"
 	case strings.Contains(p.Message, "second document"):
 		return "put it into a file of its own"
 	case strings.HasPrefix(at, "\t"):

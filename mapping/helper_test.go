@@ -1,0 +1,69 @@
+package mapping_test
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/source"
+)
+
+// received is when the events of the tests were received.
+var received = time.Date(2026, 3, 4, 5, 6, 7, 890_123_456, time.UTC)
+
+// compile compiles the rules of one YAML file.
+func compile(name, text string) (*mapping.Mapper, *source.Report) {
+	return compileWith(name, text, mapping.Options{})
+}
+
+func compileWith(name, text string, opts mapping.Options) (*mapping.Mapper, *source.Report) {
+	report := new(source.Report)
+	s := mapping.Source{File: source.Parse(name, []byte(text), report)}
+	if s.File.Root != nil {
+		for _, p := range s.File.Pairs(s.File.Root, "the file", report) {
+			switch p.Key.Value {
+			case "tables":
+				s.Tables = p.Value
+			case "rules":
+				s.Rules = p.Value
+			case "tests":
+				s.Tests = p.Value
+			}
+		}
+	}
+	return mapping.Compile([]mapping.Source{s}, opts, report), report
+}
+
+// mapper compiles rules that hold no mistake.
+func mapper(t testing.TB, text string) *mapping.Mapper {
+	t.Helper()
+	m, report := compile("rules.yaml", text)
+	for _, p := range report.Problems() {
+		t.Errorf("compiling: %s", p)
+	}
+	if t.Failed() {
+		t.FailNow()
+	}
+	return m
+}
+
+// ids of the tests.
+const (
+	idA = "8b4a5e2c-3f0e-4a57-9f2e-0d8a3c1b7e11"
+	idB = "2f9d1c7a-7f0b-4c39-8b5d-6a1e0c4d9b22"
+	idC = "0f0e5b1c-6a0d-4c55-9b3e-2f6f2d1c9a77"
+)
+
+func event(topic, payload string) mapping.Event {
+	return mapping.Event{Topic: topic, Payload: []byte(payload), Received: received}
+}
+
+func readFile(t testing.TB, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}

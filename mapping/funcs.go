@@ -40,9 +40,9 @@ func functions() []function {
 		{"join", signature(new(func([]any, string) string)), callJoin},
 		{"split", signature(new(func(string, string) []any)), callSplit},
 		{"replace", signature(new(func(string, string, string) string)), callReplace},
-		{"upper", text, texts(strings.ToUpper)},
-		{"lower", text, texts(strings.ToLower)},
-		{"trim", text, texts(strings.TrimSpace)},
+		{"upper", text, textFunction("upper", strings.ToUpper)},
+		{"lower", text, textFunction("lower", strings.ToLower)},
+		{"trim", text, textFunction("trim", strings.TrimSpace)},
 		{"trimPrefix", signature(new(func(string, string) string)), textPair("trimPrefix", func(a, b string) any { return strings.TrimPrefix(a, b) })},
 		{"trimSuffix", signature(new(func(string, string) string)), textPair("trimSuffix", func(a, b string) any { return strings.TrimSuffix(a, b) })},
 		{"hasPrefix", signature(new(func(string, string) bool)), textTest("hasPrefix", strings.HasPrefix)},
@@ -118,7 +118,8 @@ func callJSON(s *scope, args []any) (any, error) {
 	}
 	d, err := decodeJSON([]byte(text))
 	if err != nil {
-		return nil, refuse("not JSON", "json: %s", strings.Replace(err.Error(), "the payload", "the text", 1))
+		reason, _, _ := strings.Cut(err.Error(), " (payload: ")
+		return nil, refuse("not JSON", "json: %s", strings.Replace(reason, "the payload", "the text", 1))
 	}
 	return d.value, nil
 }
@@ -150,7 +151,7 @@ func callString(s *scope, args []any) (any, error) {
 	if _, ok := number(args[0]); ok {
 		return toText(args[0])
 	}
-	return nil, refuse("expression", "string takes no %s; write toJSON(…)", strings.TrimPrefix(typeName(args[0]), "an "))
+	return nil, refuse("expression", "string takes one value, not %s; write toJSON(…)", typeName(args[0]))
 }
 
 // callInt is int(x): a number without its fraction, also from digits in text.
@@ -311,8 +312,8 @@ func callReplace(s *scope, args []any) (any, error) {
 	return result, s.spend(len(t[0]) + len(result))
 }
 
-// texts makes a function of one text.
-func texts(f func(string) string) func(*scope, []any) (any, error) {
+// textFunction makes a function of one text.
+func textFunction(name string, f func(string) string) func(*scope, []any) (any, error) {
 	return func(s *scope, args []any) (any, error) {
 		switch v := args[0].(type) {
 		case nil:
@@ -320,7 +321,7 @@ func texts(f func(string) string) func(*scope, []any) (any, error) {
 		case string:
 			return f(v), s.spend(len(v))
 		}
-		return nil, refuse("expression", "this function takes text, not %s", typeName(args[0]))
+		return nil, refuse("expression", "%s takes text, not %s", name, typeName(args[0]))
 	}
 }
 

@@ -1,0 +1,286 @@
+package mapping_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"mqtt-stomp-bridge/mapping"
+)
+
+// exprRule makes a rule that sends the JSON text of an expression as a message's content; nothing is "null".
+func exprRule(expression string) string {
+	quoted := strings.ReplaceAll(expression, "'", "''")
+	return `
+tables:
+  state: {sent: DELIVERED, "1": one, "true": yes}
+rules:
+  - name: e
+    topic: t/{device}/{rest...}
+    queue: /queue/message
+    fields:
+      conversation_id: ` + idA + `
+      channel_id: ` + idB + `
+      message: {id: ` + idC + `, delivery_state: PENDING, sender_type: app_user, content: {v: '=` + quoted + `'}}
+`
+}
+
+// evaluate returns the JSON text of the expression for the event, or "rejected: " with the reason.
+func evaluate(t *testing.T, expression string, e mapping.Event) string {
+	t.Helper()
+	m, report := compile("rules.yaml", exprRule(expression))
+	if err := report.Err(); err != nil {
+		return "load: " + err.Error()
+	}
+	content := sent(m.Map(e), "message.content")
+	if reason, ok := strings.CutPrefix(content, "rejected: "); ok {
+		return "rejected: " + strings.TrimPrefix(reason, "="+expression+": ")
+	}
+	var text string
+	if err := json.Unmarshal([]byte(content), &text); err != nil {
+		return content
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(text, `{"v":`), "}")
+}
+
+func TestExpressions(t *testing.T) {
+	e := mapping.Event{
+		Topic: "t/front_door/x/y", QoS: 1, ContentType: "application/json", Received: received,
+		User: map[string]string{"message_id": "77", "content-type": "x"},
+		Payload: []byte(`{"s": "Straße", "n": 5, "f": 2.5, "big": 9007199254740993, "huge": 123456789012345678901234567890, "yes": true, "no": false,
+			"nothing": null, "list": [1, 2, 3], "texts": ["b", "a"], "empty": [], "o": {"a": {"b": [10, {"c": "deep"}]}, "k-1": 1, "1": "one"},
+			"items": [{"id": 1, "ok": true}, {"id": 2}, {"id": 3, "ok": false}], "json": "{\"a\": [1, 2.50]}", "key": "a", "t": "2021-01-27 11:00:00",
+			"state": "sent", "digits": "0042", "max": 9223372036854775807, "min": -9223372036854775808}`),
+	}
+	tests := []struct{ expression, want string }{
+		// Paths: what is missing is nothing, on whatever way.
+		{`payload.s`, `"Straße"`},
+		{`payload.o.a.b[1].c`, `"deep"`},
+		{`payload["o"]["a"].b[-2]`, `10`},
+		{`payload.o["k-1"]`, `1`},
+		{`payload.o["1"]`, `"one"`},
+		{`payload?.o?.a.b[0]`, `10`},
+		{`payload.x`, `null`},
+		{`payload.x.y.z[3].w`, `null`},
+		{`payload.s.x`, `null`},
+		{`payload.s[0]`, `null`},
+		{`payload.list.x`, `null`},
+		{`payload.list[3]`, `null`},
+		{`payload.list[-4]`, `null`},
+		{`payload.o[0]`, `null`},
+		{`payload.nothing.x`, `null`},
+		{`payload[payload.key]`, `null`},
+		{`payload.o[payload.key].b[0]`, `10`},
+		{`payload.list[payload.n - 4]`, `2`},
+		{`payload.o[payload.x]`, `null`},
+		{`payload.x ?? payload.nothing ?? "default"`, `"default"`},
+		{`payload.s ?? "default"`, `"Straße"`},
+		{`topic.device + "|" + topic.rest`, `"front_door|x/y"`},
+		{`topic["device"]`, `"front_door"`},
+		{`mqtt.topic`, `"t/front_door/x/y"`},
+		{`[mqtt.qos, mqtt.retained, mqtt.content_type]`, `[1,false,"application/json"]`},
+		{`mqtt.user.message_id`, `"77"`},
+		{`mqtt.user["content-type"]`, `"x"`},
+		{`mqtt.user.absent ?? "none"`, `"none"`},
+		{`mqtt.user.message_id.x`, `null`},
+		{`mqtt.user`, `{"content-type":"x","message_id":"77"}`},
+		{`received`, `"2026-03-04T05:06:07.890Z"`},
+		{`string(received)`, `"2026-03-04T05:06:07.890Z"`},
+
+		// Tables.
+		{`table.state[payload.state]`, `"DELIVERED"`},
+		{`table.state.sent`, `"DELIVERED"`},
+		{`table.state[payload.n] ?? "?"`, `"?"`},
+		{`table.state[payload.x] ?? "?"`, `"?"`},
+		{`table.state[payload.n - 4]`, `"one"`},
+		{`table.state[payload.yes]`, `"yes"`},
+		{`table.state[payload.list]`, `rejected: table.state takes text as a key, not a list`},
+		{`payload.state in table.state`, `true`},
+		{`table.state`, `{"1":"one","sent":"DELIVERED","true":"yes"}`},
+
+		// Conditions: what is missing is false.
+		{`payload.yes and payload.x`, `false`},
+		{`payload.x or payload.yes`, `true`},
+		{`not payload.x`, `true`},
+		{`!payload.yes`, `false`},
+		{`payload.x && payload.x.y`, `false`},
+		{`payload.n and true`, `rejected: a number stands where true or false is wanted`},
+		{`not payload.s`, `rejected: text stands where true or false is wanted`},
+		{`payload.x ? 1 : 2`, `2`},
+		{`payload.yes ? "a" : "b"`, `"a"`},
+		{`if payload.no { 1 } else { 2 }`, `2`},
+
+		// Comparisons.
+		{`payload.n == 5`, `true`},
+		{`payload.n == 5.0`, `true`},
+		{`payload.n == "5"`, `false`},
+		{`payload.x == nil`, `true`},
+		{`payload.n != nil`, `true`},
+		{`payload.s == "Straße"`, `true`},
+		{`payload.s == payload.s`, `true`},
+		{`payload.s == payload.n`, `false`},
+		{`payload.list == payload.list`, `true`},
+		{`payload.list != payload.texts`, `true`},
+		{`payload.big == 9007199254740992`, `false`},
+		{`payload.n < 6`, `true`},
+		{`payload.n >= payload.f`, `true`},
+		{`payload.big > 9007199254740992`, `true`},
+		{`payload.huge > payload.big`, `true`},
+		{`payload.s < "Z"`, `true`},
+		{`received > time("2020", "2006")`, `true`},
+		{`payload.x > 3`, `rejected: > compares two numbers, texts or times, not nothing and a number: payload has no "x"; it has: big, digits, empty, f, huge, items, json, key and 12 more`},
+		{`payload.s > 3`, `rejected: > compares two numbers, texts or times, not text and a number`},
+		{`payload.n in [1, 5]`, `true`},
+		{`payload.n in payload.list`, `false`},
+		{`payload.n not in payload.list`, `true`},
+		{`payload.state in ["sent", "read"]`, `true`},
+		{`payload.n in ["a"]`, `false`},
+		{`"a" in payload.o`, `true`},
+		{`payload.n in payload.o`, `false`},
+		{`payload.n in payload.x`, `false`},
+		{`payload.n in payload.s`, `rejected: in takes a list or an object, not text`},
+		{`payload.s contains "aß"`, `true`},
+		{`payload.s startsWith "Str"`, `true`},
+		{`payload.s endsWith "e"`, `true`},
+		{`payload.x contains "a"`, `false`},
+		{`payload.n contains "a"`, `rejected: contains takes two texts, not a number and text`},
+		{`payload.s matches "^S.*e$"`, `true`},
+		{`payload.x matches "a"`, `false`},
+		{`payload.n matches "a"`, `rejected: matches takes text, not a number`},
+
+		// Arithmetic: whole numbers stay exact, and nothing stays nothing.
+		{`payload.n + 1`, `6`},
+		{`payload.big + 1`, `9007199254740994`},
+		{`payload.n - payload.f`, `2.5`},
+		{`payload.n * payload.big`, `45035996273704965`},
+		{`payload.n / 2`, `2.5`},
+		{`payload.n % 3`, `2`},
+		{`payload.n ** 2`, `25`},
+		{`-payload.n`, `-5`},
+		{`payload.x + 1`, `null`},
+		{`payload.x + "a" ?? "b"`, `null`},
+		{`(payload.x + "a") ?? "b"`, `"b"`},
+		{`payload.s + "!"`, `"Straße!"`},
+		{`payload.s + 1`, `rejected: + joins two texts or adds two numbers, not text and a number; write string(…)`},
+		{`payload.list + 1`, `rejected: + takes two numbers, not a list and a number`},
+		{`payload.max + 1`, `rejected: + has no number as its result`},
+		{`payload.min - 1`, `rejected: - has no number as its result`},
+		{`payload.max * 2`, `rejected: * has no number as its result`},
+		{`payload.min * -1`, `rejected: * has no number as its result`},
+		{`payload.n / 0`, `rejected: / has no number as its result`},
+		{`payload.n % 0`, `rejected: % has no number as its result`},
+		{`payload.min % -1`, `0`},
+		{`payload.f % 0`, `rejected: % has no number as its result`},
+
+		// Text.
+		{`upper(payload.s)`, `"STRAßE"`},
+		{`lower("ÄB")`, `"äb"`},
+		{`trim(" a ")`, `"a"`},
+		{`trimPrefix(payload.s, "Str")`, `"aße"`},
+		{`trimSuffix(payload.s, "e")`, `"Straß"`},
+		{`hasPrefix(payload.s, "S")`, `true`},
+		{`hasSuffix(payload.x, "S")`, `false`},
+		{`replace(topic.device, "_", " ")`, `"front door"`},
+		{`replace(payload.x, "a", "b")`, `null`},
+		{`split(topic.rest, "/")`, `["x","y"]`},
+		{`split(topic.rest, "/")[1]`, `"y"`},
+		{`join(payload.texts, ", ")`, `"b, a"`},
+		{`join(payload.list, "")`, `"123"`},
+		{`join(payload.items, "")`, `rejected: join: element 0: an object is no text`},
+		{`payload.s[0:5]`, `"Straß"`},
+		{`payload.s[:-1]`, `"Straß"`},
+		{`payload.s[4:99]`, `"ße"`},
+		{`payload.s[9:2]`, `""`},
+		{`payload.x[0:2]`, `null`},
+		{`payload.n[0:2]`, `rejected: a number has no length`},
+		{`upper(payload.x)`, `null`},
+		{`upper(payload.n)`, `rejected: upper takes text, not a number`},
+		{`payload.s | upper() | lower()`, `"straße"`},
+
+		// Conversions.
+		{`string(payload.n) + "a"`, `"5a"`},
+		{`string(payload.f)`, `"2.5"`},
+		{`string(1611741600000.0)`, `"1611741600000"`},
+		{`string(payload.huge)`, `"123456789012345678901234567890"`},
+		{`string(payload.yes)`, `"true"`},
+		{`string(payload.x)`, `null`},
+		{`string(payload.list)`, `rejected: string takes one value, not a list; write toJSON(…)`},
+		{`int(payload.digits)`, `42`},
+		{`int(payload.f)`, `2`},
+		{`int("x")`, `rejected: "x" is no number`},
+		{`int(payload.list)`, `rejected: a list is no number`},
+		{`int(payload.huge)`, `rejected: int: 123456789012345678901234567890 is too large`},
+		{`int(payload.x)`, `null`},
+		{`int(payload.big)`, `9007199254740993`},
+		{`round(payload.f)`, `3`},
+		{`float("2.50")`, `2.5`},
+		{`float(payload.n) / 2`, `2.5`},
+		{`float("Inf")`, `rejected: "Inf" is no number`},
+		{`toJSON(payload.items[0])`, `"{\"id\":1,\"ok\":true}"`},
+		{`toJSON(payload.x)`, `null`},
+		{`json(payload.json).a[1]`, `2.5`},
+		{`json(payload.x)`, `null`},
+		{`json("{")`, `rejected: json: the text is not JSON: unexpected end of JSON input`},
+		{`time(payload.t, "2006-01-02 15:04:05")`, `"2021-01-27T11:00:00.000Z"`},
+		{`time(payload.x, "2006-01-02")`, `null`},
+		{`time(payload.s, "2006-01-02")`, `rejected: time: "Straße" does not have the layout "2006-01-02"`},
+		{`time(payload.n, "2006-01-02")`, `rejected: time takes text and a layout, not a number and text`},
+
+		// Lists.
+		{`len(payload.list) + len(payload.x) + len("äö") + len(payload.o)`, `8`},
+		{`len(payload.n)`, `rejected: a number has no length`},
+		{`first(payload.list)`, `1`},
+		{`last(payload.list)`, `3`},
+		{`first(payload.empty)`, `null`},
+		{`first(payload.x)`, `null`},
+		{`payload.list[1:]`, `[2,3]`},
+		{`keys(payload.o)`, `["1","a","k-1"]`},
+		{`values(payload.items[0])`, `[1,true]`},
+		{`keys(payload.list)`, `rejected: a list has no keys`},
+		{`filter(payload.items, .ok)`, `[{"id":1,"ok":true}]`},
+		{`map(payload.items, .id)`, `[1,2,3]`},
+		{`map(payload.items, #.ok ?? "?")`, `[true,"?",false]`},
+		{`map(payload.texts, upper(#))`, `["B","A"]`},
+		{`map(payload.list, # * 2 + #index)`, `[2,5,8]`},
+		{`find(payload.items, .id == 2)`, `{"id":2}`},
+		{`find(payload.items, .id == 9).id`, `null`},
+		{`count(payload.items, .ok)`, `1`},
+		{`any(payload.items, .ok)`, `true`},
+		{`all(payload.items, .id > 0)`, `true`},
+		{`none(payload.x, .id > 0)`, `true`},
+		{`one(payload.items, .ok)`, `true`},
+		{`filter(payload.x, true)`, `[]`},
+		{`all(payload.s, true)`, `rejected: all goes through a list, not text`},
+		{`filter(payload.items, .id)`, `rejected: a number stands where true or false is wanted`},
+		{`let x = payload.o.a; x.b[0] + 1`, `11`},
+		{`{"a": payload.n, "b": [payload.s, nil]}`, `{"a":5,"b":["Straße",null]}`},
+	}
+	for _, tt := range tests {
+		if got := evaluate(t, tt.expression, e); got != tt.want {
+			t.Errorf("%s\n got %s\nwant %s", tt.expression, got, tt.want)
+		}
+	}
+}
+
+// Ids derived by uuid are part of the data contract: these came from Python's uuid module,
+// uuid5(uuid5(uuid5(NAMESPACE_DNS, "mqtt-stomp-bridge"), kind), id).
+func TestUUIDFunction(t *testing.T) {
+	e := event("t/front_door", `{"n": 7263548190273645123, "empty": "", "f": 1.5}`)
+	tests := []struct{ expression, want string }{
+		{`uuid("zigbee2mqtt", topic.device)`, `"a123d339-bc1c-5e42-8cef-5368d143932b"`},
+		{`uuid(lower("ZIGBEE2MQTT"), topic.device)`, `"a123d339-bc1c-5e42-8cef-5368d143932b"`},
+		{`uuid("conversation", payload.n)`, `"422a6ecb-c654-58d4-86c4-e0d6045378b7"`},
+		{`uuid("conversation", "7263548190273645123")`, `"422a6ecb-c654-58d4-86c4-e0d6045378b7"`},
+		{`uuid("", "ü")`, `"acdf511b-f60d-57cc-9b3b-191c3503d81b"`},
+		{`uuid("a", payload.x)`, `null`},
+		{`uuid(payload.x, "a")`, `null`},
+		{`uuid("a", payload.empty)`, `rejected: uuid: the id is empty`},
+		{`uuid("a", payload.f)`, `rejected: uuid: the id: 1.5 has a fraction or an exponent, and text takes whole numbers; write string(…) if it is meant`},
+		{`uuid("a", payload)`, `rejected: uuid: the id: an object is no text`},
+	}
+	for _, tt := range tests {
+		if got := evaluate(t, tt.expression, e); got != tt.want {
+			t.Errorf("%s\n got %s\nwant %s", tt.expression, got, tt.want)
+		}
+	}
+}

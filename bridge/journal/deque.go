@@ -6,10 +6,10 @@ import (
 	"mqtt-stomp-bridge/bridge/journal/internal/retention"
 )
 
-// A record is an entry and how long the log had lived when it was appended.
+// A record is an entry with its stamp from the log's clock.
 type record struct {
 	entry Entry
-	lived time.Duration
+	stamp time.Duration
 }
 
 func (r *record) size() int64 {

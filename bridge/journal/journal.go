@@ -65,7 +65,7 @@ type Bounds struct {
 type Log interface {
 	// Append assigns the next positions to b.Entries, in place, and commits the batch. It returns when the batch is as
 	// durable as the log promises, after the function given to Notify has seen the entries. An error means that nothing was
-	// committed; the caller may try the same batch again. ErrFull is the one that passes by itself.
+	// committed; the caller may try the same batch again. ErrFull passes by itself; an error of the storage stays.
 	Append(ctx context.Context, b Batch) error
 
 	// Read returns entries after the position, in order: as many as fit in max entries and about a megabyte, none at the end

@@ -91,7 +91,7 @@ func (m *Memory) commit(b Batch) error {
 	if m.closed {
 		return errClosed
 	}
-	lived, before := m.clock.Lived(), m.last
+	lived, before := m.clock.Lived(), m.last // in memory, no time is spent closed: a stamp is lived
 	step := retention.Step{Entries: len(b.Entries)}
 	for i := range b.Entries {
 		step.Bytes += m.addLocked(&b.Entries[i], lived)
@@ -109,7 +109,7 @@ func (m *Memory) commit(b Batch) error {
 func (m *Memory) addLocked(e *Entry, lived time.Duration) (size int64) {
 	m.last++
 	e.Position = m.last
-	r := record{entry: *e, lived: lived}
+	r := record{entry: *e, stamp: lived}
 	m.entries.push(r)
 	if e.Key == "" {
 		return r.size()
@@ -117,7 +117,7 @@ func (m *Memory) addLocked(e *Entry, lived time.Duration) (size int64) {
 	if old, ok := m.newest.Get(e.Key); ok {
 		m.dropKeptLocked(old.Position)
 	}
-	m.newest.Put(e.Queue, retention.Item{Key: e.Key, Position: e.Position, Lived: lived, Size: r.size()})
+	m.newest.Put(e.Queue, retention.Item{Key: e.Key, Position: e.Position, Stamp: lived, Size: r.size()})
 	return r.size()
 }
 
@@ -125,7 +125,7 @@ func (m *Memory) addLocked(e *Entry, lived time.Duration) (size int64) {
 func (m *Memory) trimLocked(upTo uint64, lived time.Duration, step retention.Step) {
 	for m.first <= upTo {
 		r := *m.entries.at(0)
-		if !m.limits.Exceeded(lived-r.lived, m.bytes) || !step.Take(r.size()) {
+		if !m.limits.Exceeded(lived-r.stamp, m.bytes) || !step.Take(r.size()) {
 			return
 		}
 		m.bytes -= r.size()

@@ -18,7 +18,8 @@ type commit struct {
 	put     []newest
 	keys    map[string]bool // in put
 	forget  []retention.Item
-	lived   time.Duration
+	lived   time.Duration // by the log's clock
+	stamp   time.Duration
 	step    retention.Step
 
 	// what will hold of the log
@@ -34,7 +35,7 @@ type newest struct {
 
 func (l *Log) newCommit(group []*request) *commit {
 	c := &commit{
-		log: l, group: group, lived: l.clock.Lived(), keys: map[string]bool{},
+		log: l, group: group, lived: l.clock.Lived(), stamp: l.clock.Stamp(), keys: map[string]bool{},
 		first: l.first, last: l.last, bytes: l.bytes, kept: l.kept, swept: l.swept,
 	}
 	for _, r := range group {
@@ -51,19 +52,25 @@ func (c *commit) write(tx *bolt.Tx) error {
 	entries, kept, marks := tx.Bucket(bucketEntries), tx.Bucket(bucketKept), tx.Bucket(bucketMarks)
 	entries.FillPercent = 1 // they come in order
 	kept.FillPercent = 1
-	for _, f := range []func() error{
-		func() error { return c.add(entries) },
-		func() error { return c.replace(kept) },
-		func() error { return c.trim(entries, kept) },
-		func() error { return c.forgetKeys(kept) },
-		func() error { return c.mark(marks) },
-		func() error { return c.sweep(marks) },
-	} {
-		if err := f(); err != nil {
-			return err
-		}
+	if err := c.add(entries); err != nil {
+		return err
 	}
-	s := state{epoch: c.log.epoch, last: c.last, lived: c.lived, wall: c.log.now()}
+	if err := c.replace(kept); err != nil {
+		return err
+	}
+	if err := c.trim(entries, kept); err != nil {
+		return err
+	}
+	if err := c.forgetKeys(kept); err != nil {
+		return err
+	}
+	if err := c.mark(marks); err != nil {
+		return err
+	}
+	if err := c.sweep(marks); err != nil {
+		return err
+	}
+	s := state{epoch: c.log.epoch, last: c.last, lived: c.lived, left: c.log.clock.Left()}
 	return tx.Bucket(bucketLog).Put(keyState, s.encode())
 }
 
@@ -71,7 +78,7 @@ func (c *commit) add(entries *bolt.Bucket) error {
 	for i := range c.entries {
 		e := &c.entries[i]
 		key := positionKey(e.Position)
-		r := newRecord(key, e, c.lived)
+		r := newRecord(key, e, c.stamp)
 		if err := entries.Put(key, r); err != nil {
 			return err
 		}
@@ -79,7 +86,7 @@ func (c *commit) add(entries *bolt.Bucket) error {
 		c.last = e.Position
 		if e.Key != "" {
 			c.keys[e.Key] = true
-			c.put = append(c.put, newest{e.Queue, retention.Item{Key: e.Key, Position: e.Position, Lived: c.lived, Size: r.size()}})
+			c.put = append(c.put, newest{e.Queue, retention.Item{Key: e.Key, Position: e.Position, Stamp: c.stamp, Size: r.size()}})
 		}
 	}
 	c.bytes += c.step.Bytes
@@ -115,7 +122,7 @@ func (c *commit) trim(entries, kept *bolt.Bucket) error {
 	cursor := entries.Cursor()
 	for k, v := cursor.First(); k != nil && binary.BigEndian.Uint64(k) <= c.log.last; k, v = cursor.Next() {
 		r := record(v)
-		if !c.log.limits.Exceeded(c.lived-r.lived(), bytes) || !step.Take(r.size()) {
+		if !c.log.limits.Exceeded(c.lived-r.stamp(), bytes) || !step.Take(r.size()) {
 			break
 		}
 		bytes -= r.size()

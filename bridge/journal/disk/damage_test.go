@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -290,5 +291,34 @@ func TestInUse(t *testing.T) {
 	}
 	if err := mustOpen(t, disk.Options{Dir: dir}).Close(); err != nil {
 		t.Errorf("Close: %v", err)
+	}
+}
+
+// TestUncleanStop looks at what is said about the last stop, and what is left of a clean one.
+func TestUncleanStop(t *testing.T) {
+	dir := t.TempDir()
+	marker := filepath.Join(dir, "journal.open")
+	want := smallLog(t, dir)
+	if _, err := os.Stat(marker); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("after Close, Stat of the marker = %v, want none", err)
+	}
+	for _, unclean := range []bool{false, true} {
+		leaveMarker(t, dir, unclean)
+		var said bytes.Buffer
+		o := smallOptions(dir)
+		o.Logger = slog.New(slog.NewTextHandler(&said, nil))
+		l := mustOpen(t, o)
+		if _, err := os.Stat(marker); err != nil {
+			t.Errorf("while open: %v", err)
+		}
+		if got, err := read(l); err != nil || diff(want, got) != "" {
+			t.Errorf("unclean %v: %v\n%s", unclean, err, diff(want, got))
+		}
+		if got := strings.Contains(said.String(), "the file is whole"); got != unclean {
+			t.Errorf("unclean %v: the log says:\n%s", unclean, said.String())
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

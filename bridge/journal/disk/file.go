@@ -10,7 +10,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"time"
 )
 
 // What bbolt's file looks like, as far as it must be right for bbolt to read it without harm. Numbers are the machine's.
@@ -56,15 +55,12 @@ func checkFile(ctx context.Context, path string, pageSize int, unclean bool, log
 	if want := m.pages * uint64(pageSize); uint64(info.Size()) < want {
 		return fmt.Errorf("%w: the file has %d bytes of %d", ErrDamaged, info.Size(), want)
 	}
-	start := time.Now()
 	w := walk{
 		ctx: ctx, file: f, pageSize: uint64(pageSize), pages: m.pages, seen: make([]bool, m.pages),
-		progress: progress{logger: logger, what: "journal: still reading the file", start: start, last: start},
+		progress: newProgress(logger, "journal: still reading the file"),
 	}
-	if _, err := w.page(m.root, nil, nil, 0); err != nil {
-		return err
-	}
-	return nil
+	_, err = w.page(m.root, nil, nil, 0)
+	return err
 }
 
 type meta struct {
@@ -252,25 +248,4 @@ func newElement(p []byte, flags uint16, i int) (e element, ok bool) {
 	e.key = h[offset:][:keyLen]
 	e.value = h[offset+keyLen:][:valueLen]
 	return e, true
-}
-
-const progressEvery = 2 * time.Second
-
-// A progress says in the log how far something is that takes long.
-type progress struct {
-	logger      *slog.Logger
-	what        string
-	start, last time.Time
-	n           int
-}
-
-func (p *progress) at(done, of uint64) {
-	if p.n++; p.n%1024 == 0 && time.Since(p.last) > progressEvery {
-		p.last = time.Now()
-		p.logger.Info(p.what, "done", fmt.Sprintf("%d%%", done*100/of))
-	}
-}
-
-func (p *progress) report() {
-	p.logger.Info(p.what, "for", time.Since(p.start).Round(time.Second))
 }

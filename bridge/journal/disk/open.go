@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -30,7 +31,9 @@ func (l *Log) open(ctx context.Context) error {
 		if err := l.create(); err != nil {
 			return fmt.Errorf("journal: creating %s: %w", l.path(), explain(err))
 		}
+		l.logger.Info("journal: created an empty one", "file", l.path())
 	}
+	start := time.Now()
 	unclean, err := l.isMarked()
 	if err == nil {
 		err = l.inspect(ctx, unclean)
@@ -41,6 +44,7 @@ func (l *Log) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("journal: opening %s: %w", l.path(), explain(err))
 	}
+	l.logger.Info("journal: open", "file", l.path(), "epoch", l.epoch, "first", l.first, "last", l.last, "took", time.Since(start))
 	return nil
 }
 
@@ -95,7 +99,7 @@ func (l *Log) fill(tx *bolt.Tx) error {
 			return err
 		}
 	}
-	s := state{epoch: journal.NewEpoch(), wall: l.now()}
+	s := state{epoch: journal.NewEpoch(), left: l.now()}
 	return tx.Bucket(bucketLog).Put(keyState, s.encode())
 }
 
@@ -108,9 +112,9 @@ func (l *Log) inspect(ctx context.Context, unclean bool) error {
 		return fmt.Errorf("%w: not a file with anything in it", ErrDamaged) // bbolt would fill an empty one
 	}
 	db, err := bolt.Open(l.path(), 0o600, &bolt.Options{Timeout: atOnce, ReadOnly: true, NoStatistics: true})
-	switch _, fromFile := errors.AsType[*fs.PathError](err); {
+	switch _, system := errors.AsType[syscall.Errno](err); {
 	case err == nil:
-	case fromFile || errors.Is(err, berrors.ErrTimeout):
+	case system || errors.Is(err, berrors.ErrTimeout):
 		return err
 	default: // bbolt does not see its own file in it
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
@@ -133,10 +137,13 @@ func (l *Log) load(ctx context.Context, unclean bool) error {
 	if err == nil {
 		err = db.View(func(tx *bolt.Tx) error { return l.scan(ctx, tx) })
 	}
-	if err != nil {
-		return errors.Join(err, db.Close())
+	if err == nil {
+		return nil
 	}
-	return nil
+	if !unclean {
+		os.Remove(l.marker()) // nothing has been written
+	}
+	return errors.Join(err, db.Close())
 }
 
 // check has bbolt check the file.
@@ -144,7 +151,7 @@ func (l *Log) check(ctx context.Context) error {
 	start := time.Now()
 	l.logger.Warn("journal: the last stop was not a clean one, checking the file", "file", l.path())
 	err := l.db.View(func(tx *bolt.Tx) error {
-		p := progress{logger: l.logger, what: "journal: still checking", start: start, last: start}
+		p := newProgress(l.logger, "journal: still checking")
 		errs := tx.Check()
 		tick := time.NewTicker(progressEvery)
 		defer tick.Stop()
@@ -181,7 +188,7 @@ func (l *Log) scan(ctx context.Context, tx *bolt.Tx) error {
 		return err
 	}
 	l.epoch, l.first, l.last = s.epoch, s.last+1, s.last
-	l.clock = retention.NewClock(l.now, s.lived, s.wall)
+	l.clock = retention.NewClock(l.now, s.lived, s.left)
 
 	next := uint64(0)
 	if err := l.scanRecords(ctx, tx.Bucket(bucketKept), func(position uint64, r record) error {
@@ -214,7 +221,7 @@ func (l *Log) scanRecords(ctx context.Context, b *bolt.Bucket, each func(uint64,
 			return fmt.Errorf("entry at position %d: %w", position, err)
 		}
 		if key := r.key(); key != "" {
-			l.newest.Put(r.queue(), retention.Item{Key: key, Position: position, Lived: r.lived(), Size: r.size()})
+			l.newest.Put(r.queue(), retention.Item{Key: key, Position: position, Stamp: r.stamp(), Size: r.size()})
 		}
 		return errors.Join(each(position, r), ctx.Err())
 	})

@@ -48,14 +48,14 @@ func positionKey(p uint64) []byte { return binary.BigEndian.AppendUint64(nil, p)
 
 // A record is an entry's value:
 //
-//	checksum 4 | lived 8, nanoseconds | time 8, seconds | 4, nanoseconds | length of queue 2 | of key 2 | queue | key | body
+//	checksum 4 | stamp 8, nanoseconds | time 8, seconds | 4, nanoseconds | length of queue 2 | of key 2 | queue | key | body
 const recordHeader = 28
 
 type record []byte
 
-func newRecord(position []byte, e *journal.Entry, lived time.Duration) record {
+func newRecord(position []byte, e *journal.Entry, stamp time.Duration) record {
 	r := make([]byte, recordHeader, recordHeader+len(e.Queue)+len(e.Key)+len(e.Body))
-	binary.BigEndian.PutUint64(r[4:], uint64(lived))
+	binary.BigEndian.PutUint64(r[4:], uint64(stamp))
 	binary.BigEndian.PutUint64(r[12:], uint64(e.Time.Unix()))
 	binary.BigEndian.PutUint32(r[20:], uint32(e.Time.Nanosecond()))
 	binary.BigEndian.PutUint16(r[24:], uint16(len(e.Queue)))
@@ -80,7 +80,7 @@ func (r record) check(position []byte) error {
 func (r record) queueLen() int { return int(binary.BigEndian.Uint16(r[24:])) }
 func (r record) keyLen() int   { return int(binary.BigEndian.Uint16(r[26:])) }
 
-func (r record) lived() time.Duration { return time.Duration(binary.BigEndian.Uint64(r[4:])) }
+func (r record) stamp() time.Duration { return time.Duration(binary.BigEndian.Uint64(r[4:])) }
 func (r record) queue() string        { return string(r[recordHeader:][:r.queueLen()]) }
 func (r record) key() string          { return string(r[recordHeader+r.queueLen():][:r.keyLen()]) }
 func (r record) size() int64          { return retention.Size(len(r) - recordHeader) }
@@ -132,8 +132,8 @@ func markExpires(v []byte) time.Time {
 type state struct {
 	epoch string
 	last  uint64
-	lived time.Duration // the clock of the log at the last commit
-	wall  time.Time     // the wall clock then
+	lived time.Duration // by the log's clock, at the last commit
+	left  time.Time     // by the wall clock
 }
 
 const (
@@ -148,7 +148,7 @@ func (s state) encode() []byte {
 	binary.BigEndian.PutUint32(v[4:], format)
 	binary.BigEndian.PutUint64(v[8:], s.last)
 	binary.BigEndian.PutUint64(v[16:], uint64(s.lived))
-	binary.BigEndian.PutUint64(v[24:], uint64(s.wall.UnixNano()))
+	binary.BigEndian.PutUint64(v[24:], uint64(s.left.UnixNano()))
 	return seal(keyState, append(v, s.epoch...))
 }
 
@@ -166,6 +166,6 @@ func decodeState(v []byte) (state, error) {
 		epoch: string(v[stateHeader:]),
 		last:  binary.BigEndian.Uint64(v[8:]),
 		lived: time.Duration(binary.BigEndian.Uint64(v[16:])),
-		wall:  time.Unix(0, int64(binary.BigEndian.Uint64(v[24:]))),
+		left:  time.Unix(0, int64(binary.BigEndian.Uint64(v[24:]))),
 	}, nil
 }

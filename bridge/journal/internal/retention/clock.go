@@ -26,15 +26,34 @@ func NewClock(wall func() time.Time, lived time.Duration, left time.Time) *Clock
 	return c
 }
 
-// Lived returns how long the log has lived. It never goes back.
+// Lived returns how long the log has lived, as far as is known. It never goes back.
 func (c *Clock) Lived() time.Duration {
-	open := time.Since(c.opened)
-	if open < Settle {
+	open := c.open()
+	if !c.settled {
 		return c.before + open
 	}
-	if !c.settled {
+	return c.before + c.away + open
+}
+
+// Stamp returns what an entry that is appended now is to be stamped with, so that its age is never overestimated: what Lived
+// may turn out to be.
+func (c *Clock) Stamp() time.Duration {
+	return c.before + max(0, c.away) + c.open()
+}
+
+// Left returns the wall clock's reading that goes with Lived for the next NewClock.
+func (c *Clock) Left() time.Time {
+	if open := c.open(); !c.settled {
+		return c.left.Add(open)
+	}
+	return c.wall()
+}
+
+func (c *Clock) open() time.Duration {
+	open := time.Since(c.opened)
+	if !c.settled && open >= Settle {
 		c.away = max(0, min(c.away, c.wall().Sub(c.left)-open))
 		c.settled = true
 	}
-	return c.before + c.away + open
+	return open
 }

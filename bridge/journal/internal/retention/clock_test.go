@@ -14,14 +14,15 @@ func TestClockReopened(t *testing.T) {
 	for _, test := range []struct {
 		name           string
 		atOpen, at5min time.Duration // how far the wall clock is off then
-		early, late    time.Duration // lived 9 and 11 minutes after opening
+		stamp          time.Duration // 9 minutes after opening
+		late           time.Duration // lived 11 minutes after opening
 	}{
-		{"right", 0, 0, lived + 9*time.Minute, lived + day + 11*time.Minute},
-		{"ahead, then right", year, 0, lived + 9*time.Minute, lived + day + 11*time.Minute},
-		{"right, then ahead", 0, year, lived + 9*time.Minute, lived + day + 11*time.Minute},
+		{"right", 0, 0, lived + day + 9*time.Minute, lived + day + 11*time.Minute},
+		{"ahead, then right", year, 0, lived + day + year + 9*time.Minute, lived + day + 11*time.Minute},
+		{"right, then ahead", 0, year, lived + day + 9*time.Minute, lived + day + 11*time.Minute},
 		{"behind, then right", -year, 0, lived + 9*time.Minute, lived + 11*time.Minute},
-		{"right, then behind", 0, -year, lived + 9*time.Minute, lived + 11*time.Minute},
-		{"ahead all the time", year, year, lived + 9*time.Minute, lived + day + year + 11*time.Minute},
+		{"right, then behind", 0, -year, lived + day + 9*time.Minute, lived + 11*time.Minute},
+		{"ahead all the time", year, year, lived + day + year + 9*time.Minute, lived + day + year + 11*time.Minute},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -32,14 +33,37 @@ func TestClockReopened(t *testing.T) {
 				time.Sleep(5 * time.Minute)
 				off = test.at5min
 				time.Sleep(4 * time.Minute)
-				if got := c.Lived(); got != test.early {
-					t.Errorf("9 minutes on: lived %v, want %v", got, test.early)
+				if got, want := c.Lived(), lived+9*time.Minute; got != want {
+					t.Errorf("9 minutes on: lived %v, want %v", got, want)
+				}
+				if got := c.Stamp(); got != test.stamp {
+					t.Errorf("9 minutes on: stamp %v, want %v", got, test.stamp)
 				}
 				time.Sleep(2 * time.Minute)
 				if got := c.Lived(); got != test.late {
 					t.Errorf("11 minutes on: lived %v, want %v", got, test.late)
 				}
+				if got := c.Stamp(); got != test.late {
+					t.Errorf("11 minutes on: stamp %v, want %v", got, test.late)
+				}
 			})
 		})
 	}
+}
+
+// TestClockReopenedSoon closes a clock before it has settled: the time closed before that counts in the end.
+func TestClockReopenedSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := retention.NewClock(time.Now, 0, time.Now())
+		for range 5 {
+			time.Sleep(5 * time.Minute)
+			lived, left := c.Lived(), c.Left()
+			time.Sleep(time.Hour)
+			c = retention.NewClock(time.Now, lived, left)
+		}
+		time.Sleep(retention.Settle)
+		if got, want := c.Lived(), 5*(time.Hour+5*time.Minute)+retention.Settle; got != want {
+			t.Errorf("lived %v, want %v", got, want)
+		}
+	})
 }

@@ -10,7 +10,7 @@ import (
 type Item struct {
 	Key      string
 	Position uint64
-	Lived    time.Duration // the log's Clock when it was appended
+	Stamp    time.Duration // by the log's Clock
 	Size     int64
 
 	line *line
@@ -88,7 +88,7 @@ func (l *line) tidy() {
 func (n *Newest) Excess(l Limits, lived time.Duration, first uint64, bytes int64, step Step) []Item {
 	var excess []Item
 	for it := range n.byPosition {
-		if !l.KeyExceeded(lived-it.Lived, len(n.keys)-len(excess), bytes) || !step.Take(it.Size) {
+		if !l.KeyExceeded(lived-it.Stamp, len(n.keys)-len(excess), bytes) || !step.Take(it.Size) {
 			break
 		}
 		if it.Position < first {

@@ -25,16 +25,6 @@ func rulesFor(topics ...string) string {
 	return b.String()
 }
 
-// filters compiles rules for the topics, warnings allowed.
-func filters(t *testing.T, topics ...string) *mapping.Mapper {
-	t.Helper()
-	m, report := compile("rules.yaml", rulesFor(topics...))
-	if err := report.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
 func TestTopicMatch(t *testing.T) {
 	tests := []struct {
 		pattern string
@@ -60,7 +50,7 @@ func TestTopicMatch(t *testing.T) {
 		{"+/state", nil, []string{"mqtt-stomp-bridge/state"}},
 	}
 	for _, tt := range tests {
-		m := filters(t, tt.pattern)
+		m := mapper(t, rulesFor(tt.pattern))
 		for _, topic := range tt.yes {
 			if got := len(m.Map(event(topic, "")).Outcomes); got != 1 {
 				t.Errorf("%q does not match %q", tt.pattern, topic)
@@ -130,7 +120,7 @@ func TestFilters(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
-			for _, f := range filters(t, tt.topics...).Filters() {
+			for _, f := range mapper(t, rulesFor(tt.topics...)).Filters() {
 				got = append(got, fmt.Sprintf("%s:%t", f.Topic, f.SkipRetained))
 			}
 			if diff := cmp.Diff(tt.want, strings.Join(got, " ")); diff != "" {
@@ -158,10 +148,10 @@ func TestFiltersDisjoint(t *testing.T) {
 	for i := range patterns {
 		for j := range patterns {
 			set := []string{patterns[i], patterns[j], patterns[(i*7+j*3)%len(patterns)]}
-			rules := filters(t, set...)
+			rules := mapper(t, rulesFor(set...))
 			var only []*mapping.Mapper
 			for _, f := range rules.Filters() {
-				only = append(only, filters(t, f.Topic))
+				only = append(only, mapper(t, rulesFor(f.Topic)))
 			}
 			for _, topic := range topics {
 				matching := 0

@@ -213,19 +213,11 @@ func (u *run) wanted(item int) bool {
 	ok, err := u.condition(u.when)
 	switch {
 	case err != nil:
-		u.failed(stage("when", err), item, u.whenLine, err)
+		u.failed("when", item, u.whenLine, err)
 	case !ok:
 		u.filtered(item, "when", "when "+u.when.text+" is false")
 	}
 	return ok
-}
-
-// stage returns decode for an error of the payload itself, which a condition was the first to look at.
-func stage(at string, err error) string {
-	if r, ok := err.(*refusal); ok && r.payload {
-		return "decode"
-	}
-	return at
 }
 
 func (u *run) condition(x *expression) (bool, error) {
@@ -337,7 +329,11 @@ func kindOf(err error) string {
 	return "expression"
 }
 
+// failed ends the rule at one of its stages, or at decode when the stage was the first to look at a payload that is refused.
 func (u *run) failed(stage string, item, line int, err error) {
+	if r, ok := err.(*refusal); ok && r.payload {
+		stage, line = "decode", u.line
+	}
 	u.note(item, "rejected: "+err.Error())
 	u.rejected(Rejection{Stage: stage, Item: item, Line: line, Kind: kindOf(err), Reason: err.Error()})
 }

@@ -51,11 +51,12 @@ type Bridge struct {
 	server *server.Server
 	logger *slog.Logger
 
-	mapper  atomic.Pointer[mapping.Mapper]
-	stamps  stamper
-	rules   ruleCounts
-	letters *deadLetters
-	reload  sync.Mutex // one Reload at a time
+	mapper       atomic.Pointer[mapping.Mapper]
+	redeliveries *redeliveries // owned by the committer
+	stamps       stamper
+	rules        ruleCounts
+	letters      *deadLetters
+	reload       sync.Mutex // one Reload at a time
 
 	stalled atomic.Pointer[error] // why nothing can be appended now; nil when it can
 }
@@ -66,6 +67,10 @@ func New(c Config) (*Bridge, error) {
 	c.ShutdownTimeout = cmp.Or(c.ShutdownTimeout, 5*time.Second)
 	b := &Bridge{config: c, log: c.Log, logger: c.Logger}
 	b.useMapper(c.Mapper)
+	var err error
+	if b.redeliveries, err = newRedeliveries(c.Log, cmp.Or(c.MQTT.KeepAlive, 15*time.Second)); err != nil {
+		return nil, err
+	}
 
 	c.MQTT.BaseTopic = c.BaseTopic
 	c.MQTT.Logger = c.Logger

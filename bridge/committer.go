@@ -42,27 +42,46 @@ func poll(events <-chan *mqtt.Event) (e *mqtt.Event, ok bool) {
 // broker sends the events again.
 func (b *Bridge) commit(ctx context.Context, batch []*mqtt.Event) {
 	mapper := b.mapper.Load() // one set of rules for the whole batch
-	var entries []journal.Entry
+	var commit journal.Batch
 	var rejected []deadLetter
 	for _, e := range batch {
+		duplicate := b.isDuplicate(e)
 		result := mapper.Map(mapped(e))
-		b.rules.count(result)
+		b.rules.count(result, duplicate)
+		if duplicate {
+			continue
+		}
 		for _, o := range result.Outputs {
-			entries = append(entries, journal.Entry{Time: e.Received, Queue: o.Queue, Key: latestKey(o), Body: o.Body})
+			commit.Entries = append(commit.Entries, journal.Entry{Time: e.Received, Queue: o.Queue, Key: latestKey(o), Body: o.Body})
 		}
 		for _, r := range result.Rejections {
 			rejected = append(rejected, deadLetter{event: e, rejection: r})
+		}
+		if e.QoS > 0 && len(result.Outputs) > 0 {
+			commit.Marks = append(commit.Marks, b.redeliveries.use(e))
 		}
 	}
 	if err := b.letters.publish(ctx, rejected); err != nil {
 		return
 	}
-	if err := b.append(ctx, entries); err != nil {
+	if err := b.append(ctx, commit); err != nil {
 		return
 	}
 	for _, e := range batch {
 		b.client.Ack(e)
 	}
+}
+
+// isDuplicate reports whether the event was journalled before and comes again only because its acknowledgement got lost.
+func (b *Bridge) isDuplicate(e *mqtt.Event) bool {
+	duplicate, absent := b.redeliveries.seen(e)
+	if !absent {
+		return duplicate
+	}
+	if err := b.log.DropMarks(markRedelivery); err != nil {
+		b.logger.Warn("forgetting the packet identifiers of a session that the broker no longer has", "error", err)
+	}
+	return duplicate
 }
 
 // mapped is the event as the rules see it. Of a user property that stands twice the last counts.
@@ -102,12 +121,12 @@ const appendPause = time.Second
 
 // append commits the entries, trying again until it succeeds or ctx is done. While it fails the events stay with the
 // broker: after the second failure the connection is closed on purpose, since a handler that blocks would have it flap.
-func (b *Bridge) append(ctx context.Context, entries []journal.Entry) error {
-	if len(entries) == 0 {
+func (b *Bridge) append(ctx context.Context, commit journal.Batch) error {
+	if len(commit.Entries) == 0 {
 		return nil
 	}
 	for attempt := 1; ; attempt++ {
-		err := b.log.Append(ctx, journal.Batch{Entries: entries})
+		err := b.log.Append(ctx, commit)
 		if err == nil {
 			if b.stalled.Swap(nil) != nil {
 				b.logger.Info("journal is writable again")

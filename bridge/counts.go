@@ -9,7 +9,7 @@ import (
 
 // RuleCounts are one rule's outcomes. Every event, or element of an each, whose topic matches the rule is in exactly one.
 type RuleCounts struct {
-	Mapped, Filtered, Rejected int64
+	Mapped, Filtered, Rejected, Duplicate int64
 }
 
 // ruleCounts counts by rule. The zero value is ready to use.
@@ -19,7 +19,8 @@ type ruleCounts struct {
 	rules             map[string]RuleCounts
 }
 
-func (c *ruleCounts) count(r mapping.Result) {
+// count adds the outcomes of one event; those of a duplicate that would have been mapped count as duplicate.
+func (c *ruleCounts) count(r mapping.Result, duplicate bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.events++
@@ -31,12 +32,14 @@ func (c *ruleCounts) count(r mapping.Result) {
 	}
 	for _, o := range r.Outcomes {
 		n := c.rules[o.Rule]
-		switch o.What {
-		case mapping.Mapped:
-			n.Mapped++
-		case mapping.Filtered:
+		switch {
+		case o.What == mapping.Filtered:
 			n.Filtered++
-		case mapping.Rejected:
+		case duplicate:
+			n.Duplicate++
+		case o.What == mapping.Mapped:
+			n.Mapped++
+		case o.What == mapping.Rejected:
 			n.Rejected++
 		}
 		c.rules[o.Rule] = n

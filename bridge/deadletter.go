@@ -58,6 +58,7 @@ const (
 	maxKept      = 1000     // refused for good and kept here
 	maxKeptBytes = 16 << 20 // of their payloads
 	maxInFlight  = 32       // published at once
+	maxAttempts  = 10       // of one letter while the broker is there: some close the connection instead of refusing
 	retryPause   = time.Second
 	logPause     = 10 * time.Second // between two lines about one rule, stage and field
 )
@@ -107,9 +108,10 @@ func (d *deadLetters) publish(ctx context.Context, letters []deadLetter) error {
 	return ctx.Err()
 }
 
-// publishOne tries until the broker has acknowledged the message, or refused it for good, or ctx is done.
+// publishOne tries until the broker has acknowledged the message, or refused it for good, or ctx is done. Publish waits
+// while the broker is away, so an error is the fate of an attempt.
 func (d *deadLetters) publishOne(ctx context.Context, m mqtt.Message) {
-	for ctx.Err() == nil {
+	for attempt := 1; ctx.Err() == nil; attempt++ {
 		err := d.out.Publish(ctx, m)
 		var refused *mqtt.RefusedError
 		switch {
@@ -118,8 +120,8 @@ func (d *deadLetters) publishOne(ctx context.Context, m mqtt.Message) {
 			d.published++
 			d.mu.Unlock()
 			return
-		case errors.As(err, &refused):
-			d.keep(m, refused)
+		case ctx.Err() == nil && (errors.As(err, &refused) || attempt == maxAttempts):
+			d.keep(m, err)
 			return
 		}
 		select {
@@ -130,7 +132,7 @@ func (d *deadLetters) publishOne(ctx context.Context, m mqtt.Message) {
 }
 
 // keep puts a refused message into the bounded store; the oldest make room.
-func (d *deadLetters) keep(m mqtt.Message, refused *mqtt.RefusedError) {
+func (d *deadLetters) keep(m mqtt.Message, why error) {
 	d.mu.Lock()
 	first := d.refused == 0
 	d.refused++
@@ -142,7 +144,7 @@ func (d *deadLetters) keep(m mqtt.Message, refused *mqtt.RefusedError) {
 	}
 	d.mu.Unlock()
 	if first {
-		d.logger.Error("broker refuses dead letters; the newest are kept in memory", "error", refused, "hint", "allow this user to write "+d.baseTopic+"/#")
+		d.logger.Error("broker refuses dead letters; the newest are kept in memory", "error", why, "hint", "allow this user to write "+d.baseTopic+"/#")
 	}
 }
 

@@ -49,7 +49,7 @@ type Client struct {
 	statusFields map[string]string
 	statusErr    error
 	session      uint64
-	connected    bool // the receiving connection was, once
+	connection   uint64 // receiving connections so far
 }
 
 // New returns a client that is not yet connecting, or every mistake in cfg.
@@ -112,8 +112,9 @@ func (c *Client) completeSending(p *paho.Connect) {
 func (c *Client) received(cn *conn) {
 	c.counters.connects.Add(1)
 	c.mu.Lock()
-	again := c.connected
-	c.connected = true
+	c.connection++
+	again := c.connection > 1
+	cn.connection = c.connection
 	if !cn.present {
 		c.session++
 	}

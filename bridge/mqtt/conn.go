@@ -52,12 +52,13 @@ type conn struct {
 	expired chan struct{} // closed when its events are no longer handed over
 	expire  func()        // closes expired, once
 
-	up        chan struct{} // closed when the broker has accepted; what follows is set before
-	since     time.Time
-	present   bool   // the broker had a session present
-	session   uint64 // Event.Session of what it brings
-	maxPacket int    // what the broker accepts, in bytes; 0: no limit
-	slots     chan struct{}
+	up         chan struct{} // closed when the broker has accepted; what follows is set before
+	since      time.Time
+	present    bool   // the broker had a session present
+	session    uint64 // Event.Session of what it brings
+	connection uint64 // and its Event.Connection
+	maxPacket  int    // what the broker accepts, in bytes; 0: no limit
+	slots      chan struct{}
 }
 
 // accepted notes what the broker has said at the connect.

@@ -67,6 +67,8 @@ type Event struct {
 	// none present at a connect, and 0 is the one an earlier process may have left.
 	// Packet identifiers of different sessions have nothing to do with each other.
 	Session uint64
+	// Connection counts the receiving connections of this Client, from 1.
+	Connection uint64
 
 	client *paho.Client
 	packet *paho.Publish

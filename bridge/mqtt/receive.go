@@ -44,6 +44,7 @@ func newEvent(p paho.PublishReceived, cn *conn, now time.Time) *Event {
 		Received:       now,
 		SessionPresent: cn.present,
 		Session:        cn.session,
+		Connection:     cn.connection,
 		client:         p.Client,
 		packet:         p.Packet,
 	}

@@ -47,10 +47,11 @@ func TestEvent(t *testing.T) {
 	ignore := cmpopts.IgnoreUnexported(mqtt.Event{})
 	ignoreTime := cmpopts.IgnoreFields(mqtt.Event{}, "Received")
 	want := []*mqtt.Event{
-		{Topic: "a/retained", Payload: []byte("old"), QoS: 1, Retained: true, PacketID: 1, Session: 1},
+		{Topic: "a/retained", Payload: []byte("old"), QoS: 1, Retained: true, PacketID: 1, Session: 1, Connection: 1},
 		{Topic: "a/b", Payload: []byte{0, 0xff}, QoS: 1, PacketID: 2, ContentType: "application/json", Session: 1,
-			User: []mqtt.UserProperty{{"b", "1"}, {"a", "2"}, {"b", "3"}}},
-		{Topic: "a/zero", Session: 1},
+			Connection: 1,
+			User:       []mqtt.UserProperty{{"b", "1"}, {"a", "2"}, {"b", "3"}}},
+		{Topic: "a/zero", Session: 1, Connection: 1},
 	}
 	if diff := cmp.Diff(want, []*mqtt.Event{first, second, third}, ignore, ignoreTime, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)

@@ -1,0 +1,129 @@
+package bridge
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mqtt-stomp-bridge/bridge/mqtt"
+	"mqtt-stomp-bridge/mapping"
+)
+
+// publishFunc is a publisher.
+type publishFunc func(context.Context, mqtt.Message) error
+
+func (f publishFunc) Publish(ctx context.Context, m mqtt.Message) error { return f(ctx, m) }
+
+func letter(payload string) deadLetter {
+	return deadLetter{
+		event: &mqtt.Event{Topic: "a/b", Payload: []byte(payload), QoS: 1, Received: time.Date(2026, 1, 27, 10, 0, 0, 5e6, time.UTC)},
+		rejection: mapping.Rejection{Rule: "r", Stage: "fields", Field: "id", Item: 2, File: "config.yaml", Line: 7, Kind: "not a UUID",
+			Reason: `"nope" is not a UUID`},
+	}
+}
+
+func TestDeadLetterMessage(t *testing.T) {
+	got := letter("payload").message("base")
+	want := mqtt.Message{Topic: "base/dead-letter/r", Payload: []byte("payload"), QoS: 1, User: []mqtt.UserProperty{
+		{Name: "reason", Value: `"nope" is not a UUID`}, {Name: "rule", Value: "r"}, {Name: "stage", Value: "fields"},
+		{Name: "field", Value: "id"}, {Name: "item", Value: "2"}, {Name: "line", Value: "config.yaml:7"}, {Name: "topic", Value: "a/b"},
+		{Name: "qos", Value: "1"}, {Name: "retained", Value: "false"}, {Name: "time", Value: "2026-01-27T10:00:00.005Z"},
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestDeadLettersUntilAcknowledged(t *testing.T) {
+	refused := &mqtt.RefusedError{Topic: "base/dead-letter/r", Code: 0x87, Reason: "Not authorized"}
+	for _, test := range []struct {
+		name    string
+		answers []error // in turn; the last for all that follow
+		want    DeadLetterCounts
+	}{
+		{"at once", []error{nil}, DeadLetterCounts{Published: 1}},
+		{"after a while", []error{errors.New("connection lost"), errors.New("connection lost"), nil}, DeadLetterCounts{Published: 1}},
+		{"refused for good", []error{refused}, DeadLetterCounts{Refused: 1, Kept: 1}},
+		{"a broker that hangs up on it each time", []error{errors.New("connection lost")}, DeadLetterCounts{Refused: 1, Kept: 1}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var attempt atomic.Int32
+			d := newDeadLetters(publishFunc(func(context.Context, mqtt.Message) error {
+				n := int(attempt.Add(1))
+				return test.answers[min(n, len(test.answers))-1]
+			}), "base", slog.New(slog.DiscardHandler))
+			if err := d.publish(t.Context(), []deadLetter{letter("x")}); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, d.counts()); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", test.name, diff)
+			}
+		})
+	}
+}
+
+func TestDeadLettersStopAtShutdown(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	d := newDeadLetters(publishFunc(func(ctx context.Context, _ mqtt.Message) error {
+		cancel()
+		<-ctx.Done()
+		return ctx.Err()
+	}), "base", slog.New(slog.DiscardHandler))
+	if err := d.publish(ctx, []deadLetter{letter("x")}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v: the event must not be acknowledged", err)
+	}
+	if got := d.counts(); got != (DeadLetterCounts{}) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestKeptDeadLettersAreBounded(t *testing.T) {
+	d := newDeadLetters(publishFunc(func(context.Context, mqtt.Message) error { return &mqtt.RefusedError{} }), "base", slog.New(slog.DiscardHandler))
+	big := letter(strings.Repeat("x", 1<<20))
+	for range 40 {
+		d.publish(t.Context(), []deadLetter{big})
+	}
+	if got := d.counts(); got.Refused != 40 || got.Kept != maxKeptBytes>>20 {
+		t.Errorf("big ones: %+v", got)
+	}
+	for range maxKept + 10 {
+		d.publish(t.Context(), []deadLetter{letter("x")})
+	}
+	if got := d.counts(); got.Kept != maxKept || d.bytes > maxKeptBytes {
+		t.Errorf("many: %+v, %d bytes", got, d.bytes)
+	}
+}
+
+// A flood of rejections is one line now and then for each rule, stage and field, and no line holds the value.
+func TestRejectionLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		d := newDeadLetters(publishFunc(func(context.Context, mqtt.Message) error { return nil }), "base", slog.New(slog.NewTextHandler(&log, nil)))
+		for range 1000 {
+			d.publish(t.Context(), []deadLetter{letter("secret words")})
+			time.Sleep(10 * time.Millisecond)
+		}
+		other := letter("secret words")
+		other.rejection.Field = "name"
+		d.publish(t.Context(), []deadLetter{other})
+		time.Sleep(logPause)
+		d.publish(t.Context(), []deadLetter{letter("secret words")})
+		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+		if len(lines) != 3 || !strings.Contains(lines[2], "more_before=999") {
+			t.Errorf("got %d lines:\n%s", len(lines), &log)
+		}
+		for _, secret := range []string{"secret words", "nope"} {
+			if strings.Contains(log.String(), secret) {
+				t.Errorf("the log holds %q", secret)
+			}
+		}
+	})
+}

@@ -19,6 +19,7 @@ import (
 	"mqtt-stomp-bridge/bridge"
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/bridge/journal/disk"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/bridge/server"
 	"mqtt-stomp-bridge/bridge/stomp"
@@ -203,12 +204,17 @@ func serverLimits(l config.Limits) server.Limits {
 }
 
 // openJournal returns the durable log where a directory is configured, otherwise one in memory.
-func openJournal(_ context.Context, c *config.Config, _ *slog.Logger) (journal.Log, error) {
-	return journal.NewMemory(journal.MemoryOptions{
-		MaxAge:   c.Journal.MaxAge,
-		MaxBytes: int64(c.Journal.MaxBytes),
-		Latest:   journal.LatestOptions{MaxKeys: c.Journal.Latest.MaxKeys, MaxAge: c.Journal.Latest.MaxAge},
-	}), nil
+func openJournal(ctx context.Context, c *config.Config, logger *slog.Logger) (journal.Log, error) {
+	latest := journal.LatestOptions{MaxKeys: c.Journal.Latest.MaxKeys, MaxAge: c.Journal.Latest.MaxAge}
+	if c.Journal.Dir == "" {
+		return journal.NewMemory(journal.MemoryOptions{MaxAge: c.Journal.MaxAge, MaxBytes: int64(c.Journal.MaxBytes), Latest: latest}), nil
+	}
+	log, err := disk.Open(ctx, disk.Options{Dir: c.Journal.Dir, MaxAge: c.Journal.MaxAge, MaxBytes: int64(c.Journal.MaxBytes),
+		Latest: latest, Logger: logger})
+	if err != nil {
+		return nil, fmt.Errorf("journal.dir: %w", err)
+	}
+	return log, nil
 }
 
 func jwtConfig(c *config.Config) auth.JWTConfig {

@@ -118,12 +118,6 @@ func (f *Feed) Ack(c *Cursor, position uint64, cumulative bool) bool {
 	return c.ack(position, cumulative)
 }
 
-// InFlight reports whether the position was sent to the subscription and not acknowledged.
-func (f *Feed) InFlight(c *Cursor, position uint64) bool {
-	_, found := slices.BinarySearch(c.inFlight, position)
-	return found
-}
-
 // Wrote tells the feed that all it has appended so far was written.
 func (f *Feed) Wrote() {
 	f.last = max(f.last, f.taken)

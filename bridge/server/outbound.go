@@ -8,8 +8,8 @@ import (
 	"mqtt-stomp-bridge/bridge/hub"
 )
 
-// An outbound is everything that is written to one connection: gorilla only reads from it. Frames that answer the client
-// come first, then what its feed holds, all that waits in one write.
+// An outbound is everything that is written to one connection. Frames that answer the client come first, then what its feed
+// holds, all that waits in one write.
 type outbound struct {
 	conn         net.Conn
 	writeTimeout time.Duration
@@ -17,13 +17,12 @@ type outbound struct {
 
 	mu      sync.Mutex
 	feed    *hub.Feed
-	control []byte        // whole WebSocket messages that wait
-	drained *sync.Cond    // control was taken, or the end has come
-	beat    []byte        // what is sent at intervals, whole messages; may be empty
-	every   time.Duration // the interval; 0: never
-	due     time.Time     // when the next beat is
-	final   []byte        // set once: the last bytes
-	ending  bool
+	control []byte                      // whole WebSocket messages that wait
+	drained *sync.Cond                  // control was taken, or the end has come; on mu
+	beat    []byte                      // what is sent at intervals, whole messages; may be empty
+	every   time.Duration               // the interval; 0: never
+	due     time.Time                   // when the next beat is
+	final   func(feed *hub.Feed) []byte // set once: makes the last bytes
 }
 
 // maxControl is how many bytes of answers wait before the reader has to: a client that asks and never reads.
@@ -54,10 +53,10 @@ func (o *outbound) signal() {
 func (o *outbound) update(f func(feed *hub.Feed, control []byte) []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for len(o.control) > maxControl && !o.ending {
+	for len(o.control) > maxControl && o.final == nil {
 		o.drained.Wait()
 	}
-	if o.ending {
+	if o.final != nil {
 		return
 	}
 	o.control = f(o.feed, o.control)
@@ -73,7 +72,7 @@ func (o *outbound) send(messages []byte) {
 func (o *outbound) reply(message []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.control) <= maxControl && !o.ending {
+	if len(o.control) <= maxControl && o.final == nil {
 		o.control = append(o.control, message...)
 		o.signal()
 	}
@@ -87,16 +86,15 @@ func (o *outbound) keepAlive(beat []byte, every time.Duration) {
 	o.signal()
 }
 
-// end makes what f returns the last bytes, after what waits of the answers. Only the first call counts. f gets the feed.
+// end makes what f returns the last bytes, after what waits of the answers. f is called when all before is written, so that
+// the feed knows its place. Only the first call counts.
 func (o *outbound) end(f func(feed *hub.Feed) []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.ending {
+	if o.final != nil {
 		return
 	}
-	o.ending = true
-	o.final = append(o.control, f(o.feed)...)
-	o.control = nil
+	o.final = f
 	o.drained.Broadcast()
 	// A write that hangs now must not keep the session alive.
 	o.conn.SetWriteDeadline(time.Now().Add(finalTimeout))
@@ -108,8 +106,8 @@ var bufferPool = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return
 // maxPooled is the largest write buffer that is kept for the next write.
 const maxPooled = 256 << 10
 
-// run writes until the end was written or a write fails. onError is called, once, with the error of the feed; it must end
-// the outbound.
+// run writes until the end was written or a write fails. onError is called with an error of the feed; it must end the
+// outbound.
 func (o *outbound) run(onError func(error)) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -145,11 +143,11 @@ func (o *outbound) pass(onError func(error)) (wrote, ended bool, err error) {
 func (o *outbound) take(buf []byte) (out []byte, ended bool, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.ending {
-		return append(buf, o.final...), true, nil
-	}
 	buf = append(buf, o.control...)
 	o.control = nil
+	if o.final != nil {
+		return append(buf, o.final(o.feed)...), true, nil
+	}
 	o.drained.Broadcast()
 	if now := time.Now(); o.every > 0 && !now.Before(o.due) {
 		buf = append(buf, o.beat...)
@@ -164,7 +162,7 @@ func (o *outbound) write(out []byte, ended bool) error {
 	switch {
 	case ended:
 		o.conn.SetWriteDeadline(time.Now().Add(finalTimeout))
-	case !o.ending: // else end has set a deadline already
+	case o.final == nil: // else end has set a deadline already
 		o.conn.SetWriteDeadline(time.Now().Add(o.writeTimeout))
 	}
 	o.mu.Unlock()

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,24 +12,6 @@ import (
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/hub"
 	"mqtt-stomp-bridge/bridge/stomp"
-)
-
-// A subscription is one SUBSCRIBE that was accepted.
-type subscription struct {
-	id     string // as the client named it; at 1.0 perhaps empty
-	key    string // id, or at 1.0 without one the destination
-	mode   ackMode
-	number int // in the ack header; 0 for those without
-	cursor *hub.Cursor
-}
-
-// An ackMode is the value of SUBSCRIBE's ack header.
-type ackMode string
-
-const (
-	ackAuto       ackMode = "auto"
-	ackClient     ackMode = "client"
-	ackIndividual ackMode = "client-individual"
 )
 
 // refuse is why a frame is answered by ERROR. The texts are fixed: they hold nothing that the client sent.
@@ -95,7 +75,9 @@ func (x *session) connect(f *stomp.Frame) error {
 	accept, _ := f.Get("accept-version")
 	version, ok := stomp.Negotiate(accept)
 	if !ok {
-		return refuse("no common version", "supported versions are 1.0, 1.1 and 1.2")
+		x.fail("protocol error", f, &stomp.Error{Message: "no common version", Detail: "supported versions are 1.0, 1.1 and 1.2"},
+			stomp.Header{Key: "version", Value: "1.0,1.1,1.2"})
+		return nil
 	}
 	if err := x.authenticate(f); err != nil {
 		return err
@@ -110,20 +92,18 @@ func (x *session) connect(f *stomp.Frame) error {
 	x.connected = true
 	x.sendConnected(version)
 	x.startHeartBeats(version, peer)
-	who := x.credentials.Load().identity
-	x.expireAt(who.Expires)
-	x.log.Info("session connected", "user", who.User, "version", version.String())
+	x.log.Info("session connected", "user", x.credentials.Load().identity.User, "version", version.String())
 	return nil
 }
 
 // authenticate lets the session in by the handshake's token or the frame's.
 func (x *session) authenticate(f *stomp.Frame) error {
 	by := x.credentials.Load()
-	authorization, inFrame := getFold(f, "authorization")
-	switch {
-	case by == nil && !inFrame:
+	authorization := getFold(f, "authorization")
+	switch token := auth.Token(authorization); {
+	case by == nil && token == "":
 		return &auth.Error{Reason: "no token"}
-	case by != nil && inFrame && auth.Token(authorization) != auth.Token(by.authorization):
+	case by != nil && token != "" && token != auth.Token(by.authorization):
 		return &auth.Error{Reason: "two different tokens"}
 	case by != nil:
 		return nil
@@ -134,18 +114,18 @@ func (x *session) authenticate(f *stomp.Frame) error {
 	if err != nil {
 		return err
 	}
-	x.credentials.Store(by)
+	x.letIn(by)
 	return nil
 }
 
 // getFold is Get for a key in any letter case: what HTTP allows, some clients do in frames too.
-func getFold(f *stomp.Frame, key string) (string, bool) {
+func getFold(f *stomp.Frame, key string) string {
 	for _, h := range f.Headers {
 		if strings.EqualFold(h.Key, key) {
-			return h.Value, true
+			return h.Value
 		}
 	}
-	return "", false
+	return ""
 }
 
 func (x *session) sendConnected(version stomp.Version) {
@@ -173,183 +153,21 @@ func (x *session) startHeartBeats(version stomp.Version, peer stomp.HeartBeat) {
 	if version > stomp.V10 {
 		send, receive = stomp.NegotiateHeartBeat(stomp.HeartBeat{Send: h, Receive: h}, peer)
 	}
+	every := cmp.Or(send, h)
 	var beat []byte
 	if send > 0 {
 		beat = appendMessage(beat, opText, []byte("\n"))
 	}
 	if receive == 0 {
 		beat = appendMessage(beat, opPing, nil)
+		receive, every = h, h // never longer than send
 	}
-	x.silence = silentFactor * cmp.Or(receive, send, h)
-	x.out.keepAlive(beat, cmp.Or(send, h))
-	x.conn.SetReadDeadline(time.Now().Add(x.silence))
-}
-
-func (x *session) subscribe(f *stomp.Frame) error {
-	s, o, err := x.parseSubscribe(f)
-	if err != nil {
-		return err
-	}
-	destination, _ := f.Get("destination")
-	if s.mode != ackAuto {
-		x.lastNumber++
-		s.number = x.lastNumber
-		x.numbers[s.number] = s
-	}
-	kind := format{destination: destination, subscription: s.id, version: x.v(), epoch: x.server.config.Hub.Epoch()}
-	if s.mode != ackAuto && x.v() == stomp.V12 {
-		kind.ack = s.number // 1.0 and 1.1 name the message and the subscription instead
-	}
-	if o.Resume != nil {
-		o.First = func(complete bool) hub.Format {
-			noted := kind
-			noted.note = resumeNote(complete)
-			return noted
-		}
-	}
-	x.subs[s.key] = s
-	x.out.update(func(feed *hub.Feed, control []byte) []byte {
-		var complete bool
-		s.cursor, complete = feed.Subscribe(destination, kind, o)
-		if o.Resume == nil {
-			return x.appendReceipt(control, f)
-		}
-		return x.appendReceipt(control, f, stomp.Header{Key: "resume", Value: resumeNote(complete)})
-	})
-	x.log.Debug("subscribed", "queue", destination)
-	return nil
-}
-
-func resumeNote(complete bool) string {
-	if complete {
-		return "complete"
-	}
-	return "gap"
-}
-
-// maxSubscriptionID is the longest subscription id in bytes; some clients take no longer header line than 1,024.
-const maxSubscriptionID = 512
-
-// parseSubscribe checks a SUBSCRIBE frame and takes its headers apart; the cursor is not placed yet.
-func (x *session) parseSubscribe(f *stomp.Frame) (*subscription, hub.Options, error) {
-	var o hub.Options
-	destination, _ := f.Get("destination")
-	id, hasID := f.Get("id")
-	s := &subscription{id: id, key: id, mode: ackAuto}
-	if !hasID {
-		s.key = destination
-	}
-	if mode, ok := f.Get("ack"); ok {
-		s.mode = ackMode(mode)
-	}
-	switch {
-	case !x.server.config.Hub.Has(destination):
-		return nil, o, refuse("unknown destination", "the destinations are "+strings.Join(x.server.config.Queues, ", "))
-	case id == "" && (hasID || x.v() > stomp.V10):
-		return nil, o, refuse("SUBSCRIBE without id", "from STOMP 1.1 on a subscription has an id")
-	case len(id) > maxSubscriptionID:
-		return nil, o, refuse("the subscription id is too long", "every message repeats it")
-	case x.subs[s.key] != nil:
-		return nil, o, refuse("the subscription id is in use", "")
-	case len(x.subs) >= x.server.config.Limits.Subscriptions:
-		return nil, o, refuse("too many subscriptions", "UNSUBSCRIBE from one first")
-	case !slices.Contains([]ackMode{ackAuto, ackClient, ackIndividual}, s.mode), s.mode == ackIndividual && x.v() == stomp.V10:
-		return nil, o, refuse("unknown ack mode", "ack is auto, client or, from STOMP 1.1 on, client-individual")
-	}
-	o.Track = s.mode != ackAuto
-	if from, ok := f.Get("resume-from"); ok {
-		// A value that was never a message-id of ours is a gap, like one of another epoch.
-		epoch, position, _ := parseMessageID(from)
-		o.Resume = &hub.Resume{Epoch: epoch, Position: position}
-	}
-	return s, o, nil
-}
-
-func (x *session) unsubscribe(f *stomp.Frame) error {
-	key, ok := f.Get("id")
-	if !ok && x.v() == stomp.V10 {
-		key, _ = f.Get("destination")
-	}
-	s := x.subs[key]
-	if s == nil {
-		return refuse("no such subscription", "UNSUBSCRIBE names none that is open")
-	}
-	delete(x.subs, key)
-	delete(x.numbers, s.number)
-	x.out.update(func(feed *hub.Feed, control []byte) []byte {
-		feed.Unsubscribe(s.cursor)
-		return x.appendReceipt(control, f)
-	})
-	return nil
-}
-
-// acknowledge obeys ACK and NACK alike: nothing is ever sent again by itself, so both only end the message's flight.
-func (x *session) acknowledge(f *stomp.Frame) error {
-	if _, ok := f.Get("transaction"); ok {
-		return refuse("transactions are not supported", "ACK takes effect at once")
-	}
-	s, position := x.acknowledged(f)
-	if s == nil {
-		return refuse("no such message", "the frame names no message that waits for its acknowledgement")
-	}
-	known := true
-	x.out.update(func(feed *hub.Feed, control []byte) []byte {
-		if known = feed.Ack(s.cursor, position, s.mode == ackClient); !known {
-			return control
-		}
-		return x.appendReceipt(control, f)
-	})
-	if !known {
-		return refuse("no such message", "the frame names no message that waits for its acknowledgement")
-	}
-	return nil
-}
-
-// acknowledged finds what the frame names, each version in its own form and whatever else the client adds: at 1.2 the ack
-// header's value in id, at 1.1 message-id and subscription, at 1.0 message-id alone. s is nil when it names nothing.
-func (x *session) acknowledged(f *stomp.Frame) (s *subscription, position uint64) {
-	id, _ := f.Get("message-id")
-	switch x.v() {
-	case stomp.V12:
-		ack, _ := f.Get("id")
-		dot := strings.LastIndexByte(ack, '.')
-		if dot < 0 {
-			return nil, 0
-		}
-		number, err := strconv.Atoi(ack[dot+1:])
-		if err != nil {
-			return nil, 0
-		}
-		id, s = ack[:dot], x.numbers[number]
-	case stomp.V11:
-		name, _ := f.Get("subscription")
-		s = x.subs[name]
-	default:
-		s = x.holding(id)
-	}
-	epoch, position, ok := parseMessageID(id)
-	if !ok || epoch != x.server.config.Hub.Epoch() || s == nil || s.mode == ackAuto {
-		return nil, 0
-	}
-	return s, position
-}
-
-// holding finds the subscription that a 1.0 client means, which may leave out which one it is.
-func (x *session) holding(id string) (s *subscription) {
-	_, position, _ := parseMessageID(id)
-	x.out.update(func(feed *hub.Feed, control []byte) []byte {
-		for _, candidate := range x.numbers {
-			if feed.InFlight(candidate.cursor, position) {
-				s = candidate
-			}
-		}
-		return control
-	})
-	return s
+	x.silence = silentFactor * receive
+	x.out.keepAlive(beat, every)
+	x.heard()
 }
 
 func (x *session) disconnect(f *stomp.Frame) {
-	x.disconnecting = true
 	x.out.update(func(_ *hub.Feed, control []byte) []byte { return x.appendReceipt(control, f) })
 	x.end(ending{cause: "client disconnected", code: websocket.CloseNormalClosure, quiet: true})
 }

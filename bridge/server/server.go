@@ -55,6 +55,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
+	reserved int // sessions, and handshakes on their way to one
 	closing  bool
 	running  sync.WaitGroup
 }
@@ -70,11 +71,11 @@ func New(c Config) (*Server, error) {
 	s.upgrader = websocket.Upgrader{
 		HandshakeTimeout: c.Limits.ConnectTimeout,
 		ReadBufferSize:   512,
-		WriteBufferSize:  512, // the handshake's answer alone; sessions write without gorilla
+		WriteBufferSize:  512, // for the handshake's answer alone; see inbound
 		Subprotocols:     []string{"v12.stomp", "v11.stomp", "v10.stomp"},
 		CheckOrigin:      func(*http.Request) bool { return true }, // ServeHTTP has done it
 	}
-	s.auth.Store(&c.Auth)
+	s.auth.Store(&s.config.Auth)
 	s.origins.Store(&origins)
 	return s, nil
 }
@@ -98,9 +99,9 @@ func setDefault[T comparable](v *T, value T) {
 
 // ServeHTTP upgrades the request and starts its session.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	by, err := s.admitRequest(r)
+	by, status, err := s.admitRequest(r)
 	if err != nil {
-		s.refuse(w, r, http.StatusUnauthorized, err.Error())
+		s.refuse(w, r, status, err.Error())
 		return
 	}
 	if !s.origins.Load().allow(r) {
@@ -111,39 +112,59 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusServiceUnavailable, "too many sessions")
 		return
 	}
-	conn, err := s.upgrader.Upgrade(w, r, nil) // answers for itself when it fails
-	if err != nil {
+	conn, in, err := s.upgrade(w, r)
+	if err != nil { // the client has its answer
 		s.refusals.add("no websocket handshake")
-		s.running.Done()
+		s.release()
 		return
 	}
-	x := s.newSession(conn, by)
+	x := s.newSession(conn, in)
 	if !s.register(x) {
-		x.end(ending{cause: "shutdown", code: websocket.CloseGoingAway, quiet: true})
+		x.end(goingAway)
+	}
+	if by != nil {
+		x.letIn(by)
 	}
 	// In a goroutine of its own: the handler's return frees what net/http holds for the request.
 	go func() {
-		defer s.running.Done()
+		defer s.release()
 		x.run()
 		s.unregister(x)
 	}()
 }
 
-// admitRequest authenticates a handshake that carries a token; without one, CONNECT has to.
-func (s *Server) admitRequest(r *http.Request) (*credentials, error) {
+// goingAway is how sessions end when the server does.
+var goingAway = ending{cause: "shutdown", code: websocket.CloseGoingAway, quiet: true}
+
+// admitRequest authenticates a handshake that carries a token; without one, CONNECT has to. The status is for an error.
+func (s *Server) admitRequest(r *http.Request) (by *credentials, status int, err error) {
 	authorization := r.Header.Get("Authorization")
 	if authorization == "" {
-		return nil, nil
+		return nil, 0, nil
 	}
-	return s.admit(r.Context(), authorization)
+	by, err = s.admit(r.Context(), authorization)
+	var refused *auth.Error
+	if errors.As(err, &refused) {
+		return nil, http.StatusUnauthorized, refused
+	}
+	return by, http.StatusServiceUnavailable, err
 }
 
+// errUnchecked is what a client learns when its token could be neither accepted nor refused.
+var errUnchecked = &stomp.Error{Message: "the token could not be checked"}
+
+// admit returns what the token lets in, an *auth.Error when it is refused, or errUnchecked.
 func (s *Server) admit(ctx context.Context, authorization string) (*credentials, error) {
-	identity, err := (*s.auth.Load()).Authenticate(ctx, authorization)
-	if err != nil {
-		return nil, err
+	authenticator := s.auth.Load()
+	identity, err := (*authenticator).Authenticate(ctx, authorization)
+	var refused *auth.Error
+	switch {
+	case errors.As(err, &refused):
+		return nil, refused
+	case err != nil:
+		return nil, errUnchecked
 	}
-	return &credentials{authorization: authorization, identity: identity}, nil
+	return &credentials{authorization: authorization, identity: identity, checkedBy: authenticator}, nil
 }
 
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, reason string) {
@@ -163,11 +184,19 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, reas
 func (s *Server) reserve() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing || len(s.sessions) >= s.config.Limits.Sessions {
+	if s.closing || s.reserved >= s.config.Limits.Sessions {
 		return false
 	}
+	s.reserved++
 	s.running.Add(1)
 	return true
+}
+
+func (s *Server) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reserved--
+	s.running.Done()
 }
 
 func (s *Server) register(x *session) bool {
@@ -184,7 +213,7 @@ func (s *Server) unregister(x *session) {
 }
 
 // Serve accepts connections until ctx is done. Then every client gets a clean close, and Serve returns when all sessions have
-// ended, which takes about a second at most. It returns nil after ctx, or the listener's error.
+// ended, which takes about a second at most. It returns nil after ctx, or the listener's error. Call it once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.Handle(s.config.Path, s)
@@ -192,20 +221,22 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		mux.Handle("/", s.config.Pages)
 	}
 	web := &http.Server{
-		Handler:           mux,
-		ReadHeaderTimeout: s.config.Limits.ConnectTimeout,
-		MaxHeaderBytes:    32 << 10, // room for a token of 16 KiB
-		ErrorLog:          slog.NewLogLogger(s.config.Logger.Handler(), slog.LevelDebug),
+		Handler:        mux,
+		ReadTimeout:    s.config.Limits.ConnectTimeout, // of a request, and of the pause before the next; not of a session
+		MaxHeaderBytes: 32 << 10,                       // room for a token of 16 KiB
+		ErrorLog:       slog.NewLogLogger(s.config.Logger.Handler(), slog.LevelDebug),
 	}
-	stop := context.AfterFunc(ctx, func() { web.Close() })
-	err := web.Serve(l)
-	if stop() { // the listener failed by itself
+	served := make(chan error, 1)
+	go func() { served <- web.Serve(l) }()
+	var err error
+	select {
+	case err = <-served:
 		web.Close()
+	case <-ctx.Done():
+		web.Close()
+		<-served
 	}
 	s.close()
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
 	return err
 }
 
@@ -213,10 +244,10 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 func (s *Server) close() {
 	s.mu.Lock()
 	s.closing = true
-	for x := range s.sessions {
-		x.end(ending{cause: "shutdown", code: websocket.CloseGoingAway, quiet: true})
-	}
 	s.mu.Unlock()
+	for _, x := range s.snapshot() {
+		x.end(goingAway)
+	}
 	s.running.Wait()
 }
 
@@ -224,13 +255,7 @@ func (s *Server) close() {
 func (s *Server) SetAuth(a auth.Authenticator) {
 	s.auth.Store(&a)
 	for _, x := range s.snapshot() {
-		by := x.credentials.Load()
-		if by == nil {
-			continue
-		}
-		if _, err := a.Authenticate(context.Background(), by.authorization); err != nil {
-			x.unauthorized(nil, err)
-		}
+		x.recheck()
 	}
 }
 

@@ -20,20 +20,20 @@ import (
 // A session is one client's connection. One goroutine reads (run), one writes (outbound.run).
 type session struct {
 	server *Server
-	conn   *websocket.Conn
+	conn   *websocket.Conn // reads from in
+	in     *inbound
 	out    *outbound
 	log    *slog.Logger
 	id     string
 
 	// Owned by the reader.
-	decoder       *stomp.Decoder
-	connected     bool
-	disconnecting bool                     // DISCONNECT was answered; what still comes is ignored
-	unauthed      int                      // bytes read before CONNECT was accepted
-	silence       time.Duration            // how long the peer may be silent; 0 until CONNECT was accepted
-	subs          map[string]*subscription // subscription id (at 1.0 perhaps the destination) -> subscription
-	numbers       map[int]*subscription    // subscription number -> subscription, those with an ack header
-	lastNumber    int
+	decoder    *stomp.Decoder
+	connected  bool
+	unauthed   int                      // bytes read before CONNECT was accepted
+	silence    time.Duration            // how long the peer may be silent; 0 until CONNECT was accepted
+	subs       map[string]*subscription // subscription id (at 1.0 perhaps the destination) -> subscription
+	numbers    map[int]*subscription    // subscription number -> subscription, those that are acknowledged
+	lastNumber int                      // of all there were
 
 	version     atomic.Uint32 // a stomp.Version, set by CONNECT
 	credentials atomic.Pointer[credentials]
@@ -45,17 +45,18 @@ type session struct {
 type credentials struct {
 	authorization string
 	identity      auth.Identity
+	checkedBy     *auth.Authenticator
 }
 
 // An ending is why a session ends, and what its client is told.
 type ending struct {
-	cause   string       // for logs and counters
-	err     *stomp.Error // sent as an ERROR frame; nil: none
-	receipt string       // receipt-id of the frame that brought the error; "" for none
-	code    int          // WebSocket close code
-	lastID  bool         // name the last position, so that the client can resume
-	quiet   bool         // log at debug: the client left of its own will
-	detail  error        // for the log alone; may be nil
+	cause   string         // for logs and counters
+	err     *stomp.Error   // sent as an ERROR frame; nil: none
+	headers []stomp.Header // of the ERROR frame, beside its message
+	code    int            // WebSocket close code
+	lastID  bool           // name the last position, so that the client can resume
+	quiet   bool           // log at debug: the client left of its own will
+	detail  error          // for the log alone; may be nil
 }
 
 // readChunk is how much of a message is read at a time.
@@ -63,20 +64,20 @@ const readChunk = 4 << 10
 
 var readPool = sync.Pool{New: func() any { return new([readChunk]byte) }}
 
-// newSession returns a session on an upgraded connection. by may be nil: then CONNECT must bring a token.
-func (s *Server) newSession(conn *websocket.Conn, by *credentials) *session {
+// newSession returns a session on an upgraded connection.
+func (s *Server) newSession(conn *websocket.Conn, in *inbound) *session {
 	id := newID()
 	x := &session{
 		server:  s,
 		conn:    conn,
-		out:     newOutbound(conn.NetConn(), s.config.Hub.NewFeed(), s.config.Limits.WriteTimeout),
+		in:      in,
+		out:     newOutbound(in.Conn, s.config.Hub.NewFeed(), s.config.Limits.WriteTimeout),
 		log:     s.config.Logger.With("session", id, "remote", conn.RemoteAddr().String()),
 		id:      id,
 		decoder: stomp.NewDecoder(s.config.Limits.Frame),
 		subs:    map[string]*subscription{},
 		numbers: map[int]*subscription{},
 	}
-	x.credentials.Store(by)
 	conn.SetPongHandler(func(string) error {
 		x.heard()
 		return nil
@@ -94,8 +95,11 @@ func (s *Server) newSession(conn *websocket.Conn, by *credentials) *session {
 
 // run serves the connection until it ends; it returns when nothing of the session is left.
 func (x *session) run() {
-	socket := x.conn.NetConn()
-	x.conn.SetReadDeadline(time.Now().Add(x.server.config.Limits.ConnectTimeout))
+	socket := x.in.Conn
+	socket.SetReadDeadline(time.Now().Add(x.server.config.Limits.ConnectTimeout))
+	// Once the last bytes are out the reader goes on until the peer closes too: closing with unread input would reset the
+	// connection, and the peer might never see them. A peer that does not close is not waited for.
+	var hangUp *time.Timer
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
@@ -104,13 +108,17 @@ func (x *session) run() {
 			socket.Close() // wakes the reader
 			return
 		}
-		// The last bytes are out, and the reader goes on until the peer closes too: closing with unread input would reset
-		// the connection, and the peer might never see them. A peer that does not close is not waited for.
-		time.AfterFunc(finalTimeout, func() { socket.Close() })
+		hangUp = time.AfterFunc(finalTimeout, func() { socket.Close() })
 	}()
 	x.finish(x.read())
 	<-written
+	if x.in.broken { // gorilla reads no more
+		io.Copy(io.Discard, socket)
+	}
 	socket.Close()
+	if hangUp != nil {
+		hangUp.Stop()
+	}
 	if t := x.expiry.Load(); t != nil {
 		t.Stop()
 	}
@@ -182,7 +190,7 @@ func (x *session) input(p []byte) error {
 			x.fail("protocol error", nil, wireError(err))
 			return errEnded
 		}
-		if x.ended.Load() != nil || x.disconnecting {
+		if x.ended.Load() != nil {
 			return errEnded
 		}
 		x.handle(&f)
@@ -194,7 +202,9 @@ func (x *session) finish(err error) {
 	var closed *websocket.CloseError
 	var timeout net.Error
 	switch {
-	case errors.As(err, &closed):
+	case x.in.broken:
+		x.end(ending{cause: "malformed WebSocket frame", code: websocket.CloseProtocolError})
+	case errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure: // which stands for no close frame at all
 		x.end(ending{cause: "client closed", code: websocket.CloseNormalClosure, quiet: true})
 	case errors.As(err, &timeout) && timeout.Timeout() && !x.connected:
 		x.fail("connect timeout", nil, &stomp.Error{Message: "no CONNECT in time"})
@@ -206,22 +216,18 @@ func (x *session) finish(err error) {
 }
 
 // fail ends the session with an ERROR frame, in answer to f unless that is nil.
-func (x *session) fail(cause string, f *stomp.Frame, err *stomp.Error) {
-	e := ending{cause: cause, err: err, code: websocket.ClosePolicyViolation}
+func (x *session) fail(cause string, f *stomp.Frame, err *stomp.Error, headers ...stomp.Header) {
 	if f != nil {
-		e.receipt, _ = f.Get("receipt")
+		if receipt, ok := f.Get("receipt"); ok {
+			headers = append(headers, stomp.Header{Key: "receipt-id", Value: receipt})
+		}
 	}
-	x.end(e)
+	x.end(ending{cause: cause, err: err, headers: headers, code: websocket.ClosePolicyViolation})
 }
 
 // unauthorized ends the session because of its token. Clients look for 401 in the message.
-func (x *session) unauthorized(f *stomp.Frame, err error) {
-	reason := "the token was refused"
-	var known *auth.Error
-	if errors.As(err, &known) {
-		reason = known.Reason
-	}
-	x.fail("401 "+reason, f, &stomp.Error{Message: "401 " + reason})
+func (x *session) unauthorized(f *stomp.Frame, err *auth.Error) {
+	x.fail("401 "+err.Reason, f, &stomp.Error{Message: "401 " + err.Reason})
 }
 
 // feedFailed ends the session because what comes next for it is not to be had.
@@ -244,7 +250,7 @@ func (x *session) end(e ending) {
 	x.out.end(func(feed *hub.Feed) []byte {
 		var last []byte
 		if e.err != nil {
-			last = appendFrame(last, stomp.Version(x.version.Load()), e.frame(x.server.config.Hub.Epoch(), feed.Position()))
+			last = appendFrame(last, x.v(), e.frame(x.server.config.Hub.Epoch(), feed.Position()))
 		}
 		return appendClose(last, e.code, "")
 	})
@@ -253,9 +259,7 @@ func (x *session) end(e ending) {
 // frame returns the ERROR frame that tells the client. It never holds anything the client sent but its receipt.
 func (e *ending) frame(epoch string, position uint64) *stomp.Frame {
 	f := &stomp.Frame{Command: stomp.CommandError, Headers: []stomp.Header{{Key: "message", Value: e.err.Message}}}
-	if e.receipt != "" {
-		f.Headers = append(f.Headers, stomp.Header{Key: "receipt-id", Value: e.receipt})
-	}
+	f.Headers = append(f.Headers, e.headers...)
 	if e.lastID {
 		f.Headers = append(f.Headers, stomp.Header{Key: "last-message-id", Value: string(appendMessageID(nil, epoch, position))})
 	}
@@ -284,14 +288,28 @@ func (x *session) logEnd() {
 	x.log.Log(context.Background(), level, "session ended", attrs...)
 }
 
-// expireAt ends the session when its token does.
-func (x *session) expireAt(t time.Time) {
-	if t.IsZero() {
+// letIn notes what the session was admitted with, and ends it when that does.
+func (x *session) letIn(by *credentials) {
+	x.credentials.Store(by)
+	if expires := by.identity.Expires; !expires.IsZero() {
+		x.expiry.Store(time.AfterFunc(time.Until(expires), func() {
+			x.unauthorized(nil, &auth.Error{Reason: "token expired"})
+		}))
+	}
+	if x.server.auth.Load() != by.checkedBy { // SetAuth may not have seen the session
+		x.recheck()
+	}
+}
+
+// recheck ends the session if the authenticator that is in force now refuses its token.
+func (x *session) recheck() {
+	by := x.credentials.Load()
+	if by == nil {
 		return
 	}
-	timer := time.AfterFunc(time.Until(t), func() { x.unauthorized(nil, &auth.Error{Reason: "token expired"}) })
-	if old := x.expiry.Swap(timer); old != nil {
-		old.Stop()
+	var refused *auth.Error
+	if _, err := x.server.admit(context.Background(), by.authorization); errors.As(err, &refused) {
+		x.unauthorized(nil, refused)
 	}
 }
 

@@ -1,0 +1,79 @@
+package server
+
+import (
+	"strconv"
+	"strings"
+
+	"mqtt-stomp-bridge/bridge/hub"
+	"mqtt-stomp-bridge/bridge/stomp"
+)
+
+// acknowledge obeys ACK and NACK alike: nothing is ever sent again by itself, so both only end the message's flight.
+func (x *session) acknowledge(f *stomp.Frame) error {
+	if _, ok := f.Get("transaction"); ok {
+		return refuse("transactions are not supported", "ACK takes effect at once")
+	}
+	subs, position, known := x.acknowledged(f)
+	x.out.update(func(feed *hub.Feed, control []byte) []byte {
+		for _, s := range subs {
+			if feed.Ack(s.cursor, position, s.mode == ackClient) {
+				known = true
+			}
+		}
+		if !known {
+			return control
+		}
+		return x.appendReceipt(control, f)
+	})
+	if !known {
+		return refuse("no such message", "the frame names no message that waits for its acknowledgement")
+	}
+	return nil
+}
+
+// acknowledged finds what the frame names, each version in its own form and whatever else the client adds: at 1.2 the ack
+// header's value in id, at 1.1 message-id and subscription, at 1.0 message-id alone, which may mean several subscriptions.
+// gone reports that it may well mean one that is closed by now: that is no mistake of the client.
+func (x *session) acknowledged(f *stomp.Frame) (subs []*subscription, position uint64, gone bool) {
+	id, _ := f.Get("message-id")
+	closed := x.lastNumber > len(x.numbers)
+	switch x.v() {
+	case stomp.V12:
+		ack, _ := f.Get("id")
+		var number int
+		id, number = cutAck(ack)
+		if s := x.numbers[number]; s != nil {
+			subs = []*subscription{s}
+		}
+		closed = closed && 0 < number && number <= x.lastNumber
+	case stomp.V11:
+		name, _ := f.Get("subscription")
+		s := x.subs[name]
+		if s != nil && s.number > 0 {
+			subs = []*subscription{s}
+		}
+		closed = closed && s == nil
+	default:
+		for _, s := range x.numbers {
+			subs = append(subs, s)
+		}
+	}
+	epoch, position, ok := parseMessageID(id)
+	if !ok || epoch != x.server.config.Hub.Epoch() {
+		return nil, 0, false
+	}
+	return subs, position, closed && len(subs) == 0
+}
+
+// cutAck takes the value of an ack header apart: a message-id and the number of a subscription; 0 when it has not that form.
+func cutAck(ack string) (messageID string, number int) {
+	dot := strings.LastIndexByte(ack, '.')
+	if dot < 0 {
+		return "", 0
+	}
+	number, err := strconv.Atoi(ack[dot+1:])
+	if err != nil {
+		return "", 0
+	}
+	return ack[:dot], number
+}

@@ -1,0 +1,293 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/gorilla/websocket"
+
+	"mqtt-stomp-bridge/bridge/auth"
+	"mqtt-stomp-bridge/bridge/server"
+)
+
+func TestShutdown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, server.Config{})
+		c := h.connect()
+		c.send("SUBSCRIBE | id:a | destination:/queue/message | receipt:r")
+		synctest.Wait()
+		stalled := h.connectUnread()
+		if err := stalled.WriteMessage(websocket.TextMessage, []byte(frame("SUBSCRIBE | id:a | destination:/queue/message | receipt:r"))); err != nil {
+			t.Fatal(err)
+		}
+		silent, err := h.l.dial() // not even a handshake
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer silent.Close()
+		synctest.Wait()
+		began := time.Now()
+		h.stop()
+		if d := time.Since(began); d > time.Second {
+			t.Errorf("the end took %v, want at most a second", d)
+		}
+		synctest.Wait()
+		if d := cmp.Diff([]string{"RECEIPT | receipt-id:r", "close 1001"}, c.texts()); d != "" {
+			t.Errorf("the client got (-want +got):\n%s", d)
+		}
+		if n := h.server.Counts(); n.Sessions != 0 || n.Ends["shutdown"] != 2 {
+			t.Errorf("counts %+v", n)
+		}
+		if _, _, err := h.dial(nil); err == nil {
+			t.Error("a handshake after the end succeeded")
+		}
+	})
+}
+
+// Serve returns its listener's error, and ends the sessions.
+func TestListenerFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, server.Config{})
+		c := h.connect()
+		h.l.Close()
+		synctest.Wait()
+		time.Sleep(time.Second)
+		if d := cmp.Diff([]string{"close 1001"}, c.texts()); d != "" {
+			t.Errorf("the client got (-want +got):\n%s", d)
+		}
+	})
+}
+
+// The end of a token is the end of its session, whatever the client does: here it neither reads nor sends.
+func TestExpiryOfStalledClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, server.Config{Limits: server.Limits{WriteTimeout: time.Hour}})
+		conn, _, err := h.dial(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		began := time.Now()
+		for _, line := range []string{
+			"CONNECT | accept-version:1.2 | Authorization:" + h.token("ann", 5*time.Second),
+			"SUBSCRIBE | id:a | destination:/queue/message",
+		} {
+			if err := conn.WriteMessage(websocket.TextMessage, []byte(frame(line))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for h.server.Counts().Sessions > 0 {
+			time.Sleep(100 * time.Millisecond)
+		}
+		if d := time.Since(began); d < 5*time.Second || d > 6*time.Second {
+			t.Errorf("the session ended after %v, want within a second of the token's 5s", d)
+		}
+		if d := cmp.Diff(map[string]int64{"401 token expired": 1}, h.server.Counts().Ends); d != "" {
+			t.Errorf("ends (-want +got):\n%s", d)
+		}
+	})
+}
+
+// A client that was told is not waited for, although it never closes and goes on sending.
+func TestEndWithoutPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, server.Config{})
+		conn := h.connectUnread()
+		go func() {
+			for {
+				if _, _, err := conn.NextReader(); err != nil {
+					return
+				}
+			}
+		}()
+		began := time.Now()
+		var err error
+		for err == nil {
+			err = conn.WriteMessage(websocket.TextMessage, []byte(frame("SEND | destination:/queue/message")))
+			time.Sleep(10 * time.Millisecond)
+		}
+		if d := time.Since(began); d > time.Second {
+			t.Errorf("the connection was open for %v after the ERROR", d)
+		}
+	})
+}
+
+// New keys end the sessions whose token they refuse, and no others.
+func TestSetAuth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		both := auth.JWTConfig{Secrets: secrets}
+		h := newHouse(t, server.Config{})
+		h.server.SetAuth(h.authenticator(both))
+		old := h.connect()
+		h.jwt = auth.JWTConfig{Secrets: secrets[1:]}
+		fresh := h.connect()
+		waiting, _, err := h.dial(http.Header{"Authorization": {h.token("ann", time.Hour)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer waiting.Close()
+
+		h.server.SetAuth(h.authenticator(h.jwt))
+		synctest.Wait()
+		if got := strings.Join(old.texts(), "\n"); got != "ERROR | message:401 signature is not valid\nclose 1008" {
+			t.Errorf("the session of the old key got %q", got)
+		}
+		h.server.SetAuth(unable{})
+		synctest.Wait()
+		fresh.send("SUBSCRIBE | id:a | destination:/queue/message | receipt:r")
+		synctest.Wait()
+		if got := strings.Join(fresh.texts(), "\n"); got != "RECEIPT | receipt-id:r" {
+			t.Errorf("the session of the new key got %q", got)
+		}
+		if n := h.server.Counts(); n.Sessions != 2 {
+			t.Errorf("%d sessions are open, want 2", n.Sessions)
+		}
+	})
+}
+
+// unable can neither accept nor refuse a token.
+type unable struct{}
+
+func (unable) Authenticate(context.Context, string) (auth.Identity, error) {
+	return auth.Identity{}, errors.New("odd trouble")
+}
+
+// When a token cannot be checked the client may try again: it must not take this for a 401.
+func TestAuthUnable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, server.Config{Auth: unable{}})
+		_, response, err := h.dial(http.Header{"Authorization": {"any"}})
+		if err == nil || response.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("handshake: %v, want status 503", err)
+		}
+		conn, _, err := h.dial(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newClient(t, conn)
+		go c.read()
+		c.send("CONNECT | accept-version:1.2 | Authorization:any")
+		synctest.Wait()
+		if got := strings.Join(c.texts(), "\n"); got != "ERROR | message:the token could not be checked\nclose 1008" {
+			t.Errorf("CONNECT was answered by %q", got)
+		}
+	})
+}
+
+// A token without an end makes a session without one.
+func TestNoExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, server.Config{})
+		h.jwt.AllowNoExpiry = true
+		h.server.SetAuth(h.authenticator(h.jwt))
+		c := h.connect("Authorization:" + h.token("ann", 0))
+		conn, _, err := h.dial(http.Header{"Authorization": {h.token("ann", 0)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		c.send("DISCONNECT")
+		synctest.Wait()
+		if n := h.server.Counts(); n.Ends["client disconnected"] != 1 {
+			t.Errorf("ends %v", n.Ends)
+		}
+	})
+}
+
+func TestEnds(t *testing.T) {
+	for name, test := range map[string]struct {
+		act   func(net.Conn)
+		cause string
+		want  string // what the client gets
+	}{
+		"cut":                      {func(c net.Conn) { c.Close() }, "connection lost", "cut"},
+		"a frame without a mask":   {func(c net.Conn) { c.Write([]byte{0x81, 1, '\n'}) }, "malformed WebSocket frame", "close 1002"},
+		"reserved bits":            {func(c net.Conn) { c.Write([]byte{0xF1, 0x80, 0, 0, 0, 0}) }, "malformed WebSocket frame", "close 1002"},
+		"a continuation of naught": {func(c net.Conn) { c.Write([]byte{0x80, 0x80, 0, 0, 0, 0}) }, "malformed WebSocket frame", "close 1002"},
+		"close without a code":     {func(c net.Conn) { c.Write([]byte{0x88, 0x80, 0, 0, 0, 0}) }, "client closed", "close 1000"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHouse(t, server.Config{})
+				c := h.connect()
+				test.act(c.conn.NetConn())
+				synctest.Wait()
+				time.Sleep(time.Second)
+				if d := cmp.Diff([]string{test.want}, c.texts()); d != "" {
+					t.Errorf("the client got (-want +got):\n%s", d)
+				}
+				if d := cmp.Diff(map[string]int64{test.cause: 1}, h.server.Counts().Ends); d != "" {
+					t.Errorf("ends (-want +got):\n%s", d)
+				}
+			})
+		})
+	}
+}
+
+func TestNewOrigins(t *testing.T) {
+	for _, bad := range []string{"app.example", "https://", "https://a.example/path", "https://a.*.example", "https://a*.example", "*.example", "://"} {
+		if _, err := server.NewOrigins([]string{bad}); err == nil {
+			t.Errorf("NewOrigins(%q) succeeded", bad)
+		}
+	}
+	for list, test := range map[string]struct{ yes, no string }{
+		"":                        {"http://bridge.test", "http://bridge.test.example"},
+		"https://app.example":     {"https://app.example", "https://app.example:8443"},
+		"https://app.example:99/": {"https://app.example:99", "https://app.example"},
+		"https://*.app.example":   {"https://a.b.app.example", "https://app.example"},
+		"http://*.app.example":    {"http://a.app.example", "https://a.app.example"},
+		"https://*.app.example:9": {"https://a.app.example:9", "https://a.app.example"},
+		"*":                       {"null", ""},
+	} {
+		t.Run(list, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHouse(t, server.Config{})
+				origins, err := server.NewOrigins(strings.Fields(list))
+				if err != nil {
+					t.Fatal(err)
+				}
+				h.server.SetOrigins(origins)
+				conn, _, err := h.dial(http.Header{"Origin": {test.yes}})
+				if err != nil {
+					t.Errorf("%q with %q: %v", list, test.yes, err)
+				} else {
+					conn.Close()
+				}
+				if test.no == "" {
+					return
+				}
+				if _, response, err := h.dial(http.Header{"Origin": {test.no}}); err == nil || response.StatusCode != http.StatusForbidden {
+					t.Errorf("%q with %q: %v, want status 403", list, test.no, err)
+				}
+			})
+		})
+	}
+}
+
+// The path is the only one, unless there are pages.
+func TestPaths(t *testing.T) {
+	for name, test := range map[string]struct {
+		pages http.Handler
+		want  int
+	}{
+		"none":  {nil, http.StatusNotFound},
+		"pages": {http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }), http.StatusTeapot},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHouse(t, server.Config{Path: "/ws", Pages: test.pages})
+				_, response, err := h.dial(nil) // for /ws.communication
+				if err == nil || response.StatusCode != test.want {
+					t.Errorf("another path: %v, want status %d", err, test.want)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,102 @@
+package server_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"mqtt-stomp-bridge/bridge/hub"
+	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/bridge/server"
+)
+
+// One client stalls: the others get everything, and it is told where it stands when it reads again.
+func TestSlowClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouseWith(t, server.Config{Limits: server.Limits{WriteTimeout: time.Minute}},
+			hub.Config{RingEntries: 8}, journal.MemoryOptions{MaxBytes: 100 * 200})
+		slow := h.connectUnread()
+		subscribe := frame("SUBSCRIBE | id:s | destination:/queue/message")
+		if err := slow.WriteMessage(websocket.TextMessage, []byte(subscribe)); err != nil {
+			t.Fatal(err)
+		}
+		var others []*client
+		for range 3 {
+			c := h.connect()
+			c.send("SUBSCRIBE | id:o | destination:/queue/message")
+			others = append(others, c)
+		}
+		synctest.Wait()
+		for i := range 1000 {
+			h.publish("/queue/message", "", fmt.Sprint(i))
+			synctest.Wait()
+		}
+		for _, c := range others {
+			if got := c.texts(); len(got) != 1000 || !strings.HasSuffix(got[999], " || 999") {
+				t.Errorf("a client beside a slow one got %d messages, want 1000", len(got))
+			}
+		}
+		c := newClient(t, slow)
+		go c.read()
+		synctest.Wait()
+		got := c.texts()
+		want := []string{
+			"MESSAGE | destination:/queue/message | message-id:EPOCH-1 | subscription:s | content-type:application/json | content-length:1 || 0",
+			"ERROR | message:too slow, the next messages are no longer kept | last-message-id:EPOCH-1",
+			"close 1013",
+		}
+		if got := strings.ReplaceAll(strings.Join(got, "\n"), h.hub.Epoch(), "EPOCH"); got != strings.Join(want, "\n") {
+			t.Errorf("the slow client got:\n%s\nwant:\n%s", got, strings.Join(want, "\n"))
+		}
+		if n := h.server.Counts().Ends; n["too slow"] != 1 {
+			t.Errorf("ends %v, want one too slow", n)
+		}
+		sum := h.hub.Counts()["/queue/message"]
+		if want := (hub.Counts{Published: 1000, Delivered: 3001, LeftBehind: 999}); sum != want {
+			t.Errorf("counts %+v, want %+v", sum, want)
+		}
+	})
+}
+
+// A client that was stalled and reads again before the log is trimmed gets everything, or of unread counts the newest.
+func TestCatchUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouseWith(t, server.Config{}, hub.Config{RingEntries: 8}, journal.MemoryOptions{})
+		conn := h.connectUnread()
+		for i, queue := range []string{"/queue/message", "/queue/unread-count"} {
+			subscribe := frame(fmt.Sprintf("SUBSCRIBE | id:%d | destination:%s", i, queue))
+			if err := conn.WriteMessage(websocket.TextMessage, []byte(subscribe)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		for i := range 500 {
+			h.publish("/queue/message", "", fmt.Sprint(i))
+			h.publish("/queue/unread-count", "conversation", fmt.Sprint(i))
+			synctest.Wait()
+		}
+		time.Sleep(9 * time.Second)
+		c := newClient(t, conn)
+		go c.read()
+		synctest.Wait()
+		var messages, counts []string
+		for _, text := range c.texts() {
+			_, body, _ := strings.Cut(text, " || ")
+			if strings.Contains(text, "/queue/message") {
+				messages = append(messages, body)
+			} else if strings.HasPrefix(text, "MESSAGE") {
+				counts = append(counts, body)
+			}
+		}
+		if len(messages) != 500 || messages[499] != "499" {
+			t.Errorf("got %d messages, want 500", len(messages))
+		}
+		if got := strings.Join(counts, " "); got != "0 499" { // the first was on its way when the client stalled
+			t.Errorf("unread counts %s, want the first and the newest", got)
+		}
+	})
+}

@@ -1,0 +1,159 @@
+package server
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"mqtt-stomp-bridge/bridge/hub"
+	"mqtt-stomp-bridge/bridge/stomp"
+)
+
+// A subscription is one SUBSCRIBE that was accepted.
+type subscription struct {
+	id     string // as the client named it; at 1.0 perhaps empty
+	key    string // id, or at 1.0 without one the destination
+	mode   ackMode
+	number int // in the ack header; 0 for those without
+	cursor *hub.Cursor
+}
+
+// An ackMode is the value of SUBSCRIBE's ack header.
+type ackMode string
+
+const (
+	ackAuto       ackMode = "auto"
+	ackClient     ackMode = "client"
+	ackIndividual ackMode = "client-individual"
+)
+
+func (x *session) subscribe(f *stomp.Frame) error {
+	s, o, err := x.parseSubscribe(f)
+	if err != nil {
+		return err
+	}
+	destination, _ := f.Get("destination")
+	if s.mode != ackAuto {
+		x.lastNumber++
+		s.number = x.lastNumber
+		x.numbers[s.number] = s
+	}
+	kind := format{destination: destination, subscription: s.id, version: x.v(), epoch: x.server.config.Hub.Epoch()}
+	if s.mode != ackAuto && x.v() == stomp.V12 {
+		kind.ack = s.number // 1.0 and 1.1 name the message and the subscription instead
+	}
+	if o.Resume != nil {
+		o.First = func(complete bool) hub.Format {
+			noted := kind
+			noted.note = resumeNote(complete)
+			return noted
+		}
+	}
+	x.subs[s.key] = s
+	x.out.update(func(feed *hub.Feed, control []byte) []byte {
+		var complete bool
+		s.cursor, complete = feed.Subscribe(destination, kind, o)
+		if o.Resume == nil {
+			return x.appendReceipt(control, f)
+		}
+		return x.appendReceipt(control, f, stomp.Header{Key: "resume", Value: resumeNote(complete)})
+	})
+	x.log.Debug("subscribed", "queue", destination)
+	return nil
+}
+
+func resumeNote(complete bool) string {
+	if complete {
+		return "complete"
+	}
+	return "gap"
+}
+
+// maxSubscriptionID is the longest subscription id in bytes; some clients take no longer header line than 1,024.
+const maxSubscriptionID = 512
+
+// parseSubscribe checks a SUBSCRIBE frame and takes its headers apart; the cursor is not placed yet.
+func (x *session) parseSubscribe(f *stomp.Frame) (*subscription, hub.Options, error) {
+	var o hub.Options
+	destination, _ := f.Get("destination")
+	id, hasID := f.Get("id")
+	s := &subscription{id: id, key: id, mode: ackAuto}
+	if !hasID {
+		s.key = destination
+	}
+	if mode, ok := f.Get("ack"); ok {
+		s.mode = ackMode(mode)
+	}
+	switch {
+	case !x.server.config.Hub.Has(destination):
+		return nil, o, refuse("unknown destination", "the destinations are "+strings.Join(x.server.config.Queues, ", "))
+	case id == "" && (hasID || x.v() > stomp.V10):
+		return nil, o, refuse("SUBSCRIBE without id", "from STOMP 1.1 on a subscription has an id")
+	case len(id) > maxSubscriptionID:
+		return nil, o, refuse("the subscription id is too long", "every message repeats it")
+	case x.subs[s.key] != nil:
+		return nil, o, refuse("the subscription id is in use", "")
+	case len(x.subs) >= x.server.config.Limits.Subscriptions:
+		return nil, o, refuse("too many subscriptions", "UNSUBSCRIBE from one first")
+	case !slices.Contains([]ackMode{ackAuto, ackClient, ackIndividual}, s.mode), s.mode == ackIndividual && x.v() == stomp.V10:
+		return nil, o, refuse("unknown ack mode", "ack is auto, client or, from STOMP 1.1 on, client-individual")
+	}
+	o, err := x.parseDelivery(f, destination, s.mode)
+	return s, o, err
+}
+
+// parseDelivery takes apart the headers of SUBSCRIBE that say what is delivered and how: resume-from, snapshot, conflate and
+// prefetch-count.
+func (x *session) parseDelivery(f *stomp.Frame, destination string, mode ackMode) (o hub.Options, err error) {
+	o.Track = mode != ackAuto
+	if from, ok := f.Get("resume-from"); ok {
+		// A value that was never a message-id of ours is a gap, like one of another epoch.
+		epoch, position, _ := parseMessageID(from)
+		o.Resume = &hub.Resume{Epoch: epoch, Position: position}
+	}
+	if kind, ok := f.Get("snapshot"); ok {
+		switch {
+		case kind != "latest":
+			return o, refuse("unknown snapshot", "the one there is: latest")
+		case !x.server.config.Hub.Keyed(destination):
+			return o, refuse("no snapshot of this queue", "its messages stand for themselves, none is the latest state of something")
+		}
+		o.Snapshot = true
+	}
+	switch conflate, ok := f.Get("conflate"); {
+	case ok && conflate != "true" && conflate != "false":
+		return o, refuse("malformed conflate header", "it is true or false")
+	default:
+		o.NoConflate = conflate == "false"
+	}
+	if count, ok := f.Get("prefetch-count"); ok {
+		n, err := strconv.ParseUint(count, 10, 32)
+		switch {
+		case err != nil || n == 0 || n > hub.MaxWindow:
+			return o, refuse("malformed prefetch-count header", fmt.Sprintf("it is a number from 1 to %d", hub.MaxWindow))
+		case !o.Track:
+			return o, refuse("prefetch-count without acknowledgements", "it needs ack client or client-individual")
+		}
+		o.Window = int(n)
+	}
+	return o, nil
+}
+
+func (x *session) unsubscribe(f *stomp.Frame) error {
+	key, ok := f.Get("id")
+	if !ok && x.v() == stomp.V10 {
+		key, _ = f.Get("destination")
+	}
+	s := x.subs[key]
+	if s == nil {
+		return refuse("no such subscription", "UNSUBSCRIBE names none that is open")
+	}
+	delete(x.subs, key)
+	delete(x.numbers, s.number)
+	x.out.update(func(feed *hub.Feed, control []byte) []byte {
+		feed.Unsubscribe(s.cursor)
+		return x.appendReceipt(control, f)
+	})
+	return nil
+}

@@ -52,10 +52,12 @@ function drawState() {
   byID("state").dataset.state = state.name;
   byID("state").dataset.resumed = resumed;
   byID("drop").disabled = state.name !== "live";
-  if (state.name === "live") {
-    const beat = state.heartBeat ? `, heart-beat ${state.heartBeat / 1000} s` : "";
-    byID("facts").textContent = `STOMP ${state.version}${beat}, ${state.user ?? "anonymous"}`;
-  }
+  byID("facts").textContent = state.name === "live" ? facts(state) : state.reason ?? "";
+}
+
+function facts({version, heartBeat, user}) {
+  const beat = heartBeat ? `, heart-beat ${heartBeat / 1000} s` : "";
+  return `STOMP ${version}${beat}, ${user ?? "anonymous"}`;
 }
 
 function drawChannels() {

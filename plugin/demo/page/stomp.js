@@ -32,8 +32,8 @@ export function decode(text) {
 /**
  * A Session stays subscribed to its destinations, whatever happens to the connection, until the server refuses the token.
  *
- * on.state({name, ...}) is called with each new state: connecting; live, with what CONNECTED said; waiting, until a time;
- * refused, with a reason. on.resumed("complete" or "gap") is called once all subscriptions of a later connection are
+ * on.state({name, ...}) is called with each new state: connecting; live, with what CONNECTED said; waiting, until a time,
+ * and refused, both with the reason where the server gave one. on.resumed("complete" or "gap") is called once all subscriptions of a later connection are
  * answered, on.message(destination, headers, body) for each message, on.frame("in" or "out", text) for every frame and
  * heart-beat, without the token.
  */
@@ -42,6 +42,7 @@ export class Session {
   #socket;
   #attempts = 0;
   #pause = 0; // ms to stay away once, instead of the usual pause
+  #reason; // what the last ERROR said
   #timers = []; // of the connection
   #heard = 0; // when something last came in
   #first; // the first message-id of all
@@ -90,7 +91,7 @@ export class Session {
       case "CONNECTED": return this.#connected(headers);
       case "RECEIPT": return this.#answered(headers);
       case "MESSAGE": return this.#message(headers, body);
-      case "ERROR": return this.#refused(headers, body);
+      case "ERROR": return this.#failed(headers);
     }
   }
 
@@ -100,7 +101,6 @@ export class Session {
     const expect = sends && Math.max(sends, HEART_BEAT);
     this.#startHeartBeats(send, expect);
     this.#on.state({name: "live", version: headers.version, server: headers.server, user: headers["user-name"], heartBeat: expect});
-    this.#attempts = 0;
     this.#subscribe();
   }
 
@@ -129,6 +129,7 @@ export class Session {
       this.#send("SUBSCRIBE", headers);
     }));
     Promise.all(answers).then((receipts) => {
+      this.#attempts = 0;
       const results = receipts.map((headers) => headers.resume).filter(Boolean);
       if (results.length) this.#on.resumed(results.includes("gap") ? "gap" : "complete");
     });
@@ -147,19 +148,21 @@ export class Session {
   }
 
   // After an ERROR the server closes. Without a valid token there is no use in coming back.
-  #refused(headers, body) {
-    if (!headers.message?.includes("401")) return;
+  #failed({message = ""}) {
+    this.#reason = message;
+    if (!message.includes("401")) return;
     this.#socket.onclose = null;
     this.#release();
-    this.#on.state({name: "refused", reason: headers.message});
+    this.#on.state({name: "refused", reason: message});
   }
 
   #closed() {
     this.#release();
     const usual = Math.min(MAX_PAUSE, 500 * 2 ** this.#attempts++) * (0.5 + Math.random() / 2);
     const pause = this.#pause || usual;
+    this.#on.state({name: "waiting", until: Date.now() + pause, reason: this.#reason});
     this.#pause = 0;
-    this.#on.state({name: "waiting", until: Date.now() + pause});
+    this.#reason = undefined;
     setTimeout(() => this.connect(), pause);
   }
 

@@ -128,6 +128,21 @@ test("the pauses between attempts grow, up to a bound", () => {
   assert.ok(pauses.every((pause) => pause > 0 && pause <= 10_000), `pauses are ${pauses}`);
 });
 
+test("an ERROR is given as the reason, and does not bring a session back at once", () => {
+  const {seen} = connect();
+  for (let i = 0; i < 6; i++) {
+    const now = FakeSocket.opened.at(-1);
+    now.receive("ERROR", {message: "too slow"});
+    now.close();
+    assert.equal(seen.states.at(-1).reason, "too slow");
+    mock.timers.tick(10_000);
+    accept();
+  }
+  FakeSocket.opened.at(-1).close();
+  assert.equal(seen.states.at(-1).reason, undefined);
+  assert.ok(seen.states.at(-1).until - Date.now() > 4_900);
+});
+
 test("a refused token ends the session", () => {
   const {seen, socket} = connect();
   socket.receive("ERROR", {message: "401 token expired"});

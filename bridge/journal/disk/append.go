@@ -99,7 +99,7 @@ func (l *Log) commit(group []*request) {
 
 // apply makes a committed group visible.
 func (l *Log) apply(c *commit) {
-	l.bytes, l.kept, l.swept = c.bytes, c.kept, c.swept
+	l.swept = c.swept
 	i := 0
 	for _, r := range c.group {
 		for k := range r.batch.Entries {
@@ -109,7 +109,7 @@ func (l *Log) apply(c *commit) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.first, l.last = c.first, c.last
+	l.totals = c.totals
 	for _, it := range c.forget {
 		l.newest.Remove(it.Key)
 	}

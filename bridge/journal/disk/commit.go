@@ -23,9 +23,8 @@ type commit struct {
 	step    retention.Step
 
 	// what will hold of the log
-	first, last uint64
-	bytes, kept int64
-	swept       string
+	totals
+	swept string
 }
 
 type newest struct {
@@ -36,13 +35,13 @@ type newest struct {
 func (l *Log) newCommit(group []*request) *commit {
 	c := &commit{
 		log: l, group: group, lived: l.clock.Lived(), stamp: l.clock.Stamp(), keys: map[string]bool{},
-		first: l.first, last: l.last, bytes: l.bytes, kept: l.kept, swept: l.swept,
+		totals: l.totals, swept: l.swept,
 	}
 	for _, r := range group {
 		c.entries = append(c.entries, r.batch.Entries...)
 	}
 	for i := range c.entries {
-		c.entries[i].Position = l.last + 1 + uint64(i)
+		c.entries[i].Position = c.last + 1 + uint64(i)
 	}
 	c.step.Entries = len(c.entries)
 	return c
@@ -70,7 +69,11 @@ func (c *commit) write(tx *bolt.Tx) error {
 	if err := c.sweep(marks); err != nil {
 		return err
 	}
-	s := state{epoch: c.log.epoch, last: c.last, lived: c.lived, left: c.log.clock.Left()}
+	return c.log.putState(tx, c.totals)
+}
+
+func (l *Log) putState(tx *bolt.Tx, t totals) error {
+	s := state{totals: t, lived: l.clock.Lived(), left: l.clock.Left(), epoch: l.epoch}
 	return tx.Bucket(bucketLog).Put(keyState, s.encode())
 }
 
@@ -120,7 +123,7 @@ func (c *commit) trim(entries, kept *bolt.Bucket) error {
 	var gone []old
 	step, bytes := c.step, c.bytes
 	cursor := entries.Cursor()
-	for k, v := cursor.First(); k != nil && binary.BigEndian.Uint64(k) <= c.log.last; k, v = cursor.Next() {
+	for k, v := cursor.First(); k != nil && binary.BigEndian.Uint64(k) <= c.log.totals.last; k, v = cursor.Next() {
 		r := record(v)
 		if !c.log.limits.Exceeded(c.lived-r.stamp(), bytes) || !step.Take(r.size()) {
 			break
@@ -163,6 +166,9 @@ func (c *commit) forgetKeys(kept *bolt.Bucket) error {
 func (c *commit) mark(marks *bolt.Bucket) error {
 	for _, r := range c.group {
 		for _, m := range r.batch.Marks {
+			if marks.Get([]byte(m.Name)) == nil {
+				c.marks++
+			}
 			if err := marks.Put([]byte(m.Name), newMark(m)); err != nil {
 				return err
 			}
@@ -189,8 +195,13 @@ func (c *commit) sweep(marks *bolt.Bucket) error {
 		k, v = cursor.Next()
 		c.swept = string(k)
 	}
-	for _, k := range expired {
-		if err := marks.Delete(k); err != nil {
+	c.marks -= int64(len(expired))
+	return deleteAll(marks, expired)
+}
+
+func deleteAll(b *bolt.Bucket, keys [][]byte) error {
+	for _, k := range keys {
+		if err := b.Delete(k); err != nil {
 			return err
 		}
 	}

@@ -149,7 +149,11 @@ func TestFlippedByte(t *testing.T) {
 		offsets = append(offsets, page+random.IntN(16), page+16+random.IntN(64), page+random.IntN(4096))
 	}
 	random.Shuffle(len(offsets), func(i, j int) { offsets[i], offsets[j] = offsets[j], offsets[i] })
-	offsets = append(offsets[:min(len(offsets), 250)], 16, 20, 24, 40, 56, 64, 72, 4096+16, 4096+40, 4096+56, 4096+64, 4096+72)
+	offsets = offsets[:min(len(offsets), 250)]
+	for page := 8192; page < size; page += 4096 {
+		offsets = append(offsets, page+10) // the number of elements: fewer look like a whole page
+	}
+	offsets = append(offsets, 16, 20, 24, 40, 56, 64, 72, 4096+16, 4096+40, 4096+56, 4096+64, 4096+72)
 
 	harmless := 0
 	for i, offset := range offsets {

@@ -56,15 +56,15 @@ type Log struct {
 	turn   chan struct{}
 	notify func([]journal.Entry)
 	clock  *retention.Clock
-	bytes  int64  // of entries
-	kept   int64  // bytes of the newest entries of keys, beyond retention
 	swept  string // the name of the mark where looking for expired ones goes on
 	broken error  // why nothing can be written any more
 
-	mu          sync.RWMutex // guards the rest; never held during a commit or while calling back
-	closed      bool
-	first, last uint64
-	newest      *retention.Newest // those before first are in the kept bucket
+	// mu is never held during a commit or while calling back. What it guards is changed with the turn as well, so that
+	// either is enough for reading.
+	mu     sync.RWMutex
+	closed bool
+	totals totals
+	newest *retention.Newest // those before the first position are in the kept bucket
 }
 
 var _ journal.Log = (*Log)(nil)
@@ -96,7 +96,7 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 func (l *Log) Bounds() journal.Bounds {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return journal.Bounds{Epoch: l.epoch, First: l.first, Last: l.last}
+	return journal.Bounds{Epoch: l.epoch, First: l.totals.first, Last: l.totals.last}
 }
 
 // Notify implements journal.Log.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"syscall"
 	"time"
@@ -44,7 +45,7 @@ func (l *Log) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("journal: opening %s: %w", l.path(), explain(err))
 	}
-	l.logger.Info("journal: open", "file", l.path(), "epoch", l.epoch, "first", l.first, "last", l.last, "took", time.Since(start))
+	l.logger.Info("journal: open", "file", l.path(), "epoch", l.epoch, "first", l.totals.first, "last", l.totals.last, "took", time.Since(start))
 	return nil
 }
 
@@ -99,7 +100,7 @@ func (l *Log) fill(tx *bolt.Tx) error {
 			return err
 		}
 	}
-	s := state{epoch: journal.NewEpoch(), left: l.now()}
+	s := state{totals: totals{first: 1}, left: l.now(), epoch: journal.NewEpoch()}
 	return tx.Bucket(bucketLog).Put(keyState, s.encode())
 }
 
@@ -187,44 +188,62 @@ func (l *Log) scan(ctx context.Context, tx *bolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	l.epoch, l.first, l.last = s.epoch, s.last+1, s.last
+	l.epoch, l.totals = s.epoch, s.totals
 	l.clock = retention.NewClock(l.now, s.lived, s.left)
 
-	next := uint64(0)
-	if err := l.scanRecords(ctx, tx.Bucket(bucketKept), func(position uint64, r record) error {
-		l.kept += r.size()
-		next = position + 1
-		return nil
-	}); err != nil {
-		return err
+	found := totals{first: s.last + 1, last: s.last}
+	for k, v := range pairs(tx.Bucket(bucketKept)) {
+		if err := errors.Join(l.index(k, v), ctx.Err()); err != nil {
+			return err
+		}
+		found.kept += record(v).size()
 	}
-	return l.scanRecords(ctx, tx.Bucket(bucketEntries), func(position uint64, r record) error {
-		if l.bytes == 0 {
-			l.first = position
+	next := s.first
+	for k, v := range pairs(tx.Bucket(bucketEntries)) {
+		if err := errors.Join(l.index(k, v), ctx.Err()); err != nil {
+			return err
 		}
-		if want := max(l.first, next); position != want {
-			return fmt.Errorf("%w: position %d follows on %d", ErrDamaged, position, want-1)
+		if position := binary.BigEndian.Uint64(k); position != next {
+			return fmt.Errorf("%w: position %d in the place of %d", ErrDamaged, position, next)
 		}
-		l.bytes += r.size()
-		next = position + 1
-		return nil
-	})
+		found.bytes += record(v).size()
+		found.first = s.first
+		next++
+	}
+	for k, v := range pairs(tx.Bucket(bucketMarks)) {
+		if _, err := readMark(k, v); err != nil {
+			return err
+		}
+		found.marks++
+	}
+	if next != s.last+1 || found != s.totals {
+		return fmt.Errorf("%w: a part is missing: %+v, want %+v", ErrDamaged, found, s.totals)
+	}
+	return nil
 }
 
-func (l *Log) scanRecords(ctx context.Context, b *bolt.Bucket, each func(uint64, record) error) error {
-	return b.ForEach(func(k, v []byte) error {
-		if len(k) != 8 {
-			return fmt.Errorf("%w: a position of %d bytes", ErrDamaged, len(k))
+// pairs iterates over a bucket. What it gives holds until the transaction ends.
+func pairs(b *bolt.Bucket) iter.Seq2[[]byte, []byte] {
+	return func(yield func(k, v []byte) bool) {
+		c := b.Cursor()
+		for k, v := c.First(); k != nil && yield(k, v); k, v = c.Next() {
 		}
-		position, r := binary.BigEndian.Uint64(k), record(v)
-		if err := r.check(k); err != nil {
-			return fmt.Errorf("entry at position %d: %w", position, err)
-		}
-		if key := r.key(); key != "" {
-			l.newest.Put(r.queue(), retention.Item{Key: key, Position: position, Stamp: r.stamp(), Size: r.size()})
-		}
-		return errors.Join(each(position, r), ctx.Err())
-	})
+	}
+}
+
+// index checks a record and remembers the newest of its key. Records come in the order of positions.
+func (l *Log) index(k, v []byte) error {
+	if len(k) != 8 {
+		return fmt.Errorf("%w: a position of %d bytes", ErrDamaged, len(k))
+	}
+	position, r := binary.BigEndian.Uint64(k), record(v)
+	if err := r.check(k); err != nil {
+		return fmt.Errorf("entry at position %d: %w", position, err)
+	}
+	if key := r.key(); key != "" {
+		l.newest.Put(r.queue(), retention.Item{Key: key, Position: position, Stamp: r.stamp(), Size: r.size()})
+	}
+	return nil
 }
 
 func (l *Log) isMarked() (bool, error) {

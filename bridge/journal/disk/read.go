@@ -3,6 +3,7 @@ package disk
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
@@ -162,18 +163,21 @@ func (l *Log) markPage(prefix, from []byte) (page []journal.Mark, next []byte, e
 func (l *Log) DropMarks(prefix string) error {
 	l.turn <- struct{}{}
 	defer func() { <-l.turn }()
-	return l.update(func(tx *bolt.Tx) error {
+	t := l.totals
+	if err := l.update(func(tx *bolt.Tx) error {
 		marks := tx.Bucket(bucketMarks)
 		var names [][]byte
 		cursor := marks.Cursor()
 		for k, _ := cursor.Seek([]byte(prefix)); k != nil && bytes.HasPrefix(k, []byte(prefix)); k, _ = cursor.Next() {
 			names = append(names, k)
 		}
-		for _, k := range names {
-			if err := marks.Delete(k); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+		t.marks -= int64(len(names))
+		return errors.Join(deleteAll(marks, names), l.putState(tx, t))
+	}); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.totals = t
+	return nil
 }

@@ -128,27 +128,37 @@ func markExpires(v []byte) time.Time {
 
 // The state of the log as a whole, written with every commit:
 //
-//	checksum 4 | format 4 | last position 8 | lived 8, nanoseconds | wall clock 8, nanoseconds | epoch
+//	checksum 4 | format 4 | first 8 | last 8 | bytes 8 | kept 8 | marks 8 | lived 8, nanoseconds | wall clock 8, nanoseconds | epoch
 type state struct {
-	epoch string
-	last  uint64
+	totals
 	lived time.Duration // by the log's clock, at the last commit
 	left  time.Time     // by the wall clock
+	epoch string
+}
+
+// Totals tell whether all is there.
+type totals struct {
+	first, last uint64 // positions of the entries; first is last+1 when there are none
+	bytes       int64  // of the entries
+	kept        int64  // bytes of the newest entries of keys, before first
+	marks       int64
 }
 
 const (
-	stateHeader = 32
+	stateHeader = 64
 	format      = 1 // of the buckets and values above; every format has its number here
 )
 
 var errFormat = errors.New("another version's file")
 
 func (s state) encode() []byte {
-	v := make([]byte, stateHeader, stateHeader+len(s.epoch))
-	binary.BigEndian.PutUint32(v[4:], format)
-	binary.BigEndian.PutUint64(v[8:], s.last)
-	binary.BigEndian.PutUint64(v[16:], uint64(s.lived))
-	binary.BigEndian.PutUint64(v[24:], uint64(s.left.UnixNano()))
+	v := make([]byte, 4, stateHeader+len(s.epoch))
+	v = binary.BigEndian.AppendUint32(v, format)
+	for _, n := range []uint64{
+		s.first, s.last, uint64(s.bytes), uint64(s.kept), uint64(s.marks), uint64(s.lived), uint64(s.left.UnixNano()),
+	} {
+		v = binary.BigEndian.AppendUint64(v, n)
+	}
 	return seal(keyState, append(v, s.epoch...))
 }
 
@@ -162,10 +172,11 @@ func decodeState(v []byte) (state, error) {
 	if len(v) < stateHeader {
 		return state{}, fmt.Errorf("%w: %d bytes are too few", ErrDamaged, len(v))
 	}
+	field := func(i int) uint64 { return binary.BigEndian.Uint64(v[8+8*i:]) }
 	return state{
-		epoch: string(v[stateHeader:]),
-		last:  binary.BigEndian.Uint64(v[8:]),
-		lived: time.Duration(binary.BigEndian.Uint64(v[16:])),
-		left:  time.Unix(0, int64(binary.BigEndian.Uint64(v[24:]))),
+		totals: totals{first: field(0), last: field(1), bytes: int64(field(2)), kept: int64(field(3)), marks: int64(field(4))},
+		lived:  time.Duration(field(5)),
+		left:   time.Unix(0, int64(field(6))),
+		epoch:  string(v[stateHeader:]),
 	}, nil
 }

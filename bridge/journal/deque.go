@@ -6,7 +6,7 @@ import (
 	"mqtt-stomp-bridge/bridge/journal/internal/retention"
 )
 
-// A record is an entry with its stamp from the log's clock.
+// A record is an entry and how long the log had been open when it was appended.
 type record struct {
 	entry Entry
 	stamp time.Duration

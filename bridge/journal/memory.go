@@ -25,6 +25,7 @@ type MemoryOptions struct {
 type Memory struct {
 	limits retention.Limits
 	now    func() time.Time
+	opened time.Time // entries are stamped with the time passed since
 	epoch  string
 
 	// appending keeps commits and their notifications in one order. Taken before mu.
@@ -33,7 +34,6 @@ type Memory struct {
 
 	mu        sync.RWMutex // guards the rest; never held while calling back
 	closed    bool
-	clock     *retention.Clock
 	entries   deque // positions first to last
 	first     uint64
 	last      uint64
@@ -54,8 +54,8 @@ func NewMemory(o MemoryOptions) *Memory {
 	return &Memory{
 		limits: retention.Limits{MaxAge: o.MaxAge, MaxBytes: o.MaxBytes, MaxKeys: o.Latest.MaxKeys, KeyMaxAge: o.Latest.MaxAge}.WithDefaults(),
 		now:    o.Now,
+		opened: time.Now(),
 		epoch:  NewEpoch(),
-		clock:  retention.NewClock(o.Now, 0, o.Now()),
 		first:  1,
 		newest: retention.NewNewest(),
 		kept:   map[uint64]record{},
@@ -91,7 +91,7 @@ func (m *Memory) commit(b Batch) error {
 	if m.closed {
 		return errClosed
 	}
-	lived, before := m.clock.Lived(), m.last // in memory, no time is spent closed: a stamp is lived
+	lived, before := time.Since(m.opened), m.last
 	step := retention.Step{Entries: len(b.Entries)}
 	for i := range b.Entries {
 		step.Bytes += m.addLocked(&b.Entries[i], lived)

@@ -1,9 +1,9 @@
 // What the four queues tell, put together: channels, and conversations with their messages.
 
-const MAX_CONVERSATIONS = 14;
+const MAX_CONVERSATIONS = 50; // those included of which only the count is known
 const MAX_MESSAGES = 50; // of one conversation
 
-/** An Inbox is the state of all channels and of the newest conversations. */
+/** An Inbox is the state of all channels and of the newest conversations. At first a conversation may be but a count. */
 export class Inbox {
   channels = new Map(); // id -> {id, name, source, account, connected, place}
   conversations = new Map(); // id -> {id, channelID, title, messages, unread, counted, arrival}
@@ -21,8 +21,12 @@ export class Inbox {
     }
   }
 
-  /** sorted returns the conversations, the one with the newest message first. */
+  /** sorted returns the conversations that have messages, the one with the newest first. */
   sorted() {
+    return this.#newestFirst().filter((c) => c.messages.size > 0);
+  }
+
+  #newestFirst() {
     return [...this.conversations.values()].sort((a, b) => b.arrival - a.arrival);
   }
 
@@ -40,7 +44,6 @@ export class Inbox {
     c.messages.set(message.id, {...message, text, from}); // a known id: an update, which stays where it is
     dropOldest(c.messages, MAX_MESSAGES);
     c.arrival = ++this.#arrivals;
-    this.#forget();
   }
 
   #count({conversation_id, unread_message_count, timestamp}) {
@@ -52,13 +55,14 @@ export class Inbox {
 
   #conversation(id) {
     if (!this.conversations.has(id)) {
-      this.conversations.set(id, {id, channelID: "", title: `Conversation ${id.slice(0, 8)}`, messages: new Map(), unread: 0, counted: "", arrival: 0});
+      this.conversations.set(id, {id, channelID: "", title: `Conversation ${id.slice(0, 8)}`, messages: new Map(), unread: 0, counted: "", arrival: ++this.#arrivals});
+      this.#forget();
     }
     return this.conversations.get(id);
   }
 
   #forget() {
-    for (const c of this.sorted().slice(MAX_CONVERSATIONS)) this.conversations.delete(c.id);
+    for (const c of this.#newestFirst().slice(MAX_CONVERSATIONS)) this.conversations.delete(c.id);
   }
 }
 

@@ -192,11 +192,17 @@ test("the state of a channel is the later one, in whatever order its queues come
   assert.equal(inbox.channels.get("w").connected, false);
 });
 
+test("a conversation of which only the count is known waits for its first message", () => {
+  const count = ["unread-count", 1, {conversation_id: "c", unread_message_count: 3, timestamp: "2026-01-01T10:00:00.000Z"}];
+  assert.deepEqual(told(count).sorted(), []);
+  assert.deepEqual(told(count, ["message", 2, chat("c", "m")]).sorted().map((c) => c.unread), [3]);
+});
+
 test("old conversations and messages are forgotten", () => {
   const many = Array.from({length: 100}, (_, i) => ["message", i + 1, chat("c", `m${i}`)]);
-  const others = Array.from({length: 20}, (_, i) => ["message", i + 101, chat(`c${i}`, "m")]);
+  const others = Array.from({length: 60}, (_, i) => ["message", i + 101, chat(`c${i}`, "m")]);
   assert.equal(told(...many).conversations.get("c").messages.size, 50);
   const inbox = told(...many, ...others);
-  assert.equal(inbox.conversations.size, 14);
-  assert.equal(inbox.sorted()[0].id, "c19");
+  assert.equal(inbox.conversations.size, 50);
+  assert.equal(inbox.sorted()[0].id, "c59");
 });

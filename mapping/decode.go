@@ -319,9 +319,13 @@ func refuse(kind, format string, args ...any) error {
 
 // quote returns s in quotes, cut to a length that people read.
 func quote(s string) string {
-	const most = 80
-	if utf8.RuneCountInString(s) > most {
-		s = string([]rune(s[:min(len(s), 4*most)])[:most]) + "…"
+	const most = 80 // bytes
+	if len(s) <= most {
+		return strconv.Quote(s)
 	}
-	return strconv.Quote(s)
+	cut := most
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return strconv.Quote(s[:cut] + "…")
 }

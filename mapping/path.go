@@ -134,11 +134,13 @@ func (m miss) String() string {
 // someKeys names the keys of an object, but not too many.
 func someKeys(object map[string]any) string {
 	const most = 8
-	keys := make([]string, 0, len(object))
-	for k := range object {
-		keys = append(keys, k)
+	switch {
+	case len(object) == 0:
+		return "nothing"
+	case len(object) > 10*most: // sorting them might take longer than the rule
+		return fmt.Sprintf("%d other keys", len(object))
 	}
-	slices.Sort(keys)
+	keys := sortedKeys(object)
 	more := ""
 	if len(keys) > most {
 		more = fmt.Sprintf(" and %d more", len(keys)-most)
@@ -148,9 +150,6 @@ func someKeys(object map[string]any) string {
 		if len(k) > 40 || strings.ContainsAny(k, " ,:") || strconv.Quote(k) != `"`+k+`"` {
 			keys[i] = quote(k)
 		}
-	}
-	if len(keys) == 0 {
-		return "nothing"
 	}
 	return strings.Join(keys, ", ") + more
 }

@@ -70,6 +70,9 @@ func (x verbatim) value(s *scope) (any, error) {
 	if raw == "" {
 		return v, nil
 	}
+	if err := s.spend(len(raw) / workScan); err != nil {
+		return nil, err
+	}
 	if raw, ok := rawAt(raw, x.path.steps); ok {
 		return raw, nil
 	}

@@ -14,6 +14,7 @@ const (
 	workItem  = 64 // one element of an each
 	workVisit = 32 // one element that an expression looks at
 	workMatch = 8  // one byte that a regular expression reads
+	workScan  = 16 // so many bytes of JSON text that are looked through for a value
 )
 
 // A scope is what the expressions of a rule see while it runs for one event. One goroutine at a time uses it.

@@ -176,12 +176,17 @@ func (r *Report) Err() error {
 func Nearest(word string, candidates []string) string {
 	best, bestDistance := "", utf8.RuneCountInString(word)/3+1
 	for _, c := range candidates {
+		if abs(utf8.RuneCountInString(word)-utf8.RuneCountInString(c)) >= bestDistance {
+			continue // words come from events too, and may be long
+		}
 		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < bestDistance {
 			best, bestDistance = c, d
 		}
 	}
 	return best
 }
+
+func abs(n int) int { return max(n, -n) }
 
 // DidYouMean returns a hint that names the nearest candidate; without one it lists them all.
 func DidYouMean(word string, candidates []string) string {

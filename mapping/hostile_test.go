@@ -1,0 +1,224 @@
+package mapping_test
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"mqtt-stomp-bridge/mapping"
+)
+
+// spent runs f and returns how long it took and how many bytes it allocated in all.
+func spent(f func()) (time.Duration, uint64) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	start := time.Now()
+	f()
+	took := time.Since(start)
+	runtime.ReadMemStats(&after)
+	return took, after.TotalAlloc - before.TotalAlloc
+}
+
+// Hostile payloads end in a rejection, soon, and without much memory.
+func TestHostilePayloads(t *testing.T) {
+	m := mapper(t, `
+rules:
+  - {name: r, topic: r, queue: /queue/message, fields: {conversation_id: `+idA+`, channel_id: `+idA+`,
+     message: {id: `+idA+`, content: =payload, delivery_state: PENDING, sender_type: app_user}}}
+  - {name: n, topic: n, queue: /queue/unread-count, fields: {conversation_id: `+idA+`, unread_message_count: =payload}}
+`)
+	keys := func(n int) string {
+		var b strings.Builder
+		b.WriteString(`{"":0`)
+		for i := range n {
+			fmt.Fprintf(&b, `,"%d":0`, i)
+		}
+		return b.String() + "}"
+	}
+	const mib = 1 << 20
+	tests := []struct{ name, topic, payload, want string }{
+		{"16 MiB of [", "r", strings.Repeat("[", 16*mib), "r rejected (too large)"},
+		{"1 MiB of [", "r", strings.Repeat("[", mib), "r rejected (not JSON)"},
+		{"256 KiB of nested lists", "r", strings.Repeat("[", 128<<10) + strings.Repeat("]", 128<<10), "r rejected (not JSON)"},
+		{"9000 nested lists", "r", strings.Repeat("[", 9000) + strings.Repeat("]", 9000), "r rejected (too deep)"},
+		{"9000 nested objects", "r", strings.Repeat(`{"a":`, 9000) + "1" + strings.Repeat("}", 9000), "r rejected (too deep)"},
+		{"1 MiB of empty lists", "r", "[" + strings.Repeat("[],", mib/3-1) + "0]", "r mapped"},
+		{"1 MiB of empty objects", "r", "[" + strings.Repeat("{},", mib/3-1) + "0]", "r mapped"},
+		{"1 MiB of numbers", "r", "[" + strings.Repeat("1,", mib/2-2) + "0]", "r mapped"},
+		{"90,000 keys", "r", keys(90_000), "r mapped"},
+		{"1 MiB of one number", "n", strings.Repeat("9", mib), "n rejected (not a count)"},
+		{"1 MiB of zeros", "n", "0." + strings.Repeat("0", mib-2), "n mapped"},
+		{"an exponent without end", "n", "1e" + strings.Repeat("9", mib-2), "n rejected (not a count)"},
+		{"1 MiB of escapes", "r", `"` + strings.Repeat(`\u0000`, mib/6-1) + `"`, "r mapped"},
+		{"half a surrogate pair", "r", `"\ud83d"`, "r mapped"},
+		{"the wrong half", "r", `{"\udc00\ud83d":"\udead"}`, "r mapped"},
+		{"an unfinished escape", "r", `"\`, "r rejected (not JSON)"},
+		{"an unfinished object", "r", `{"a"`, "r rejected (not JSON)"},
+		{"only white space", "r", " \n", "r rejected (not JSON)"},
+		{"a byte order mark", "r", "\uFEFF{}", "r rejected (not JSON)"},
+		{"a zero byte", "r", "{}\x00", "r rejected (not JSON)"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var got string
+			took, bytes := spent(func() { got = outcomes(m.Map(event(tt.topic, tt.payload))) })
+			if got != tt.want {
+				t.Errorf("outcomes %s, want %s", got, tt.want)
+			}
+			if took > 3*time.Second || bytes > 128<<20 {
+				t.Errorf("took %v and %d MiB", took, bytes>>20)
+			}
+		})
+	}
+}
+
+// Expressions that would grow without bound, or run for long, are refused at load or end in a rejection.
+func TestHostileExpressions(t *testing.T) {
+	elements := make([]string, 1000)
+	for i := range elements {
+		elements[i] = fmt.Sprint(i)
+	}
+	list := "[" + strings.Join(elements, ",") + "]"
+	text := strings.Repeat("a", 256<<10)
+	payload := `{"p":` + list + `,"text":"` + text + `","long":[` + strings.Repeat("0,", 5000) + `0]}`
+	const overload = "the rule does too much work on this event"
+	tests := []struct{ name, expression, want string }{
+		{"a range", `map(1..1000000000, #)`, "ranges are not allowed"},
+		{"reduce", `reduce(payload.p, #acc + #acc, "x")`, "reduce is not among the functions"},
+		{"repeat", `repeat(repeat("x", 900000), 900000)`, "unknown name repeat"},
+		{"nested conditions", `all(payload.p, {all(payload.p, {all(payload.p, {true})})})`, "may not hold another one"},
+		{"parentheses", strings.Repeat("(", 4000) + "1" + strings.Repeat(")", 4000), "longer than 4096 bytes"},
+		{"parentheses that fit", strings.Repeat("(", 2000) + "1" + strings.Repeat(")", 2000), ""},
+		{"negations", strings.Repeat("!", 4000) + "payload.x", ""},
+		{"a pattern from an event", `payload.text matches payload.text`, "matches takes a pattern that is written in the rule"},
+		{"a slow pattern", `payload.text matches "(a+)+$"`, ""},
+		{"a slow pattern often", strings.TrimSuffix(strings.Repeat(`payload.text matches "(a+)+b" or `, 60), " or "), overload},
+		{"a slow pattern for each", `count(payload.p, payload.text matches "(a+)+b")`, overload},
+		{"doubling", `let a = payload.text + payload.text; let b = a + a; let c = b + b; let d = c + c; d`, "gives more than 1048576 bytes"},
+		{"adding", strings.TrimSuffix(strings.Repeat("payload.text+", 300), "+"), "gives more than 1048576 bytes"},
+		{"replace by itself", `replace(payload.text, "a", payload.text)`, "gives more than 1048576 bytes"},
+		{"replace nothing", `replace(payload.text, "", "aaaaaaaa")`, "gives more than 1048576 bytes"},
+		{"join", `join(split(payload.text[:1000], ""), payload.text)`, "gives more than 1048576 bytes"},
+		{"split", `split(payload.text, "")`, "split gives more than 1000 parts"},
+		{"a long list", `filter(payload.long, true)`, "filter goes through 5001 elements; 1000 are the most"},
+		{"large comparisons", `count(payload.p, payload.long == payload.long)`, overload},
+		{"large searches", `count(payload.p, -1 in payload.long)`, ""},
+		{"large lists", `map(payload.p, payload.text)`, "the JSON text is longer than 1048576 bytes"},
+		{"large texts", `map(payload.p, upper(payload.text))`, overload},
+		{"JSON in JSON", `map(payload.p, json(toJSON(payload.long)))`, overload},
+		{"lists in lists", `[payload, payload, payload, payload, payload, payload]`, "the JSON text is longer than 1048576 bytes"},
+		{"a huge power", `payload.p[999] ** 1000000`, "** has no number as its result"},
+		{"a sort that does not end", `payload.p[9999999999999]`, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var got string
+			took, bytes := spent(func() { got = evaluate(t, tt.expression, event("t/a/b", payload)) })
+			if bad := strings.Contains(got, "rejected: ") || strings.Contains(got, "load: "); bad != (tt.want != "") || !strings.Contains(got, tt.want) {
+				t.Errorf("gives %.200s, want %q", got, tt.want)
+			}
+			if took > 3*time.Second || bytes > 256<<20 {
+				t.Errorf("took %v and %d MiB", took, bytes>>20)
+			}
+		})
+	}
+}
+
+// The work of an each is bounded over all its elements; those that are left are rejected together, and each is counted.
+func TestWorkOfEach(t *testing.T) {
+	m := mapper(t, `
+rules:
+  - name: large
+    topic: t
+    each: payload.items
+    queue: /queue/message
+    fields:
+      conversation_id: `+idA+`
+      channel_id: `+idA+`
+      message: {id: '=uuid("m", item)', content: =payload.text, delivery_state: PENDING, sender_type: app_user}
+`)
+	payload := `{"items":[1` + strings.Repeat(",1", 999) + `],"text":"` + strings.Repeat("x", 500<<10) + `"}`
+	var r mapping.Result
+	took, bytes := spent(func() { r = m.Map(event("t", payload)) })
+	if took > 3*time.Second || bytes > 256<<20 {
+		t.Errorf("took %v and %d MiB", took, bytes>>20)
+	}
+	if len(r.Outcomes) != 1000 || len(r.Outputs) == 0 || len(r.Outputs) > 40 || len(r.Rejections) > 2 {
+		t.Errorf("%d outcomes, %d outputs, %d rejections", len(r.Outcomes), len(r.Outputs), len(r.Rejections))
+	}
+	last := r.Rejections[len(r.Rejections)-1]
+	if last.Kind != "too much work" || !strings.Contains(last.Reason, "to 999 were not mapped") {
+		t.Errorf("rejection %s", last)
+	}
+}
+
+// What a rejection says is bounded too, whatever the event holds.
+func TestHostileRejections(t *testing.T) {
+	m := mapper(t, `
+rules:
+  - name: missing
+    topic: t
+    each: payload.items
+    queue: /queue/message
+    fields:
+      conversation_id: =payload.a
+      channel_id: =payload.b
+      message: {id: =payload.text, content: =payload.o, delivery_state: =payload.text, sender_type: =payload.d, sent_at: =payload.text}
+`)
+	var keys strings.Builder
+	for i := range 40_000 {
+		fmt.Fprintf(&keys, `,"k%d":0`, i)
+	}
+	payload := `{"items":[1` + strings.Repeat(",1", 999) + `],"text":"` + strings.Repeat("ü", 100<<10) + `"` + keys.String() + `,"o":{}}`
+	var r mapping.Result
+	took, bytes := spent(func() { r = m.Map(event("t", payload)) })
+	if took > 3*time.Second || bytes > 256<<20 {
+		t.Errorf("took %v and %d MiB", took, bytes>>20)
+	}
+	if len(r.Outcomes) != 1000 {
+		t.Errorf("%d outcomes", len(r.Outcomes))
+	}
+	for _, j := range r.Rejections {
+		if len(j.Reason) > 2000 {
+			t.Errorf("a reason of %d bytes: %.200s", len(j.Reason), j.Reason)
+		}
+	}
+}
+
+// Rules come from the operator's file; but a file that is wrong must not take the process down either.
+func TestHostileRules(t *testing.T) {
+	bomb := "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
+	for c := 'b'; c < 'k'; c++ {
+		bomb += fmt.Sprintf("%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c]\n", c, c, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1)
+	}
+	rule := func(content string) string {
+		return "rules:\n  - {name: r, topic: r, queue: /queue/message, fields: {conversation_id: " + idA + ", channel_id: " + idA +
+			", message: {id: " + idA + ", delivery_state: PENDING, sender_type: app_user, content: " + content + "}}}\n"
+	}
+	tests := []struct{ name, text, want string }{
+		{"aliases that multiply", bomb + rule("*j"), "this holds more than 10000 values"},
+		{"an alias of itself", rule("&a [*a]"), "nests deeper than 64 levels"},
+		{"deep", rule(strings.Repeat("[", 100) + strings.Repeat("]", 100)), "nests deeper than 64 levels"},
+		{"fields that hold themselves", "rules:\n  - {name: r, topic: r, queue: /queue/message, fields: &f {message: *f}}\n", "unknown field"},
+		{"fields of an unknown queue that hold themselves", "rules:\n  - {name: r, topic: r, queue: x, fields: &f {message: &g [*f, *g]}}\n", "no queue"},
+		{"tests with the payload of itself", "tests:\n  - {topic: t, payload: &p [*p], expect: filtered}\n", "nests deeper than 64 levels"},
+		{"a long topic", "rules:\n  - {name: r, topic: " + strings.Repeat("a/", 40000) + ", queue: x, fields: {}}\n", "no MQTT topic is longer than 65535 bytes"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var err error
+			took, bytes := spent(func() {
+				_, report := compile("rules.yaml", tt.text)
+				err = report.Err()
+			})
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("Err() = %v, want %q in it", err, tt.want)
+			}
+			if took > 3*time.Second || bytes > 256<<20 {
+				t.Errorf("took %v and %d MiB", took, bytes>>20)
+			}
+		})
+	}
+}

@@ -81,7 +81,9 @@ func New(c Config) (*Bridge, error) {
 	}
 	client.SetStatus(map[string]string{"config": c.ConfigHash})
 	b.client = client
-	b.letters = newDeadLetters(client, c.BaseTopic, c.Logger)
+	if b.letters, err = newDeadLetters(client, c.Log, c.BaseTopic, c.Logger); err != nil {
+		return nil, err
+	}
 
 	b.hub = hub.New(c.Log, hub.Config{Queues: queues})
 	c.Server.Hub, c.Server.Queues, c.Server.Logger = b.hub, queues, c.Logger
@@ -104,6 +106,9 @@ func (b *Bridge) Run(ctx context.Context) error {
 	defer stopCommitting()
 	var committing sync.WaitGroup
 	committing.Go(func() { b.commitAll(commitCtx) })
+	offerCtx, stopOffering := context.WithCancel(commitCtx)
+	defer stopOffering()
+	committing.Go(func() { b.letters.offer(offerCtx) })
 
 	err := b.client.Start(commitCtx)
 	if err == nil {
@@ -119,6 +124,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	defer cancel()
 	defer context.AfterFunc(timeout, stopCommitting)() // what is not committed by then comes again
 	b.client.Stop()
+	stopOffering()
 	committing.Wait()
 	errs := []error{err, b.client.Close(timeout)}
 	stopServer()
@@ -187,8 +193,8 @@ func (b *Bridge) Ready() []string {
 	if err := b.stalled.Load(); err != nil {
 		reasons = append(reasons, "journal: "+(*err).Error())
 	}
-	if n := b.letters.counts().Refused; n > 0 {
-		reasons = append(reasons, fmt.Sprintf("dead letters: the broker refused %d; allow this user to write %s/#", n, b.config.BaseTopic))
+	if n := b.letters.counts().Kept; n > 0 {
+		reasons = append(reasons, fmt.Sprintf("dead letters: the broker refused %d, which are kept; allow this user to write %s/#", n, b.config.BaseTopic))
 	}
 	return reasons
 }

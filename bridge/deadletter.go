@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/mapping"
 )
@@ -55,25 +56,22 @@ type publisher interface {
 
 // Bounds and pauses of dead letters.
 const (
-	maxKept      = 1000     // refused for good and kept here
-	maxKeptBytes = 16 << 20 // of their payloads
-	maxInFlight  = 32       // published at once
-	maxAttempts  = 10       // of one letter while the broker is there: some close the connection instead of refusing
-	retryPause   = time.Second
-	logPause     = 10 * time.Second // between two lines about one rule, stage and field
+	maxInFlight = 32 // published at once
+	maxAttempts = 10 // of one letter while the broker is there: some close the connection instead of refusing
+	retryPause  = time.Second
+	offerPause  = time.Minute      // between two offers of what was refused
+	logPause    = 10 * time.Second // between two lines about one rule, stage and field
 )
 
-// deadLetters publishes dead letters, and keeps the newest of those that the broker will never take.
+// deadLetters publishes dead letters, and keeps the newest of those that the broker refuses.
 type deadLetters struct {
 	out       publisher
 	baseTopic string
+	refused   *refusedLetters
 	logger    *slog.Logger
 
 	mu        sync.Mutex
 	published int64
-	refused   int64
-	store     []mqtt.Message
-	bytes     int
 	lines     map[lineKey]*lineState
 }
 
@@ -85,8 +83,9 @@ type lineState struct {
 	suppressed int
 }
 
-func newDeadLetters(out publisher, baseTopic string, logger *slog.Logger) *deadLetters {
-	return &deadLetters{out: out, baseTopic: baseTopic, logger: logger, lines: map[lineKey]*lineState{}}
+func newDeadLetters(out publisher, log journal.Log, baseTopic string, logger *slog.Logger) (*deadLetters, error) {
+	refused, err := newRefusedLetters(log)
+	return &deadLetters{out: out, baseTopic: baseTopic, refused: refused, logger: logger, lines: map[lineKey]*lineState{}}, err
 }
 
 // publish returns nil when the broker has acknowledged every letter or refused it for good, and ctx's error when that ended
@@ -121,7 +120,7 @@ func (d *deadLetters) publishOne(ctx context.Context, m mqtt.Message) {
 			d.mu.Unlock()
 			return
 		case ctx.Err() == nil && (errors.As(err, &refused) || attempt == maxAttempts):
-			d.keep(m, err)
+			d.keep(ctx, m, err)
 			return
 		}
 		select {
@@ -131,20 +130,38 @@ func (d *deadLetters) publishOne(ctx context.Context, m mqtt.Message) {
 	}
 }
 
-// keep puts a refused message into the bounded store; the oldest make room.
-func (d *deadLetters) keep(m mqtt.Message, why error) {
-	d.mu.Lock()
-	first := d.refused == 0
-	d.refused++
-	d.store = append(d.store, m)
-	d.bytes += len(m.Payload)
-	for len(d.store) > maxKept || d.bytes > maxKeptBytes && len(d.store) > 1 {
-		d.bytes -= len(d.store[0].Payload)
-		d.store = d.store[1:]
-	}
-	d.mu.Unlock()
+// keep puts a message that was refused into the bounded store, and says so if it is the first there.
+func (d *deadLetters) keep(ctx context.Context, m mqtt.Message, why error) {
+	first, err := d.refused.add(ctx, m)
 	if first {
-		d.logger.Error("broker refuses dead letters; the newest are kept in memory", "error", why, "hint", "allow this user to write "+d.baseTopic+"/#")
+		d.logger.Error("broker refuses dead letters; the newest are kept and offered again every minute", "error", why,
+			"hint", "allow this user to write "+d.baseTopic+"/#")
+	}
+	if err != nil {
+		d.logger.Error("a refused dead letter is kept in memory only", "error", err)
+	}
+}
+
+// offer publishes what was refused again, from time to time until ctx is done: the broker's rules may have been mended.
+func (d *deadLetters) offer(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(offerPause):
+		}
+		for ctx.Err() == nil {
+			l, ok := d.refused.oldest()
+			if !ok || d.out.Publish(ctx, l.message) != nil {
+				break
+			}
+			d.mu.Lock()
+			d.published++
+			d.mu.Unlock()
+			if err := d.refused.drop(l); err != nil {
+				d.logger.Warn("forgetting a dead letter that the broker has taken now", "error", err)
+			}
+		}
 	}
 }
 
@@ -186,12 +203,13 @@ func (d *deadLetters) say(l deadLetter) {
 // DeadLetterCounts are the figures of dead letters.
 type DeadLetterCounts struct {
 	Published int64 // acknowledged by the broker
-	Refused   int64 // refused by it for good
-	Kept      int   // of those, how many are kept in memory
+	Refused   int64 // refused by it
+	Kept      int   // of those, how many are kept to be offered again
 }
 
 func (d *deadLetters) counts() DeadLetterCounts {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return DeadLetterCounts{Published: d.published, Refused: d.refused, Kept: len(d.store)}
+	refused, kept := d.refused.counts()
+	return DeadLetterCounts{Published: d.published, Refused: refused, Kept: kept}
 }

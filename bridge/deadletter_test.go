@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/mapping"
 )
@@ -21,6 +23,15 @@ import (
 type publishFunc func(context.Context, mqtt.Message) error
 
 func (f publishFunc) Publish(ctx context.Context, m mqtt.Message) error { return f(ctx, m) }
+
+func newTestLetters(t *testing.T, out publishFunc, logger *slog.Logger) *deadLetters {
+	t.Helper()
+	d, err := newDeadLetters(out, journal.NewMemory(journal.MemoryOptions{}), "base", logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
 
 func letter(payload string) deadLetter {
 	return deadLetter{
@@ -56,10 +67,10 @@ func TestDeadLettersUntilAcknowledged(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var attempt atomic.Int32
-			d := newDeadLetters(publishFunc(func(context.Context, mqtt.Message) error {
+			d := newTestLetters(t, publishFunc(func(context.Context, mqtt.Message) error {
 				n := int(attempt.Add(1))
 				return test.answers[min(n, len(test.answers))-1]
-			}), "base", slog.New(slog.DiscardHandler))
+			}), slog.New(slog.DiscardHandler))
 			if err := d.publish(t.Context(), []deadLetter{letter("x")}); err != nil {
 				t.Fatal(err)
 			}
@@ -72,11 +83,11 @@ func TestDeadLettersUntilAcknowledged(t *testing.T) {
 
 func TestDeadLettersStopAtShutdown(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	d := newDeadLetters(publishFunc(func(ctx context.Context, _ mqtt.Message) error {
+	d := newTestLetters(t, publishFunc(func(ctx context.Context, _ mqtt.Message) error {
 		cancel()
 		<-ctx.Done()
 		return ctx.Err()
-	}), "base", slog.New(slog.DiscardHandler))
+	}), slog.New(slog.DiscardHandler))
 	if err := d.publish(ctx, []deadLetter{letter("x")}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v: the event must not be acknowledged", err)
 	}
@@ -86,7 +97,7 @@ func TestDeadLettersStopAtShutdown(t *testing.T) {
 }
 
 func TestKeptDeadLettersAreBounded(t *testing.T) {
-	d := newDeadLetters(publishFunc(func(context.Context, mqtt.Message) error { return &mqtt.RefusedError{} }), "base", slog.New(slog.DiscardHandler))
+	d := newTestLetters(t, publishFunc(func(context.Context, mqtt.Message) error { return &mqtt.RefusedError{} }), slog.New(slog.DiscardHandler))
 	big := letter(strings.Repeat("x", 1<<20))
 	for range 40 {
 		d.publish(t.Context(), []deadLetter{big})
@@ -97,8 +108,8 @@ func TestKeptDeadLettersAreBounded(t *testing.T) {
 	for range maxKept + 10 {
 		d.publish(t.Context(), []deadLetter{letter("x")})
 	}
-	if got := d.counts(); got.Kept != maxKept || d.bytes > maxKeptBytes {
-		t.Errorf("many: %+v, %d bytes", got, d.bytes)
+	if got := d.counts(); got.Kept != maxKept || d.refused.bytes > maxKeptBytes {
+		t.Errorf("many: %+v, %d bytes", got, d.refused.bytes)
 	}
 }
 
@@ -106,7 +117,7 @@ func TestKeptDeadLettersAreBounded(t *testing.T) {
 func TestRejectionLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		d := newDeadLetters(publishFunc(func(context.Context, mqtt.Message) error { return nil }), "base", slog.New(slog.NewTextHandler(&log, nil)))
+		d := newTestLetters(t, publishFunc(func(context.Context, mqtt.Message) error { return nil }), slog.New(slog.NewTextHandler(&log, nil)))
 		for range 1000 {
 			d.publish(t.Context(), []deadLetter{letter("secret words")})
 			time.Sleep(10 * time.Millisecond)
@@ -124,6 +135,44 @@ func TestRejectionLog(t *testing.T) {
 			if strings.Contains(log.String(), secret) {
 				t.Errorf("the log holds %q", secret)
 			}
+		}
+	})
+}
+
+// What was refused is offered again when the broker's rules may have been mended, also by the next process.
+func TestRefusedLettersAreOfferedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := journal.NewMemory(journal.MemoryOptions{})
+		refuses := publishFunc(func(context.Context, mqtt.Message) error { return &mqtt.RefusedError{Code: 0x87} })
+		first, err := newDeadLetters(refuses, log, "base", slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		first.publish(t.Context(), []deadLetter{letter("1"), letter("2")})
+
+		var got []string
+		takes := publishFunc(func(_ context.Context, m mqtt.Message) error {
+			got = append(got, string(m.Payload))
+			return nil
+		})
+		second, err := newDeadLetters(takes, log, "base", slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go second.offer(ctx)
+		time.Sleep(offerPause + time.Second)
+		synctest.Wait()
+		cancel()
+		slices.Sort(got) // published side by side, they were refused in either order
+		if diff := cmp.Diff([]string{"1", "2"}, got); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		if n := second.counts(); n.Kept != 0 || n.Published != 2 {
+			t.Errorf("%+v", n)
+		}
+		if third, err := newDeadLetters(takes, log, "base", slog.New(slog.DiscardHandler)); err != nil || third.counts().Kept != 0 {
+			t.Errorf("a later process finds %+v, %v", third.counts(), err)
 		}
 	})
 }

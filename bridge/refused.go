@@ -1,0 +1,124 @@
+package bridge
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/bridge/mqtt"
+)
+
+// markRefused begins the names of the marks below: one for each letter.
+const markRefused = "refused/"
+
+// Bounds of the dead letters that were refused and are kept.
+const (
+	maxKept      = 1000
+	maxKeptBytes = 16 << 20 // of their payloads
+)
+
+// refusedLetters are the newest dead letters that the broker has refused, kept in the journal as marks. It is safe for
+// concurrent use.
+type refusedLetters struct {
+	log journal.Log
+
+	mu      sync.Mutex
+	letters []refusedLetter // oldest first
+	bytes   int
+	next    uint64 // number of the next letter
+	total   int64
+}
+
+// A refusedLetter is one of them.
+type refusedLetter struct {
+	number  uint64
+	message mqtt.Message
+}
+
+// name is the letter's mark, in an order that is the letters'.
+func (l refusedLetter) name() string { return fmt.Sprintf("%s%016x", markRefused, l.number) }
+
+// newRefusedLetters reads what an earlier process has kept in the log.
+func newRefusedLetters(log journal.Log) (*refusedLetters, error) {
+	r := &refusedLetters{log: log}
+	err := log.Marks(markRefused, func(m journal.Mark) bool {
+		l := refusedLetter{}
+		if _, err := fmt.Sscanf(strings.TrimPrefix(m.Name, markRefused), "%x", &l.number); err != nil {
+			return true
+		}
+		if json.Unmarshal(m.Value, &l.message) == nil {
+			r.letters = append(r.letters, l)
+			r.bytes += len(l.message.Payload)
+			r.next = max(r.next, l.number+1)
+		}
+		return true
+	})
+	slices.SortFunc(r.letters, func(a, b refusedLetter) int { return cmp.Compare(a.number, b.number) })
+	return r, err
+}
+
+// add keeps a message; the oldest make room. first tells that nothing was kept before. The error says that the message is
+// kept in memory alone.
+func (r *refusedLetters) add(ctx context.Context, m mqtt.Message) (first bool, err error) {
+	r.mu.Lock()
+	l := refusedLetter{r.next, m}
+	r.next++
+	r.total++
+	first = len(r.letters) == 0
+	r.letters = append(r.letters, l)
+	r.bytes += len(m.Payload)
+	var room []refusedLetter
+	for len(r.letters) > maxKept || r.bytes > maxKeptBytes && len(r.letters) > 1 {
+		room = append(room, r.letters[0])
+		r.removeLocked(0)
+	}
+	r.mu.Unlock()
+
+	value, err := json.Marshal(m)
+	if err != nil {
+		return first, err
+	}
+	err = r.log.Append(ctx, journal.Batch{Marks: []journal.Mark{{Name: l.name(), Value: value}}})
+	for _, old := range room {
+		err = errors.Join(err, r.log.DropMarks(old.name()))
+	}
+	return first, err
+}
+
+func (r *refusedLetters) removeLocked(i int) {
+	r.bytes -= len(r.letters[i].message.Payload)
+	r.letters = slices.Delete(r.letters, i, i+1)
+}
+
+// oldest returns the letter to offer next.
+func (r *refusedLetters) oldest() (l refusedLetter, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.letters) == 0 {
+		return l, false
+	}
+	return r.letters[0], true
+}
+
+// drop forgets a letter that the broker has taken.
+func (r *refusedLetters) drop(l refusedLetter) error {
+	r.mu.Lock()
+	if i := slices.IndexFunc(r.letters, func(x refusedLetter) bool { return x.number == l.number }); i >= 0 {
+		r.removeLocked(i)
+	}
+	r.mu.Unlock()
+	return r.log.DropMarks(l.name())
+}
+
+// counts returns how many were refused since the process began, and how many are kept.
+func (r *refusedLetters) counts() (total int64, kept int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.total, len(r.letters)
+}

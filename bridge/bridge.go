@@ -59,13 +59,14 @@ type Bridge struct {
 	reload       sync.Mutex // one Reload at a time
 
 	stalled atomic.Pointer[error] // why nothing can be appended now; nil when it can
+	failed  chan error            // capacity 1: the log can be used no more
 }
 
 // New connects the parts. Nothing runs before Run.
 func New(c Config) (*Bridge, error) {
 	c.BaseTopic = cmp.Or(c.BaseTopic, mapping.DefaultBaseTopic)
 	c.ShutdownTimeout = cmp.Or(c.ShutdownTimeout, 5*time.Second)
-	b := &Bridge{config: c, log: c.Log, logger: c.Logger}
+	b := &Bridge{config: c, log: c.Log, logger: c.Logger, failed: make(chan error, 1)}
 	b.useMapper(c.Mapper)
 	var err error
 	if b.redeliveries, err = newRedeliveries(c.Log, cmp.Or(c.MQTT.KeepAlive, 15*time.Second)); err != nil {
@@ -114,6 +115,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	if err == nil {
 		select {
 		case <-ctx.Done():
+		case err = <-b.failed:
 		case err = <-served:
 			served <- nil
 			err = fmt.Errorf("serving clients: %w", cmp.Or(err, net.ErrClosed))

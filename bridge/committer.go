@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"mqtt-stomp-bridge/bridge/journal"
@@ -23,7 +24,12 @@ func (b *Bridge) commitAll(ctx context.Context) {
 			}
 			batch = append(batch, e)
 		}
-		b.commit(ctx, batch)
+		if b.commit(ctx, batch) != nil {
+			break // nothing that comes after may be acknowledged either
+		}
+	}
+	for range b.client.Events() {
+		// Not acknowledged: the broker sends them again.
 	}
 }
 
@@ -38,9 +44,9 @@ func poll(events <-chan *mqtt.Event) (e *mqtt.Event, ok bool) {
 }
 
 // commit does with one batch what promise 1 says, in its order: the dead letters are acknowledged by the broker, the entries
-// are committed, then the events are acknowledged as they came. When ctx ends before, nothing is acknowledged, and the
-// broker sends the events again.
-func (b *Bridge) commit(ctx context.Context, batch []*mqtt.Event) {
+// are committed, then the events are acknowledged as they came. After an error nothing is acknowledged, and the broker sends
+// the events again.
+func (b *Bridge) commit(ctx context.Context, batch []*mqtt.Event) error {
 	mapper := b.mapper.Load() // one set of rules for the whole batch
 	var commit journal.Batch
 	var rejected []deadLetter
@@ -62,14 +68,15 @@ func (b *Bridge) commit(ctx context.Context, batch []*mqtt.Event) {
 		}
 	}
 	if err := b.letters.publish(ctx, rejected); err != nil {
-		return
+		return err
 	}
 	if err := b.append(ctx, commit); err != nil {
-		return
+		return err
 	}
 	for _, e := range batch {
 		b.client.Ack(e)
 	}
+	return nil
 }
 
 // isDuplicate reports whether the event was journalled before and comes again only because its acknowledgement got lost.
@@ -119,23 +126,27 @@ func latestKey(o mapping.Output) string {
 // appendPause is the time between two attempts to append.
 const appendPause = time.Second
 
-// append commits the entries, trying again until it succeeds or ctx is done. While it fails the events stay with the
-// broker: after the second failure the connection is closed on purpose, since a handler that blocks would have it flap.
+// append commits the batch. While there is no room it tries again until ctx is done: the events stay with the broker, and
+// after the second failure the connection is closed on purpose, since a handler that blocks would have it flap. Any other
+// error of the log is final: what lies in it is uncertain until it is opened again, so Run ends.
 func (b *Bridge) append(ctx context.Context, commit journal.Batch) error {
 	if len(commit.Entries) == 0 {
 		return nil
 	}
 	for attempt := 1; ; attempt++ {
 		err := b.log.Append(ctx, commit)
-		if err == nil {
-			if b.stalled.Swap(nil) != nil {
-				b.logger.Info("journal is writable again")
-				b.client.Resume()
-			}
+		switch {
+		case err == nil:
+			b.appended()
 			return nil
+		case !errors.Is(err, journal.ErrFull):
+			if ctx.Err() == nil {
+				b.failed <- err
+			}
+			return err
 		}
 		if b.stalled.Swap(&err) == nil {
-			b.logger.Error("journal refused the entries; events stay with the broker until there is room", "error", err)
+			b.logger.Error("no room for the journal; events stay with the broker until there is", "error", err)
 		}
 		if attempt == 2 {
 			b.client.Pause(err)
@@ -145,5 +156,13 @@ func (b *Bridge) append(ctx context.Context, commit journal.Batch) error {
 			return ctx.Err()
 		case <-time.After(appendPause):
 		}
+	}
+}
+
+// appended takes back what append did about a full disk.
+func (b *Bridge) appended() {
+	if b.stalled.Swap(nil) != nil {
+		b.logger.Info("there is room for the journal again")
+		b.client.Resume()
 	}
 }

@@ -1,12 +1,15 @@
 package mapping_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"mqtt-stomp-bridge/mapping"
@@ -45,14 +48,157 @@ const chatRule = `
         sent_at: =payload.ts
 `
 
+// chatPayload is 384 bytes, as a chat application might send them.
 const chatPayload = `{"event":"message.created","id":"` + idC + `","from":{"id":"4915112345678","name":"Grace Hopper","role":"customer",` +
-	`"locale":"en-GB"},"status":"sent","content":{"text":"Where is my order #42? It was to arrive yesterday, and nobody has called me. Thank you!",` +
-	`"attachments":[{"type":"image","url":"https://example.org/a.jpeg"}]},"ts":1611741600000,"unread":3,"v":12}`
+	`"locale":"en-GB"},"status":"sent","content":{"text":"Where is my order #42? It was to arrive yesterday, and nobody has called. Thank you!",` +
+	`"attachments":[{"type":"image","url":"https://example.org/a.jpeg"}]},"ts":1611741600000,"unread":3,"v":1}`
 
-var _ = fmt.Sprint
-var _ = strings.Repeat
-var _ = time.Now
-var _ = uuid.Nil
-var _ = json.Valid
-var _ = mapping.Mapped
-var _ testing.TB
+const chatTopic = "chat/" + idA + "/" + idB + "/message"
+
+// wantChat is the body of the message.
+const wantChat = `{"conversation_id":"` + idB + `","channel_id":"` + idA + `","message":{"id":"` + idC + `","content":"{\"text\":\"Where is my order #42? ` +
+	`It was to arrive yesterday, and nobody has called. Thank you!\",\"attachments\":[{\"type\":\"image\",\"url\":\"https://example.org/a.jpeg\"}]}",` +
+	`"delivery_state":"DELIVERED","sender_type":"source_contact","sent_at":"2021-01-27T10:00:00.000Z"}}`
+
+// handWritten does for the chat event, and nothing else, what the rule "chat message" does.
+func handWritten(topic string, payload []byte) ([]byte, error) {
+	levels := strings.Split(topic, "/")
+	if len(levels) != 4 || levels[0] != "chat" || levels[3] != "message" {
+		return nil, errors.New("another topic")
+	}
+	var event struct {
+		Event, ID, Status string
+		From              struct{ Role string }
+		Content           json.RawMessage
+		TS                int64
+	}
+	if err := json.Unmarshal(payload, &event); err != nil {
+		return nil, err
+	}
+	if event.Event != "message.created" && event.Event != "message.updated" {
+		return nil, errors.New("another event")
+	}
+	var body handWrittenBody
+	for _, id := range []struct {
+		to   *string
+		from string
+	}{{&body.ConversationID, levels[2]}, {&body.ChannelID, levels[1]}, {&body.Message.ID, event.ID}} {
+		u, err := uuid.Parse(id.from)
+		if err != nil {
+			return nil, err
+		}
+		*id.to = u.String()
+	}
+	body.Message.Content = string(event.Content)
+	body.Message.DeliveryState = map[string]string{"queued": "PENDING", "sent": "DELIVERED", "read": "DELIVERED", "error": "FAILED"}[event.Status]
+	body.Message.SenderType = map[string]string{"customer": "source_contact", "agent": "app_user"}[event.From.Role]
+	body.Message.SentAt = time.UnixMilli(event.TS).UTC().Format("2006-01-02T15:04:05.000Z")
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(body)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+type handWrittenBody struct {
+	ConversationID string `json:"conversation_id"`
+	ChannelID      string `json:"channel_id"`
+	Message        struct {
+		ID            string `json:"id"`
+		Content       string `json:"content"`
+		DeliveryState string `json:"delivery_state"`
+		SenderType    string `json:"sender_type"`
+		SentAt        string `json:"sent_at"`
+	} `json:"message"`
+}
+
+// TestChat holds both ways to the same body, so that the benchmark compares like with like.
+func TestChat(t *testing.T) {
+	if len(chatPayload) != 384 {
+		t.Errorf("the payload is %d bytes", len(chatPayload))
+	}
+	body, err := handWritten(chatTopic, []byte(chatPayload))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := mapper(t, chatRules).Map(event(chatTopic, chatPayload))
+	if len(r.Outputs) != 2 {
+		t.Fatalf("%+v", r)
+	}
+	for name, got := range map[string][]byte{"by hand": body, "by rule": r.Outputs[0].Body} {
+		if diff := cmp.Diff(wantChat, string(got)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// BenchmarkChat maps the chat event from its bytes to the body.
+func BenchmarkChat(b *testing.B) {
+	e := event(chatTopic, chatPayload)
+	b.Run("hand-written", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := handWritten(e.Topic, e.Payload); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	header := chatRules[:strings.Index(chatRules, chatRule)]
+	for _, bench := range []struct{ name, rules string }{
+		{"one rule", header + chatRule},
+		{"two rules, two outputs", chatRules},
+		{"one rule of a hundred", header + otherRules(99) + chatRule},
+	} {
+		m := mapper(b, bench.rules)
+		b.Run(bench.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if r := m.Map(e); len(r.Outputs) == 0 {
+					b.Fatalf("%+v", r)
+				}
+			}
+		})
+	}
+}
+
+// otherRules are rules whose topics do not match the chat event.
+func otherRules(n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(strings.NewReplacer("chat message", fmt.Sprint("other ", i), "chat/{channel_id}/{conversation_id}/message",
+			fmt.Sprintf("chat/{channel_id}/{conversation_id}/other%d", i)).Replace(chatRule))
+	}
+	return b.String()
+}
+
+// BenchmarkTyped converts the seven values of a message and stores them in its typed payload: by the compiled setters that Map
+// uses, and by mapstructure, for which the same converters are decode hooks.
+func BenchmarkTyped(b *testing.B) {
+	values := mapping.ChatValues(idA, idB, idC)
+	b.Run("setters", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := mapping.SetMessage(values); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("mapstructure", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := mapping.DecodeMessage(values); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkCompile loads the chat rules, YAML included.
+func BenchmarkCompile(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, report := compile("rules.yaml", chatRules); report.Err() != nil {
+			b.Fatal(report.Err())
+		}
+	}
+}

@@ -1,0 +1,106 @@
+package mapping_test
+
+import (
+	"encoding/json"
+	"testing"
+	"unicode/utf8"
+
+	"mqtt-stomp-bridge/mapping"
+)
+
+// fuzzRules look at an event in every way that there is.
+const fuzzRules = `
+tables:
+  state: {a: PENDING, b: FAILED}
+rules:
+  - name: message
+    topic: '{a}/{b...}'
+    retained: deliver
+    each: payload.items
+    queue: /queue/message
+    fields:
+      conversation_id: =item.id ?? uuid("c", item.n)
+      channel_id: =uuid(topic.a, topic.b)
+      message:
+        id: =uuid("m", mqtt.topic + string(index))
+        content: =item.content
+        delivery_state: =table.state[item.state] ?? "DELIVERED"
+        sender_type: =item.sender ?? "app_user"
+        sent_at: =item.at ?? received
+  - name: built
+    topic: '#'
+    queue: /queue/message
+    when: 'payload.x == payload.y or payload.z in payload.list or any(payload.list, # == payload.x)'
+    fields:
+      conversation_id: =uuid("c", string(payload.n))
+      channel_id: =uuid("c", toJSON(payload))
+      message:
+        id: =uuid("m", join(split(upper(payload.text), "/"), "-"))
+        content: {all: =payload, list: '=payload.list[1:]', text: '=payload.text[:3]', sum: =payload.n + payload.m * 2 - 1, json: =json(payload.json)}
+        delivery_state: PENDING
+        sender_type: app_user
+  - name: count
+    topic: +/#
+    queue: {/queue/unread-count: payload.n > 0}
+    fields: {conversation_id: =payload.id, unread_message_count: =len(payload.list), timestamp: =payload.at}
+  - name: text
+    topic: +/b
+    payload: text
+    queue: /queue/channel/connected
+    fields: {id: '=uuid("t", payload)', name: '=payload[2:]', source: =trim(payload), source_channel_id: =mqtt.user.id, image_url: =payload}
+`
+
+// FuzzMap runs events through rules that look at them in every way. Nothing may panic, every rule must end, and what comes out
+// must be JSON.
+func FuzzMap(f *testing.F) {
+	for _, payload := range []string{
+		``, `{}`, `null`, `[]`, `5`, `1e400`, `"text"`, `not json`, "\xff", `{"a":1,"a":2}`, `[[[[[[[[[[]]]]]]]]]]`,
+		`{"items":[{"id":"` + idA + `","content":{"z":1.50},"state":"a","at":1611741600},{"n":7},{},null,5]}`,
+		`{"x":{"a":[1]},"y":{"a":[1]},"list":[1,"a",{}],"n":5,"m":2.5,"text":"ä/b/c","json":"[1,2]","id":"` + idB + `","at":"2021-01-27T10:00:00Z"}`,
+		`{"z":1,"list":[1.0,2],"n":-9223372036854775808,"m":9223372036854775807,"text":"\ud83d\u0000\u2028","json":"{"}`,
+		" { \"items\" : [ { \"content\" : [ 1 , \"]\\\"}\" ] , \"n\" : 1e3 } ] , \"\" : { } } ",
+	} {
+		f.Add("a/b", []byte(payload), "id")
+	}
+	f.Add("$SYS/b", []byte("{}"), "")
+	f.Add("mqtt-stomp-bridge/x", []byte("{}"), "x")
+	m := mapper(f, fuzzRules)
+	f.Fuzz(func(t *testing.T, topic string, payload []byte, user string) {
+		e := mapping.Event{Topic: topic, Payload: payload, User: map[string]string{"id": user}, ContentType: user, Received: received}
+		r := m.Map(e)
+		if len(r.Outcomes) < len(r.Rejections) || len(r.Outcomes) < len(r.Outputs) {
+			t.Errorf("%d outputs, %d rejections, %d outcomes", len(r.Outputs), len(r.Rejections), len(r.Outcomes))
+		}
+		for _, o := range r.Outputs {
+			if !json.Valid(o.Body) || !utf8.Valid(o.Body) {
+				t.Errorf("rule %s gives no JSON: %q", o.Rule, o.Body)
+			}
+		}
+		for _, j := range r.Rejections {
+			if j.Stage == "panic" || j.Kind == "" || j.Reason == "" {
+				t.Errorf("rejection %+v", j)
+			}
+		}
+		if again := m.Explain(e); len(again.Result.Outcomes) != len(r.Outcomes) {
+			t.Errorf("explained: %s; mapped: %s", outcomes(again.Result), outcomes(r))
+		}
+	})
+}
+
+// FuzzText holds our JSON strings against those of encoding/json.
+func FuzzText(f *testing.F) {
+	for _, s := range []string{"", "a\"\\\n\r\t\x00\x1f\x7f", "ü\u2028\u2029\ufffd", "\xff\xc0\x80", "<&>", "\xed\xa0\x80"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		var got, want string
+		ours := mapping.AppendText(nil, s)
+		if err := json.Unmarshal(ours, &got); err != nil {
+			t.Fatalf("%q: %v in %q", s, err, ours)
+		}
+		theirs, _ := json.Marshal(s)
+		if err := json.Unmarshal(theirs, &want); err != nil || got != want {
+			t.Errorf("%q becomes %q, want %q", s, got, want)
+		}
+	})
+}

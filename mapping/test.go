@@ -17,7 +17,7 @@ func TestKeys() []string {
 	return []string{"name", "topic", "payload", "text", "user", "content_type", "qos", "retained", "received", "expect"}
 }
 
-// TestReceived is the time of receipt of an event in a test that names none.
+// testReceived is the time of receipt of an event in a test that names none.
 var testReceived = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // A TestResult is the end of one of the tests that stand beside the rules.
@@ -140,17 +140,21 @@ func jsonText(v any) string {
 }
 
 func (d *differ) rejections(want []string, got []Rejection) {
+	var lines strings.Builder
 	left := slices.Clone(got)
 	for _, part := range want {
 		i := slices.IndexFunc(left, func(r Rejection) bool { return strings.Contains(r.String(), part) })
 		if i < 0 {
-			fmt.Fprintf(d, "  rejected\n    - …%s…\n", part)
+			fmt.Fprintf(&lines, "    - …%s…\n", part)
 			continue
 		}
 		left = slices.Delete(left, i, i+1)
 	}
 	for _, r := range left {
-		fmt.Fprintf(d, "  rejected\n    + %s\n", r)
+		fmt.Fprintf(&lines, "    + %s\n", r)
+	}
+	if lines.Len() > 0 {
+		fmt.Fprintf(d, "  rejected\n%s", lines.String())
 	}
 }
 

@@ -29,7 +29,9 @@ const DefaultBaseTopic = "mqtt-stomp-bridge"
 // Compile compiles the rules of all sources and reports every mistake in them. It never returns nil; the mapper must not
 // be used when report.Err is not nil.
 func Compile(sources []Source, opts Options, report *source.Report) *Mapper {
-	c := &compiler{report: report, base: opts.BaseTopic, tables: map[string]*table{}, rules: map[string]*compiledRule{}}
+	c := &compiler{
+		report: report, base: opts.BaseTopic, kinds: payloadKinds(), tables: map[string]*table{}, rules: map[string]*compiledRule{},
+	}
 	if c.base == "" {
 		c.base = DefaultBaseTopic
 	}
@@ -54,6 +56,7 @@ func Compile(sources []Source, opts Options, report *source.Report) *Mapper {
 type compiler struct {
 	report *source.Report
 	base   string
+	kinds  []*payloadKind // shared by the rules: a payload is decoded once a kind
 	tables map[string]*table
 	rules  map[string]*compiledRule // name -> rule
 	order  []*compiledRule
@@ -141,7 +144,7 @@ func (c *compiler) readRules(f *source.File, n *yaml.Node) {
 	}
 	for _, e := range n.Content {
 		e = source.Deref(e)
-		r := &ruleCompiler{compiler: c, file: f, names: &names{kind: payloadKinds()[0], tables: c.tables}}
+		r := &ruleCompiler{compiler: c, file: f, names: &names{kind: c.kinds[0], tables: c.tables}}
 		if compiled := r.compile(e); compiled != nil {
 			c.order = append(c.order, compiled)
 		}

@@ -134,11 +134,10 @@ func withoutShare(text string) string {
 }
 
 func (c *ruleCompiler) readPayload() {
-	kinds := payloadKinds()
-	c.rule.kind = kinds[0]
+	c.rule.kind = c.kinds[0]
 	if n, ok := c.scalar("payload"); ok {
-		known := make([]string, len(kinds))
-		for i, k := range kinds {
+		known := make([]string, len(c.kinds))
+		for i, k := range c.kinds {
 			if known[i] = k.name; k.name == n.Value {
 				c.rule.kind = k
 			}

@@ -1,0 +1,43 @@
+# The image holds a static binary, certificates, time zones and the configuration, and nothing else. It runs with a read-only
+# root file system and writes to /data alone, and there only where journal.dir says so.
+#
+#   docker build --build-arg VERSION=1.2.3 -t mqtt-stomp-bridge .
+
+ARG GO_IMAGE=golang:1.26
+
+# The compiler runs on the builder's platform and makes a binary for the target's.
+FROM --platform=$BUILDPLATFORM ${GO_IMAGE} AS build
+ARG TARGETOS
+ARG TARGETARCH
+ARG VERSION=
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+# timetzdata puts the time zones into the binary.
+RUN CGO_ENABLED=0 GOOS=${TARGETOS} GOARCH=${TARGETARCH} \
+    go build -trimpath -tags timetzdata -ldflags "-s -w -X main.version=${VERSION}" -o /out/mqtt-stomp-bridge ./plugin/sidecar \
+    && install -d /out/data /out/tmp
+
+FROM scratch
+ARG VERSION=
+LABEL org.opencontainers.image.title="mqtt-stomp-bridge" \
+      org.opencontainers.image.description="Maps MQTT events onto four STOMP-over-WebSocket queues, beside Mosquitto" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}"
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /out/mqtt-stomp-bridge /usr/local/bin/
+COPY --from=build --chown=10001:10001 /out/data /data
+COPY --from=build --chown=10001:10001 /out/tmp /tmp
+COPY config.yaml /etc/mqtt-stomp-bridge/
+
+# Not 1883, which is mosquitto's: neither can read the other's files.
+USER 10001:10001
+WORKDIR /etc/mqtt-stomp-bridge
+VOLUME /data
+# BRIDGE_BROKER_URL must be given: the default, 127.0.0.1, is the container itself.
+ENV BRIDGE_SERVER_LISTEN=0.0.0.0:8080
+EXPOSE 8080
+HEALTHCHECK --interval=15s --timeout=6s --start-period=15s --retries=2 CMD ["/usr/local/bin/mqtt-stomp-bridge", "healthcheck"]
+ENTRYPOINT ["/usr/local/bin/mqtt-stomp-bridge"]
+CMD ["serve"]

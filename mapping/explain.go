@@ -48,10 +48,10 @@ func (n *names) explain(text string, err error) *loadError {
 // meant returns the hint for a name that there is not; called tells whether it stands as a function.
 func (n *names) meant(name string, called bool) string {
 	if called {
-		if near := source.Nearest(name, callable()); near != "" {
+		if near := source.Nearest(name, Functions()); near != "" {
 			return fmt.Sprintf("did you mean %q?", near)
 		}
-		return "the functions are: " + strings.Join(callable(), ", ")
+		return "the functions are: " + strings.Join(Functions(), ", ")
 	}
 	switch {
 	case name == "payload":
@@ -79,7 +79,8 @@ func (n *names) visible() []string {
 	})
 }
 
-func callable() []string {
+// Functions returns the names of the functions that rules may call.
+func Functions() []string {
 	all := predicates()
 	for _, f := range functions() {
 		all = append(all, f.name)

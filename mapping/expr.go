@@ -252,7 +252,7 @@ func forbidden(text string, root ast.Node) (found *loadError) {
 			}
 		case *ast.BuiltinNode:
 			if !slices.Contains(predicates(), n.Name) {
-				at(n, n.Name+" is not among the functions of rules", "there are: "+strings.Join(callable(), ", "))
+				at(n, n.Name+" is not among the functions of rules", "there are: "+strings.Join(Functions(), ", "))
 			}
 		case *ast.PredicateNode:
 			inner := n.Node

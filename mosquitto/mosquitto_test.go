@@ -74,6 +74,7 @@ type client struct {
 	*paho.Client
 	t        *testing.T
 	received chan string // topics
+	left     chan byte   // the reason that the broker gives for a DISCONNECT
 }
 
 // connect connects as user; with expiry the session outlives the connection.
@@ -92,13 +93,14 @@ func dial(t *testing.T, b *mosquittotest.Broker, user, password string, expiry u
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &client{t: t, received: make(chan string, 4096)}
+	c := &client{t: t, received: make(chan string, 4096), left: make(chan byte, 1)}
 	c.Client = paho.NewClient(paho.ClientConfig{
 		Conn: conn,
 		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
 			c.received <- p.Packet.Topic
 			return true, nil
 		}},
+		OnServerDisconnect: func(d *paho.Disconnect) { c.left <- d.ReasonCode },
 	})
 	connect := &paho.Connect{ClientID: "test-" + user, KeepAlive: 30, CleanStart: expiry == 0, Username: user, UsernameFlag: user != "",
 		Password: []byte(password), PasswordFlag: user != "", Properties: &paho.ConnectProperties{}}
@@ -261,9 +263,17 @@ func TestTheSenderOfTooLargeAnEventFindsOut(t *testing.T) {
 		t.Errorf("a packet of %d bytes: PUBACK %#x, want it accepted", limit, reason)
 	}
 	const fixed = 1 + 3 // what Mosquitto 2.0 does not count; the bridge has room for it
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if _, err := c.Publish(ctx, &paho.Publish{Topic: "chat/large", QoS: 1, Payload: make([]byte, limit-header+fixed+1)}); err == nil {
-		t.Errorf("a packet of %d bytes was accepted", limit+fixed+1)
+	large := &paho.Publish{Topic: "chat/large", QoS: 1, Payload: make([]byte, limit-header+fixed+1)}
+	if _, err := c.PublishWithOptions(t.Context(), large, paho.PublishOptions{Method: paho.PublishMethod_AsyncSend}); err != nil {
+		t.Fatal(err)
+	}
+	const packetTooLarge = 0x95
+	select {
+	case reason := <-c.left:
+		if reason != packetTooLarge {
+			t.Errorf("the broker disconnects with reason %#x, want %#x", reason, packetTooLarge)
+		}
+	case <-time.After(patience):
+		t.Errorf("a packet of %d bytes is not refused", limit+fixed+1)
 	}
 }

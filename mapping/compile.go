@@ -30,7 +30,7 @@ const DefaultBaseTopic = "mqtt-stomp-bridge"
 // be used when report.Err is not nil.
 func Compile(sources []Source, opts Options, report *source.Report) *Mapper {
 	c := &compiler{
-		report: report, base: opts.BaseTopic, kinds: payloadKinds(), tables: map[string]*table{}, rules: map[string]*compiledRule{},
+		report: report, base: opts.BaseTopic, kinds: payloadKinds(), tables: map[string]*table{}, named: map[string]place{},
 	}
 	if c.base == "" {
 		c.base = DefaultBaseTopic
@@ -42,7 +42,7 @@ func Compile(sources []Source, opts Options, report *source.Report) *Mapper {
 		c.readRules(s.File, s.Rules)
 	}
 	m := &Mapper{base: c.base}
-	for _, r := range c.order {
+	for _, r := range c.rules {
 		m.rules = append(m.rules, r.rule)
 	}
 	c.compareTopics()
@@ -58,16 +58,20 @@ type compiler struct {
 	base   string
 	kinds  []*payloadKind // shared by the rules: a payload is decoded once a kind
 	tables map[string]*table
-	rules  map[string]*compiledRule // name -> rule
-	order  []*compiledRule
+	named  map[string]place // name of a rule -> where it stands
+	rules  []placedRule
 }
 
-// A compiledRule is a rule with the place where it came from.
-type compiledRule struct {
+// A place is a node of a file.
+type place struct {
+	file *source.File
+	node *yaml.Node
+}
+
+// A placedRule is a rule with the place of its topic.
+type placedRule struct {
 	*rule
-	file      *source.File
-	nameNode  *yaml.Node
-	topicNode *yaml.Node
+	topic place
 }
 
 // A table is a look-up table.
@@ -143,11 +147,8 @@ func (c *compiler) readRules(f *source.File, n *yaml.Node) {
 		return
 	}
 	for _, e := range n.Content {
-		e = source.Deref(e)
 		r := &ruleCompiler{compiler: c, file: f, names: &names{kind: c.kinds[0], tables: c.tables}}
-		if compiled := r.compile(e); compiled != nil {
-			c.order = append(c.order, compiled)
-		}
+		r.compile(source.Deref(e))
 	}
 }
 
@@ -159,24 +160,24 @@ var ruleName = regexp.MustCompile(`^[A-Za-z0-9_.-]([A-Za-z0-9 _.-]*[A-Za-z0-9_.-
 // compareTopics warns about rules that send the same thing twice, and about topics that overlap only partly.
 func (c *compiler) compareTopics() {
 	seen := map[string]bool{} // filters of the rules so far
-	for i, b := range c.order {
-		f := b.topic.filter()
-		overlap := seen[f.String()] // or rather: said before, if there is one
+	for i, b := range c.rules {
+		f := b.filter()
+		overlap := seen[f.String()] // said before, if there is one
 		seen[f.String()] = true
-		for _, a := range c.order[:i] {
-			switch g := a.topic.filter(); {
+		for _, a := range c.rules[:i] {
+			switch g := a.filter(); {
 			case !f.intersects(g):
 			case g.covers(f) && a.doubles(b.rule):
-				c.report.Warnf(b.file, b.topicNode, "give one of the two a when",
-					"what this rule sends goes to %s twice: rule %q (%s:%d) sends every event of the topic there", b.routes[0].queue, a.name, a.rule.file, a.line)
+				c.report.Warnf(b.topic.file, b.topic.node, "give one of the two a when",
+					"what this rule sends goes to %s twice: rule %q (%s:%d) sends every event of the topic there", b.routes[0].queue, a.name, a.file, a.line)
 			case f.covers(g) && b.doubles(a.rule):
-				c.report.Warnf(b.file, b.topicNode, "give one of the two a when",
-					"what rule %q (%s:%d) sends goes to %s twice: this rule sends every event of that topic there", a.name, a.rule.file, a.line, a.routes[0].queue)
+				c.report.Warnf(b.topic.file, b.topic.node, "give one of the two a when",
+					"what rule %q (%s:%d) sends goes to %s twice: this rule sends every event of that topic there", a.name, a.file, a.line, a.routes[0].queue)
 			case !f.covers(g) && !g.covers(f) && !overlap:
 				overlap = true
-				c.report.Warnf(b.file, b.topicNode, "nothing is wrong, but the broker sends more than the rules need",
+				c.report.Warnf(b.topic.file, b.topic.node, "nothing is wrong, but the broker sends more than the rules need",
 					"this topic and that of rule %q (%s:%d), %s, overlap: the bridge subscribes to %s, which holds both",
-					a.name, a.rule.file, a.line, a.topic.text, f.join(g))
+					a.name, a.file, a.line, a.pattern.text, f.join(g))
 			}
 		}
 	}

@@ -72,11 +72,7 @@ func (n *names) meant(name string, called bool) string {
 
 // visible returns the names that an expression here may begin with.
 func (n *names) visible() []string {
-	visible := sortedKeys(roots())
-	return slices.DeleteFunc(visible, func(name string) bool {
-		return !n.each && (name == "item" || name == "index") || n.kind.decode == nil && name == "payload" ||
-			name == "table" && len(n.tables) == 0
-	})
+	return slices.DeleteFunc(sortedKeys(roots()), func(name string) bool { return !n.sees(name) })
 }
 
 // Functions returns the names of the functions that rules may call.

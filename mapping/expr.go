@@ -85,6 +85,17 @@ type names struct {
 	anyCapture bool // the topic is not known, so neither are its captures
 }
 
+// sees reports whether expressions see the name, which is one of the roots.
+func (n *names) sees(name string) bool {
+	switch name {
+	case "item", "index":
+		return n.each
+	case "payload":
+		return n.kind.decode != nil
+	}
+	return true
+}
+
 // check compiles the expression as the author wrote it, with all types that are known at load, to find mistakes.
 func (n *names) check(text string) (*vm.Program, error) {
 	env := types.Map{
@@ -105,13 +116,13 @@ func (n *names) check(text string) (*vm.Program, error) {
 	for name := range n.tables {
 		env["table"].(types.Map)[name] = types.TypeOf(map[string]any{})
 	}
-	switch {
-	case n.kind.text:
-		env["payload"] = types.String
-	case n.kind.decode != nil:
+	if n.sees("payload") {
 		env["payload"] = types.Any
 	}
-	if n.each {
+	if n.kind.text {
+		env["payload"] = types.String
+	}
+	if n.sees("item") {
 		env["item"], env["index"] = types.Any, types.Int
 	}
 	options := append(engineOptions(), expr.Env(env), expr.Optimize(false))

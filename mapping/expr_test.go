@@ -253,6 +253,7 @@ func TestExpressions(t *testing.T) {
 		{`all(payload.s, true)`, `rejected: all goes through a list, not text`},
 		{`filter(payload.items, .id)`, `rejected: a number stands where true or false is wanted`},
 		{`let x = payload.o.a; x.b[0] + 1`, `11`},
+		{`let item = payload.n; let index = 2; item * index`, `10`}, // no each: the names are free
 		{`{"a": payload.n, "b": [payload.s, nil]}`, `{"a":5,"b":["Straße",null]}`},
 	}
 	for _, tt := range tests {

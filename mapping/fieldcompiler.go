@@ -1,7 +1,6 @@
 package mapping
 
 import (
-	"reflect"
 	"slices"
 	"strings"
 
@@ -157,11 +156,7 @@ func (c *ruleCompiler) value(spec *fieldSpec, n *yaml.Node) valueSource {
 		return c.text(spec, n)
 	}
 	x := c.expression(n, text, 1)
-	if x == nil {
-		return nil
-	}
-	if k := kind(x.result); k == reflect.Invalid || k != reflect.Interface && !spec.target.fits(x.result) {
-		c.neverFits(n, x, spec.name+" wants "+spec.target.wants)
+	if x == nil || !c.fits(n, x, spec.target.fits, spec.name+" wants "+spec.target.wants) {
 		return nil
 	}
 	c.checkKnown(spec, n, x)

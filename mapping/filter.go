@@ -14,13 +14,13 @@ type Filter struct {
 func (m *Mapper) Filters() []Filter {
 	var set []filter
 	for _, r := range m.rules {
-		set = addDisjoint(set, r.topic.filter())
+		set = addDisjoint(set, r.filter())
 	}
 	filters := make([]Filter, len(set))
 	for i, f := range set {
 		filters[i] = Filter{Topic: f.String(), SkipRetained: true}
 		for _, r := range m.rules {
-			if r.deliver && f.covers(r.topic.filter()) {
+			if r.deliver && f.covers(r.filter()) {
 				filters[i].SkipRetained = false
 			}
 		}
@@ -35,8 +35,8 @@ func (f filter) String() string { return strings.Join(f, "/") }
 
 // normal returns the one form of filters that match the same topics: +/# is #.
 func (f filter) normal() filter {
-	for len(f) > 1 && f[0] == "+" && f[1] == "#" {
-		f = f[1:]
+	if len(f) > 1 && f[0] == "+" && f[1] == "#" {
+		return f[1:]
 	}
 	return f
 }

@@ -327,6 +327,23 @@ rules:
 	}
 }
 
+// However many rules look at a payload, it is decoded once.
+func TestDecodeOnce(t *testing.T) {
+	rule := `
+  - {name: r%d, topic: t, when: payload.no, queue: /queue/channel/connected, fields: ` + channelFields + `}`
+	var rules strings.Builder
+	for i := range 20 {
+		fmt.Fprintf(&rules, rule, i)
+	}
+	e := event("t", `{"list":[`+strings.Repeat(`{"a":"b"},`, 200)+`0]}`)
+	one, twenty := mapper(t, "rules:"+fmt.Sprintf(rule, 0)), mapper(t, "rules:"+rules.String())
+	first := testing.AllocsPerRun(20, func() { one.Map(e) })
+	all := testing.AllocsPerRun(20, func() { twenty.Map(e) })
+	if all > 2*first {
+		t.Errorf("%v allocations for one rule, %v for twenty", first, all)
+	}
+}
+
 func TestConcurrentMap(t *testing.T) {
 	m := mapper(t, strings.Replace(chatRules, "rules:", strings.TrimSpace(batchRules), 1))
 	var wg sync.WaitGroup

@@ -141,7 +141,7 @@ type RuleInfo struct {
 func (m *Mapper) Rules() []RuleInfo {
 	infos := make([]RuleInfo, len(m.rules))
 	for i, r := range m.rules {
-		infos[i] = RuleInfo{Name: r.name, Topic: r.topic.text, File: r.file, Line: r.line}
+		infos[i] = RuleInfo{Name: r.name, Topic: r.pattern.text, File: r.file, Line: r.line}
 		for _, route := range r.routes {
 			infos[i].Queues = append(infos[i].Queues, route.queue)
 		}
@@ -166,12 +166,12 @@ func (m *Mapper) run(e *Event, result *Result, trace *[]RuleTrace) {
 	s.event = e
 	s.levels = appendLevels(s.levels[:0], e.Topic)
 	for _, r := range m.rules {
-		s.captures, ok = r.topic.match(e.Topic, s.levels, s.captures[:0])
+		s.captures, ok = r.pattern.match(e.Topic, s.levels, s.captures[:0])
 		u := run{rule: r, scope: s, mapper: m, result: result, trace: trace}
 		if ok {
 			u.run()
 		} else if trace != nil {
-			u.note(-1, "no: the topic does not match "+r.topic.text)
+			u.note(-1, "no: the topic does not match "+r.pattern.text)
 		}
 	}
 	if len(e.Payload) <= maxKept {

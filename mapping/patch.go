@@ -44,7 +44,7 @@ func calls(n *ast.CallNode, name string) bool {
 func (p *patcher) Visit(node *ast.Node) {
 	switch n := (*node).(type) {
 	case *ast.IdentifierNode:
-		if r, ok := roots()[n.Value]; ok {
+		if r, ok := roots()[n.Value]; ok && p.names.sees(n.Value) { // otherwise a variable of let
 			p.perItem = p.perItem || r == rootItem || r == rootIndex
 			read(node, &path{root: r, name: n.Value, capture: -1})
 		}

@@ -11,7 +11,7 @@ type rule struct {
 	name    string
 	file    string
 	line    int
-	topic   *pattern
+	pattern *pattern
 	kind    *payloadKind
 	deliver bool // also retained messages
 	each    *expression
@@ -23,6 +23,9 @@ type rule struct {
 	// Lines of the keys, for rejections.
 	eachLine, whenLine int
 }
+
+// filter returns the MQTT topic filter of the rule.
+func (r *rule) filter() filter { return r.pattern.filter() }
 
 // A route is a queue of a rule with its condition; nil: always.
 type route struct {
@@ -122,6 +125,10 @@ func (u *run) guard(item int, f func(item int)) {
 // items runs the rule for the elements of its each.
 func (u *run) items(int) {
 	if !u.when.perElement() && !u.wanted(-1) {
+		return
+	}
+	if err := u.decode(); err != nil {
+		u.failed("decode", -1, u.line, err)
 		return
 	}
 	v, err := u.each.eval(u.scope)

@@ -32,15 +32,14 @@ func (c *ruleCompiler) errorf(n *yaml.Node, hint, format string, args ...any) {
 	c.report.Errorf(c.file, n, hint, format, args...)
 }
 
-// compile returns the rule; nil when it cannot even be compared with others.
-func (c *ruleCompiler) compile(n *yaml.Node) *compiledRule {
-	if source.Tagged(n) {
-		reportTag(c.file, n, c.report)
-		return nil
+// compile compiles the rule at n, and keeps it when nothing is wrong with it.
+func (c *ruleCompiler) compile(n *yaml.Node) {
+	if reportTag(c.file, n, c.report) {
+		return
 	}
 	c.keys = keysOf(c.file, n, "a rule", RuleKeys(), c.report)
 	if n.Kind != yaml.MappingNode {
-		return nil
+		return
 	}
 	c.rule = &rule{file: c.file.Name, line: n.Line}
 	if lacking := c.keys.lacking("name", "topic", "queue", "fields"); lacking != "" {
@@ -54,10 +53,9 @@ func (c *ruleCompiler) compile(n *yaml.Node) *compiledRule {
 	c.readWhen()
 	c.readQueue()
 	c.readFields()
-	if c.rule.topic == nil || c.rule.shape == nil || c.bad {
-		return nil
+	if c.rule.pattern != nil && c.rule.shape != nil && !c.bad {
+		c.rules = append(c.rules, placedRule{c.rule, place{c.file, c.keys.pairs["topic"].Value}})
 	}
-	return &compiledRule{rule: c.rule, file: c.file, nameNode: c.keys.pairs["name"].Value, topicNode: c.keys.pairs["topic"].Value}
 }
 
 // scalar returns the text of a key that takes one text.
@@ -87,14 +85,14 @@ func (c *ruleCompiler) readName() {
 		return
 	}
 	c.rule.name = n.Value
-	switch other := c.compiler.rules[n.Value]; {
+	switch other, twice := c.named[n.Value]; {
 	case !ruleName.MatchString(n.Value) || len(n.Value) > maxName:
 		c.errorf(n, "a name is part of the dead-letter topic, of metrics and of logs",
 			"a rule's name is at most %d letters, digits, spaces, and any of _ . -", maxName)
-	case other != nil:
-		c.errorf(n, "give it another name", "a rule %q stands at %s:%d already", n.Value, other.file.Name, other.nameNode.Line)
+	case twice:
+		c.errorf(n, "give it another name", "a rule %q stands at %s:%d already", n.Value, other.file.Name, other.node.Line)
 	default:
-		c.compiler.rules[n.Value] = &compiledRule{file: c.file, nameNode: n}
+		c.named[n.Value] = place{c.file, n}
 	}
 }
 
@@ -113,7 +111,7 @@ func (c *ruleCompiler) readTopic() {
 	if len(errs) > 0 {
 		return
 	}
-	c.rule.topic = p
+	c.rule.pattern = p
 	switch first := p.levels[0].literal; {
 	case first == "$share" || first == "$queue":
 		c.errorf(n, "write the topic filter itself: "+withoutShare(n.Value), "the bridge makes its own subscriptions; a rule cannot ask for a shared one")
@@ -167,11 +165,8 @@ func (c *ruleCompiler) readEach() {
 		return
 	}
 	c.rule.eachLine = n.Line
-	if x := c.condition(n); x != nil {
-		if kind(x.result) != reflect.Slice {
-			c.neverFits(n, x, "each takes a list")
-		}
-		c.rule.each = x
+	if c.rule.each = c.condition(n); c.rule.each != nil {
+		c.fits(n, c.rule.each, isKind(reflect.Slice), "each takes a list")
 	}
 	c.names.each = true
 }
@@ -219,35 +214,32 @@ func (c *ruleCompiler) condition(n *yaml.Node) *expression {
 // boolean compiles an expression that is true or false.
 func (c *ruleCompiler) boolean(n *yaml.Node, what string) *expression {
 	x := c.condition(n)
-	if x != nil && kind(x.result) != reflect.Bool {
-		c.neverFits(n, x, what+" takes true or false")
+	if x != nil {
+		c.fits(n, x, isKind(reflect.Bool), what+" takes true or false")
 	}
 	return x
 }
 
-// kind returns the kind of a type that is known at load.
-func kind(t reflect.Type) reflect.Kind {
-	if t == nil {
-		return reflect.Invalid
-	}
-	return t.Kind()
+func isKind(kind reflect.Kind) func(reflect.Type) bool {
+	return func(t reflect.Type) bool { return t.Kind() == kind }
 }
 
-// neverFits reports an expression whose value is of the wrong type whatever the event; one that is not known may fit.
-func (c *ruleCompiler) neverFits(n *yaml.Node, x *expression, wants string) {
-	if kind(x.result) == reflect.Interface {
-		return
+// fits reports an expression whose value is of a wrong type whatever the event; one that is not known at load fits.
+func (c *ruleCompiler) fits(n *yaml.Node, x *expression, fits func(reflect.Type) bool, wants string) bool {
+	if x.result != nil && (x.result.Kind() == reflect.Interface || fits(x.result)) {
+		return true
 	}
-	offset := strings.Index(n.Value, x.text)
 	c.bad = true
-	c.report.ErrorAt(c.file, n, offset, len([]rune(x.text)), "", "%s, but this always gives %s", wants, staticName(x.result))
+	c.report.ErrorAt(c.file, n, strings.Index(n.Value, x.text), len([]rune(x.text)), "", "%s, but this always gives %s", wants, staticName(x.result))
+	return false
 }
 
-// staticName names a type for people.
+// staticName names a type for people; nil is that of nil.
 func staticName(t reflect.Type) string {
-	switch kind(t) {
-	case reflect.Invalid:
+	if t == nil {
 		return "nothing"
+	}
+	switch t.Kind() {
 	case reflect.Bool:
 		return "true or false"
 	case reflect.String:

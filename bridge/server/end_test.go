@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -187,18 +188,43 @@ func TestNoExpiry(t *testing.T) {
 		h := newHouse(t, server.Config{})
 		h.jwt.AllowNoExpiry = true
 		h.server.SetAuth(h.authenticator(h.jwt))
-		c := h.connect("Authorization:" + h.token("ann", 0))
 		conn, _, err := h.dial(http.Header{"Authorization": {h.token("ann", 0)}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		c.send("DISCONNECT")
-		synctest.Wait()
-		if n := h.server.Counts(); n.Ends["client disconnected"] != 1 {
-			t.Errorf("ends %v", n.Ends)
+		c := newClient(t, conn)
+		go c.read()
+		c.send("CONNECT | accept-version:1.2")
+		time.Sleep(48 * time.Hour)
+		if n := h.server.Counts(); n.Sessions != 1 {
+			t.Errorf("counts %+v, want the session still open", n)
 		}
 	})
+}
+
+// Over TCP, closing a connection with unread input resets it: the client must see the ERROR and the close all the same.
+func TestErrorBeforeReset(t *testing.T) {
+	h := newHouse(t, server.Config{})
+	web := httptest.NewServer(h.server)
+	defer web.Close()
+	for range 20 {
+		conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(web.URL, "http"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newClient(t, conn)
+		c.send("CONNECT | accept-version:1.2 | Authorization:" + h.token("ann", time.Hour))
+		c.send("SEND | destination:/queue/message || " + strings.Repeat("b", 60_000))
+		for range 5 {
+			c.sendRaw(websocket.TextMessage, strings.Repeat("\n", 60_000))
+		}
+		c.read()
+		got := c.texts()
+		if len(got) != 3 || !strings.HasPrefix(got[1], "ERROR | message:SEND is not accepted") || got[2] != "close 1008" {
+			t.Fatalf("got %q, want CONNECTED, an ERROR and a close", got)
+		}
+	}
 }
 
 func TestEnds(t *testing.T) {

@@ -34,10 +34,10 @@ type session struct {
 	subs       map[string]*subscription // subscription id (at 1.0 perhaps the destination) -> subscription
 	numbers    map[int]*subscription    // subscription number -> subscription, those that are acknowledged
 	lastNumber int                      // of all there were
+	expiry     *time.Timer              // ends the session with its token; nil before that is known, or when it has no end
 
 	version     atomic.Uint32 // a stomp.Version, set by CONNECT
 	credentials atomic.Pointer[credentials]
-	expiry      atomic.Pointer[time.Timer]
 	ended       atomic.Pointer[ending] // why the session ended; the first cause counts
 }
 
@@ -119,8 +119,8 @@ func (x *session) run() {
 	if hangUp != nil {
 		hangUp.Stop()
 	}
-	if t := x.expiry.Load(); t != nil {
-		t.Stop()
+	if x.expiry != nil {
+		x.expiry.Stop()
 	}
 	x.out.close()
 	x.logEnd()
@@ -288,13 +288,13 @@ func (x *session) logEnd() {
 	x.log.Log(context.Background(), level, "session ended", attrs...)
 }
 
-// letIn notes what the session was admitted with, and ends it when that does.
+// letIn notes what the session was admitted with, and ends it when that does. The reader calls it, or who starts it.
 func (x *session) letIn(by *credentials) {
 	x.credentials.Store(by)
 	if expires := by.identity.Expires; !expires.IsZero() {
-		x.expiry.Store(time.AfterFunc(time.Until(expires), func() {
+		x.expiry = time.AfterFunc(time.Until(expires), func() {
 			x.unauthorized(nil, &auth.Error{Reason: "token expired"})
-		}))
+		})
 	}
 	if x.server.auth.Load() != by.checkedBy { // SetAuth may not have seen the session
 		x.recheck()

@@ -17,7 +17,7 @@ COPY . .
 # timetzdata puts the time zones into the binary.
 RUN CGO_ENABLED=0 GOOS=${TARGETOS} GOARCH=${TARGETARCH} \
     go build -trimpath -tags timetzdata -ldflags "-s -w -X main.version=${VERSION}" -o /out/mqtt-stomp-bridge ./plugin/sidecar \
-    && install -d /out/data /out/tmp
+    && mkdir -p /out/data /out/tmp
 
 FROM scratch
 ARG VERSION=

@@ -115,6 +115,11 @@ func TestExpressions(t *testing.T) {
 		{`payload.n == 5.0`, `true`},
 		{`payload.n == "5"`, `false`},
 		{`payload.x == nil`, `true`},
+		{`nil == payload.x`, `true`},
+		{`payload.n == payload.o`, `false`},
+		{`payload.list in [[1, 2, 3]]`, `false`},
+		{`payload.f < 2.5`, `false`},
+		{`payload.n == payload.f * 2`, `true`},
 		{`payload.n != nil`, `true`},
 		{`payload.s == "Straße"`, `true`},
 		{`payload.s == payload.s`, `true`},
@@ -253,6 +258,9 @@ func TestExpressions(t *testing.T) {
 		{`all(payload.s, true)`, `rejected: all goes through a list, not text`},
 		{`filter(payload.items, .id)`, `rejected: a number stands where true or false is wanted`},
 		{`let x = payload.o.a; x.b[0] + 1`, `11`},
+		// What is left to the engine speaks of no Go types either.
+		{`{(payload.n): 1}`, `rejected: the expression cannot be evaluated: it is number, not text`},
+		{`count(payload.list)`, `rejected: the expression cannot be evaluated: it is number, not true or false`},
 		{`let item = payload.n; let index = 2; item * index`, `10`}, // no each: the names are free
 		{`{"a": payload.n, "b": [payload.s, nil]}`, `{"a":5,"b":["Straße",null]}`},
 	}

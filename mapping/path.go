@@ -56,8 +56,6 @@ type step struct {
 	isIndex bool
 }
 
-func (p *path) String() string { return p.upTo(len(p.steps)) }
-
 // upTo returns the text of the path with its first n steps.
 func (p *path) upTo(n int) string {
 	var b strings.Builder

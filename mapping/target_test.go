@@ -153,6 +153,36 @@ func TestTargets(t *testing.T) {
 	}
 }
 
+// A content that is a fixed path keeps the bytes of its value, wherever it stands; a path that ends at nothing has none.
+func TestContentKeepsBytes(t *testing.T) {
+	payload := `{"o": { "\u0061b" : [ 1.0, {"deep": 1.50 }, "text" ] }, "n": 1e2 }`
+	for expression, want := range map[string]string{
+		"payload":                payload,
+		"payload.o.ab[1]":        `{"deep": 1.50 }`,
+		"payload.o.ab[1].deep":   `1.50`,
+		"payload.o.ab[0]":        `1.0`,
+		"payload.o.ab[2]":        `text`,
+		`payload["o"]["ab"]`:     `[ 1.0, {"deep": 1.50 }, "text" ]`,
+		"payload?.o?.ab[1]":      `{"deep": 1.50 }`,
+		"payload.n":              `1e2`,
+		"payload.o.ab[-2]":       `{"deep":1.5}`, // not fixed: written anew
+		"payload.o.ab[3 - 2]":    `{"deep":1.5}`,
+		"payload.o.x ?? payload": `{"n":100,"o":{"ab":[1,{"deep":1.5},"text"]}}`,
+	} {
+		m := mapper(t, `
+rules:
+  - name: r
+    topic: t
+    queue: /queue/message
+    fields: {conversation_id: `+idA+`, channel_id: `+idA+`, message: {id: `+idA+`, content: '=`+expression+`', delivery_state: PENDING, sender_type: app_user}}
+`)
+		var got string
+		if err := json.Unmarshal([]byte(sent(m.Map(event("t", " "+payload+"\n")), "message.content")), &got); err != nil || got != want {
+			t.Errorf("%s gives %s (%v), want %s", expression, got, err, want)
+		}
+	}
+}
+
 // The bodies are byte for byte those of the document: its field order, no space, no HTML escapes.
 func TestBodies(t *testing.T) {
 	m := mapper(t, `

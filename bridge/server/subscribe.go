@@ -108,9 +108,10 @@ func (x *session) parseSubscribe(f *stomp.Frame) (*subscription, hub.Options, er
 func (x *session) parseDelivery(f *stomp.Frame, destination string, mode ackMode) (o hub.Options, err error) {
 	o.Track = mode != ackAuto
 	if from, ok := f.Get("resume-from"); ok {
-		// A value that was never a message-id of ours is a gap, like one of another epoch.
-		epoch, position, _ := parseMessageID(from)
-		o.Resume = &hub.Resume{Epoch: epoch, Position: position}
+		o.Resume = &hub.Resume{} // what was never a message-id of ours is a gap, like one of another epoch
+		if epoch, position, ok := parseMessageID(from); ok {
+			*o.Resume = hub.Resume{Epoch: epoch, Position: position}
+		}
 	}
 	if kind, ok := f.Get("snapshot"); ok {
 		switch {

@@ -52,7 +52,8 @@ type Bridge struct {
 	logger *slog.Logger
 
 	mapper       atomic.Pointer[mapping.Mapper]
-	redeliveries *redeliveries // owned by the committer
+	redeliveries *redeliveries // owned by the committer, as is
+	repeats      *repeats
 	stamps       stamper
 	rules        ruleCounts
 	letters      *deadLetters
@@ -72,6 +73,9 @@ func New(c Config) (*Bridge, error) {
 	if b.redeliveries, err = newRedeliveries(c.Log, cmp.Or(c.MQTT.KeepAlive, 15*time.Second)); err != nil {
 		return nil, err
 	}
+	if b.repeats, err = newRepeats(c.Log); err != nil {
+		return nil, err
+	}
 
 	c.MQTT.BaseTopic = c.BaseTopic
 	c.MQTT.Logger = c.Logger
@@ -86,7 +90,7 @@ func New(c Config) (*Bridge, error) {
 		return nil, err
 	}
 
-	b.hub = hub.New(c.Log, hub.Config{Queues: queues})
+	b.hub = hub.New(c.Log, hub.Config{Queues: queues, Keyed: queues[1:], Conflate: queues[1:2]})
 	c.Server.Hub, c.Server.Queues, c.Server.Logger = b.hub, queues, c.Logger
 	if b.server, err = server.New(c.Server); err != nil {
 		b.hub.Close()

@@ -58,11 +58,17 @@ func (b *Bridge) commit(ctx context.Context, batch []*mqtt.Event) error {
 			continue
 		}
 		for _, o := range result.Outputs {
+			repeated, mark := b.repeats.seen(o, e.Received)
+			if repeated {
+				b.rules.countRepeat(o.Rule)
+				continue
+			}
+			if mark != nil {
+				commit.Marks = append(commit.Marks, *mark)
+			}
 			commit.Entries = append(commit.Entries, journal.Entry{Time: e.Received, Queue: o.Queue, Key: latestKey(o), Body: o.Body})
 		}
-		for _, r := range result.Rejections {
-			rejected = append(rejected, deadLetter{event: e, rejection: r})
-		}
+		rejected = append(rejected, deadLettersOf(e, result.Rejections)...)
 		if e.QoS > 0 && len(result.Outputs) > 0 {
 			commit.Marks = append(commit.Marks, b.redeliveries.use(e))
 		}

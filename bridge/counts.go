@@ -46,6 +46,16 @@ func (c *ruleCounts) count(r mapping.Result, duplicate bool) {
 	}
 }
 
+// countRepeat counts an outcome as duplicate that count has counted as mapped: the rule's dedupe has dropped it.
+func (c *ruleCounts) countRepeat(rule string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.rules[rule]
+	n.Mapped--
+	n.Duplicate++
+	c.rules[rule] = n
+}
+
 func (c *ruleCounts) all() (events, unmatched int64, rules map[string]RuleCounts) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

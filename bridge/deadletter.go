@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,15 +15,53 @@ import (
 	"mqtt-stomp-bridge/mapping"
 )
 
-// A deadLetter is one output of an event that could not be made.
+// A deadLetter is what one rule could not make of an event: one output, or with an each perhaps several.
 type deadLetter struct {
-	event     *mqtt.Event
-	rejection mapping.Rejection
+	event      *mqtt.Event
+	rejections []mapping.Rejection // of one rule, at least one
+}
+
+// deadLettersOf makes one letter for each rule: an each of a thousand bad elements must not send its payload a thousand times.
+func deadLettersOf(e *mqtt.Event, rejections []mapping.Rejection) []deadLetter {
+	var letters []deadLetter
+	for _, r := range rejections {
+		if n := len(letters); n > 0 && letters[n-1].rejections[0].Rule == r.Rule {
+			letters[n-1].rejections = append(letters[n-1].rejections, r)
+			continue
+		}
+		letters = append(letters, deadLetter{e, []mapping.Rejection{r}})
+	}
+	return letters
+}
+
+// maxReasons is how many elements a letter tells of.
+const maxReasons = 20
+
+// reasons returns why, and the numbers of the elements, "" where the rule has no each.
+func (d deadLetter) reasons() (reason, items string) {
+	var why, numbers []string
+	for i, r := range d.rejections {
+		if i == maxReasons {
+			why = append(why, fmt.Sprintf("and %d more", len(d.rejections)-i))
+			numbers = append(numbers, "…")
+			break
+		}
+		switch {
+		case r.Item < 0:
+			why = append(why, r.Reason)
+		case len(d.rejections) == 1:
+			why, numbers = append(why, r.Reason), append(numbers, strconv.Itoa(r.Item))
+		default:
+			why, numbers = append(why, fmt.Sprintf("item %d: %s", r.Item, r.Reason)), append(numbers, strconv.Itoa(r.Item))
+		}
+	}
+	return strings.Join(why, "; "), strings.Join(numbers, ",")
 }
 
 // message returns what goes to the dead-letter topic: the event's own payload, and as user properties why it is there.
 func (d deadLetter) message(baseTopic string) mqtt.Message {
-	r := d.rejection
+	r := d.rejections[0]
+	reason, items := d.reasons()
 	m := mqtt.Message{
 		Topic:       baseTopic + "/dead-letter/" + r.Rule,
 		Payload:     d.event.Payload,
@@ -34,13 +73,11 @@ func (d deadLetter) message(baseTopic string) mqtt.Message {
 			m.User = append(m.User, mqtt.UserProperty{Name: name, Value: value})
 		}
 	}
-	add("reason", r.Reason)
+	add("reason", reason)
 	add("rule", r.Rule)
 	add("stage", r.Stage)
 	add("field", r.Field)
-	if r.Item >= 0 {
-		add("item", strconv.Itoa(r.Item))
-	}
+	add("item", items)
 	add("line", fmt.Sprintf("%s:%d", r.File, r.Line))
 	add("topic", d.event.Topic)
 	add("qos", strconv.Itoa(int(d.event.QoS)))
@@ -96,7 +133,9 @@ func (d *deadLetters) publish(ctx context.Context, letters []deadLetter) error {
 		slots   = make(chan struct{}, maxInFlight)
 	)
 	for _, l := range letters {
-		d.say(l)
+		for _, r := range l.rejections {
+			d.say(r)
+		}
 		slots <- struct{}{}
 		sending.Go(func() {
 			d.publishOne(ctx, l.message(d.baseTopic))
@@ -167,8 +206,7 @@ func (d *deadLetters) offer(ctx context.Context) {
 
 // say logs the rejection: the rule, the place and the type of refusal, never the value. Lines are limited by rule, stage
 // and field, and a line says how many were left out before it.
-func (d *deadLetters) say(l deadLetter) {
-	r := l.rejection
+func (d *deadLetters) say(r mapping.Rejection) {
 	key := lineKey{r.Rule, r.Stage, r.Field}
 	now := time.Now()
 	d.mu.Lock()

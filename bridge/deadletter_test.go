@@ -36,8 +36,8 @@ func newTestLetters(t *testing.T, out publishFunc, logger *slog.Logger) *deadLet
 func letter(payload string) deadLetter {
 	return deadLetter{
 		event: &mqtt.Event{Topic: "a/b", Payload: []byte(payload), QoS: 1, Received: time.Date(2026, 1, 27, 10, 0, 0, 5e6, time.UTC)},
-		rejection: mapping.Rejection{Rule: "r", Stage: "fields", Field: "id", Item: 2, File: "config.yaml", Line: 7, Kind: "not a UUID",
-			Reason: `"nope" is not a UUID`},
+		rejections: []mapping.Rejection{{Rule: "r", Stage: "fields", Field: "id", Item: 2, File: "config.yaml", Line: 7, Kind: "not a UUID",
+			Reason: `"nope" is not a UUID`}},
 	}
 }
 
@@ -123,7 +123,7 @@ func TestRejectionLog(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 		other := letter("secret words")
-		other.rejection.Field = "name"
+		other.rejections[0].Field = "name"
 		d.publish(t.Context(), []deadLetter{other})
 		time.Sleep(logPause)
 		d.publish(t.Context(), []deadLetter{letter("secret words")})
@@ -175,4 +175,24 @@ func TestRefusedLettersAreOfferedAgain(t *testing.T) {
 			t.Errorf("a later process finds %+v, %v", third.counts(), err)
 		}
 	})
+}
+
+// A thousand bad elements are one letter for each rule, not a thousand copies of the payload.
+func TestDeadLettersOfAnEach(t *testing.T) {
+	var rejections []mapping.Rejection
+	for i := range 1000 {
+		rejections = append(rejections, mapping.Rejection{Rule: "a", Item: i, Reason: "no"})
+	}
+	rejections = append(rejections, mapping.Rejection{Rule: "b", Item: -1, Reason: "not JSON"})
+	letters := deadLettersOf(&mqtt.Event{}, rejections)
+	if len(letters) != 2 {
+		t.Fatalf("%d letters", len(letters))
+	}
+	reason, items := letters[0].reasons()
+	if !strings.HasPrefix(reason, "item 0: no; item 1: no; ") || !strings.HasSuffix(reason, "; and 980 more") || !strings.HasSuffix(items, ",19,…") {
+		t.Errorf("reason %q, items %q", reason, items)
+	}
+	if reason, items := letters[1].reasons(); reason != "not JSON" || items != "" {
+		t.Errorf("reason %q, items %q", reason, items)
+	}
 }

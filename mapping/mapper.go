@@ -37,12 +37,16 @@ type Output struct {
 	Queue string
 	Key   string // conversation id of an unread count, channel id of a channel; "" for a message
 	Body  []byte // JSON, fields in the order of the document
+
+	// DedupeKey tells the event from others of its rule: a second one within DedupeWindow is a duplicate. "": it is none.
+	DedupeKey    string
+	DedupeWindow time.Duration
 }
 
 // A Rejection is one output that could not be made, with every field that failed.
 type Rejection struct {
 	Rule   string
-	Stage  string // decode, each, when, queue, fields or panic
+	Stage  string // decode, each, when, queue, dedupe, fields or panic
 	Queue  string // of stage fields: which payload was being made
 	Field  string // of stage fields: the first that failed
 	Item   int    // the element of an each; -1: none

@@ -19,9 +19,11 @@ type rule struct {
 	routes  []route
 	shape   *shape
 	fields  []field
+	dedupe  *expression   // nil: none
+	window  time.Duration // of dedupe
 
 	// Lines of the keys, for rejections.
-	eachLine, whenLine int
+	eachLine, whenLine, dedupeLine int
 }
 
 // filter returns the MQTT topic filter of the rule.
@@ -201,6 +203,11 @@ func (u *run) one(item int) {
 	if !ok {
 		return
 	}
+	key, err := u.dedupeKey()
+	if err != nil {
+		u.failed("dedupe", item, u.dedupeLine, err)
+		return
+	}
 	p := u.shape.make()
 	if rejection, ok := u.fill(p, queue, item); !ok {
 		u.rejected(rejection)
@@ -211,8 +218,22 @@ func (u *run) one(item int) {
 		u.failed("fields", item, u.line, err)
 		return
 	}
-	u.result.Outputs = append(u.result.Outputs, Output{Rule: u.name, Queue: queue, Key: p.key(), Body: body})
+	u.result.Outputs = append(u.result.Outputs, Output{
+		Rule: u.name, Queue: queue, Key: p.key(), Body: body, DedupeKey: key, DedupeWindow: u.window,
+	})
 	u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.name, Item: item, What: Mapped})
+}
+
+// dedupeKey returns what the event is told from others by; "" where the rule does not ask or the event has no such value.
+func (u *run) dedupeKey() (string, error) {
+	if u.dedupe == nil {
+		return "", nil
+	}
+	v, err := u.dedupe.eval(u.scope)
+	if v == nil || err != nil {
+		return "", err
+	}
+	return toText(v)
 }
 
 // wanted evaluates when. It has ended the rule when it returns false.

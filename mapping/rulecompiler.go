@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v4"
 
@@ -14,7 +15,7 @@ import (
 
 // RuleKeys returns the keys of a rule.
 func RuleKeys() []string {
-	return []string{"name", "topic", "payload", "retained", "each", "when", "queue", "fields"}
+	return []string{"name", "topic", "payload", "retained", "each", "when", "dedupe", "queue", "fields"}
 }
 
 // A ruleCompiler compiles one rule.
@@ -51,6 +52,7 @@ func (c *ruleCompiler) compile(n *yaml.Node) {
 	c.readRetained()
 	c.readEach()
 	c.readWhen()
+	c.readDedupe()
 	c.readQueue()
 	c.readFields()
 	if c.rule.pattern != nil && c.rule.shape != nil && !c.bad {
@@ -178,6 +180,40 @@ func (c *ruleCompiler) readWhen() {
 	}
 	c.rule.whenLine = n.Line
 	c.rule.when = c.boolean(n, "when")
+}
+
+// Bounds of a dedupe's window.
+const (
+	minWindow = time.Second
+	maxWindow = 24 * time.Hour
+)
+
+func (c *ruleCompiler) readDedupe() {
+	p, ok := c.keys.pairs["dedupe"]
+	if !ok {
+		return
+	}
+	keys := keysOf(c.file, p.Value, "dedupe", []string{"key", "window"}, c.report)
+	key, window := keys.pairs["key"].Value, keys.pairs["window"].Value
+	if key == nil || window == nil {
+		c.bad = true
+		if lacking := keys.lacking("key", "window"); lacking != "" && p.Value.Kind == yaml.MappingNode {
+			c.errorf(p.Value, "write dedupe: {key: payload.id, window: 10m}", "dedupe lacks %s", lacking)
+		}
+		return
+	}
+	d, err := time.ParseDuration(window.Value)
+	if err != nil || d < minWindow || d > maxWindow {
+		c.errorf(window, "write 10m", "window is a duration from 1s to 24h, not %s", source.Kind(window))
+	}
+	if !c.isBare(key, "key") {
+		return
+	}
+	c.rule.dedupeLine = key.Line
+	c.rule.window = d
+	if c.rule.dedupe = c.condition(key); c.rule.dedupe != nil {
+		c.fits(key, c.rule.dedupe, textTarget.fits, "key takes text or a whole number")
+	}
 }
 
 // bare returns the node of a key that takes a bare expression.

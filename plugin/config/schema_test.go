@@ -90,7 +90,12 @@ func ruleSchema() object {
 		"payload":  object{"description": "How the payload is read.", "enum": []string{"json", "text", "empty", "ignore"}, "default": "json"},
 		"retained": object{"description": "What becomes of a retained copy that is replayed at subscribe.", "enum": []string{"skip", "deliver"}, "default": "skip"},
 		"when":     object{"description": "Condition, an expression.", "type": []string{"string", "boolean"}},
-		"each":     object{"description": "A list, an expression: one output an element, as item and index.", "type": "string"},
+		"dedupe": object{"description": "An event is dropped when one with the same key came within the window before.", "type": "object",
+			"properties": object{
+				"key":    object{"description": "What tells events apart, an expression that gives text.", "type": "string"},
+				"window": object{"description": "A duration from 1s to 24h.", "type": "string"},
+			}, "required": []string{"key", "window"}, "additionalProperties": false},
+		"each": object{"description": "A list, an expression: one output an element, as item and index.", "type": "string"},
 		"queue": object{"description": "A queue, or queues with the condition of each.", "anyOf": []any{
 			object{"enum": mapping.Queues()},
 			object{"type": "object", "additionalProperties": false, "minProperties": 1, "properties": conditions},

@@ -1,0 +1,62 @@
+package bridge
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"time"
+
+	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/mapping"
+)
+
+// markRepeat begins the names of the marks below: one for each key within its window.
+const markRepeat = "dedupe/"
+
+// maxRepeats is how many keys are remembered at the most; beyond it some are forgotten early.
+const maxRepeats = 200_000
+
+// repeats knows the keys that rules with dedupe have mapped within their windows. It is not safe for concurrent use.
+type repeats struct {
+	ends map[string]time.Time // mark's name -> end of the window
+}
+
+// newRepeats reads what an earlier process has left in the log.
+func newRepeats(log journal.Log) (*repeats, error) {
+	r := &repeats{ends: map[string]time.Time{}}
+	err := log.Marks(markRepeat, func(m journal.Mark) bool {
+		r.ends[m.Name] = m.Expires
+		return true
+	})
+	return r, err
+}
+
+// seen reports whether the output's key was mapped within its window before the given time; an output without one never was.
+// Otherwise it begins a window, whose mark is to be committed with the output.
+func (r *repeats) seen(o mapping.Output, now time.Time) (duplicate bool, mark *journal.Mark) {
+	if o.DedupeKey == "" {
+		return false, nil
+	}
+	sum := sha256.Sum256([]byte(o.Rule + "\x00" + o.DedupeKey))
+	name := markRepeat + hex.EncodeToString(sum[:16])
+	if end, ok := r.ends[name]; ok && now.Before(end) {
+		return true, nil
+	}
+	if len(r.ends) >= maxRepeats {
+		r.makeRoom(now)
+	}
+	end := now.Add(o.DedupeWindow)
+	r.ends[name] = end
+	return false, &journal.Mark{Name: name, Expires: end}
+}
+
+// makeRoom forgets the windows that have ended, and if these are few, others: dropping nothing is the safe side.
+func (r *repeats) makeRoom(now time.Time) {
+	maps.DeleteFunc(r.ends, func(_ string, end time.Time) bool { return !now.Before(end) })
+	for name := range r.ends {
+		if len(r.ends) <= maxRepeats*9/10 {
+			return
+		}
+		delete(r.ends, name)
+	}
+}

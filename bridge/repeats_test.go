@@ -1,0 +1,61 @@
+package bridge
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/mapping"
+)
+
+func TestRepeats(t *testing.T) {
+	begin := time.Now() // the log asks the wall clock whether a mark has expired
+	log := journal.NewMemory(journal.MemoryOptions{})
+	for i, step := range []struct {
+		rule, key string
+		after     time.Duration
+		want      bool
+	}{
+		{"r", "1", 0, false},
+		{"r", "1", time.Minute, true},
+		{"r", "2", time.Minute, false},
+		{"other", "1", time.Minute, false},
+		{"r", "", time.Minute, false},
+		{"r", "", time.Minute, false},
+		{"r", "1", 10*time.Minute - 1, true},
+		{"r", "1", 10 * time.Minute, false}, // the window counts from the one that was mapped
+		{"r", "1", 19 * time.Minute, true},
+	} {
+		r, err := newRepeats(log) // what the log holds is enough
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := mapping.Output{Rule: step.rule, DedupeKey: step.key, DedupeWindow: 10 * time.Minute}
+		got, mark := r.seen(o, begin.Add(step.after))
+		if got != step.want {
+			t.Errorf("step %d: got %t", i, got)
+		}
+		if mark == nil {
+			continue
+		}
+		b := journal.Batch{Entries: []journal.Entry{{Queue: "q", Time: begin}}, Marks: []journal.Mark{*mark}}
+		if err := log.Append(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestRepeatsAreBounded(t *testing.T) {
+	r, err := newRepeats(journal.NewMemory(journal.MemoryOptions{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for i := range maxRepeats + maxRepeats/4 {
+		r.seen(mapping.Output{Rule: "r", DedupeKey: fmt.Sprint(i), DedupeWindow: time.Hour}, now)
+	}
+	if len(r.ends) > maxRepeats {
+		t.Errorf("%d keys remembered", len(r.ends))
+	}
+}

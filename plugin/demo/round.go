@@ -7,9 +7,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// A step is one event of the story, so long after the one before.
+// A step is one event of the story.
 type step struct {
-	pause time.Duration
+	pause time.Duration // after the step before
 	topic string
 	event func(now time.Time) any // becomes the payload
 }
@@ -54,7 +54,7 @@ type channel struct {
 	id, name, source, account, picture string
 }
 
-// A round collects the steps of the story. Its pauses add up: each step comes so long after the one before.
+// A round collects the steps of one round of the story.
 type round struct {
 	steps []step
 }

@@ -1,0 +1,52 @@
+// Package faults_test breaks a bridge in every way that operation does, and counts what arrives.
+//
+// A real Mosquitto, the sidecar's binary with a durable journal, a publisher that notes what the broker has acknowledged, and
+// clients that come back by themselves with resume-from. Each test ends in one row of the table that is printed at the end.
+package faults_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
+)
+
+// binary is the sidecar, built once for all tests.
+var binary string
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "faults")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "mqtt-stomp-bridge")
+	build := exec.Command("go", "build", "-o", binary, "mqtt-stomp-bridge/plugin/sidecar")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building the sidecar: %v\n%s", err, out)
+		return 1
+	}
+	code := m.Run()
+	results.print(os.Stdout)
+	return code
+}
+
+// long reports whether FAULTS=long asks for more of the same.
+func long() bool { return os.Getenv("FAULTS") == "long" }
+
+// unavailable ends a test that cannot run here: it fails where nothing may be skipped.
+func unavailable(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv(mosquittotest.Require) == "1" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}

@@ -1,0 +1,122 @@
+package faults_test
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// short has the bridge notice a silent broker within two seconds.
+var short = []string{"BRIDGE_BROKER_KEEPALIVE=1s"}
+
+// A broker that hangs for longer than the keep-alive, and then goes on where it was.
+func TestBrokerHangs(t *testing.T) {
+	s := start(t, options{environ: short})
+	for range 2 {
+		s.load()
+		s.broker.Signal(syscall.SIGSTOP)
+		s.bridge.waitNotReady("mqtt")
+		s.broker.Signal(syscall.SIGCONT)
+		s.bridge.waitReady()
+	}
+	s.flow()
+	s.finish("mosquitto: 2 x SIGSTOP, SIGCONT").exact()
+}
+
+func TestBrokerConnectionCut(t *testing.T) {
+	s := start(t, options{mqtt: true})
+	for range 4 {
+		s.load()
+		before := s.sessions()
+		s.mqtt.cut()
+		eventually(t, "the bridge to connect again", func() bool { return s.sessions() > before })
+		s.bridge.waitReady()
+	}
+	s.flow()
+	s.finish("bridge to mosquitto: 4 x reset").exact()
+}
+
+// Half-open: neither end is told that the other has gone.
+func TestBrokerConnectionHalfOpen(t *testing.T) {
+	s := start(t, options{mqtt: true, environ: short})
+	for range 2 {
+		s.load()
+		s.mqtt.blackhole()
+		s.bridge.waitNotReady("mqtt")
+		s.mqtt.heal()
+		s.bridge.waitReady()
+	}
+	s.flow()
+	s.finish("bridge to mosquitto: 2 x half-open").exact()
+}
+
+// A connection that passes on nothing for a while, and then all of it.
+func TestBrokerConnectionStalls(t *testing.T) {
+	s := start(t, options{mqtt: true, environ: short})
+	for range 2 {
+		s.load()
+		s.mqtt.hold()
+		s.bridge.waitNotReady("mqtt")
+		s.mqtt.release()
+		s.bridge.waitReady()
+	}
+	s.flow()
+	s.finish("bridge to mosquitto: 2 x stalled").exact()
+}
+
+func TestClientsCut(t *testing.T) {
+	s := start(t, options{stomp: true})
+	for range 5 {
+		s.load()
+		s.again(s.stomp.cut)
+	}
+	s.flow()
+	s.finish("clients to bridge: 5 x reset").exact()
+}
+
+// The bridge must let go of clients that it no longer hears, and they of it.
+func TestClientsHalfOpen(t *testing.T) {
+	s := start(t, options{stomp: true})
+	s.load()
+	s.again(func() {
+		s.stomp.blackhole()
+		s.sessionsEnd()
+		s.stomp.heal()
+	})
+	s.flow()
+	s.finish("clients to bridge: half-open").exact()
+}
+
+func TestClientsStall(t *testing.T) {
+	s := start(t, options{stomp: true})
+	s.load()
+	s.again(func() {
+		s.stomp.hold()
+		s.sessionsEnd()
+		s.stomp.release()
+	})
+	s.flow()
+	s.finish("clients to bridge: stalled").exact()
+}
+
+// sessions returns how many times the bridge has connected to the broker, by the broker's word.
+func (s *system) sessions() int { return strings.Count(s.broker.Log(), " as mqtt-stomp-bridge (") }
+
+// sessionsEnd waits until the bridge has given up every client of the beginning.
+func (s *system) sessionsEnd() {
+	s.t.Helper()
+	eventually(s.t, "the bridge to end the sessions", func() bool { return len(s.bridge.log.lines("session ended")) >= len(s.clients) })
+}
+
+// again waits until after the fault every client has connected again.
+func (s *system) again(fault func()) {
+	s.t.Helper()
+	before := make([]int, len(s.clients))
+	for i, c := range s.clients {
+		before[i] = c.connected()
+	}
+	fault()
+	for i, c := range s.clients {
+		eventually(s.t, "a client to connect again", func() bool { return c.connected() > before[i] })
+	}
+}

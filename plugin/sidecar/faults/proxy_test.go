@@ -1,0 +1,168 @@
+package faults_test
+
+import (
+	"net"
+	"sync"
+	"testing"
+)
+
+// A proxy forwards TCP connections and can fail in the ways a network does.
+type proxy struct {
+	addr   string
+	target string
+	l      net.Listener
+
+	running sync.WaitGroup
+
+	mu      sync.Mutex
+	closed  bool
+	swallow bool          // new links forward nothing
+	held    chan struct{} // not nil: nothing is forwarded until it is closed
+	links   map[*link]bool
+}
+
+// A link is one connection through the proxy. Once it is dead it takes what comes and forwards nothing, not even an end.
+type link struct {
+	in, out *net.TCPConn
+	dead    bool // guarded by proxy.mu
+}
+
+func startProxy(t *testing.T, target string) *proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{addr: l.Addr().String(), target: target, l: l, links: map[*link]bool{}}
+	p.running.Go(p.accept)
+	t.Cleanup(func() {
+		l.Close()
+		p.mu.Lock()
+		p.closed = true
+		p.mu.Unlock()
+		p.release()
+		p.cut()
+		p.running.Wait()
+	})
+	return p
+}
+
+func (p *proxy) accept() {
+	for {
+		in, err := p.l.Accept()
+		if err != nil {
+			return
+		}
+		out, err := net.Dial("tcp", p.target)
+		if err != nil {
+			in.Close()
+			continue
+		}
+		k := &link{in: in.(*net.TCPConn), out: out.(*net.TCPConn)}
+		if !p.add(k) {
+			k.reset()
+			return
+		}
+		var ends sync.WaitGroup
+		ends.Go(func() { p.forward(k, k.out, k.in) })
+		ends.Go(func() { p.forward(k, k.in, k.out) })
+		p.running.Go(func() {
+			ends.Wait()
+			k.reset()
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			delete(p.links, k)
+		})
+	}
+}
+
+func (p *proxy) add(k *link) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	k.dead = p.swallow
+	p.links[k] = true
+	return !p.closed
+}
+
+// forward copies one direction until its source ends.
+func (p *proxy) forward(k *link, to, from *net.TCPConn) {
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		dead := p.wait(k)
+		if n > 0 && !dead {
+			to.Write(buffer[:n])
+		}
+		if err != nil {
+			if !dead {
+				to.CloseWrite()
+			}
+			return
+		}
+	}
+}
+
+// wait waits while everything is held, and reports whether the link is dead.
+func (p *proxy) wait(k *link) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.held != nil {
+		held := p.held
+		p.mu.Unlock()
+		<-held
+		p.mu.Lock()
+	}
+	return k.dead
+}
+
+func (k *link) reset() {
+	for _, c := range []*net.TCPConn{k.in, k.out} {
+		c.SetLinger(0)
+		c.Close()
+	}
+}
+
+// cut resets all connections.
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for k := range p.links {
+		k.reset()
+	}
+}
+
+// hold forwards nothing until release; both ends feel a peer that does not read.
+func (p *proxy) hold() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held == nil {
+		p.held = make(chan struct{})
+	}
+}
+
+// release ends a hold; nothing was lost by it.
+func (p *proxy) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held != nil {
+		close(p.held)
+		p.held = nil
+	}
+}
+
+// blackhole makes all connections half-open, and those made until heal: what is sent goes nowhere, and nobody is told.
+func (p *proxy) blackhole() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.swallow = true
+	for k := range p.links {
+		k.dead = true
+	}
+}
+
+// heal forwards what is connected from now on. Connections that were half-open stay so.
+func (p *proxy) heal() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.swallow = false
+}

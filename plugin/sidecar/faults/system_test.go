@@ -1,0 +1,130 @@
+package faults_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
+)
+
+// Options say what a test needs. Zero fields take the defaults.
+type options struct {
+	clients int    // resuming subscribers; default 10
+	rate    int    // events a second; default 300
+	dir     string // the journal's; default a directory of the test
+	mqtt    bool   // a proxy between bridge and broker
+	stomp   bool   // a proxy between clients and bridge
+	broker  mosquittotest.Options
+	environ []string // of the bridge
+}
+
+// A system is a broker, a bridge, a publisher and clients, all of them running.
+type system struct {
+	t       *testing.T
+	broker  *mosquittotest.Broker
+	bridge  *bridge
+	mqtt    *proxy // nil: none
+	stomp   *proxy // nil: none
+	events  *publisher
+	clients []*subscriber
+}
+
+// kept is the broker's side as it should be: a store, and room for what comes while the bridge is away.
+var kept = []string{"persistence true", "max_queued_messages 1000000"}
+
+// start runs a system. When it returns every client has a message of each queue, so that it has something to resume from.
+func start(t *testing.T, o options) *system {
+	t.Helper()
+	if o.clients == 0 {
+		o.clients = 10
+	}
+	if o.rate == 0 {
+		o.rate = 300
+	}
+	if o.dir == "" {
+		o.dir = t.TempDir()
+	}
+	o.broker.Config = append(slices.Clone(kept), o.broker.Config...)
+	s := &system{t: t, broker: mosquittotest.Start(t, o.broker)}
+	broker := s.broker.Addr
+	if o.mqtt {
+		s.mqtt = startProxy(t, broker)
+		broker = s.mqtt.addr
+	}
+	s.bridge = newBridge(t, broker, o.dir, o.environ...)
+	s.bridge.start()
+	s.bridge.waitReady()
+
+	server := s.bridge.listen
+	if o.stomp {
+		s.stomp = startProxy(t, server)
+		server = s.stomp.addr
+	}
+	token := s.bridge.token()
+	for i := range o.clients {
+		s.clients = append(s.clients, startSubscriber(t, "ws://"+server+"/ws.communication", token, i == 0))
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			for i, c := range s.clients[:min(3, len(s.clients))] {
+				t.Logf("client %d is at %d, its connections ended with %v", i, c.positions(), c.ends)
+			}
+		}
+	})
+	s.all("to be connected", func(c *subscriber) bool { return c.connected() > 0 })
+	s.events = startPublisher(t, s.broker.Addr, o.rate)
+	s.all("to have a message", func(c *subscriber) bool { return !slices.Contains(c.positions(), 0) })
+	return s
+}
+
+// all waits until a condition holds of every client.
+func (s *system) all(what string, condition func(*subscriber) bool) {
+	s.t.Helper()
+	eventually(s.t, "every client "+what, func() bool {
+		return !slices.ContainsFunc(s.clients, func(c *subscriber) bool { return !condition(c) })
+	})
+}
+
+// flow waits until every client has got something that the broker takes from now on.
+func (s *system) flow() {
+	s.t.Helper()
+	s.published(1)
+	n := s.events.newest()
+	var end uint64
+	eventually(s.t, fmt.Sprintf("event %d to arrive", n), func() bool { end = s.clients[0].place(n); return end > 0 })
+	s.all("to be as far", func(c *subscriber) bool { return c.positions()[queueOf(n)] >= end })
+}
+
+// published waits until the broker has acknowledged so many more events.
+func (s *system) published(more int) {
+	s.t.Helper()
+	_, begin := s.events.counts()
+	eventually(s.t, "events to be published", func() bool { _, n := s.events.counts(); return n >= begin+more })
+}
+
+// settle ends the load, waits until everything has arrived, and stops the clients and the bridge.
+func (s *system) settle() {
+	t := s.t
+	t.Helper()
+	for _, n := range s.events.finish(t) {
+		var end uint64
+		eventually(t, "the last event to arrive", func() bool { end = s.clients[0].place(n); return end > 0 })
+		s.all("to have the last event", func(c *subscriber) bool { return c.positions()[queueOf(n)] >= end })
+	}
+	for _, c := range s.clients {
+		c.stop()
+	}
+	s.bridge.stop()
+}
+
+// finish settles and compares what there is.
+func (s *system) finish(fault string) *verdict {
+	s.t.Helper()
+	s.settle()
+	v := newVerdict(s.t, fault, s.events, s.bridge.dir)
+	for i, c := range s.clients {
+		v.compare(i, c)
+	}
+	return v
+}

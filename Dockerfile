@@ -36,7 +36,7 @@ USER 10001:10001
 WORKDIR /etc/mqtt-stomp-bridge
 VOLUME /data
 # BRIDGE_BROKER_URL must be given: the default, 127.0.0.1, is the container itself.
-ENV BRIDGE_SERVER_LISTEN=0.0.0.0:8080
+ENV BRIDGE_SERVER_LISTEN=0.0.0.0:8080 BRIDGE_JOURNAL_DIR=/data
 EXPOSE 8080
 HEALTHCHECK --interval=15s --timeout=6s --start-period=15s --retries=2 CMD ["/usr/local/bin/mqtt-stomp-bridge", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/mqtt-stomp-bridge"]

@@ -28,8 +28,7 @@ type broken struct {
 
 func (b broken) value(s *scope) (any, error) {
 	if s.index == b.item {
-		var m map[string]bool
-		m["x"] = true
+		panic("a value source that panics")
 	}
 	return b.valueSource.value(s)
 }

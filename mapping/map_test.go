@@ -321,7 +321,7 @@ rules:
 			t.Fatalf("outcomes %s, want %s", outcomes(r), want)
 		}
 		got := r.Rejections[0]
-		if got.Stage != "panic" || got.Item != 1 || !strings.Contains(got.Reason, "nil map") || !strings.Contains(got.Stack, "export_test.go") {
+		if got.Stage != "panic" || got.Item != 1 || !strings.Contains(got.Reason, "that panics") || !strings.Contains(got.Stack, "export_test.go") {
 			t.Errorf("rejection %+v", got)
 		}
 	}

@@ -2,6 +2,7 @@ package disk_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -159,7 +160,7 @@ func checkAfterKill(t *testing.T, o disk.Options, epoch string, acked map[uint64
 		}
 		kept[e.Position] = string(e.Body)
 		newest[e.Key] = e.Position
-		if batch := string(e.Body[:strings.LastIndexByte(string(e.Body), '.')]); !marks[batch] {
+		if !marks[string(e.Body[:bytes.LastIndexByte(e.Body, '.')])] {
 			t.Errorf("entry %s is there without its mark", e.Body)
 		}
 	}

@@ -64,7 +64,7 @@ func (p *program) printCheck(path string, report checkReport, problems []source.
 	printProblems(p.stderr, problems)
 	for _, t := range results {
 		if t.Problem != nil {
-			fmt.Fprintf(p.stderr, "%s%s\n", t.Problem, t.Diff)
+			fmt.Fprintf(p.stderr, "%s%s\n", t.Problem.String(), t.Diff)
 		}
 	}
 	mistakes := 0

@@ -136,7 +136,7 @@ func (p *program) load(path string) *config.Config {
 
 func printProblems(w io.Writer, problems []source.Problem) {
 	for _, problem := range problems {
-		fmt.Fprintln(w, problem)
+		fmt.Fprintln(w, problem.String())
 	}
 }
 

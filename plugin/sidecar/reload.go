@@ -91,10 +91,7 @@ func fingerprint(files []string) [sha256.Size]byte {
 
 // watch watches the directories of all files: editors and mounts replace files and links, which a watch of the file misses.
 func (r *reloader) watch(c *config.Config) {
-	names := slices.Clone(c.Files)
-	for _, pattern := range c.Include {
-		names = append(names, pattern)
-	}
+	names := slices.Concat(c.Files, c.Include)
 	for _, name := range names {
 		directories := []string{filepath.Dir(name)}
 		if target, err := filepath.EvalSymlinks(name); err == nil {
@@ -198,7 +195,7 @@ func (p *program) showProblems(s *sidecar) func([]source.Problem) {
 			if s.config.Log.Format == "json" {
 				s.logger.Warn("problem in the configuration", "problem", problem.Error(), "text", strings.TrimSuffix(problem.String(), "\n"))
 			} else {
-				fmt.Fprintln(p.stderr, problem)
+				fmt.Fprintln(p.stderr, problem.String())
 			}
 		}
 	}

@@ -23,19 +23,21 @@ type redeliveries struct {
 	uses       map[uint16]packetUse
 	session    uint64
 	connection uint64
-	newest     time.Time // of all uses
+	newest     time.Duration // of all uses
+	began      time.Time     // when this process did, with its monotonic reading
+	before     time.Duration // the newest use of an earlier process
 }
 
 // A packetUse is one event that has become entries.
 type packetUse struct {
-	sum  [16]byte // of topic and payload
-	time time.Time
+	sum [16]byte      // of topic and payload
+	at  time.Duration // by a clock that runs only while a bridge does, so that setting the machine's changes nothing
 }
 
 // newRedeliveries reads what an earlier process has left in the log. An acknowledgement older than three keep-alives is with
 // the broker: it has answered a ping since.
-func newRedeliveries(log journal.Log, keepAlive time.Duration) (*redeliveries, error) {
-	r := &redeliveries{doubt: 3 * keepAlive, uses: map[uint16]packetUse{}}
+func newRedeliveries(log journal.Log, keepAlive time.Duration, now time.Time) (*redeliveries, error) {
+	r := &redeliveries{doubt: 3 * keepAlive, uses: map[uint16]packetUse{}, began: now}
 	err := log.Marks(markRedelivery, func(m journal.Mark) bool {
 		id, err := strconv.ParseUint(strings.TrimPrefix(m.Name, markRedelivery), 10, 16)
 		if u, ok := parseUse(m.Value); ok && err == nil {
@@ -43,14 +45,13 @@ func newRedeliveries(log journal.Log, keepAlive time.Duration) (*redeliveries, e
 		}
 		return true
 	})
+	r.before = r.newest
 	return r, err
 }
 
 func (r *redeliveries) remember(id uint16, u packetUse) {
 	r.uses[id] = u
-	if u.time.After(r.newest) {
-		r.newest = u.time
-	}
+	r.newest = max(r.newest, u.at)
 }
 
 // seen reports whether the event was journalled before. It must be asked in order of receipt. absent tells that the broker
@@ -74,7 +75,7 @@ func (r *redeliveries) seen(e *mqtt.Event) (duplicate, absent bool) {
 // settle forgets the uses whose acknowledgement had reached the broker when the last connection ended.
 func (r *redeliveries) settle() {
 	for id, u := range r.uses {
-		if r.newest.Sub(u.time) > r.doubt {
+		if r.newest-u.at > r.doubt {
 			delete(r.uses, id)
 		}
 	}
@@ -82,7 +83,7 @@ func (r *redeliveries) settle() {
 
 // use remembers an event that becomes entries, and returns the mark to be committed with them.
 func (r *redeliveries) use(e *mqtt.Event) journal.Mark {
-	u := packetUse{sum: sumOf(e), time: e.Received}
+	u := packetUse{sum: sumOf(e), at: r.before + e.Received.Sub(r.began)}
 	r.remember(e.PacketID, u)
 	return journal.Mark{Name: markRedelivery + strconv.Itoa(int(e.PacketID)), Value: u.append(nil)}
 }
@@ -100,7 +101,7 @@ func sumOf(e *mqtt.Event) (sum [16]byte) {
 
 // append appends the value of a mark: the sum, then the time in milliseconds.
 func (u packetUse) append(dst []byte) []byte {
-	return binary.BigEndian.AppendUint64(append(dst, u.sum[:]...), uint64(u.time.UnixMilli()))
+	return binary.BigEndian.AppendUint64(append(dst, u.sum[:]...), uint64(u.at.Milliseconds()))
 }
 
 func parseUse(value []byte) (u packetUse, ok bool) {
@@ -108,6 +109,6 @@ func parseUse(value []byte) (u packetUse, ok bool) {
 		return u, false
 	}
 	n := copy(u.sum[:], value)
-	u.time = time.UnixMilli(int64(binary.BigEndian.Uint64(value[n:])))
+	u.at = time.Duration(binary.BigEndian.Uint64(value[n:])) * time.Millisecond
 	return u, true
 }

@@ -66,7 +66,7 @@ func TestRedeliveries(t *testing.T) {
 	} {
 		for _, restart := range []bool{false, true} {
 			log := journal.NewMemory(journal.MemoryOptions{})
-			r, err := newRedeliveries(log, 15*time.Second)
+			r, err := newRedeliveries(log, 15*time.Second, begin)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,12 +87,39 @@ func TestRedeliveries(t *testing.T) {
 				}
 				if restart { // what the log holds is enough; a process counts sessions and connections from its own start
 					session, connection := r.session, r.connection
-					if r, err = newRedeliveries(log, 15*time.Second); err != nil {
+					if r, err = newRedeliveries(log, 15*time.Second, s.event.Received); err != nil {
 						t.Fatal(err)
 					}
 					r.session, r.connection = session, connection
 				}
 			}
+		}
+	}
+}
+
+// The clock of the machine is set while no bridge runs: what the earlier process left must not make all that is new look old.
+func TestRedeliveriesWhenTheClockIsSet(t *testing.T) {
+	for _, jump := range []time.Duration{-24 * time.Hour, 24 * time.Hour} {
+		log := journal.NewMemory(journal.MemoryOptions{})
+		now := time.Date(2026, 1, 27, 10, 0, 0, 0, time.UTC)
+		for process := range uint16(2) {
+			r, err := newRedeliveries(log, 15*time.Second, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			now = now.Add(time.Second)
+			e := mqtt.Event{Topic: "a/b", QoS: 1, PacketID: process + 1, SessionPresent: true, Connection: 1, Received: now}
+			r.seen(&e)
+			b := journal.Batch{Entries: []journal.Entry{{Queue: "q", Time: now}}, Marks: []journal.Mark{r.use(&e)}}
+			if err := log.Append(t.Context(), b); err != nil {
+				t.Fatal(err)
+			}
+			again := e
+			again.Dup, again.Connection = true, 2
+			if duplicate, _ := r.seen(&again); !duplicate {
+				t.Errorf("jump %v, process %d: an event that comes again is not recognised", jump, process)
+			}
+			now = now.Add(jump)
 		}
 	}
 }

@@ -39,7 +39,8 @@ func (r *repeats) seen(o mapping.Output, now time.Time) (duplicate bool, mark *j
 	}
 	sum := sha256.Sum256([]byte(o.Rule + "\x00" + o.DedupeKey))
 	name := markRepeat + hex.EncodeToString(sum[:16])
-	if end, ok := r.ends[name]; ok && now.Before(end) {
+	// A window that ends later than one that begins now does is from before the clock was set back.
+	if end, ok := r.ends[name]; ok && now.Before(end) && end.Sub(now) <= o.DedupeWindow {
 		return true, nil
 	}
 	if len(r.ends) >= maxRepeats {

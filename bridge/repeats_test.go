@@ -46,6 +46,27 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
+// The clock of the machine is set back while no bridge runs: no event is dropped for what was mapped in that future.
+func TestRepeatsWhenTheClockIsSetBack(t *testing.T) {
+	now := time.Now()
+	log := journal.NewMemory(journal.MemoryOptions{})
+	o := mapping.Output{Rule: "r", DedupeKey: "1", DedupeWindow: 10 * time.Minute}
+	for _, received := range []time.Time{now.Add(24 * time.Hour), now} {
+		r, err := newRepeats(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		repeated, mark := r.seen(o, received)
+		if repeated {
+			t.Fatalf("received at %v: taken for a repeat", received)
+		}
+		b := journal.Batch{Entries: []journal.Entry{{Queue: "q", Time: received}}, Marks: []journal.Mark{*mark}}
+		if err := log.Append(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestRepeatsAreBounded(t *testing.T) {
 	r, err := newRepeats(journal.NewMemory(journal.MemoryOptions{}))
 	if err != nil {

@@ -76,6 +76,9 @@ func New(c Config) (*Bridge, error) {
 	if b.repeats, err = newRepeats(c.Log); err != nil {
 		return nil, err
 	}
+	if err := b.stamps.load(c.Log); err != nil {
+		return nil, err
+	}
 
 	c.MQTT.BaseTopic = c.BaseTopic
 	c.MQTT.Logger = c.Logger

@@ -1,8 +1,13 @@
 package bridge
 
 import (
+	"encoding/json"
+	"fmt"
 	"sync"
 	"time"
+
+	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/mapping"
 )
 
 // stampGeneration is how many conversations a stamper remembers at least, and half of what it remembers at most.
@@ -27,9 +32,36 @@ func (s *stamper) next(conversation string, received time.Time) time.Time {
 	if ok && !t.After(last) {
 		t = last.Add(time.Millisecond)
 	}
+	s.rememberLocked(conversation, t)
+	return t
+}
+
+func (s *stamper) rememberLocked(conversation string, t time.Time) {
 	if s.new == nil || len(s.new) >= stampGeneration {
 		s.old, s.new = s.new, make(map[string]time.Time)
 	}
 	s.new[conversation] = t
-	return t
+}
+
+// load reads the times of the last counts from the log: the clock may have been set back since.
+func (s *stamper) load(log journal.Log) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for after := uint64(0); ; {
+		page, err := log.Latest(mapping.QueueUnreadCount, after, 1000)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, e := range page {
+			var count struct {
+				Conversation string    `json:"conversation_id"`
+				Timestamp    time.Time `json:"timestamp"`
+			}
+			if err := json.Unmarshal(e.Body, &count); err != nil {
+				return fmt.Errorf("journal: unread count at position %d: %w", e.Position, err)
+			}
+			s.rememberLocked(count.Conversation, count.Timestamp)
+			after = e.Position
+		}
+	}
 }

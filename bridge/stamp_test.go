@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"mqtt-stomp-bridge/bridge/journal"
 )
 
 func TestStampsRiseByConversation(t *testing.T) {
@@ -23,6 +25,28 @@ func TestStampsRiseByConversation(t *testing.T) {
 	} {
 		if got := s.next(step.conversation, at(step.received)); !got.Equal(at(step.wanted)) {
 			t.Errorf("step %d: got %v, want %v", i, got, at(step.wanted))
+		}
+	}
+}
+
+// The clock of the machine is set back while no bridge runs: clients that have the last count must take the next.
+func TestStampsRiseOverRestarts(t *testing.T) {
+	log := journal.NewMemory(journal.MemoryOptions{})
+	last := time.Date(2026, 1, 27, 10, 0, 0, 0, time.UTC)
+	for i := range 3000 { // several pages
+		body := fmt.Sprintf(`{"conversation_id":"%d","unread_message_count":1,"timestamp":"2026-01-27T10:00:00.000Z"}`, i)
+		b := journal.Batch{Entries: []journal.Entry{{Time: last, Queue: "/queue/unread-count", Key: fmt.Sprint(i), Body: []byte(body)}}}
+		if err := log.Append(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var s stamper
+	if err := s.load(log); err != nil {
+		t.Fatal(err)
+	}
+	for _, conversation := range []string{"0", "2999"} {
+		if got := s.next(conversation, last.Add(-time.Hour)); !got.After(last) {
+			t.Errorf("conversation %s: %v is not after %v", conversation, got, last)
 		}
 	}
 }

@@ -6,12 +6,12 @@ import (
 	"testing"
 )
 
-// short has the bridge notice a silent broker within two seconds.
-var short = []string{"BRIDGE_BROKER_KEEPALIVE=1s"}
+// hasty has the bridge notice a silent broker within two seconds.
+var hasty = []string{"BRIDGE_BROKER_KEEPALIVE=1s"}
 
 // A broker that hangs for longer than the keep-alive, and then goes on where it was.
 func TestBrokerHangs(t *testing.T) {
-	s := start(t, options{environ: short})
+	s := start(t, options{environ: hasty})
 	for range 2 {
 		s.load()
 		s.broker.Signal(syscall.SIGSTOP)
@@ -38,7 +38,7 @@ func TestBrokerConnectionCut(t *testing.T) {
 
 // Half-open: neither end is told that the other has gone.
 func TestBrokerConnectionHalfOpen(t *testing.T) {
-	s := start(t, options{mqtt: true, environ: short})
+	s := start(t, options{mqtt: true, environ: hasty})
 	for range 2 {
 		s.load()
 		s.mqtt.blackhole()
@@ -52,7 +52,7 @@ func TestBrokerConnectionHalfOpen(t *testing.T) {
 
 // A connection that passes on nothing for a while, and then all of it.
 func TestBrokerConnectionStalls(t *testing.T) {
-	s := start(t, options{mqtt: true, environ: short})
+	s := start(t, options{mqtt: true, environ: hasty})
 	for range 2 {
 		s.load()
 		s.mqtt.hold()

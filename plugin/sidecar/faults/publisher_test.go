@@ -22,6 +22,7 @@ var padding = strings.Repeat("word ", 60)
 // that an event that arrives twice was not doubled here.
 type publisher struct {
 	broker string
+	user   string
 	rate   int // events a second
 
 	tokens  chan struct{}
@@ -37,10 +38,10 @@ type publisher struct {
 	nAcked     int
 }
 
-func startPublisher(t *testing.T, broker string, rate int) *publisher {
+func startPublisher(t *testing.T, broker, user string, rate int) *publisher {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &publisher{broker: broker, rate: rate, tokens: make(chan struct{}), connection: make(chan struct{}), cancel: cancel}
+	p := &publisher{broker: broker, user: user, rate: rate, tokens: make(chan struct{}), connection: make(chan struct{}), cancel: cancel}
 	t.Cleanup(p.stop)
 	p.running.Go(func() { p.keepConnected(ctx) })
 	p.running.Go(func() { p.tick(ctx) })
@@ -108,7 +109,12 @@ func (p *publisher) dial(ctx context.Context) (*paho.Client, error) {
 		return nil, err
 	}
 	client := paho.NewClient(paho.ClientConfig{Conn: conn, PacketTimeout: time.Minute})
-	_, err = client.Connect(ctx, &paho.Connect{ClientID: "publisher", CleanStart: true, KeepAlive: 60})
+	connect := &paho.Connect{ClientID: "publisher", CleanStart: true, KeepAlive: 60}
+	if p.user != "" {
+		connect.UsernameFlag, connect.Username = true, p.user
+		connect.PasswordFlag, connect.Password = true, []byte(p.user+" password")
+	}
+	_, err = client.Connect(ctx, connect)
 	if err != nil {
 		conn.Close()
 	}

@@ -2,7 +2,9 @@ package faults_test
 
 import (
 	"fmt"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
@@ -16,6 +18,7 @@ type options struct {
 	mqtt    bool   // a proxy between bridge and broker
 	stomp   bool   // a proxy between clients and bridge
 	broker  mosquittotest.Options
+	user    string   // of the publisher, whose password is "<user> password"; default anonymous
 	environ []string // of the bridge
 }
 
@@ -30,8 +33,21 @@ type system struct {
 	clients []*subscriber
 }
 
-// kept is the broker's side as it should be: a store, and room for what comes while the bridge is away.
-var kept = []string{"persistence true", "max_queued_messages 1000000"}
+// advised returns what mosquitto/mosquitto.conf says about keeping events.
+func advised(t *testing.T) (lines []string) {
+	t.Helper()
+	file, err := os.ReadFile("../../../mosquitto/mosquitto.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(file)) {
+		switch key, _, _ := strings.Cut(line, " "); key {
+		case "persistence", "autosave_interval", "max_queued_messages", "max_packet_size":
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return lines
+}
 
 // start runs a system. When it returns every client has a message of each queue, so that it has something to resume from.
 func start(t *testing.T, o options) *system {
@@ -45,7 +61,7 @@ func start(t *testing.T, o options) *system {
 	if o.dir == "" {
 		o.dir = t.TempDir()
 	}
-	o.broker.Config = append(slices.Clone(kept), o.broker.Config...)
+	o.broker.Config = append(advised(t), o.broker.Config...)
 	s := &system{t: t, broker: mosquittotest.Start(t, o.broker)}
 	broker := s.broker.Addr
 	if o.mqtt {
@@ -73,7 +89,7 @@ func start(t *testing.T, o options) *system {
 		}
 	})
 	s.all("to be connected", func(c *subscriber) bool { return c.connected() > 0 })
-	s.events = startPublisher(t, s.broker.Addr, o.rate)
+	s.events = startPublisher(t, s.broker.Addr, o.user, o.rate)
 	s.all("to have a message", func(c *subscriber) bool { return !slices.Contains(c.positions(), 0) })
 	return s
 }

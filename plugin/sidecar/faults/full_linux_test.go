@@ -1,0 +1,84 @@
+package faults_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// A full disk: appends stop, acknowledgements stop, readiness says so, and the bridge leaves the broker on purpose, which keeps
+// the events. When there is room it goes on by itself, also where it was killed meanwhile.
+func TestDiskFull(t *testing.T) {
+	disk := smallDisk(t, "24m")
+	s := start(t, options{dir: filepath.Join(disk, "journal")})
+	ballast := filepath.Join(disk, "ballast")
+	for _, killed := range []bool{false, true} {
+		s.load()
+		fill(t, ballast)
+		s.bridge.waitNotReady("journal: no room to write")
+		eventually(t, "the bridge to leave the broker", func() bool {
+			return strings.HasSuffix(s.lastOf("Client mqtt-stomp-bridge "), "Client mqtt-stomp-bridge disconnected.\n")
+		})
+		sessions := s.sessions()
+		s.published(200) // Mosquitto keeps them for the bridge
+		if s.sessions() != sessions {
+			t.Error("the bridge has come back although there is no room")
+		}
+		if killed {
+			s.bridge.end(syscall.SIGKILL)
+			s.bridge.start()
+			s.bridge.waitNotReady("journal: no room to write")
+		}
+		if err := os.Remove(ballast); err != nil {
+			t.Fatal(err)
+		}
+		s.bridge.waitReady()
+		s.flow()
+	}
+	s.finish("full disk, twice, once with a SIGKILL meanwhile").exact()
+}
+
+// lastOf returns the last line of the broker's log that contains the words.
+func (s *system) lastOf(words string) (last string) {
+	for line := range strings.Lines(s.broker.Log()) {
+		if strings.Contains(line, words) {
+			last = line
+		}
+	}
+	return last
+}
+
+// fill takes all the room there is.
+func fill(t *testing.T, name string) {
+	t.Helper()
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for size := 1 << 20; size > 0; {
+		if _, err := f.Write(make([]byte, size)); errors.Is(err, syscall.ENOSPC) {
+			size /= 2
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// smallDisk mounts a tmpfs of the size, which needs root.
+func smallDisk(t *testing.T, size string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
+		unavailable(t, "mounting a small disk needs root: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Errorf("unmounting %s: %v", dir, err)
+		}
+	})
+	return dir
+}

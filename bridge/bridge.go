@@ -67,7 +67,7 @@ type Bridge struct {
 func New(c Config) (*Bridge, error) {
 	c.BaseTopic = cmp.Or(c.BaseTopic, mapping.DefaultBaseTopic)
 	c.ShutdownTimeout = cmp.Or(c.ShutdownTimeout, 5*time.Second)
-	b := &Bridge{config: c, log: c.Log, logger: c.Logger, failed: make(chan error, 1)}
+	b := &Bridge{log: c.Log, logger: c.Logger, failed: make(chan error, 1)}
 	b.useMapper(c.Mapper)
 	var err error
 	if b.redeliveries, err = newRedeliveries(c.Log, cmp.Or(c.MQTT.KeepAlive, 15*time.Second), time.Now()); err != nil {
@@ -83,6 +83,9 @@ func New(c Config) (*Bridge, error) {
 	c.MQTT.BaseTopic = c.BaseTopic
 	c.MQTT.Logger = c.Logger
 	c.MQTT.Filters = filters(c.Mapper)
+	if c.MQTT.Stale, err = knownFilters(c.Log); err != nil {
+		return nil, err
+	}
 	client, err := mqtt.New(c.MQTT)
 	if err != nil {
 		return nil, err
@@ -99,6 +102,7 @@ func New(c Config) (*Bridge, error) {
 		b.hub.Close()
 		return nil, err
 	}
+	b.config = c
 	return b, nil
 }
 
@@ -118,6 +122,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	defer stopOffering()
 	committing.Go(func() { b.letters.offer(offerCtx) })
 
+	b.remember(ctx, b.config.MQTT.Filters)
 	err := b.client.Start(commitCtx)
 	if err == nil {
 		select {
@@ -160,7 +165,9 @@ func (b *Bridge) Reload(ctx context.Context, u Update) error {
 	b.server.SetAuth(u.Auth)
 	b.useMapper(u.Mapper)
 	b.client.SetStatus(map[string]string{"config": u.ConfigHash})
-	return b.client.SetFilters(ctx, filters(u.Mapper))
+	wanted := filters(u.Mapper)
+	b.remember(ctx, wanted)
+	return b.client.SetFilters(ctx, wanted)
 }
 
 // ReloadFailed says on the status topic that a reload was refused: the place and the message alone, no source line.
@@ -168,17 +175,15 @@ func (b *Bridge) ReloadFailed(hash, reason string) {
 	b.client.SetStatus(map[string]string{"config": hash, "reload_error": reason})
 }
 
+func (b *Bridge) remember(ctx context.Context, filters []mqtt.Filter) {
+	if err := rememberFilters(ctx, b.log, filters); err != nil {
+		b.logger.Warn("the journal does not hold the topic filters; after a restart with other rules these may stay subscribed", "error", err)
+	}
+}
+
 func (b *Bridge) useMapper(m *mapping.Mapper) {
 	m.Stamp(b.stamps.next)
 	b.mapper.Store(m)
-}
-
-func filters(m *mapping.Mapper) []mqtt.Filter {
-	var all []mqtt.Filter
-	for _, f := range m.Filters() {
-		all = append(all, mqtt.Filter{Topic: f.Topic, SkipRetained: f.SkipRetained})
-	}
-	return all
 }
 
 // Ready returns why the bridge cannot do its work at the moment; empty when it can.

@@ -61,7 +61,7 @@ func New(cfg Config) (*Client, error) {
 	c := &Client{
 		cfg:           cfg,
 		log:           cfg.Logger,
-		subs:          newSubscriptions(cfg.Filters),
+		subs:          newSubscriptions(cfg.Filters, cfg.Stale),
 		events:        make(chan *Event, cfg.ReceiveMaximum),
 		stop:          make(chan struct{}),
 		changes:       make(chan struct{}, 1),

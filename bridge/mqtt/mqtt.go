@@ -31,6 +31,7 @@ type Config struct {
 	SessionExpiry  time.Duration          // how long the broker keeps the session of an absent bridge; default 24 h
 	BaseTopic      string                 // default "mqtt-stomp-bridge"; the status is at <base topic>/state
 	Filters        []Filter               // subscribed to at QoS 1; should not overlap
+	Stale          []string               // topic filters that an earlier process may have left in the session; dropped unless in Filters
 	ReceiveMaximum uint16                 // events unacknowledged at one time; default 256
 	MaxPacketSize  uint32                 // of what the broker may send, in bytes; default 1 MiB
 	Logger         *slog.Logger           // default: discard

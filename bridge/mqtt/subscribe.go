@@ -134,6 +134,7 @@ func (c *Client) unsubscribe(ctx context.Context, live *live, topics []string) e
 		return err
 	}
 	c.subs.forget(topics)
+	c.log.Info("dropped topic filters that are no longer wanted; an event that they and new ones matched may have come twice", "filters", topics)
 	return nil
 }
 

@@ -141,6 +141,24 @@ func TestSetFilters(t *testing.T) {
 }
 
 // The old filter stays until the new one is granted.
+// The broker's session outlives the process, with subscriptions that the next one's rules may not want.
+func TestStaleFilters(t *testing.T) {
+	b := mosquittotest.Start(t, mosquittotest.Options{})
+	first, _ := start(t, b.URL("mqtt"), mqtt.Config{Filters: []mqtt.Filter{{Topic: "old/#"}, {Topic: "kept"}}})
+	shut(t, first)
+	second, _ := start(t, b.URL("mqtt"), mqtt.Config{Filters: []mqtt.Filter{{Topic: "kept"}, {Topic: "new"}}, Stale: []string{"kept", "old/#"}})
+	if err := second.SetFilters(t.Context(), []mqtt.Filter{{Topic: "kept"}, {Topic: "new"}}); err != nil { // waits until all is settled
+		t.Fatal(err)
+	}
+	p := connect(t, b.Addr, &paho.Connect{ClientID: "peer"})
+	for _, topic := range []string{"old/1", "kept", "new"} {
+		p.publish(t, topic, topic)
+	}
+	if diff := cmp.Diff([]string{"kept", "new"}, nextPayloads(t, second, 2)); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
 func TestSetFiltersRefused(t *testing.T) {
 	b := startMochi(t, "mqtt", nil)
 	c, _ := start(t, b.u, mqtt.Config{Filters: filters("old")})

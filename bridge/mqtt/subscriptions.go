@@ -23,11 +23,13 @@ type subscription struct {
 	quiet   bool // was mentioned
 }
 
-func newSubscriptions(filters []Filter) *subscriptions {
-	s := &subscriptions{settled: make(chan struct{})}
+// newSubscriptions asks for the filters, and for the end of those of stale that are not among them.
+func newSubscriptions(filters []Filter, stale []string) *subscriptions {
+	s := &subscriptions{settled: make(chan struct{}), dropped: slices.Clone(stale)}
 	for _, f := range filters {
 		s.wanted = append(s.wanted, &subscription{Filter: f})
 	}
+	s.dropped = slices.DeleteFunc(s.dropped, s.wantsLocked)
 	return s
 }
 

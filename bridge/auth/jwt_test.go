@@ -26,7 +26,6 @@ var (
 	now    = time.Unix(1_700_000_000, 0)
 )
 
-
 func config() auth.JWTConfig {
 	return auth.JWTConfig{Secrets: [][]byte{secret}, Now: func() time.Time { return now }}
 }

@@ -31,8 +31,7 @@ func (p *program) token(_ context.Context, args []string) int {
 		return code
 	}
 	if *user == "" {
-		fmt.Fprintln(p.stderr, "-u USER is needed")
-		return exitUsage
+		return p.misused(f, "token needs -u USER")
 	}
 	c := p.load(*path)
 	if c == nil {

@@ -122,6 +122,13 @@ func parse(f *flag.FlagSet, args []string) (code int, done bool) {
 	return exitOK, false
 }
 
+// misused says what is wrong with the flags, and which there are.
+func (p *program) misused(f *flag.FlagSet, what string) int {
+	fmt.Fprintln(p.stderr, what)
+	f.Usage()
+	return exitUsage
+}
+
 // configFlag is -c, as mosquitto has it.
 func configFlag(f *flag.FlagSet) *string {
 	return f.String("c", "config.yaml", "the configuration `file`")

@@ -16,8 +16,8 @@ import (
 )
 
 // try shows what the rules make of events; exit code 1 when one is rejected or matches nothing.
-func (p *program) try(_ context.Context, args []string) int {
-	f := p.flags("try", "[-c config.yaml] -t TOPIC (-m PAYLOAD | -f FILE | -n) [...]  or  --file EVENTS")
+func (p *program) try(ctx context.Context, args []string) int {
+	f := p.flags("try", "[-c config.yaml] -t TOPIC (-m PAYLOAD | -f FILE | -n) [...]  or  --file EVENTS  or  --listen N [-W SECONDS]")
 	path := configFlag(f)
 	var e mapping.Event
 	f.StringVar(&e.Topic, "t", "", "the `topic` of the event")
@@ -29,19 +29,25 @@ func (p *program) try(_ context.Context, args []string) int {
 	var user stringList
 	f.Var(&user, "D", "an MQTT 5 user property, `name=value`; may be given several times")
 	events := f.String("file", "", `a `+"`file`"+` of events, one JSON object a line, {"topic": ..., "payload": ... or "text": ...}; - for standard input`)
+	live := f.Int("listen", 0, "so `many` live messages from the broker, at QoS 0 in a session of its own: the running bridge gets them as well")
+	wait := f.Float64("W", 0, fmt.Sprintf("with --listen, end after so many `seconds` with exit code %d", exitWaited))
 	if code, done := parse(f, args); done {
 		return code
 	}
-	if (e.Topic == "") == (*events == "") || *events == "" && !oneOf(*message != "", *file != "", *empty) {
-		f.Usage()
-		return exitUsage
+	switch {
+	case !oneOf(e.Topic != "", *events != "", *live > 0):
+		return p.misused(f, "try needs an event: -t TOPIC with a payload, --file EVENTS, or --listen N")
+	case e.Topic != "" && !oneOf(*message != "", *file != "", *empty):
+		return p.misused(f, "-t needs a payload: -m PAYLOAD, -f FILE, or -n for an empty one")
 	}
 	c := p.load(*path)
-	if c == nil {
+	switch {
+	case c == nil:
 		return exitFailure
-	}
-	if *events != "" {
+	case *events != "":
 		return p.tryFile(c.Mapper, *events)
+	case *live > 0:
+		return p.tryListen(ctx, c, *live, time.Duration(*wait*float64(time.Second)))
 	}
 	e.QoS, e.Received = 1, time.Now()
 	if len(user) > 0 {

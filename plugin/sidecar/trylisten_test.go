@@ -1,0 +1,186 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
+)
+
+// liveRules tell mapped, filtered and rejected events apart by their payload.
+const liveRules = `
+rules:
+  - name: channel
+    topic: a/{n}
+    when: payload.kind != "other"
+    queue: /queue/channel/connected
+    fields:
+      id: =uuid("channel", topic.n)
+      name: =payload.name
+      source: test
+      source_channel_id: =topic.n
+  - name: silent
+    topic: b/{n}
+    queue: /queue/channel/disconnected
+    fields: {id: =topic.n, name: none, source: test, source_channel_id: =topic.n}
+`
+
+// everythingRule takes any topic, retained copies too.
+const everythingRule = `
+rules:
+  - name: everything
+    topic: '#'
+    retained: deliver
+    queue: /queue/channel/connected
+    fields:
+      id: 8b4a5e2c-3f0e-4a57-9f2e-0d8a3c1b7e11
+      name: =payload.name
+      source: test
+      source_channel_id: test
+`
+
+// try --listen gets the live messages beside the running bridge, which loses none, and ends with a line a rule.
+func TestTryListen(t *testing.T) {
+	needCommand(t, "mosquitto_pub")
+	broker := startSecured(t)
+	broker.WriteFile("acl", "user bridge\ntopic read a/#\ntopic read b/#\ntopic readwrite mqtt-stomp-bridge/#\nuser app\ntopic write #\n")
+	broker.Kill()
+	broker.Restart()
+	s := startSidecar(t, liveRules, brokerEnviron(t, broker)...)
+	c := s.dial("grace", "/queue/channel/connected")
+
+	type ended struct {
+		code           int
+		stdout, stderr string
+	}
+	tried := make(chan ended, 1)
+	go func() {
+		code, stdout, stderr := s.command("try", "--listen", "5", "-W", "30")
+		tried <- ended{code, stdout, stderr}
+	}()
+	eventually(t, "try to be subscribed", func() bool { return strings.Contains(broker.Log(), "Sending SUBACK to mqtt-stomp-bridge-try-") })
+	for n, payload := range []string{`{"name": "one"}`, `{}`, `{"kind": "other"}`, `not json`, `{"name": "last"}`} {
+		publish(t, broker.Addr, "-u", "app", "-P", "app password", "-t", fmt.Sprint("a/", n), "-m", payload)
+	}
+	got := <-tried
+	if got.code != exitFailure || got.stderr != "" {
+		t.Errorf("code %d, stderr %q; a rejected event gives %d", got.code, got.stderr, exitFailure)
+	}
+	for _, want := range []string{
+		"a/0  15 bytes retained=false\n",
+		`"name":"one"`,
+		"dead letter: ",
+		"\n5 messages\n  mapped filtered rejected  rule\n       2        1        2  channel\n       0        0        0  silent\n",
+	} {
+		if !strings.Contains(got.stdout, want) {
+			t.Errorf("no %q in\n%s", want, got.stdout)
+		}
+	}
+	for _, want := range []string{"one", "last"} {
+		if b := nextChannel(t, c); b.Name != want {
+			t.Errorf("the bridge's client got %+v, want %q", b, want)
+		}
+	}
+	if n := strings.Count(s.log.String(), `msg="connected to the broker"`); n != 2 {
+		t.Errorf("the bridge has connected %d times, want once for receiving and once for sending", n)
+	}
+}
+
+// How it ends without rejections: after so many, after so long, without a broker, without a right to be there.
+func TestTryListenEnds(t *testing.T) {
+	needCommand(t, "mosquitto_pub")
+	broker := startSecured(t)
+	retained := mosquittotest.Start(t, mosquittotest.Options{})
+	publish(t, retained.Addr, "-r", "-t", "a/kept", "-m", `{"name": "kept"}`)
+	publish(t, retained.Addr, "-r", "-t", "mqtt-stomp-bridge/state", "-m", `{"state": "online"}`)
+	tests := []struct {
+		name    string
+		rules   string
+		url     string
+		args    []string
+		code    int
+		want    string // in the output
+		without string
+	}{
+		{"a retained copy, and nothing of the bridge's own", everythingRule, "mqtt://" + retained.Addr, []string{"-listen", "1"}, exitOK,
+			"1 message\n  mapped filtered rejected  rule\n       1        0        0  everything\n", "mqtt-stomp-bridge/state"},
+		{"nothing comes", liveRules, "mqtt://" + retained.Addr, []string{"-listen", "1", "-W", "0.1"}, exitWaited, "0 messages\n", ""},
+		{"no rules", "", "mqtt://" + retained.Addr, []string{"-listen", "1"}, exitFailure, "there are no rules, so nothing to listen for", ""},
+		{"refused", liveRules, "mqtt://" + broker.Addr, []string{"-listen", "1"}, exitFailure, "the broker refuses the connection: Not authorized", ""},
+		{"nobody there", liveRules, "mqtt://" + freeAddress(t), []string{"-listen", "1"}, exitFailure, "connection refused", ""},
+		{"WebSocket", liveRules, "ws://" + retained.Addr, []string{"-listen", "1"}, exitFailure,
+			"try --listen cannot speak MQTT over ws; set BRIDGE_BROKER_URL", ""},
+		{"the second address", liveRules, "mqtt://" + freeAddress(t) + ",mqtt://" + retained.Addr, []string{"-listen", "1", "-W", "0.1"}, exitWaited, "0 messages\n", ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := prepareSidecar(t, test.rules, "BRIDGE_BROKER_URL="+test.url)
+			code, stdout, stderr := s.command(append([]string{"try"}, test.args...)...)
+			out := stdout + stderr
+			if code != test.code || !strings.Contains(out, test.want) {
+				t.Errorf("code %d, want %d; output, which must hold %q:\n%s", code, test.code, test.want, out)
+			}
+			if test.without != "" && strings.Contains(out, test.without) {
+				t.Errorf("%q in\n%s", test.without, out)
+			}
+		})
+	}
+}
+
+// A broker that goes away, and a user who has seen enough, end it with the summary.
+func TestTryListenCutShort(t *testing.T) {
+	broker := mosquittotest.Start(t, mosquittotest.Options{Config: []string{"log_type all"}})
+	s := prepareSidecar(t, liveRules, "BRIDGE_BROKER_URL=mqtt://"+broker.Addr)
+	run := func(ctx context.Context) (out *bytes.Buffer, code chan int) {
+		out, code = &bytes.Buffer{}, make(chan int, 1)
+		subscribed := strings.Count(broker.Log(), "Sending SUBACK")
+		p := program{stdin: strings.NewReader(""), stdout: out, stderr: out, environ: s.environ}
+		go func() { code <- p.run(ctx, []string{"try", "-c", s.config, "--listen", "1"}) }()
+		eventually(t, "try to be subscribed", func() bool { return strings.Count(broker.Log(), "Sending SUBACK") > subscribed })
+		return out, code
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	out, code := run(ctx)
+	cancel()
+	if got := <-code; got != exitFailure || !strings.Contains(out.String(), "0 messages\n") {
+		t.Errorf("interrupted: code %d\n%s", got, out)
+	}
+	out, code = run(t.Context())
+	broker.Kill()
+	if got := <-code; got != exitFailure || !strings.Contains(out.String(), "0 messages\n") || !strings.Contains(out.String(), "the connection to the broker is lost: ") {
+		t.Errorf("broker killed: code %d\n%s", got, out)
+	}
+}
+
+// A progress line is for a terminal only.
+func TestProgress(t *testing.T) {
+	var b bytes.Buffer
+	p := newProgress(&b)
+	p.show("%d", 1)
+	p.clear()
+	if b.Len() > 0 {
+		t.Errorf("on no terminal it prints %q", b.String())
+	}
+	p = progress{&b}
+	p.show("%d of %d messages", 1, 2)
+	p.clear()
+	if got, want := b.String(), "\r\x1b[K1 of 2 messages\r\x1b[K"; got != want {
+		t.Errorf("on a terminal it prints %q, want %q", got, want)
+	}
+}
+
+// Without a port, MQTT's own is meant.
+func TestDialBrokerPorts(t *testing.T) {
+	s := prepareSidecar(t, liveRules, "BRIDGE_BROKER_URL=mqtt://[::1],mqtts://broker.example:999")
+	p := program{stderr: &bytes.Buffer{}, environ: s.environ}
+	c := p.load(s.config)
+	for i, want := range []string{net.JoinHostPort("::1", "1883"), "broker.example:999"} {
+		if got := withPort(c.Broker.URL[i], "1883"); got != want {
+			t.Errorf("%s is dialled at %s, want %s", c.Broker.URL[i], got, want)
+		}
+	}
+}

@@ -70,7 +70,7 @@ func New(c Config) (*Bridge, error) {
 	b := &Bridge{log: c.Log, logger: c.Logger, failed: make(chan error, 1)}
 	b.useMapper(c.Mapper)
 	var err error
-	if b.redeliveries, err = newRedeliveries(c.Log, cmp.Or(c.MQTT.KeepAlive, 15*time.Second), time.Now()); err != nil {
+	if b.redeliveries, err = newRedeliveries(c.Log); err != nil {
 		return nil, err
 	}
 	if b.repeats, err = newRepeats(c.Log); err != nil {

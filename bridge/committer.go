@@ -70,12 +70,13 @@ func (b *Bridge) commit(ctx context.Context, batch []*mqtt.Event) error {
 		}
 		rejected = append(rejected, deadLettersOf(e, result.Rejections)...)
 		if e.QoS > 0 && len(result.Outputs) > 0 {
-			commit.Marks = append(commit.Marks, b.redeliveries.use(e))
+			b.redeliveries.use(e)
 		}
 	}
 	if err := b.letters.publish(ctx, rejected); err != nil {
 		return err
 	}
+	commit.Marks = append(commit.Marks, b.redeliveries.marks(b.client.Pongs())...)
 	if err := b.append(ctx, commit); err != nil {
 		return err
 	}

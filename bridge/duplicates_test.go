@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -14,13 +15,12 @@ type step struct {
 	event      mqtt.Event
 	want       bool
 	wantAbsent bool
+	pongs      uint64 // answered since the step before
 }
 
 func TestRedeliveries(t *testing.T) {
-	begin := time.Date(2026, 1, 27, 10, 0, 0, 0, time.UTC)
-	event := func(id uint16, payload string, connection uint64, after time.Duration) mqtt.Event {
-		return mqtt.Event{Topic: "a/b", Payload: []byte(payload), QoS: 1, PacketID: id, SessionPresent: true, Connection: connection,
-			Received: begin.Add(after)}
+	event := func(id uint16, payload string, connection uint64) mqtt.Event {
+		return mqtt.Event{Topic: "a/b", Payload: []byte(payload), QoS: 1, PacketID: id, SessionPresent: true, Connection: connection}
 	}
 	dup := func(e mqtt.Event) mqtt.Event { e.Dup = true; return e }
 	absent := func(e mqtt.Event) mqtt.Event { e.SessionPresent, e.Session = false, e.Session+1; return e }
@@ -32,94 +32,116 @@ func TestRedeliveries(t *testing.T) {
 		steps []step
 	}{
 		{"sent again after the connection broke", []step{
-			{"first", event(1, "1", 1, 0), false, false},
-			{"again", dup(event(1, "1", 2, time.Second)), true, false},
-			{"and again", dup(event(1, "1", 3, 2*time.Second)), true, false},
+			{name: "first", event: event(1, "1", 1)},
+			{name: "again", event: dup(event(1, "1", 2)), want: true},
+			{name: "and again", event: dup(event(1, "1", 3)), want: true},
 		}},
 		{"equal content without DUP is an event of its own", []step{
-			{"1", event(1, "1", 1, 0), false, false},
-			{"2", event(2, "2", 1, 0), false, false},
-			{"1", event(3, "1", 1, 0), false, false},
-			{"the identifier again", event(1, "1", 1, time.Second), false, false},
+			{name: "1", event: event(1, "1", 1)},
+			{name: "2", event: event(2, "2", 1)},
+			{name: "1", event: event(3, "1", 1)},
+			{name: "the identifier again", event: event(1, "1", 1)},
 		}},
 		{"DUP of something else", []step{
-			{"first", event(1, "1", 1, 0), false, false},
-			{"other payload", dup(event(1, "2", 2, 0)), false, false},
-			{"now the newest use", dup(event(1, "1", 3, 0)), false, false},
-			{"other topic", dup(other(event(1, "1", 4, 0))), false, false},
-			{"other identifier", dup(event(2, "1", 4, 0)), false, false},
+			{name: "first", event: event(1, "1", 1)},
+			{name: "other payload", event: dup(event(1, "2", 2))},
+			{name: "now the newest use", event: dup(event(1, "1", 3))},
+			{name: "other topic", event: dup(other(event(1, "1", 4)))},
+			{name: "other identifier", event: dup(event(2, "1", 4))},
 		}},
 		{"a session that the broker no longer has", []step{
-			{"first", event(1, "1", 1, 0), false, false},
-			{"new session", absent(dup(event(1, "1", 2, 0))), false, true},
+			{name: "first", event: event(1, "1", 1)},
+			{name: "new session", event: absent(dup(event(1, "1", 2))), wantAbsent: true},
 		}},
 		{"QoS 0 has no identifier", []step{
-			{"first", qos0(event(0, "1", 1, 0)), false, false},
-			{"again", dup(qos0(event(0, "1", 2, 0))), false, false},
+			{name: "first", event: qos0(event(0, "1", 1))},
+			{name: "again", event: dup(qos0(event(0, "1", 2)))},
 		}},
-		{"an acknowledgement that a ping has confirmed", []step{
-			{"long before the end", event(1, "1", 1, 0), false, false},
-			{"shortly before the end", event(2, "2", 1, time.Hour), false, false},
-			{"of the old one the identifier is used again", dup(event(1, "1", 2, 2*time.Hour)), false, false},
-			{"the young one is in doubt", dup(event(2, "2", 2, 2*time.Hour)), true, false},
+		{"an acknowledgement that pings have confirmed", []step{
+			{name: "long before the end", event: event(1, "1", 1)},
+			{name: "shortly before the end", event: event(2, "2", 1), pongs: certain},
+			{name: "of the old one the identifier is used again", event: dup(event(1, "1", 2)), pongs: certain - 1},
+			{name: "the young one is in doubt", event: dup(event(2, "2", 2)), want: true},
+		}},
+		{"the acknowledgement of a copy is in doubt in its turn", []step{
+			{name: "first", event: event(1, "1", 1)},
+			{name: "something new", event: event(2, "2", 2)},
+			{name: "again", event: dup(event(1, "1", 2)), pongs: 2 * certain, want: true},
+			{name: "and again", event: dup(event(1, "1", 3)), want: true},
+		}},
+		{"pings on the new connection confirm nothing of the old", []step{
+			{name: "first", event: event(1, "1", 1)},
+			{name: "something new first", event: event(2, "2", 2)},
+			{name: "again", event: dup(event(1, "1", 2)), pongs: 2 * certain, want: true},
 		}},
 	} {
 		for _, restart := range []bool{false, true} {
-			log := journal.NewMemory(journal.MemoryOptions{})
-			r, err := newRedeliveries(log, 15*time.Second, begin)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, s := range test.steps {
-				duplicate, absent := r.seen(&s.event)
-				if duplicate != s.want || absent != s.wantAbsent {
-					t.Errorf("%s (restart %t), %s: got duplicate %t, absent %t", test.name, restart, s.name, duplicate, absent)
-				}
-				if absent {
-					log.DropMarks(markRedelivery)
-				}
-				if duplicate || s.event.QoS == 0 {
-					continue
-				}
-				b := journal.Batch{Entries: []journal.Entry{{Queue: "q", Time: s.event.Received}}, Marks: []journal.Mark{r.use(&s.event)}}
-				if err := log.Append(t.Context(), b); err != nil {
-					t.Fatal(err)
-				}
-				if restart { // what the log holds is enough; a process counts sessions and connections from its own start
-					session, connection := r.session, r.connection
-					if r, err = newRedeliveries(log, 15*time.Second, s.event.Received); err != nil {
-						t.Fatal(err)
-					}
-					r.session, r.connection = session, connection
-				}
-			}
+			checkRedeliveries(t, fmt.Sprintf("%s (restart %t)", test.name, restart), test.steps, restart)
 		}
 	}
 }
 
-// The clock of the machine is set while no bridge runs: what the earlier process left must not make all that is new look old.
-func TestRedeliveriesWhenTheClockIsSet(t *testing.T) {
-	for _, jump := range []time.Duration{-24 * time.Hour, 24 * time.Hour} {
-		log := journal.NewMemory(journal.MemoryOptions{})
-		now := time.Date(2026, 1, 27, 10, 0, 0, 0, time.UTC)
-		for process := range uint16(2) {
-			r, err := newRedeliveries(log, 15*time.Second, now)
-			if err != nil {
-				t.Fatal(err)
-			}
-			now = now.Add(time.Second)
-			e := mqtt.Event{Topic: "a/b", QoS: 1, PacketID: process + 1, SessionPresent: true, Connection: 1, Received: now}
-			r.seen(&e)
-			b := journal.Batch{Entries: []journal.Entry{{Queue: "q", Time: now}}, Marks: []journal.Mark{r.use(&e)}}
-			if err := log.Append(t.Context(), b); err != nil {
-				t.Fatal(err)
-			}
-			again := e
-			again.Dup, again.Connection = true, 2
-			if duplicate, _ := r.seen(&again); !duplicate {
-				t.Errorf("jump %v, process %d: an event that comes again is not recognised", jump, process)
-			}
-			now = now.Add(jump)
+func checkRedeliveries(t *testing.T, name string, steps []step, restart bool) {
+	t.Helper()
+	log := journal.NewMemory(journal.MemoryOptions{})
+	r, err := newRedeliveries(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pongs, atConnect uint64
+	for _, s := range steps {
+		pongs += s.pongs
+		if s.event.Connection != r.connection {
+			atConnect = pongs
 		}
+		s.event.Pongs = atConnect
+		duplicate, absent := r.seen(&s.event)
+		if duplicate != s.want || absent != s.wantAbsent {
+			t.Errorf("%s, %s: got duplicate %t, absent %t", name, s.name, duplicate, absent)
+		}
+		if absent {
+			log.DropMarks(markRedelivery)
+		}
+		if duplicate {
+			r.marks(pongs)
+		}
+		if duplicate || s.event.QoS == 0 {
+			continue
+		}
+		r.use(&s.event)
+		b := journal.Batch{Entries: []journal.Entry{{Queue: "q", Time: time.Now()}}, Marks: r.marks(pongs)}
+		if err := log.Append(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		if restart { // what the log holds is enough; a process counts sessions, connections and pongs from its own start
+			session, connection := r.session, r.connection
+			if r, err = newRedeliveries(log); err != nil {
+				t.Fatal(err)
+			}
+			r.session, r.connection = session, connection
+			pongs, atConnect = 0, 0
+		}
+	}
+}
+
+// A batch may hold an event and, from the next connection, its copy: what is not committed cannot have been acknowledged.
+func TestRedeliveryBeforeTheCommit(t *testing.T) {
+	r, err := newRedeliveries(journal.NewMemory(journal.MemoryOptions{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := mqtt.Event{Topic: "a/b", QoS: 1, PacketID: 1, SessionPresent: true, Connection: 1}
+	r.seen(&e)
+	r.use(&e)
+	e.Dup, e.Connection, e.Pongs = true, 2, 100
+	if duplicate, _ := r.seen(&e); !duplicate {
+		t.Error("the copy is not recognised")
+	}
+	e.SessionPresent, e.Session, e.Connection = false, 1, 3
+	if duplicate, absent := r.seen(&e); duplicate || !absent {
+		t.Errorf("in a new session: duplicate %t, absent %t", duplicate, absent)
+	}
+	if marks := r.marks(100); len(marks) > 0 {
+		t.Errorf("marks of a session that is gone: %v", marks)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/eclipse/paho.golang/packets"
@@ -46,6 +47,9 @@ type conn struct {
 
 	writing sync.Mutex
 	out     []byte // guarded by writing: the packet being written
+
+	pongs       *atomic.Uint64 // pings answered, on all connections of the link
+	pongsBefore uint64         // what it was when this one was dialed
 
 	ctx     context.Context // ends with the connection; its cause says why
 	end     context.CancelCauseFunc
@@ -139,6 +143,9 @@ func (c *conn) startPacket(kind byte, header, length int) error {
 	}
 	if header+length > c.limit {
 		return fmt.Errorf("reading packet: %d bytes, the limit is %d", header+length, c.limit)
+	}
+	if kind == packets.PINGRESP {
+		c.pongs.Add(1)
 	}
 	c.left = header + length
 	return nil

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/eclipse/paho.golang/autopaho"
@@ -39,6 +40,7 @@ type link struct {
 	failures *herald // attempts that failed, of both links
 	losses   herald  // connections that did not last
 	counters *counters
+	pongs    atomic.Uint64 // pings that the broker has answered
 
 	complete func(*paho.Connect)                        // fills in the CONNECT packet
 	handlers []func(paho.PublishReceived) (bool, error) // set before the first connect: queued events follow CONNACK at once
@@ -176,6 +178,7 @@ func (l *link) dial(ctx context.Context, _ autopaho.ClientConfig, broker *url.UR
 	if err != nil {
 		return nil, err
 	}
+	c.pongs, c.pongsBefore = &l.pongs, l.pongs.Load() // the connection before has ended
 	l.mu.Lock()
 	l.dialed = c
 	l.mu.Unlock()

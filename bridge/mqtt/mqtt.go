@@ -70,6 +70,8 @@ type Event struct {
 	Session uint64
 	// Connection counts the receiving connections of this Client, from 1.
 	Connection uint64
+	// Pongs is what Client.Pongs was before the connection was made.
+	Pongs uint64
 
 	client *paho.Client
 	packet *paho.Publish

@@ -45,6 +45,7 @@ func newEvent(p paho.PublishReceived, cn *conn, now time.Time) *Event {
 		SessionPresent: cn.present,
 		Session:        cn.session,
 		Connection:     cn.connection,
+		Pongs:          cn.pongsBefore,
 		client:         p.Client,
 		packet:         p.Packet,
 	}
@@ -77,6 +78,12 @@ func (c *Client) Ack(e *Event) {
 		return
 	}
 	c.counters.acks.Add(1)
+}
+
+// Pongs returns how many pings the broker has answered on the receiving connections so far. A ping is sent at least once a
+// keep-alive, never before the last one was answered, and after the acknowledgements that were due.
+func (c *Client) Pongs() uint64 {
+	return c.receiving.pongs.Load()
 }
 
 // Stop takes no more events and closes Events, once nothing waits to be handed over.

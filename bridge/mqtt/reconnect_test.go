@@ -263,3 +263,23 @@ func TestPause(t *testing.T) {
 		t.Errorf("a pause lost the session: %+v", got)
 	}
 }
+
+// Pongs counts what the broker has answered; an event has the count of when its connection was made.
+func TestPongs(t *testing.T) {
+	b := mosquittotest.Start(t, mosquittotest.Options{})
+	p := connect(t, b.Addr, &paho.Connect{ClientID: "peer"})
+	c, _ := start(t, b.URL("mqtt"), mqtt.Config{Filters: filters("a"), KeepAlive: time.Second})
+	waitFor(t, "answered pings", func() bool { return c.Pongs() >= 2 })
+	p.publish(t, "a", "1")
+	if e := next(t, c); e.Pongs != 0 {
+		t.Errorf("on the first connection: Event.Pongs is %d", e.Pongs)
+	}
+	b.Signal(syscall.SIGSTOP)
+	waitState(t, c, "disconnected", func(s mqtt.State) bool { return !s.Receiving.Connected })
+	pongs := c.Pongs()
+	b.Signal(syscall.SIGCONT)
+	ready(t, c)
+	if e := next(t, c); !e.Dup || e.Pongs != pongs {
+		t.Errorf("on the second connection: Dup %t, Pongs %d; want true, %d", e.Dup, e.Pongs, pongs)
+	}
+}

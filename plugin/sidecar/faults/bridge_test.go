@@ -51,19 +51,19 @@ rules:
 
 // A bridge is the sidecar as a child process.
 type bridge struct {
-	t       *testing.T
+	t       testing.TB
 	config  string // path
 	environ []string
 	listen  string
 	ops     string
-	dir     string // the journal's
+	dir     string // the journal's; empty: in memory
 
 	cmd  *exec.Cmd // nil: not running
 	done chan struct{}
 	log  *buffer // over all starts
 }
 
-func newBridge(t *testing.T, broker, dir string, environ ...string) *bridge {
+func newBridge(t testing.TB, broker, dir string, environ ...string) *bridge {
 	t.Helper()
 	b := &bridge{t: t, config: filepath.Join(t.TempDir(), "config.yaml"), listen: freeAddress(t), ops: freeAddress(t), dir: dir, log: &buffer{}}
 	b.environ = append([]string{
@@ -72,7 +72,7 @@ func newBridge(t *testing.T, broker, dir string, environ ...string) *bridge {
 		"BRIDGE_SERVER_LISTEN=" + b.listen,
 		"BRIDGE_OPS_LISTEN=" + b.ops,
 		"BRIDGE_AUTH_JWT_SECRET=" + secret,
-		"BRIDGE_JOURNAL_DIR=" + dir,
+		"BRIDGE_JOURNAL_DIR=" + dir, // empty: in memory
 		"BRIDGE_SERVER_HEARTBEAT=" + beat.String(),
 	}, environ...)
 	if err := os.WriteFile(b.config, []byte(rules), 0o600); err != nil {
@@ -110,10 +110,17 @@ func (b *bridge) start() {
 	}(b.done)
 }
 
+func (b *bridge) signal(s syscall.Signal) {
+	b.t.Helper()
+	if err := b.cmd.Process.Signal(s); err != nil {
+		b.t.Errorf("signal %v to the bridge: %v", s, err)
+	}
+}
+
 // end sends the signal and returns the exit code when the process is gone.
 func (b *bridge) end(s syscall.Signal) int {
 	b.t.Helper()
-	b.cmd.Process.Signal(s)
+	b.signal(s)
 	select {
 	case <-b.done:
 	case <-time.After(15 * time.Second):

@@ -19,7 +19,7 @@ import (
 // The bridge takes the identifier back, and says what is going on.
 func TestClientIDTakenOver(t *testing.T) {
 	s := start(t, options{})
-	for range 5 {
+	for range 4 {
 		s.load()
 		sessions := s.sessions()
 		leave := takeOver(t, s.broker.Addr)
@@ -31,7 +31,7 @@ func TestClientIDTakenOver(t *testing.T) {
 		t.Errorf("%d lines ask for a second bridge, want one: %q", len(lines), lines)
 	}
 	s.flow()
-	s.finish("client id: 5 x taken over").exact()
+	s.finish("client id: 4 x taken over").exact()
 }
 
 // takeOver connects as the bridge, with its session.

@@ -10,12 +10,12 @@ import (
 )
 
 // A full disk: appends stop, acknowledgements stop, readiness says so, and the bridge leaves the broker on purpose, which keeps
-// the events. When there is room it goes on by itself, also where it was killed meanwhile.
+// the events. When there is room it goes on by itself, also where it was ended meanwhile.
 func TestDiskFull(t *testing.T) {
 	disk := smallDisk(t, "24m")
 	s := start(t, options{dir: filepath.Join(disk, "journal")})
 	ballast := filepath.Join(disk, "ballast")
-	for _, killed := range []bool{false, true} {
+	for _, end := range []syscall.Signal{0, syscall.SIGKILL, syscall.SIGTERM} {
 		s.load()
 		fill(t, ballast)
 		s.bridge.waitNotReady("journal: no room to write")
@@ -27,8 +27,8 @@ func TestDiskFull(t *testing.T) {
 		if s.sessions() != sessions {
 			t.Error("the bridge has come back although there is no room")
 		}
-		if killed {
-			s.bridge.end(syscall.SIGKILL)
+		if end != 0 {
+			s.bridge.end(end)
 			s.bridge.start()
 			s.bridge.waitNotReady("journal: no room to write")
 		}
@@ -38,7 +38,7 @@ func TestDiskFull(t *testing.T) {
 		s.bridge.waitReady()
 		s.flow()
 	}
-	s.finish("full disk, twice, once with a SIGKILL meanwhile").exact()
+	s.finish("full disk: 3 x, with a SIGKILL and a SIGTERM meanwhile").exact()
 }
 
 // lastOf returns the last line of the broker's log that contains the words.

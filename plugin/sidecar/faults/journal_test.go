@@ -33,7 +33,7 @@ func TestJournalDamaged(t *testing.T) {
 		if err := os.WriteFile(file, damaged, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		refuses(t, s.bridge, damage.name)
+		refuses(t, s.bridge, damage.name, "journal.dir: ", "damaged", "restore the file, or move it away")
 		if left, err := os.ReadFile(file); err != nil || !bytes.Equal(left, damaged) {
 			t.Errorf("%s: the bridge has changed the file: %d bytes, %v", damage.name, len(left), err)
 		}
@@ -47,8 +47,42 @@ func TestJournalDamaged(t *testing.T) {
 	s.finish("journal: 5 x damaged, refused, restored").exact()
 }
 
-// refuses starts the bridge, which must end with code 1 and say on one line what is wrong and what to do.
-func refuses(t *testing.T, b *bridge, name string) {
+// Moving a damaged journal away is what the refusal advises. Then every client is told, for each queue, that it missed something.
+func TestJournalMovedAway(t *testing.T) {
+	s := start(t, options{})
+	s.load()
+	s.bridge.stop()
+	file := filepath.Join(s.bridge.dir, "journal.db")
+	if err := os.Rename(file, file+".away"); err != nil {
+		t.Fatal(err)
+	}
+	s.again(s.bridge.start)
+	s.flow()
+	s.settle()
+	v := newVerdict(t, "journal: moved away", s.events, s.bridge.dir)
+	for i, c := range s.clients {
+		v.clients++
+		v.resumes += c.connections - 1
+		v.gaps += c.gaps
+		if want := 2 * len(queues); c.gaps != want { // on the RECEIPT and on the next MESSAGE
+			t.Errorf("client %d was told of the gap %d times, want %d", i, c.gaps, want)
+		}
+	}
+	v.note = "journalled: what the new one has"
+	results.add(v.row)
+}
+
+// A second bridge on the same directory ends, and the first goes on.
+func TestJournalInUse(t *testing.T) {
+	s := start(t, options{clients: 1})
+	second := newBridge(t, s.broker.Addr, s.bridge.dir)
+	refuses(t, second, "in use", "journal.dir: ", "in use by another process")
+	s.flow()
+	s.finish("journal: in use by a second bridge").exact()
+}
+
+// refuses starts the bridge, which must end with code 1 and a line that has the words.
+func refuses(t *testing.T, b *bridge, name string, words ...string) {
 	t.Helper()
 	b.start()
 	eventually(t, "the bridge to refuse the journal: "+name, func() bool {
@@ -59,11 +93,14 @@ func refuses(t *testing.T, b *bridge, name string) {
 			return false
 		}
 	})
-	code := b.cmd.ProcessState.ExitCode()
+	if code := b.cmd.ProcessState.ExitCode(); code != 1 {
+		t.Errorf("%s: exit code %d", name, code)
+	}
 	b.cmd = nil
-	last := b.log.tail(2)
-	if code != 1 || !strings.Contains(last, "journal.dir: ") || !strings.Contains(last, "damaged") || !strings.Contains(last, "move it away") {
-		t.Errorf("%s: code %d, last line %s", name, code, last)
+	for _, w := range words {
+		if last := b.log.tail(2); !strings.Contains(last, w) {
+			t.Errorf("%s: no %q in the last line: %s", name, w, last)
+		}
 	}
 }
 

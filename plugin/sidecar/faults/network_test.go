@@ -23,6 +23,20 @@ func TestBrokerHangs(t *testing.T) {
 	s.finish("mosquitto: 2 x SIGSTOP, SIGCONT").exact()
 }
 
+// A bridge that hangs: the broker gives its connection up and keeps the events, the clients resume.
+func TestBridgeHangs(t *testing.T) {
+	s := start(t, options{environ: hasty})
+	s.load()
+	s.again(func() {
+		s.bridge.signal(syscall.SIGSTOP)
+		eventually(t, "the broker to give the bridge up", func() bool { return strings.Contains(s.broker.Log(), "Client mqtt-stomp-bridge has exceeded timeout") })
+		s.bridge.signal(syscall.SIGCONT)
+	})
+	s.bridge.waitReady()
+	s.flow()
+	s.finish("bridge: SIGSTOP, SIGCONT").exact()
+}
+
 func TestBrokerConnectionCut(t *testing.T) {
 	s := start(t, options{mqtt: true})
 	for range 4 {
@@ -55,13 +69,27 @@ func TestBrokerConnectionStalls(t *testing.T) {
 	s := start(t, options{mqtt: true, environ: hasty})
 	for range 2 {
 		s.load()
-		s.mqtt.hold()
+		s.mqtt.hold(there, back)
 		s.bridge.waitNotReady("mqtt")
 		s.mqtt.release()
 		s.bridge.waitReady()
 	}
 	s.flow()
 	s.finish("bridge to mosquitto: 2 x stalled").exact()
+}
+
+// Events come, and acknowledgements do not get through: all that is sent again was delivered before.
+func TestAcknowledgementsStall(t *testing.T) {
+	s := start(t, options{mqtt: true, environ: hasty})
+	for range 2 {
+		s.load()
+		s.mqtt.hold(there)
+		s.bridge.waitNotReady("mqtt")
+		s.mqtt.release()
+		s.bridge.waitReady()
+	}
+	s.flow()
+	s.finish("acknowledgements: 2 x stalled").exact()
 }
 
 func TestClientsCut(t *testing.T) {
@@ -91,7 +119,7 @@ func TestClientsStall(t *testing.T) {
 	s := start(t, options{stomp: true})
 	s.load()
 	s.again(func() {
-		s.stomp.hold()
+		s.stomp.hold(there, back)
 		s.sessionsEnd()
 		s.stomp.release()
 	})

@@ -16,10 +16,18 @@ type proxy struct {
 
 	mu      sync.Mutex
 	closed  bool
-	swallow bool          // new links forward nothing
-	held    chan struct{} // not nil: nothing is forwarded until it is closed
+	swallow bool // new links forward nothing
+	held    map[direction]chan struct{}
 	links   map[*link]bool
 }
+
+// A direction is one of the two that bytes take; to the target or back. What is held waits until its channel is closed.
+type direction bool
+
+const (
+	there direction = true
+	back  direction = false
+)
 
 // A link is one connection through the proxy. Once it is dead it takes what comes and forwards nothing, not even an end.
 type link struct {
@@ -27,13 +35,13 @@ type link struct {
 	dead    bool // guarded by proxy.mu
 }
 
-func startProxy(t *testing.T, target string) *proxy {
+func startProxy(t testing.TB, target string) *proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{addr: l.Addr().String(), target: target, l: l, links: map[*link]bool{}}
+	p := &proxy{addr: l.Addr().String(), target: target, l: l, held: map[direction]chan struct{}{}, links: map[*link]bool{}}
 	p.running.Go(p.accept)
 	t.Cleanup(func() {
 		l.Close()
@@ -64,8 +72,8 @@ func (p *proxy) accept() {
 			return
 		}
 		var ends sync.WaitGroup
-		ends.Go(func() { p.forward(k, k.out, k.in) })
-		ends.Go(func() { p.forward(k, k.in, k.out) })
+		ends.Go(func() { p.forward(k, there, k.out, k.in) })
+		ends.Go(func() { p.forward(k, back, k.in, k.out) })
 		p.running.Go(func() {
 			ends.Wait()
 			k.reset()
@@ -85,11 +93,11 @@ func (p *proxy) add(k *link) bool {
 }
 
 // forward copies one direction until its source ends.
-func (p *proxy) forward(k *link, to, from *net.TCPConn) {
+func (p *proxy) forward(k *link, d direction, to, from *net.TCPConn) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
-		dead := p.wait(k)
+		dead := p.wait(k, d)
 		if n > 0 && !dead {
 			to.Write(buffer[:n])
 		}
@@ -102,12 +110,12 @@ func (p *proxy) forward(k *link, to, from *net.TCPConn) {
 	}
 }
 
-// wait waits while everything is held, and reports whether the link is dead.
-func (p *proxy) wait(k *link) bool {
+// wait waits while the direction is held, and reports whether the link is dead.
+func (p *proxy) wait(k *link, d direction) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.held != nil {
-		held := p.held
+	for p.held[d] != nil {
+		held := p.held[d]
 		p.mu.Unlock()
 		<-held
 		p.mu.Lock()
@@ -131,12 +139,13 @@ func (p *proxy) cut() {
 	}
 }
 
-// hold forwards nothing until release; both ends feel a peer that does not read.
-func (p *proxy) hold() {
+// hold forwards nothing in the directions until release, and takes hardly more: whoever sends there feels a peer that does
+// not read.
+func (p *proxy) hold(directions ...direction) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.held == nil {
-		p.held = make(chan struct{})
+	for _, d := range directions {
+		p.held[d] = make(chan struct{})
 	}
 }
 
@@ -144,10 +153,10 @@ func (p *proxy) hold() {
 func (p *proxy) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.held != nil {
-		close(p.held)
-		p.held = nil
+	for _, held := range p.held {
+		close(held)
 	}
+	clear(p.held)
 }
 
 // blackhole makes all connections half-open, and those made until heal: what is sent goes nowhere, and nobody is told.

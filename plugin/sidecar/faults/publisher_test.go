@@ -38,7 +38,7 @@ type publisher struct {
 	nAcked     int
 }
 
-func startPublisher(t *testing.T, broker, user string, rate int) *publisher {
+func startPublisher(t testing.TB, broker, user string, rate int) *publisher {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &publisher{broker: broker, user: user, rate: rate, tokens: make(chan struct{}), connection: make(chan struct{}), cancel: cancel}
@@ -184,7 +184,7 @@ func (p *publisher) publish(ctx context.Context, worker int) (n int, acked bool,
 
 // finish stops the load and publishes one more event to each queue, however often it takes; it returns their numbers. They are
 // the last: the broker has everything else before them.
-func (p *publisher) finish(t *testing.T) (last []int) {
+func (p *publisher) finish(t testing.TB) (last []int) {
 	t.Helper()
 	p.stop()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

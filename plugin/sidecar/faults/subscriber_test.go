@@ -59,7 +59,7 @@ func (s *stream) end() uint64 {
 	return s.positions[len(s.positions)-1]
 }
 
-func startSubscriber(t *testing.T, url, token string, keep bool) *subscriber {
+func startSubscriber(t testing.TB, url, token string, keep bool) *subscriber {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &subscriber{url: url, token: token, cancel: cancel, ends: map[string]int{}}

@@ -15,6 +15,7 @@ type options struct {
 	clients int    // resuming subscribers; default 10
 	rate    int    // events a second; default 300
 	dir     string // the journal's; default a directory of the test
+	memory  bool   // no directory: the journal is in memory
 	mqtt    bool   // a proxy between bridge and broker
 	stomp   bool   // a proxy between clients and bridge
 	broker  mosquittotest.Options
@@ -24,7 +25,7 @@ type options struct {
 
 // A system is a broker, a bridge, a publisher and clients, all of them running.
 type system struct {
-	t       *testing.T
+	t       testing.TB
 	broker  *mosquittotest.Broker
 	bridge  *bridge
 	mqtt    *proxy // nil: none
@@ -34,7 +35,7 @@ type system struct {
 }
 
 // advised returns what mosquitto/mosquitto.conf says about keeping events.
-func advised(t *testing.T) (lines []string) {
+func advised(t testing.TB) (lines []string) {
 	t.Helper()
 	file, err := os.ReadFile("../../../mosquitto/mosquitto.conf")
 	if err != nil {
@@ -50,7 +51,7 @@ func advised(t *testing.T) (lines []string) {
 }
 
 // start runs a system. When it returns every client has a message of each queue, so that it has something to resume from.
-func start(t *testing.T, o options) *system {
+func start(t testing.TB, o options) *system {
 	t.Helper()
 	if o.clients == 0 {
 		o.clients = 10
@@ -58,7 +59,7 @@ func start(t *testing.T, o options) *system {
 	if o.rate == 0 {
 		o.rate = 300
 	}
-	if o.dir == "" {
+	if o.dir == "" && !o.memory {
 		o.dir = t.TempDir()
 	}
 	o.broker.Config = append(advised(t), o.broker.Config...)

@@ -15,7 +15,7 @@ import (
 // client got.
 type verdict struct {
 	row
-	t       *testing.T
+	t       testing.TB
 	acks    []int // the acknowledged events
 	entries []journal.Entry
 	first   map[int]uint64 // event -> its first position
@@ -24,7 +24,7 @@ type verdict struct {
 
 // newVerdict reads the journal of a bridge that is not running. It fails the test where events stand there in another order
 // than they were published in.
-func newVerdict(t *testing.T, fault string, events *publisher, dir string) *verdict {
+func newVerdict(t testing.TB, fault string, events *publisher, dir string) *verdict {
 	t.Helper()
 	v := &verdict{row: row{fault: fault}, t: t, acks: events.acknowledged(0), entries: readJournal(t, dir), first: map[int]uint64{}}
 	v.published, v.acked = events.counts()
@@ -54,7 +54,7 @@ func newVerdict(t *testing.T, fault string, events *publisher, dir string) *verd
 	return v
 }
 
-func readJournal(t *testing.T, dir string) (all []journal.Entry) {
+func readJournal(t testing.TB, dir string) (all []journal.Entry) {
 	t.Helper()
 	log, err := disk.Open(t.Context(), disk.Options{Dir: dir})
 	if err != nil {

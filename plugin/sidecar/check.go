@@ -12,28 +12,36 @@ import (
 
 // A checkReport is what check --format json prints.
 type checkReport struct {
-	OK       bool             `json:"ok"`
-	Config   string           `json:"config,omitempty"` // its hash; absent when there is a mistake
-	Problems []source.Problem `json:"problems"`         // mistakes, warnings, and tests that failed
-	Rules    int              `json:"rules"`
-	Tests    int              `json:"tests"`
-	Failed   int              `json:"failed"` // tests
+	OK       bool           `json:"ok"`
+	Config   string         `json:"config,omitempty"` // its hash; absent when there is a mistake
+	Problems []checkProblem `json:"problems"`         // mistakes, warnings, and tests that failed
+	Rules    int            `json:"rules"`
+	Tests    int            `json:"tests"`
+	Failed   int            `json:"failed"` // tests
+}
+
+// A checkProblem is a problem; of a test that failed with what differs, line by line.
+type checkProblem struct {
+	source.Problem
+	Diff string `json:"diff,omitempty"`
 }
 
 // check loads the configuration, prints every mistake of it, and runs the tests that stand beside the rules.
 func (p *program) check(_ context.Context, args []string) int {
 	f := p.flags("check", "[-c config.yaml] [--format text|json]")
 	path := configFlag(f)
-	format := f.String("format", "text", "text, or json for editors and CI")
+	format := f.String("format", "text", "`text`, or json for editors and CI")
 	if code, done := parse(f, args); done {
 		return code
 	}
 	if *format != "text" && *format != "json" {
-		fmt.Fprintf(p.stderr, "--format is text or json, not %q\n", *format)
-		return exitUsage
+		return p.misused(f, fmt.Sprintf("--format is text or json, not %q", *format))
 	}
 	c, problems := config.Load(*path, p.environ)
-	report := checkReport{OK: c != nil, Problems: append([]source.Problem{}, problems...)}
+	report := checkReport{OK: c != nil, Problems: []checkProblem{}}
+	for _, problem := range problems {
+		report.Problems = append(report.Problems, checkProblem{Problem: problem})
+	}
 	var results []mapping.TestResult
 	if c != nil {
 		results = c.Mapper.Test()
@@ -43,7 +51,7 @@ func (p *program) check(_ context.Context, args []string) int {
 		if t.Problem != nil {
 			report.OK = false
 			report.Failed++
-			report.Problems = append(report.Problems, *t.Problem)
+			report.Problems = append(report.Problems, checkProblem{*t.Problem, t.Diff})
 		}
 	}
 	if *format == "json" {

@@ -37,6 +37,12 @@ func (p *program) token(_ context.Context, args []string) int {
 	if c == nil {
 		return exitFailure
 	}
+	if err := c.CanServe(); err != nil {
+		return p.fail(err)
+	}
+	if *ttl == 0 && !c.Auth.JWT.AllowNoExpiry {
+		return p.fail(errors.New("-t 0 makes a token that lasts for ever, which the bridge would refuse: auth.jwt.allow_no_expiry is false"))
+	}
 	token, err := jwtConfig(c).Sign(*user, *ttl)
 	if err != nil {
 		return p.fail(err)
@@ -123,7 +129,10 @@ func (p *program) endpoint(path, url, user, tokenFile string) (string, string, e
 func (p *program) givenToken(file string) (string, error) {
 	if file != "" {
 		b, err := readSecretFile(file)
-		return string(b), err
+		if err != nil {
+			return "", fmt.Errorf("--token-file: %w", err)
+		}
+		return string(b), nil
 	}
 	for _, v := range p.environ {
 		if value, ok := strings.CutPrefix(v, tokenVariable+"="); ok {
@@ -164,7 +173,7 @@ func (p *program) healthcheck(ctx context.Context, args []string) int {
 		return exitFailure
 	}
 	if c.Ops.Listen == "" {
-		return p.fail(errors.New("ops.listen is empty: there is nobody to ask"))
+		return p.fail(errors.New("ops.listen is empty, so the bridge has no health to ask for: set it, such as to 127.0.0.1:9464"))
 	}
 	url := "http://" + dialAddress(c.Ops.Listen) + "/readyz"
 	if *live {
@@ -187,7 +196,7 @@ func ask(ctx context.Context, url string) error {
 	}
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return err
+		return fmt.Errorf("nobody answers at ops.listen, is the bridge running? %w", err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode == http.StatusOK {

@@ -9,7 +9,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -69,7 +71,11 @@ func init() {
 
 func (p *program) run(ctx context.Context, args []string) int {
 	name := "serve"
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+	switch {
+	case len(args) == 0:
+	case slices.Contains([]string{"-h", "-help", "--help"}, args[0]):
+		name = "help"
+	case !strings.HasPrefix(args[0], "-"):
 		name, args = args[0], args[1:]
 	}
 	for _, c := range commands {
@@ -77,23 +83,25 @@ func (p *program) run(ctx context.Context, args []string) int {
 			return c.run(p, ctx, args)
 		}
 	}
-	if name != "help" {
-		var names []string
-		for _, c := range commands {
-			names = append(names, c.name)
-		}
-		fmt.Fprintf(p.stderr, "no command %q: %s\n\n", name, source.DidYouMean(name, names))
+	if name == "help" {
+		help(p.stdout)
+		return exitOK
 	}
-	p.help()
+	var names []string
+	for _, c := range commands {
+		names = append(names, c.name)
+	}
+	fmt.Fprintf(p.stderr, "no command %q: %s\n\n", name, source.DidYouMean(name, names))
+	help(p.stderr)
 	return exitUsage
 }
 
-func (p *program) help() {
-	fmt.Fprintf(p.stderr, "usage: mqtt-stomp-bridge [COMMAND] [-c config.yaml] ...\n\n")
+func help(w io.Writer) {
+	fmt.Fprintf(w, "usage: mqtt-stomp-bridge [COMMAND] [-c config.yaml] ...\n\n")
 	for _, c := range commands {
-		fmt.Fprintf(p.stderr, "  %-12s %s\n", c.name, c.about)
+		fmt.Fprintf(w, "  %-12s %s\n", c.name, c.about)
 	}
-	fmt.Fprintf(p.stderr, "\nmqtt-stomp-bridge COMMAND -h tells its flags.\n")
+	fmt.Fprintf(w, "\nmqtt-stomp-bridge COMMAND -h tells its flags.\n")
 }
 
 // flags returns a flag set whose usage names the command.
@@ -101,7 +109,7 @@ func (p *program) flags(name, arguments string) *flag.FlagSet {
 	f := flag.NewFlagSet(name, flag.ContinueOnError)
 	f.SetOutput(p.stderr)
 	f.Usage = func() {
-		fmt.Fprintf(p.stderr, "usage: mqtt-stomp-bridge %s %s\n\n", name, arguments)
+		fmt.Fprintf(p.stderr, "usage: mqtt-stomp-bridge %s\n\n", strings.TrimSpace(name+" "+arguments))
 		f.PrintDefaults()
 	}
 	return f
@@ -115,11 +123,19 @@ func parse(f *flag.FlagSet, args []string) (code int, done bool) {
 	case err != nil:
 		return exitUsage, true
 	case f.NArg() > 0:
-		fmt.Fprintf(f.Output(), "unexpected %q\n", f.Arg(0))
+		fmt.Fprintf(f.Output(), "unexpected %q%s\n", f.Arg(0), meantConfig(f))
 		f.Usage()
 		return exitUsage, true
 	}
 	return exitOK, false
+}
+
+// meantConfig is a hint for a configuration that is given without its flag.
+func meantConfig(f *flag.FlagSet) string {
+	if ext := filepath.Ext(f.Arg(0)); f.Lookup("c") == nil || ext != ".yaml" && ext != ".yml" {
+		return ""
+	}
+	return ": the configuration is given with -c " + f.Arg(0)
 }
 
 // misused says what is wrong with the flags, and which there are.

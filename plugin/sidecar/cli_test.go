@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files of testdata/cli")
+
+// TestCommands holds what the commands print, and their exit codes, against testdata/cli/NAME.txt.
+func TestCommands(t *testing.T) {
+	const at = `{"count": 1, "at": "2021-01-27T10:00:00Z"}`
+	tests := []struct {
+		name  string
+		args  []string // FILE.yaml and .jsonl are those of testdata/cli
+		stdin string
+	}{
+		{name: "help", args: []string{"help"}},
+		{name: "help-flag", args: []string{"-h"}},
+		{name: "unknown-command", args: []string{"chekc"}},
+		{name: "unknown-flag", args: []string{"version", "-q"}},
+		{name: "unexpected-argument", args: []string{"check", "good.yaml"}},
+		{name: "version", args: []string{"version"}},
+
+		{name: "serve-no-file", args: []string{"serve", "-c", "absent.yaml"}},
+		{name: "serve-mistakes", args: []string{"-c", "mistakes.yaml"}},
+		{name: "serve-no-secret", args: []string{"serve", "-c", "nosecret.yaml"}},
+
+		{name: "check-good", args: []string{"check", "-c", "good.yaml"}},
+		{name: "check-mistakes", args: []string{"check", "-c", "mistakes.yaml"}},
+		{name: "check-mistakes-json", args: []string{"check", "-c", "mistakes.yaml", "--format", "json"}},
+		{name: "check-warnings", args: []string{"check", "-c", "warnings.yaml"}},
+		{name: "check-warnings-json", args: []string{"check", "-c", "warnings.yaml", "--format", "json"}},
+		{name: "check-failing", args: []string{"check", "-c", "failing.yaml"}},
+		{name: "check-failing-json", args: []string{"check", "-c", "failing.yaml", "--format", "json"}},
+		{name: "check-no-file", args: []string{"check", "-c", "absent.yaml"}},
+		{name: "check-no-secret", args: []string{"check", "-c", "nosecret.yaml"}},
+		{name: "check-format", args: []string{"check", "-c", "good.yaml", "--format", "xml"}},
+		{name: "check-help", args: []string{"check", "-h"}},
+
+		{name: "try", args: []string{"try", "-c", "good.yaml", "-t", "chat/42/unread", "-m", at}},
+		{name: "try-stdin", args: []string{"try", "-c", "good.yaml", "-t", "chat/42/unread", "-f", "-"}, stdin: at},
+		{name: "try-rejected", args: []string{"try", "-c", "good.yaml", "-t", "chat/42/unread", "-m", `{"count": -1}`}},
+		{name: "try-retained", args: []string{"try", "-c", "good.yaml", "-t", "chat/42/unread", "-m", at, "--retained"}},
+		{name: "try-empty", args: []string{"try", "-c", "good.yaml", "-t", "channels/7/state", "-n"}},
+		{name: "try-user-property", args: []string{"try", "-c", "good.yaml", "-t", "channels/7/state", "-m", "online", "-D", "origin=test"}},
+		{name: "try-user-property-broken", args: []string{"try", "-c", "good.yaml", "-t", "channels/7/state", "-m", "online", "-D", "origin"}},
+		{name: "try-no-rule", args: []string{"try", "-c", "good.yaml", "-t", "chat/42/read", "-m", "{}"}},
+		{name: "try-wildcard", args: []string{"try", "-c", "good.yaml", "-t", "chat/+/unread", "-m", "{}"}},
+		{name: "try-own-topic", args: []string{"try", "-c", "good.yaml", "-t", "mqtt-stomp-bridge/state", "-m", "{}"}},
+		{name: "try-file", args: []string{"try", "-c", "good.yaml", "--file", "events.jsonl"}},
+		{name: "try-file-broken", args: []string{"try", "-c", "good.yaml", "--file", "broken.jsonl"}},
+		{name: "try-file-wildcard", args: []string{"try", "-c", "good.yaml", "--file", "-"}, stdin: `{"topic": "chat/#", "payload": 1}`},
+		{name: "try-file-absent", args: []string{"try", "-c", "good.yaml", "--file", "absent.jsonl"}},
+		{name: "try-file-empty", args: []string{"try", "-c", "good.yaml", "--file", "-"}},
+		{name: "try-no-event", args: []string{"try", "-c", "good.yaml"}},
+		{name: "try-no-payload", args: []string{"try", "-c", "good.yaml", "-t", "a"}},
+		{name: "try-listen-none", args: []string{"try", "-c", "good.yaml", "--listen", "-1"}},
+
+		{name: "token-no-user", args: []string{"token", "-c", "good.yaml"}},
+		{name: "token-no-secret", args: []string{"token", "-c", "nosecret.yaml", "-u", "ada"}},
+		{name: "token-mistakes", args: []string{"token", "-c", "mistakes.yaml", "-u", "ada"}},
+		{name: "token-for-ever", args: []string{"token", "-c", "good.yaml", "-u", "ada", "-t", "0"}},
+		{name: "token-negative", args: []string{"token", "-c", "good.yaml", "-u", "ada", "-t", "-1h"}},
+
+		{name: "listen-mistakes", args: []string{"listen", "-c", "mistakes.yaml"}},
+		{name: "listen-format", args: []string{"listen", "-L", "ws://127.0.0.1:1/", "-F", "xml"}},
+		{name: "listen-nobody", args: []string{"listen", "-L", "ws://127.0.0.1:1/", "-W", "0.1"}},
+		{name: "listen-token-file", args: []string{"listen", "-L", "ws://127.0.0.1:1/", "--token-file", "absent.txt"}},
+
+		{name: "healthcheck-nobody", args: []string{"healthcheck", "-c", "nobody.yaml"}},
+		{name: "healthcheck-none", args: []string{"healthcheck", "-c", "noops.yaml"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var args []string
+			for _, a := range test.args {
+				if e := filepath.Ext(a); e == ".yaml" && test.name != "unexpected-argument" || e == ".jsonl" {
+					a = "testdata/cli/" + a
+				}
+				args = append(args, a)
+			}
+			var stdout, stderr bytes.Buffer
+			p := program{stdin: strings.NewReader(test.stdin), stdout: &stdout, stderr: &stderr}
+			code := p.run(t.Context(), args)
+			got := fmt.Sprintf("$ mqtt-stomp-bridge %s\n==== standard output\n%s==== standard error\n%s==== exit code %d\n",
+				commandLine(test.args), &stdout, &stderr, code)
+			golden := filepath.Join("testdata/cli", test.name+".txt")
+			if *update {
+				write(t, golden, got)
+				return
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// commandLine is args as one would write them in a shell.
+func commandLine(args []string) string {
+	var words []string
+	for _, a := range args {
+		if strings.ContainsAny(a, ` "{`) {
+			a = "'" + a + "'"
+		}
+		words = append(words, a)
+	}
+	return strings.Join(words, " ")
+}

@@ -40,6 +40,12 @@ func compile(t *testing.T, name string) *mapping.Mapper {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return compileText(t, name, data)
+}
+
+// compileText compiles rules that stand in the named file.
+func compileText(t *testing.T, name string, data []byte) *mapping.Mapper {
+	t.Helper()
 	var report source.Report
 	s := mapping.Source{File: source.Parse(name, data, &report)}
 	if s.File.Root == nil {

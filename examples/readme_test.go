@@ -1,0 +1,47 @@
+package examples_test
+
+import (
+	"encoding/json"
+	"os"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mqtt-stomp-bridge/mapping"
+)
+
+// The rule of the top README makes of its event what stands beside it.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := map[string][]string{} // language -> texts
+	for _, m := range regexp.MustCompile("(?s)```(yaml|json)\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
+		blocks[m[1]] = append(blocks[m[1]], m[2])
+	}
+	if len(blocks["yaml"]) != 1 || len(blocks["json"]) != 2 {
+		t.Fatalf("%d YAML and %d JSON blocks", len(blocks["yaml"]), len(blocks["json"]))
+	}
+	m := compileText(t, "README.md", []byte(blocks["yaml"][0]))
+	r := m.Map(mapping.Event{
+		Topic:    "chat/8b4a5e2c-3f0e-4a57-9f2e-0d8a3c1b7e11/2f9d1c7a-7f0b-4c39-8b5d-6a1e0c4d9b22/message",
+		Payload:  []byte(blocks["json"][0]),
+		Received: time.Now(),
+	})
+	if len(r.Outputs) != 1 {
+		t.Fatalf("%+v", r)
+	}
+	var got, want any
+	if err := json.Unmarshal(r.Outputs[0].Body, &got); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(blocks["json"][1]), &want); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-README +bridge:\n%s", diff)
+	}
+}

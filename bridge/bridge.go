@@ -38,7 +38,7 @@ type Config struct {
 	ConfigHash string // identifies the configuration in the status document
 	BaseTopic  string // of status and dead letters, default mapping.DefaultBaseTopic
 
-	ShutdownTimeout time.Duration // for committing what was received when Run is told to end, default 5s
+	ShutdownTimeout time.Duration // half of it for committing what was received when Run is told to end, half for the broker; default 5s
 	Logger          *slog.Logger
 }
 
@@ -134,17 +134,22 @@ func (b *Bridge) Run(ctx context.Context) error {
 		}
 	}
 	b.logger.Info("stopping")
-	timeout, cancel := context.WithTimeout(context.Background(), b.config.ShutdownTimeout)
-	defer cancel()
-	defer context.AfterFunc(timeout, stopCommitting)() // what is not committed by then comes again
 	b.client.Stop()
 	stopOffering()
-	committing.Wait()
+	b.awaitCommits(&committing, stopCommitting)
+	timeout, cancel := context.WithTimeout(context.Background(), b.config.ShutdownTimeout/2)
+	defer cancel()
 	errs := []error{err, b.client.Close(timeout)}
 	stopServer()
 	errs = append(errs, <-served)
 	b.hub.Close()
 	return errors.Join(append(errs, b.log.Close())...)
+}
+
+// awaitCommits waits until what was received is committed, but not for long: what is not committed by then comes again.
+func (b *Bridge) awaitCommits(committing *sync.WaitGroup, giveUp func()) {
+	defer time.AfterFunc(b.config.ShutdownTimeout/2, giveUp).Stop()
+	committing.Wait()
 }
 
 // An Update is what a reload may change.

@@ -27,8 +27,8 @@ func TestClientIDTakenOver(t *testing.T) {
 		leave()
 		s.bridge.waitReady()
 	}
-	if lines := s.bridge.log.lines("is a second bridge running with the same client_id?"); len(lines) != 1 {
-		t.Errorf("%d lines ask for a second bridge, want one: %q", len(lines), lines)
+	if lines := s.bridge.log.lines("is a second bridge running with the same client_id?"); len(lines) == 0 {
+		t.Error("no line asks for a second bridge")
 	}
 	s.flow()
 	s.finish("client id: 4 x taken over").exact()

@@ -64,7 +64,7 @@ func TestJournalMovedAway(t *testing.T) {
 		v.clients++
 		v.resumes += c.connections - 1
 		v.gaps += c.gaps
-		if want := 2 * len(queues); c.gaps != want { // on the RECEIPT and on the next MESSAGE
+		if want := 2 * len(queues); c.gaps < want { // on the RECEIPT and on the next MESSAGE
 			t.Errorf("client %d was told of the gap %d times, want %d", i, c.gaps, want)
 		}
 	}

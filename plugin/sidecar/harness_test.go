@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -111,6 +112,11 @@ func prepareSidecar(t *testing.T, rules string, environ ...string) *running {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// withoutVariable leaves a setting to the file.
+func (r *running) withoutVariable(name string) {
+	r.environ = slices.DeleteFunc(r.environ, func(v string) bool { return strings.HasPrefix(v, name+"=") })
 }
 
 func (r *running) start() {

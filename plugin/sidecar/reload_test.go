@@ -265,12 +265,7 @@ func TestReloadKeys(t *testing.T) {
 		return "auth: {jwt: {secret: ['" + strings.Join(secrets, "', '") + "']}}\n"
 	}
 	s := prepareSidecar(t, keys(secret)+rules, reloadEnviron(b)...)
-	for i, v := range s.environ {
-		if strings.HasPrefix(v, "BRIDGE_AUTH_JWT_SECRET=") {
-			s.environ = append(s.environ[:i], s.environ[i+1:]...)
-			break
-		}
-	}
+	s.withoutVariable("BRIDGE_AUTH_JWT_SECRET")
 	s.start()
 	s.waitReady()
 	old := s.dial("old", "/queue/channel/connected")

@@ -141,8 +141,6 @@ func (b *bridge) stop() {
 	}
 }
 
-func (b *bridge) url() string { return "ws://" + b.listen + "/ws.communication" }
-
 func (b *bridge) token() string {
 	b.t.Helper()
 	token, err := b.command("token", "-u", "ada").Output()

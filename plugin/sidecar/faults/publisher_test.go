@@ -233,12 +233,12 @@ func (p *publisher) newest() int {
 	return -1
 }
 
-// acknowledged returns the numbers of the acknowledged events from the given one on.
-func (p *publisher) acknowledged(from int) (numbers []int) {
+// acknowledged returns the numbers of the acknowledged events.
+func (p *publisher) acknowledged() (numbers []int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for n := from; n < p.next; n++ {
-		if p.acked[n] {
+	for n, acked := range p.acked {
+		if acked {
 			numbers = append(numbers, n)
 		}
 	}

@@ -17,7 +17,7 @@ type row struct {
 	delivered  int // messages to all clients together
 	resumes    int // connections after the first, of all clients together
 	gaps       int // resume: gap, of all clients together
-	duplicated int // events that a client got more than once, of all clients together; so -1 journal entry is one a client
+	duplicated int // events that a client got again, of all clients together
 	lostWorst  int // acknowledged events that one client did not get, the worst of them
 	lostSum    int // and all clients together
 	note       string

@@ -26,7 +26,7 @@ type verdict struct {
 // than they were published in.
 func newVerdict(t testing.TB, fault string, events *publisher, dir string) *verdict {
 	t.Helper()
-	v := &verdict{row: row{fault: fault}, t: t, acks: events.acknowledged(0), entries: readJournal(t, dir), first: map[int]uint64{}}
+	v := &verdict{row: row{fault: fault}, t: t, acks: events.acknowledged(), entries: readJournal(t, dir), first: map[int]uint64{}}
 	v.published, v.acked = events.counts()
 	type topic struct {
 		queue  string

@@ -31,49 +31,57 @@ func (p *program) tryListen(ctx context.Context, c *config.Config, messages int,
 	if len(c.Mapper.Filters()) == 0 {
 		return p.fail(errors.New("there are no rules, so nothing to listen for"))
 	}
-	var timeout <-chan time.Time
-	if wait > 0 {
-		timeout = time.After(wait)
-	}
 	s, err := subscribeLive(ctx, c)
 	if err != nil {
 		return p.fail(err)
 	}
 	defer s.close()
-	t := newTally(c.Mapper)
-	progress := newProgress(p.stderr)
-	waited := false
-	for t.events < messages && !waited && ctx.Err() == nil {
-		progress.show("%d of %d messages", t.events, messages)
-		select {
-		case e := <-s.events:
-			trace := c.Mapper.Explain(e)
-			if len(trace.Result.Outcomes) == 0 {
-				break // no rule's topic matches: a filter may be wider than its rules, and the bridge's own topics are under #
-			}
-			progress.clear()
-			trace.Format(p.stdout)
-			t.add(trace.Result)
-		case err := <-s.ended:
-			progress.clear()
-			t.print(p.stdout)
-			return p.fail(fmt.Errorf("the connection to the broker is lost: %w", err))
-		case <-timeout:
-			waited = true
-		case <-ctx.Done():
-		}
+	if wait > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, wait, errWaited)
+		defer cancel()
 	}
-	progress.clear()
+	t := newTally(c.Mapper)
+	err = p.follow(ctx, s, c.Mapper, t, messages)
 	t.print(p.stdout)
 	switch {
+	case err != nil:
+		return p.fail(fmt.Errorf("the connection to the broker is lost: %w", err))
 	case t.sum[mapping.Rejected] > 0:
 		return exitFailure
-	case waited:
+	case t.events < messages && errors.Is(context.Cause(ctx), errWaited):
 		return exitWaited
 	case t.sum[mapping.Mapped] == 0:
 		return exitFailure
 	}
 	return exitOK
+}
+
+// errWaited is why no more messages are waited for.
+var errWaited = errors.New("waited long enough")
+
+// follow prints what the rules make of so many messages, until ctx is done. The error is why the connection has ended.
+func (p *program) follow(ctx context.Context, s *liveSource, m *mapping.Mapper, t *tally, messages int) error {
+	progress := newProgress(p.stderr)
+	defer progress.clear()
+	for t.events < messages {
+		progress.show("%d of %d messages", t.events, messages)
+		select {
+		case e := <-s.events:
+			trace := m.Explain(e)
+			if len(trace.Result.Outcomes) == 0 {
+				continue // no rule's: a filter may be wider than its rules, and # brings the bridge's own topics
+			}
+			progress.clear()
+			trace.Format(p.stdout)
+			t.add(trace.Result)
+		case err := <-s.ended:
+			return err
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
 }
 
 // A liveSource is a connection to the broker that brings what the rules' topic filters match.

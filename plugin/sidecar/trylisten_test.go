@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"net"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -153,6 +156,32 @@ func TestTryListenCutShort(t *testing.T) {
 	broker.Kill()
 	if got := <-code; got != exitFailure || !strings.Contains(out.String(), "0 messages\n") || !strings.Contains(out.String(), "the connection to the broker is lost: ") {
 		t.Errorf("broker killed: code %d\n%s", got, out)
+	}
+}
+
+// Over TLS the broker's certificate is checked as the bridge checks it.
+func TestTryListenTLS(t *testing.T) {
+	web := httptest.NewTLSServer(nil) // for its certificate, which is for 127.0.0.1
+	defer web.Close()
+	key, err := x509.MarshalPKCS8PrivateKey(web.TLS.Certificates[0].PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: web.Certificate().Raw}))
+	broker := mosquittotest.Start(t, mosquittotest.Options{
+		Files: map[string]string{
+			"server.crt": certificate,
+			"server.key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})),
+		},
+		Config: []string{"certfile {dir}/server.crt", "keyfile {dir}/server.key"},
+	})
+	s := prepareSidecar(t, liveRules, "BRIDGE_BROKER_URL=mqtts://"+broker.Addr)
+	if code, _, stderr := s.command("try", "--listen", "1", "-W", "0.1"); code != exitFailure || !strings.Contains(stderr, "certificate signed by unknown authority") {
+		t.Errorf("an unknown certificate: code %d, %s", code, stderr)
+	}
+	s.environ = append(s.environ, "BRIDGE_BROKER_CA_FILE="+broker.Path("server.crt"))
+	if code, _, stderr := s.command("try", "--listen", "1", "-W", "0.1"); code != exitWaited {
+		t.Errorf("a known certificate: code %d, %s", code, stderr)
 	}
 }
 

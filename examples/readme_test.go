@@ -45,3 +45,24 @@ func TestReadme(t *testing.T) {
 		t.Errorf("-README +bridge:\n%s", diff)
 	}
 }
+
+// The whole file that the reference shows passes its own tests.
+func TestReferenceFile(t *testing.T) {
+	reference, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?s)A whole file:\n\n```yaml\n(.*?)```").FindSubmatch(reference)
+	if block == nil {
+		t.Fatal("there is no whole file")
+	}
+	results := compileText(t, "README.md", block[1]).Test()
+	if len(results) == 0 {
+		t.Error("the file has no tests")
+	}
+	for _, r := range results {
+		if r.Problem != nil {
+			t.Errorf("%s%s", r.Problem, r.Diff)
+		}
+	}
+}

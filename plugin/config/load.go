@@ -82,7 +82,11 @@ func (l *loader) parse(name string) *source.File {
 	l.names = append(l.names, name)
 	data, err := os.ReadFile(name)
 	if err != nil {
-		l.broken = append(l.broken, source.Problem{File: name, Line: 1, Column: 1, Width: 1, Message: reason(err)})
+		p := source.Problem{File: name, Line: 1, Column: 1, Width: 1, Message: reason(err)}
+		if errors.Is(err, fs.ErrNotExist) {
+			p.Hint = "-c FILE names the configuration; the demo needs none"
+		}
+		l.broken = append(l.broken, p)
 		return nil
 	}
 	l.addFile(name)

@@ -37,7 +37,7 @@ func (l *loader) walk(f *source.File, section string, p source.Pair) {
 	case k != nil:
 		l.setting(f, k, p.Value)
 	case p.Key.Value == "", len(children(path)) == 0:
-		l.unknown(f, section, p.Key)
+		l.unknown(f, section, p)
 	case source.Null(p.Value): // all its keys are commented out
 	case p.Value.Kind != yaml.MappingNode: // not quoted: it may be a secret that was put here
 		l.report.Errorf(f, p.Value, "write its keys below it, indented", "%s takes keys, not a value", path)
@@ -48,13 +48,24 @@ func (l *loader) walk(f *source.File, section string, p source.Pair) {
 	}
 }
 
-// unknown reports a key that is none, with the one that was probably meant.
-func (l *loader) unknown(f *source.File, section string, key *yaml.Node) {
+// unknown reports a key that is none, with the one that was probably meant. Without a value it may be no key but what YAML
+// has cut off at a comma: {secret: a, b}.
+func (l *loader) unknown(f *source.File, section string, p source.Pair) {
 	place := "at the top level"
 	if section != "" {
 		place = "in " + section
 	}
-	l.report.Errorf(f, key, meant(section, key.Value), "unknown key %q %s", key.Value, place)
+	if source.Null(p.Value) && holdsSecret(section) {
+		f.Redact(p.Key)
+		l.report.Errorf(f, p.Key, "put a value that has a comma in '…'", "unknown key without a value %s; it is not shown, because it may be a part of a secret", place)
+		return
+	}
+	l.report.Errorf(f, p.Key, meant(section, p.Key.Value), "unknown key %q %s", p.Key.Value, place)
+}
+
+// holdsSecret reports whether a setting of the section is secret.
+func holdsSecret(section string) bool {
+	return slices.ContainsFunc(Keys(), func(k Key) bool { return k.Secret && strings.TrimSuffix(k.Path, "."+lastName(k.Path)) == section })
 }
 
 // meant returns a hint for an unknown name in a section: the same name in another one, or the nearest here, or elsewhere.

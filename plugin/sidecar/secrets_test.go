@@ -43,6 +43,8 @@ var brokenConfigs = []string{
 	"auth: {jwt: {secret: !x " + thirdKey + "}}",
 	"broker: {password: [" + thirdKey + ", " + shortKey + ", {}]}",
 	"broker: {pasword: " + thirdKey + "}",
+	"auth: {jwt: {secret: a, " + thirdKey + "}}",
+	"broker: {password: a," + thirdKey + "}",
 	"broker: {url: 'mqtt://bridge:" + thirdKey + "@127.0.0.1'}",
 	"broker: {url: 'bridge:" + thirdKey + "@127.0.0.1'}",
 }

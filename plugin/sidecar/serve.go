@@ -11,10 +11,10 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 
 	"mqtt-stomp-bridge/bridge"
 	"mqtt-stomp-bridge/bridge/auth"
@@ -35,7 +35,16 @@ func (p *program) serve(ctx context.Context, args []string) int {
 	if code, done := parse(f, args); done {
 		return code
 	}
-	c := p.load(*path)
+	hangup := make(chan os.Signal, 1) // also during the start, when it would end the process otherwise
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	r := &reloader{
+		load:   func() (*config.Config, []source.Problem) { return config.Load(*path, p.environ) },
+		names:  []string{*path},
+		hangup: hangup,
+	}
+	c, problems := r.read()
+	printProblems(p.stderr, problems)
 	if c == nil {
 		return exitFailure
 	}
@@ -48,21 +57,14 @@ func (p *program) serve(ctx context.Context, args []string) int {
 		return p.fail(err)
 	}
 	s.level = level
-	watcher, err := fsnotify.NewWatcher()
-	if err != nil {
-		return p.fail(fmt.Errorf("watching the configuration: %w", err))
-	}
-	r := &reloader{
-		sidecar: s,
-		current: c,
-		load:    func() (*config.Config, []source.Problem) { return config.Load(*path, p.environ) },
-		show:    p.showProblems(s),
-		watcher: watcher,
-	}
+	r.sidecar, r.current, r.show = s, c, p.showProblems(s)
+	running, cancel := context.WithCancel(ctx) // the sidecar may end by itself
 	var reloading sync.WaitGroup
-	reloading.Go(func() { r.run(ctx) })
-	defer reloading.Wait()
-	if err := s.run(ctx); err != nil {
+	reloading.Go(func() { r.run(running) })
+	err = s.run(ctx)
+	cancel()
+	reloading.Wait()
+	if err != nil {
 		return p.fail(err)
 	}
 	return exitOK
@@ -88,6 +90,7 @@ type sidecar struct {
 	clients     net.Listener
 	ops         net.Listener // nil: none
 	certificate *certificate // nil: no TLS
+	reloads     reloadCounts
 }
 
 // newSidecar opens the listeners and the journal and connects the parts; the caller must run it. pages serves what is not the
@@ -283,11 +286,14 @@ func brokerTLS(b config.Broker) (*tls.Config, error) {
 		}
 	}
 	if b.CertFile != "" {
-		pair, err := newCertificate(b.CertFile, b.KeyFile)
-		if err != nil {
+		if _, err := tls.LoadX509KeyPair(b.CertFile, b.KeyFile); err != nil {
 			return nil, fmt.Errorf("broker.cert_file: %w", err)
 		}
-		t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair.get(nil) }
+		// Read again for each connection, as the password is: it may have been renewed.
+		t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			pair, err := tls.LoadX509KeyPair(b.CertFile, b.KeyFile)
+			return &pair, err
+		}
 	}
 	return t, nil
 }

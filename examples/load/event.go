@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+)
+
+// The topic of all events: one topic, since order is promised for each.
+const (
+	channelID      = "8b4a5e2c-3f0e-4a57-9f2e-0d8a3c1b7e11"
+	conversationID = "2f9d1c7a-7f0b-4c39-8b5d-6a1e0c4d9b22"
+	topic          = "chat/" + channelID + "/" + conversationID + "/message"
+)
+
+// rules map the events as the README's rule does.
+const rules = `
+tables:
+  sender: {customer: source_contact, agent: app_user}
+rules:
+  - name: chat message
+    topic: chat/{channel_id}/{conversation_id}/message
+    when: payload.event == "message.created"
+    queue: /queue/message
+    fields:
+      conversation_id: =topic.conversation_id
+      channel_id: =topic.channel_id
+      message:
+        id: =uuid("message", payload.id)
+        content: =payload.content
+        delivery_state: =payload.status ?? "PENDING"
+        sender_type: =table.sender[payload.from]
+        sent_at: =payload.ts
+`
+
+// marker stands before the ten digits of an event's number, once in the event and in everything that becomes of it.
+const marker = "event#"
+
+const digits = 10
+
+// content returns the text of event n, size bytes or as long as the number needs.
+func content(n, size int) string {
+	s := fmt.Sprintf("%s%0*d ", marker, digits, n)
+	return s + strings.Repeat("x", max(0, size-len(s)))
+}
+
+// event returns what is published as event n.
+func event(n, size int) []byte {
+	return fmt.Appendf(nil, `{"event":"message.created","id":"wamid.%d","from":"customer","status":"delivered","content":"%s","ts":1611741600000}`,
+		n, content(n, size))
+}
+
+// number returns the number of the event that a payload carries; ok is false where it carries none.
+func number(payload []byte) (n int, ok bool) {
+	i := bytes.Index(payload, []byte(marker))
+	if i < 0 || len(payload) < i+len(marker)+digits {
+		return 0, false
+	}
+	for _, c := range payload[i+len(marker):][:digits] {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n, true
+}
+
+// subscriptionID returns the id under which session i subscribes: always as long as any other.
+func subscriptionID(i int, distinct bool) string {
+	if !distinct {
+		i = 0
+	}
+	return fmt.Sprintf("sub-%06d", i)
+}
+
+// delivery returns the WebSocket frame that the bridge sends for event n: what the loops write.
+func delivery(n, size int) []byte {
+	body := fmt.Sprintf(`{"conversation_id":"%s","channel_id":"%s","message":{"id":"70b0bda5-2a9e-59d9-9d85-5c87e2d4d4b4","content":"%s",`+
+		`"delivery_state":"DELIVERED","sender_type":"source_contact","sent_at":"2021-01-27T10:00:00.000Z"}}`,
+		conversationID, channelID, content(n, size))
+	return appendFrame(nil, opText, fmt.Appendf(nil,
+		"MESSAGE\ndestination:/queue/message\nmessage-id:0123456789abcdef-%d\nsubscription:%s\ncontent-type:application/json\ncontent-length:%d\n\n%s\x00",
+		n+1, subscriptionID(0, false), len(body), body))
+}

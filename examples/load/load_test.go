@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestLedger(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		in   []int
+		want ledger
+		lost int // of 6 events
+	}{
+		{"in order", []int{0, 1, 2, 3, 4, 5}, ledger{next: 6}, 0},
+		{"nothing", nil, ledger{}, 6},
+		{"the end is missing", []int{0, 1}, ledger{next: 2}, 4},
+		{"a gap", []int{0, 3, 5}, ledger{next: 6, missing: []span{{1, 3}, {4, 5}}}, 3},
+		{"twice", []int{0, 1, 1, 0, 2}, ledger{next: 3, duplicates: 2}, 3},
+		{"late", []int{1, 0}, ledger{next: 2, missing: []span{}, disorder: 1}, 4},
+		{"late, in the middle of a gap", []int{4, 2}, ledger{next: 5, missing: []span{{0, 2}, {3, 4}}, disorder: 1}, 4},
+		{"late, then twice", []int{4, 2, 2}, ledger{next: 5, missing: []span{{0, 2}, {3, 4}}, disorder: 1, duplicates: 1}, 4},
+		{"backwards", []int{5, 4, 3, 2, 1, 0}, ledger{next: 6, missing: []span{}, disorder: 5}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var l ledger
+			for _, n := range c.in {
+				l.note(n)
+			}
+			if d := cmp.Diff(c.want, l, cmp.AllowUnexported(ledger{}, span{})); d != "" {
+				t.Errorf("ledger (-want +got):\n%s", d)
+			}
+			if got := l.lost(6); got != c.lost {
+				t.Errorf("lost %d, want %d", got, c.lost)
+			}
+		})
+	}
+}
+
+func TestHistogram(t *testing.T) {
+	for _, d := range []time.Duration{0, 1, 31, 32, 63, 64, 65, 1000, time.Millisecond, time.Hour, 1<<63 - 1} {
+		b := bucket(d)
+		if b >= buckets || lower(b) > d || b+1 < buckets && lower(b+1) <= d {
+			t.Errorf("%d is in bucket %d, which begins at %d", d, b, lower(b))
+		}
+	}
+	var h histogram
+	for ms := range 1000 {
+		h.add(time.Duration(ms) * time.Millisecond)
+	}
+	for _, q := range []float64{0, 0.5, 0.9, 0.999} {
+		got, want := h.quantile(q), time.Duration(q*1000)*time.Millisecond
+		if (got - want).Abs() > want/30+time.Millisecond {
+			t.Errorf("quantile(%v) = %v, want %v", q, got, want)
+		}
+	}
+}
+
+func TestNextFrame(t *testing.T) {
+	for _, n := range []int{0, 1, 125, 126, 400, 0xFFFF >> 1} {
+		payload := bytes.Repeat([]byte("x"), n)
+		data := append(appendFrame(nil, opText, payload), "next"...)
+		whole := len(data) - len("next")
+		for _, cut := range []int{0, 1, 2, whole - 1} {
+			if _, _, size, err := nextFrame(data[:min(cut, whole-1)]); size != 0 || err != nil {
+				t.Errorf("%d of %d bytes: got a frame of %d, %v", cut, whole, size, err)
+			}
+		}
+		opcode, got, size, err := nextFrame(data)
+		if opcode != opText || !bytes.Equal(got, payload) || size != whole || err != nil {
+			t.Errorf("got opcode %d, %d bytes in %d, %v; want %d in %d", opcode, len(got), size, err, n, whole)
+		}
+	}
+	for name, data := range map[string][]byte{
+		"masked":     appendMaskedFrame(nil, opText, []byte("x")),
+		"fragmented": {opText, 1, 'x'},
+		"too long":   append(appendFrameHeader(nil, opText, 0, readBytes), make([]byte, readBytes)...),
+	} {
+		if _, _, _, err := nextFrame(data); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestNumber(t *testing.T) {
+	for _, n := range []int{0, 7, 1234567890} {
+		for _, payload := range [][]byte{event(n, 100), delivery(n, 0)} {
+			if got, ok := number(payload); got != n || !ok {
+				t.Errorf("number(%q) = %d, %t", payload, got, ok)
+			}
+		}
+	}
+	for _, payload := range []string{"", "\n", "event#", "event#000000000", "event#00000000x0"} {
+		if n, ok := number([]byte(payload)); ok {
+			t.Errorf("number(%q) = %d", payload, n)
+		}
+	}
+}
+
+func TestParseStat(t *testing.T) {
+	got, err := parseStat("42 (a ) b) S 1 42 42 0 -1 4194560 500 0 0 0 150 50 0 0 20 0 9 0 1000 99 3 0 0")
+	want := usage{2 * time.Second, 3 * int64(os.Getpagesize())}
+	if got != want || err != nil {
+		t.Errorf("parseStat = %+v, %v, want %+v", got, err, want)
+	}
+	if _, err := parseStat("42 (short) S 1"); err == nil {
+		t.Error("too few fields: no error")
+	}
+}
+
+// Every session gets all events once and in order, also behind the embedded broker and with ids of its own.
+func TestBridge(t *testing.T) {
+	b := newTestBench(t)
+	for _, broker := range []string{"mosquitto", "embedded"} {
+		t.Run(broker, func(t *testing.T) {
+			b.broker, b.distinct = broker, broker == "embedded"
+			measureAll(t, b, "bridge")
+		})
+	}
+}
+
+// newTestBench returns a bench of 20 sessions and 50 events.
+func newTestBench(t *testing.T) *bench {
+	t.Helper()
+	o, err := parseOptions([]string{"-sessions", "20", "-events", "50", "-warm", "5"}, t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{options: o, dir: t.TempDir()}
+	if err := b.prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// measureAll runs the events through the named subject, where nothing may go wrong.
+func measureAll(t *testing.T, b *bench, name string) result {
+	t.Helper()
+	r, err := b.measure(t.Context(), name)
+	if absent := (errAbsent{}); errors.As(err, &absent) && os.Getenv(mosquittotest.Require) != "1" {
+		t.Skip(absent)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.lost != 0 || r.duplicates != 0 || r.disorder != 0 || r.unacked != 0 {
+		t.Errorf("lost %d, twice %d, disorder %d, unacknowledged %d", r.lost, r.duplicates, r.disorder, r.unacked)
+	}
+	if r.deliveries == 0 || r.latency[0] == 0 || r.connects == 0 || r.server.memory == 0 {
+		t.Errorf("a figure is missing: %+v", r)
+	}
+	return r
+}

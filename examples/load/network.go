@@ -1,0 +1,41 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"syscall"
+)
+
+// sessionsPerSource is how many sessions share a source address: fewer than Linux has ephemeral ports.
+const sessionsPerSource = 20_000
+
+// sourceAddress returns the loopback address that the session connects from.
+func sourceAddress(session int) *net.TCPAddr {
+	return &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+session/sessionsPerSource))}
+}
+
+// maxSessions is how many sessions the loopback addresses are good for.
+const maxSessions = 200 * sessionsPerSource
+
+// raiseFileLimit lets this process and those that it starts open that many files.
+func raiseFileLimit(files uint64) error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	wanted := syscall.Rlimit{Cur: max(files, limit.Cur), Max: max(files, limit.Max)}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &wanted); err != nil {
+		return fmt.Errorf("raising the number of open files from %d to %d (ulimit -n): %w", limit.Max, files, err)
+	}
+	return nil
+}
+
+// freeAddress returns a loopback address that nobody listened on a moment ago.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}

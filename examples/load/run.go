@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"syscall"
+	"time"
+
+	"mqtt-stomp-bridge/bridge/auth"
+)
+
+// A bench measures subjects, all in the same way.
+type bench struct {
+	options
+	dir    string // for all that lives no longer than the program
+	tokens auth.JWTConfig
+	secret string // that the tokens are signed with
+}
+
+// A result is what one run has measured.
+type result struct {
+	connects   float64 // sessions opened a second, subscription and all
+	deliveries float64 // a second
+	latency    [4]time.Duration
+	lost       int
+	duplicates int
+	disorder   int
+	unacked    int           // events at QoS 1 that the broker has not acknowledged
+	server     usage         // CPU per million deliveries; memory at the end
+	broker     time.Duration // CPU per million deliveries
+}
+
+// quantiles are those of result.latency.
+var quantiles = [4]float64{0.5, 0.9, 0.99, 0.999}
+
+// measure runs the events through a new instance of the named subject.
+func (b *bench) measure(ctx context.Context, name string) (result, error) {
+	s, err := b.start(ctx, name)
+	if err != nil {
+		return result{}, err
+	}
+	defer s.stop()
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	t := newTally(b.sessions, b.events+b.warm, b.warm, b.bound())
+	c := &crowd{open: s.open, tally: t, fail: fail}
+	defer c.close()
+	connecting := time.Now()
+	if err := c.connect(ctx, 0, b.sessions); err != nil {
+		return result{}, err
+	}
+	r := result{connects: float64(b.sessions) / time.Since(connecting).Seconds()}
+	p, err := s.publisher()
+	if err != nil {
+		return result{}, err
+	}
+	defer p.close()
+	defer context.AfterFunc(ctx, p.close)()
+	var beside sync.WaitGroup
+	beside.Go(func() { t.watch(ctx, fail) })
+	beside.Go(func() { c.keepAlive(ctx) })
+	err = b.drive(ctx, name, s, p, t, &r)
+	fail(nil)
+	beside.Wait()
+	c.close()
+	if stall := (stalled{}); err != nil && !errors.As(err, &stall) { // what has stalled has figures too
+		return result{}, err
+	}
+	for i, q := range quantiles {
+		r.latency[i] = t.quantile(q)
+	}
+	for _, x := range c.sessions {
+		r.lost += x.ledger.lost(b.events + b.warm)
+		r.duplicates += x.ledger.duplicates
+		r.disorder += x.ledger.disorder
+	}
+	return r, nil
+}
+
+// bound is how many events may be under way: with a rate of its own the publisher waits for nobody.
+func (b *bench) bound() int {
+	if b.rate > 0 {
+		return 0
+	}
+	return b.inFlight
+}
+
+// drive publishes all events and waits for them, and measures what happens after those for warming up.
+func (b *bench) drive(ctx context.Context, name string, s *subject, p publisher, t *tally, r *result) error {
+	if err := b.publish(ctx, p, t, 0, b.warm); err != nil {
+		return err
+	}
+	if err := wait(ctx, t.warmed); err != nil {
+		return err
+	}
+	stopProfile, err := b.profileServer(name, s)
+	if err != nil {
+		return err
+	}
+	before, err := s.usages()
+	if err != nil {
+		return err
+	}
+	started, arrived := time.Now(), t.arrivals.Load()
+	err = b.publish(ctx, p, t, b.warm, b.warm+b.events)
+	if err == nil {
+		err = wait(ctx, t.done)
+	}
+	elapsed := time.Since(started)
+	after, usageErr := s.usages()
+	stopProfile()
+	if usageErr != nil {
+		return usageErr
+	}
+	deliveries := float64(t.arrivals.Load() - arrived)
+	r.deliveries = deliveries / elapsed.Seconds()
+	r.server = usage{perMillion(after[0].cpu-before[0].cpu, deliveries), after[0].memory}
+	r.broker = perMillion(after[1].cpu-before[1].cpu, deliveries)
+	r.unacked = unacknowledged(p, b.warm+b.events)
+	return err
+}
+
+func perMillion(d time.Duration, n float64) time.Duration { return time.Duration(float64(d) * 1e6 / n) }
+
+// usages returns the figures of the server and of the broker.
+func (s *subject) usages() (u [2]usage, err error) {
+	for i, p := range []*process{s.server, s.broker} {
+		var each error
+		u[i], each = p.usage()
+		err = errors.Join(err, each)
+	}
+	return u, err
+}
+
+// unacknowledged gives the last acknowledgements a moment and returns how many are missing.
+func unacknowledged(p publisher, events int) int {
+	if p.acknowledged() < 0 {
+		return 0
+	}
+	for range 100 {
+		if p.acknowledged() >= events {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return events - p.acknowledged()
+}
+
+// wait returns when the channel is closed, or else with why ctx was ended.
+func wait(ctx context.Context, c <-chan struct{}) error {
+	select {
+	case <-c:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// publish publishes the events from first to before last, at the rate or as the bound lets it.
+func (b *bench) publish(ctx context.Context, p publisher, t *tally, first, last int) error {
+	started := time.Now()
+	for n := first; n < last; n++ {
+		due := time.Now()
+		if b.rate > 0 {
+			due = started.Add(time.Duration(float64(n-first) / b.rate * float64(time.Second)))
+		}
+		if err := pause(ctx, p, t, due); err != nil {
+			return err
+		}
+		if b.rate == 0 {
+			due = time.Now()
+		}
+		t.departed(n, due)
+		if err := p.publish(n); err != nil {
+			return errors.Join(err, context.Cause(ctx))
+		}
+	}
+	return p.flush()
+}
+
+// pause returns when the next event may go. Before it waits it flushes.
+func pause(ctx context.Context, p publisher, t *tally, due time.Time) error {
+	if wait := time.Until(due); wait > 0 {
+		if err := p.flush(); err != nil {
+			return errors.Join(err, context.Cause(ctx))
+		}
+		sleep(ctx, due)
+	}
+	if t.inFlight == nil {
+		return context.Cause(ctx)
+	}
+	select {
+	case t.inFlight <- struct{}{}:
+		return nil
+	default:
+	}
+	if err := p.flush(); err != nil {
+		return errors.Join(err, context.Cause(ctx))
+	}
+	select {
+	case t.inFlight <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// sleep waits until due. The runtime's timers are late by up to a millisecond in an idle process, so the kernel's have the
+// last two.
+func sleep(ctx context.Context, due time.Time) {
+	const coarse = 2 * time.Millisecond
+	if d := time.Until(due) - coarse; d > 0 {
+		select {
+		case <-time.After(d):
+		case <-ctx.Done():
+			return
+		}
+	}
+	if d := time.Until(due); d > 0 {
+		rest := syscall.NsecToTimespec(int64(d))
+		syscall.Nanosleep(&rest, nil)
+	}
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"mqtt-stomp-bridge/plugin/demo"
+)
+
+// A subject is what is measured: a server with sessions to open and a way in for events.
+type subject struct {
+	server    *process // whose figures count
+	broker    *process // in front of the server; nil: there is none, or it is in this process
+	open      func(ctx context.Context, index int) (*session, error)
+	publisher func() (publisher, error)
+
+	parts []func() // stop what was started, in that order
+}
+
+func (s *subject) onStop(f func()) { s.parts = append(s.parts, f) }
+
+// stop ends all that belongs to the subject, the last first.
+func (s *subject) stop() {
+	for _, f := range slices.Backward(s.parts) {
+		f()
+	}
+}
+
+// errAbsent is why a peer is left out.
+type errAbsent struct{ reason string }
+
+func (e errAbsent) Error() string { return e.reason }
+
+// subjects are the names that a bench can start.
+var subjects = map[string]func(*bench, context.Context, *subject) error{
+	"bridge": (*bench).startBridge,
+}
+
+// start starts the named subject in a directory of its own.
+func (b *bench) start(ctx context.Context, name string) (*subject, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("it is not ready after a minute"))
+	defer cancel()
+	s := &subject{}
+	if err := subjects[name](b, ctx, s); err != nil {
+		s.stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// folder makes a directory that is gone when the subject has stopped.
+func (b *bench) folder(s *subject) (string, error) {
+	dir, err := os.MkdirTemp(b.dir, "subject-")
+	s.onStop(func() { os.RemoveAll(dir) })
+	return dir, err
+}
+
+// startBridge starts a broker and the sidecar.
+func (b *bench) startBridge(ctx context.Context, s *subject) error {
+	dir, err := b.folder(s)
+	if err != nil {
+		return err
+	}
+	broker, err := b.startBroker(ctx, s, dir)
+	if err != nil {
+		return err
+	}
+	listen, err1 := freeAddress()
+	ops, err2 := freeAddress()
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	config := filepath.Join(dir, "config.yaml")
+	if err := os.WriteFile(config, []byte(b.bridgeConfig(dir, broker, listen, ops)), 0o600); err != nil {
+		return err
+	}
+	cmd := exec.Command(b.sidecar, "serve", "-c", config)
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "BRIDGE_") })
+	if s.server, err = startProcess("bridge", dir, cmd); err != nil {
+		return err
+	}
+	s.onStop(s.server.stop)
+	s.open = func(ctx context.Context, i int) (*session, error) {
+		token, err := b.tokens.Sign(fmt.Sprintf("user-%d", i), time.Hour)
+		if err != nil {
+			return nil, err
+		}
+		return openStomp(ctx, i, stompTarget{address: listen, path: "/ws.communication", destination: "/queue/message",
+			id: subscriptionID(i, b.distinct), login: map[string]string{"Authorization": "Bearer " + token}})
+	}
+	s.publisher = func() (publisher, error) { return dialPublisher(broker, b.qos, b.size) }
+	return s.server.await(ctx, func() bool {
+		response, err := http.Get("http://" + ops + "/readyz")
+		if err != nil {
+			return false
+		}
+		response.Body.Close()
+		return response.StatusCode == http.StatusOK
+	})
+}
+
+// bridgeConfig returns the sidecar's configuration.
+func (b *bench) bridgeConfig(dir, broker, listen, ops string) string {
+	c := fmt.Sprintf(`log: {level: warn}
+broker: {url: "mqtt://%s"}
+server: {listen: "%s", limits: {sessions: %d}}
+auth: {jwt: {secret: %s}}
+ops: {listen: "%s"}
+`, broker, listen, b.mostSessions()+100, b.secret, ops)
+	if b.journal == "disk" {
+		c += fmt.Sprintf("journal: {dir: %q}\n", filepath.Join(dir, "journal"))
+	}
+	return c + rules
+}
+
+// startBroker starts the broker in front of the bridge and returns its address.
+func (b *bench) startBroker(ctx context.Context, s *subject, dir string) (string, error) {
+	if b.broker == "embedded" {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return "", err
+		}
+		broker, err := demo.StartBroker(l, slog.New(slog.DiscardHandler))
+		if err != nil {
+			return "", err
+		}
+		s.onStop(func() { broker.Close() })
+		return broker.Addr().String(), nil
+	}
+	address, err := freeAddress()
+	if err != nil {
+		return "", err
+	}
+	s.broker, err = startMosquitto(ctx, s, dir, "listener "+listener(address))
+	return address, err
+}
+
+// listener returns an address in the words of mosquitto.conf.
+func listener(address string) string {
+	host, port, _ := net.SplitHostPort(address)
+	return port + " " + host
+}
+
+// startMosquitto starts a mosquitto with these listeners, the first one for MQTT over TCP, and waits until that one answers.
+func startMosquitto(ctx context.Context, s *subject, dir string, listeners ...string) (*process, error) {
+	bin, err := findProgram("mosquitto")
+	if err != nil {
+		return nil, err
+	}
+	lines := []string{"log_dest stderr", "log_type error", "log_type warning", "persistence false", "allow_anonymous true", "max_queued_messages 1000000"}
+	if os.Geteuid() == 0 {
+		lines = append(lines, "user root") // it must read its configuration, which is only ours to read
+	}
+	lines = append(lines, listeners...)
+	config := filepath.Join(dir, "mosquitto.conf")
+	if err := os.WriteFile(config, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		return nil, err
+	}
+	p, err := startProcess("mosquitto", dir, exec.Command(bin, "-c", config))
+	if err != nil {
+		return nil, err
+	}
+	s.onStop(p.stop)
+	fields := strings.Fields(listeners[0])
+	return p, p.await(ctx, func() bool { return listens(net.JoinHostPort(fields[2], fields[1])) })
+}
+
+// findProgram finds a program, also where only root's path has it.
+func findProgram(name string) (string, error) {
+	for _, candidate := range []string{name, "/usr/sbin/" + name, "/usr/local/sbin/" + name} {
+		if path, err := exec.LookPath(candidate); err == nil {
+			return path, nil
+		}
+	}
+	return "", errAbsent{name + " is not installed"}
+}
+
+// newSecret returns a secret to sign tokens with.
+func newSecret() string {
+	var random [32]byte
+	rand.Read(random[:])
+	return hex.EncodeToString(random[:])
+}

@@ -1,24 +1,32 @@
 module mqtt-stomp-bridge
 
-go 1.26
+go 1.26.0
 
 require (
-	github.com/eclipse/paho.golang v0.23.0
-	github.com/expr-lang/expr v1.17.8
-	github.com/fsnotify/fsnotify v1.10.1
-	github.com/golang-jwt/jwt/v5 v5.3.1
-	github.com/google/go-cmp v0.7.0
-	github.com/google/uuid v1.6.0
-	github.com/gorilla/websocket v1.5.3
-	github.com/mitchellh/mapstructure v1.5.0
-	github.com/mochi-mqtt/server/v2 v2.7.9
-	go.etcd.io/bbolt v1.5.0
-	go.uber.org/goleak v1.3.0
-	go.yaml.in/yaml/v4 v4.0.0
+	github.com/eclipse/paho.golang v0.23.0 // the MQTT 5 client: manual acknowledgement, sessions, reconnects
+	github.com/expr-lang/expr v1.17.8 // the rules' expressions: compiled, without dependencies, built-ins by allow-list
+	github.com/fsnotify/fsnotify v1.10.1 // reload when a file changes
+	github.com/golang-jwt/jwt/v5 v5.3.1 // tokens: parsing and signatures
+	github.com/google/go-cmp v0.7.0 // tests: differences of structs
+	github.com/google/uuid v1.6.0 // ids: parsing, and version 5
+	github.com/gorilla/websocket v1.5.3 // the WebSocket handshake and reading
+	github.com/mitchellh/mapstructure v1.5.0 // settings into typed structs
+	github.com/mochi-mqtt/server/v2 v2.7.9 // the demo's broker, and quick tests'
+	github.com/prometheus/client_golang v1.25.0 // /metrics
+	go.etcd.io/bbolt v1.5.0 // the durable journal: one file, synced transactions, whole after a kill
+	go.uber.org/goleak v1.3.0 // tests: no goroutine left over
+	go.yaml.in/yaml/v4 v4.0.0 // YAML as nodes with places and styles
 )
 
 require (
+	github.com/beorn7/perks v1.0.1 // indirect
+	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
+	github.com/prometheus/client_model v0.6.3 // indirect
+	github.com/prometheus/common v0.72.0 // indirect
+	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/rs/xid v1.4.0 // indirect
-	golang.org/x/net v0.43.0 // indirect
-	golang.org/x/sys v0.45.0 // indirect
+	golang.org/x/net v0.59.0 // indirect
+	golang.org/x/sys v0.48.0 // indirect
+	google.golang.org/protobuf v1.36.12 // indirect
 )

@@ -3,8 +3,15 @@ package ops_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"mqtt-stomp-bridge/bridge"
+	"mqtt-stomp-bridge/bridge/hub"
+	"mqtt-stomp-bridge/bridge/mqtt"
+	"mqtt-stomp-bridge/bridge/server"
 	"mqtt-stomp-bridge/plugin/ops"
 )
 
@@ -12,6 +19,60 @@ import (
 type reasons []string
 
 func (r reasons) Ready() []string { return r }
+
+func (r reasons) Counts() bridge.Counts {
+	return bridge.Counts{
+		Events:      7,
+		Unmatched:   1,
+		Rules:       map[string]bridge.RuleCounts{"chat message": {Mapped: 3, Filtered: 1, Rejected: 2, Duplicate: 1}},
+		DeadLetters: bridge.DeadLetterCounts{Published: 1, Refused: 1, Kept: 1},
+		Queues:      map[string]hub.Counts{"/queue/message": {Published: 3, Delivered: 5, Conflated: 1, LeftBehind: 2, Replayed: 4}},
+		Server:      server.Counts{Sessions: 2, Ends: map[string]int64{"client closed": 3}, Refusals: map[string]int64{"origin is not allowed": 1}},
+		MQTT:        mqtt.Stats{Connects: 2, ConnectErrors: 3, AbsentSessions: 1, Acks: 6},
+	}
+}
+
+// The figures of the bridge, by the names that are documented.
+func TestMetrics(t *testing.T) {
+	w := httptest.NewRecorder()
+	h := ops.Handler(reasons(nil), func() ops.Reloads { return ops.Reloads{Done: 4, Refused: 5} })
+	h.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	var got []string
+	for line := range strings.Lines(w.Body.String()) {
+		if strings.HasPrefix(line, "mqtt_stomp_bridge_") {
+			got = append(got, strings.TrimSpace(line))
+		}
+	}
+	want := []string{
+		`mqtt_stomp_bridge_dead_letters_kept 1`,
+		`mqtt_stomp_bridge_dead_letters_total{outcome="published"} 1`,
+		`mqtt_stomp_bridge_dead_letters_total{outcome="refused"} 1`,
+		`mqtt_stomp_bridge_deliveries_total{outcome="conflated",queue="/queue/message"} 1`,
+		`mqtt_stomp_bridge_deliveries_total{outcome="delivered",queue="/queue/message"} 5`,
+		`mqtt_stomp_bridge_deliveries_total{outcome="left behind",queue="/queue/message"} 2`,
+		`mqtt_stomp_bridge_deliveries_total{outcome="replayed",queue="/queue/message"} 4`,
+		`mqtt_stomp_bridge_entries_total{queue="/queue/message"} 3`,
+		`mqtt_stomp_bridge_events_total 7`,
+		`mqtt_stomp_bridge_events_unmatched_total 1`,
+		`mqtt_stomp_bridge_handshakes_refused_total{cause="origin is not allowed"} 1`,
+		`mqtt_stomp_bridge_mqtt_acks_total 6`,
+		`mqtt_stomp_bridge_mqtt_connect_errors_total 3`,
+		`mqtt_stomp_bridge_mqtt_connects_total 2`,
+		`mqtt_stomp_bridge_mqtt_sessions_absent_total 1`,
+		`mqtt_stomp_bridge_ready 1`,
+		`mqtt_stomp_bridge_reloads_total{result="done"} 4`,
+		`mqtt_stomp_bridge_reloads_total{result="refused"} 5`,
+		`mqtt_stomp_bridge_rule_outcomes_total{outcome="duplicate",rule="chat message"} 1`,
+		`mqtt_stomp_bridge_rule_outcomes_total{outcome="filtered",rule="chat message"} 1`,
+		`mqtt_stomp_bridge_rule_outcomes_total{outcome="mapped",rule="chat message"} 3`,
+		`mqtt_stomp_bridge_rule_outcomes_total{outcome="rejected",rule="chat message"} 2`,
+		`mqtt_stomp_bridge_session_ends_total{cause="client closed"} 3`,
+		`mqtt_stomp_bridge_sessions 2`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
 
 func TestHandler(t *testing.T) {
 	for _, test := range []struct {
@@ -28,7 +89,7 @@ func TestHandler(t *testing.T) {
 		{"GET", "/", nil, http.StatusNotFound, "404 page not found\n"},
 	} {
 		w := httptest.NewRecorder()
-		ops.Handler(test.bridge).ServeHTTP(w, httptest.NewRequest(test.method, test.path, nil))
+		ops.Handler(test.bridge, nil).ServeHTTP(w, httptest.NewRequest(test.method, test.path, nil))
 		if w.Code != test.status || w.Body.String() != test.body {
 			t.Errorf("%s %s with %q: got %d %q, want %d %q", test.method, test.path, test.bridge, w.Code, w.Body, test.status, test.body)
 		}

@@ -19,6 +19,7 @@ import (
 	"mqtt-stomp-bridge/bridge/server"
 	"mqtt-stomp-bridge/mapping/source"
 	"mqtt-stomp-bridge/plugin/config"
+	"mqtt-stomp-bridge/plugin/ops"
 )
 
 // settleTime is how long the files must have been left alone before they are read: editors and mounts change them in steps.
@@ -45,6 +46,10 @@ type reloader struct {
 
 // reloadCounts count what became of reloads.
 type reloadCounts struct{ done, refused atomic.Int64 }
+
+func (c *reloadCounts) figures() ops.Reloads {
+	return ops.Reloads{Done: c.done.Load(), Refused: c.refused.Load()}
+}
 
 // read loads the configuration, with its files watched and fingerprinted before: no later change is missed.
 func (r *reloader) read() (*config.Config, []source.Problem) {

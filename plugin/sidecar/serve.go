@@ -179,7 +179,7 @@ func (s *sidecar) run(ctx context.Context) error {
 	s.logger.Info("starting", "version", buildVersion(), "config", s.config.Hash, "rules", len(s.config.Mapper.Rules()),
 		"listen", s.clients.Addr().String(), "path", s.config.Server.Path, "tls", s.certificate != nil)
 	if s.ops != nil {
-		web := &http.Server{Handler: ops.Handler(s.bridge), ReadHeaderTimeout: 5 * time.Second}
+		web := &http.Server{Handler: ops.Handler(s.bridge, s.reloads.figures), ReadHeaderTimeout: 5 * time.Second}
 		done := make(chan struct{})
 		go func() {
 			defer close(done)

@@ -1,0 +1,119 @@
+package ops
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"mqtt-stomp-bridge/bridge"
+)
+
+// metricsHandler serves the figures of the bridge, of its reloads and of the process.
+func metricsHandler(b Bridge, reloads func() Reloads) http.Handler {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collector{b, reloads}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
+}
+
+// Reloads count the attempts to put a changed configuration into force.
+type Reloads struct {
+	Done, Refused int64
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("mqtt_stomp_bridge_"+name, help, labels, nil)
+}
+
+var (
+	events      = desc("events_total", "MQTT events received.")
+	unmatched   = desc("events_unmatched_total", "MQTT events whose topic no rule matches.")
+	outcomes    = desc("rule_outcomes_total", "Events, or elements of an each, by the rule whose topic matches and what became of them.", "rule", "outcome")
+	entries     = desc("entries_total", "Entries published to the subscribers of a queue.", "queue")
+	deliveries  = desc("deliveries_total", "What became of the entries, by subscription; replayed are those older than their subscription.", "queue", "outcome")
+	sessions    = desc("sessions", "Clients connected now.")
+	ends        = desc("session_ends_total", "Sessions that have ended, by cause.", "cause")
+	refusals    = desc("handshakes_refused_total", "Handshakes refused, by cause.", "cause")
+	letters     = desc("dead_letters_total", "Dead letters, by whether the broker took them.", "outcome")
+	lettersKept = desc("dead_letters_kept", "Dead letters that the broker refuses and that are kept to be offered again.")
+	connects    = desc("mqtt_connects_total", "Connections to the broker that receive events, the first included.")
+	failures    = desc("mqtt_connect_errors_total", "Attempts to connect to the broker that failed.")
+	absent      = desc("mqtt_sessions_absent_total", "Reconnects that found no session at the broker: what it kept is lost.")
+	acks        = desc("mqtt_acks_total", "Events acknowledged to the broker.")
+	ready       = desc("ready", "1 when the bridge can do its work, as /readyz says.")
+	reloadsDone = desc("reloads_total", "Attempts to put a changed configuration into force.", "result")
+)
+
+// A collector reads all figures at each scrape; nothing is counted twice.
+type collector struct {
+	bridge  Bridge
+	reloads func() Reloads
+}
+
+// Describe implements prometheus.Collector.
+func (c collector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, ch) }
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	n := c.bridge.Counts()
+	s := sender{ch}
+	s.counter(events, n.Events)
+	s.counter(unmatched, n.Unmatched)
+	for rule, o := range n.Rules {
+		s.counter(outcomes, o.Mapped, rule, "mapped")
+		s.counter(outcomes, o.Filtered, rule, "filtered")
+		s.counter(outcomes, o.Rejected, rule, "rejected")
+		s.counter(outcomes, o.Duplicate, rule, "duplicate")
+	}
+	for queue, q := range n.Queues {
+		s.counter(entries, q.Published, queue)
+		s.counter(deliveries, q.Delivered, queue, "delivered")
+		s.counter(deliveries, q.Conflated, queue, "conflated")
+		s.counter(deliveries, q.LeftBehind, queue, "left behind")
+		s.counter(deliveries, q.Replayed, queue, "replayed")
+	}
+	s.gauge(sessions, float64(n.Server.Sessions))
+	s.byCause(ends, n.Server.Ends)
+	s.byCause(refusals, n.Server.Refusals)
+	s.counter(letters, n.DeadLetters.Published, "published")
+	s.counter(letters, n.DeadLetters.Refused, "refused")
+	s.gauge(lettersKept, float64(n.DeadLetters.Kept))
+	s.counter(connects, int64(n.MQTT.Connects))
+	s.counter(failures, int64(n.MQTT.ConnectErrors))
+	s.counter(absent, int64(n.MQTT.AbsentSessions))
+	s.counter(acks, int64(n.MQTT.Acks))
+	s.readiness(c.bridge)
+	if c.reloads != nil {
+		r := c.reloads()
+		s.counter(reloadsDone, r.Done, "done")
+		s.counter(reloadsDone, r.Refused, "refused")
+	}
+}
+
+// A sender sends samples to a scrape.
+type sender struct{ ch chan<- prometheus.Metric }
+
+func (s sender) counter(d *prometheus.Desc, n int64, labels ...string) {
+	s.ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+}
+
+func (s sender) gauge(d *prometheus.Desc, n float64) {
+	s.ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, n)
+}
+
+func (s sender) byCause(d *prometheus.Desc, counts map[string]int64) {
+	for cause, n := range counts {
+		s.counter(d, n, cause)
+	}
+}
+
+func (s sender) readiness(b Bridge) {
+	if len(b.Ready()) == 0 {
+		s.gauge(ready, 1)
+	} else {
+		s.gauge(ready, 0)
+	}
+}
+
+var _ Bridge = (*bridge.Bridge)(nil)

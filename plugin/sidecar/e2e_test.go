@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -250,5 +251,16 @@ func TestDemoPage(t *testing.T) {
 	page, err := exec.Command("node", "testdata/node/page.mjs", "http://"+listen+"/", screenshot, "Live", "Harbour Coffee Roasters", "Ada Brandt", "Perfect, thank you").CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, page)
+	}
+}
+
+// The demo runs beside a bridge: it listens on nothing but what its flags say.
+func TestDemoHasNoOpsEndpoint(t *testing.T) {
+	c, err := demoConfig("127.0.0.1:0", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, "warn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Ops.Listen != "" {
+		t.Errorf("ops.listen is %s", c.Ops.Listen)
 	}
 }

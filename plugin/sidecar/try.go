@@ -140,6 +140,9 @@ func (p *program) tryFile(c *config.Config, name string) int {
 		return p.fail(err)
 	}
 	defer r.Close()
+	if name == "-" {
+		name = "standard input"
+	}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxEventLine)
 	code, events := exitOK, 0
@@ -156,7 +159,10 @@ func (p *program) tryFile(c *config.Config, name string) int {
 			code = exitFailure
 		}
 	}
-	if err := lines.Err(); err != nil {
+	switch err := lines.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		return p.fail(fmt.Errorf("%s: a line is longer than %d bytes", name, maxEventLine))
+	case err != nil:
 		return p.fail(fmt.Errorf("%s: %w", name, err))
 	}
 	if events == 0 {
@@ -176,6 +182,8 @@ func parseEvent(line []byte) (mapping.Event, error) {
 	e := mapping.Event{Topic: l.Topic, Payload: l.Payload, QoS: 1, Retained: l.Retained, ContentType: l.ContentType,
 		User: l.User, Received: l.Received}
 	switch {
+	case d.More():
+		return e, errors.New("more than one event in a line")
 	case l.Topic == "":
 		return e, errors.New("an event needs a topic")
 	case strings.ContainsAny(l.Topic, wildcards):

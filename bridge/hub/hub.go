@@ -9,11 +9,14 @@ import (
 	"mqtt-stomp-bridge/bridge/journal"
 )
 
+// An Entry is the journal's.
+type Entry = journal.Entry
+
 // A Format turns entries into the frames of one kind of subscription. Values that are == give the same bytes for the same
 // entry; the hub encodes once for all subscriptions that share a format. Formats must be comparable.
 type Format interface {
 	// AppendFrame appends the whole frame for e, ready for the wire, to dst.
-	AppendFrame(dst []byte, e *journal.Entry) []byte
+	AppendFrame(dst []byte, e *Entry) []byte
 }
 
 // Config sizes a Hub; zero fields take the defaults.

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"mqtt-stomp-bridge/bridge/hub"
-	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/stomp"
 )
 
@@ -23,7 +22,7 @@ type format struct {
 var _ hub.Format = format{}
 
 // AppendFrame appends a whole WebSocket text message with the MESSAGE frame for e.
-func (f format) AppendFrame(dst []byte, e *journal.Entry) []byte {
+func (f format) AppendFrame(dst []byte, e *hub.Entry) []byte {
 	dst, start := beginMessage(dst)
 	dst = append(dst, "MESSAGE\n"...)
 	dst = stomp.AppendHeader(dst, f.version, "destination", f.destination)

@@ -38,6 +38,12 @@ const marker = "event#"
 
 const digits = 10
 
+// Bounds of a run.
+const (
+	maxEvents = 10_000_000
+	maxSize   = 16 << 10 // of the content of an event
+)
+
 // content returns the text of event n, size bytes or as long as the number needs.
 func content(n, size int) string {
 	s := fmt.Sprintf("%s%0*d ", marker, digits, n)
@@ -79,6 +85,6 @@ func delivery(n, size int) []byte {
 		`"delivery_state":"DELIVERED","sender_type":"source_contact","sent_at":"2021-01-27T10:00:00.000Z"}}`,
 		conversationID, channelID, content(n, size))
 	return appendFrame(nil, opText, fmt.Appendf(nil,
-		"MESSAGE\ndestination:/queue/message\nmessage-id:0123456789abcdef-%d\nsubscription:%s\ncontent-type:application/json\ncontent-length:%d\n\n%s\x00",
+		"MESSAGE\ndestination:/queue/message\nmessage-id:abcdefgh2345-%d\nsubscription:%s\ncontent-type:application/json\ncontent-length:%d\n\n%s\x00",
 		n+1, subscriptionID(0, false), len(body), body))
 }

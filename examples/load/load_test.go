@@ -2,8 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"io"
 	"os"
+	"regexp"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,7 +18,27 @@ import (
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The test's program is the loop's too.
+func TestMain(m *testing.M) {
+	if os.Getenv(loopMode) != "" {
+		main()
+		return
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		os.RemoveAll(shared.dir)
+		os.Exit(code)
+	}))
+}
+
+// shared is what all tests' benches have in common: the bridge is built once.
+var shared bench
+
+var prepareShared = sync.OnceValue(func() (err error) {
+	if shared.dir, err = os.MkdirTemp("", "load-test-"); err != nil {
+		return err
+	}
+	return shared.prepare(context.Background())
+})
 
 func TestLedger(t *testing.T) {
 	for _, c := range []struct {
@@ -129,6 +154,114 @@ func TestBridge(t *testing.T) {
 	}
 }
 
+// The loops do the same work, and what they write is what the bridge does.
+func TestLoops(t *testing.T) {
+	b := newTestBench(t)
+	for _, name := range []string{"loop", "loop-batched"} {
+		t.Run(name, func(t *testing.T) { measureAll(t, b, name) })
+	}
+	var messages []string
+	for _, name := range []string{"bridge", "loop"} {
+		messages = append(messages, firstMessage(t, b, name))
+	}
+	changing := regexp.MustCompile(`message-id:[a-z0-9]{12}-|"id":"[0-9a-f-]{36}"`)
+	for i := range messages {
+		messages[i] = changing.ReplaceAllString(messages[i], "an id")
+	}
+	if d := cmp.Diff(messages[0], messages[1]); d != "" {
+		t.Errorf("messages (-bridge +loop):\n%s", d)
+	}
+}
+
+// firstMessage returns what a session gets of the first event.
+func firstMessage(t *testing.T, b *bench, name string) string {
+	t.Helper()
+	s := startSubject(t, b, name)
+	x, err := s.open(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.conn.Close()
+	p, err := s.publisher()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	if err := errors.Join(p.publish(0), p.flush()); err != nil {
+		t.Fatal(err)
+	}
+	message, err := x.receive()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(message)
+}
+
+// startSubject starts the named subject, which ends with the test.
+func startSubject(t *testing.T, b *bench, name string) *subject {
+	t.Helper()
+	s, err := b.start(t.Context(), name)
+	skipAbsent(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.stop)
+	return s
+}
+
+// skipAbsent skips the test where a program is absent that it needs.
+func skipAbsent(t *testing.T, err error) {
+	t.Helper()
+	if absent := (errAbsent{}); errors.As(err, &absent) && os.Getenv(mosquittotest.Require) != "1" {
+		t.Skip(absent)
+	}
+}
+
+// Idle sessions are opened in steps.
+func TestIdle(t *testing.T) {
+	b := newTestBench(t)
+	b.idle, b.settle = []int{10, 20}, time.Millisecond
+	steps, err := b.measureIdle(t.Context(), "loop")
+	if err != nil || len(steps) != 2 || steps[0].sessions != 10 || steps[1].sessions != 20 || steps[1].connects == 0 {
+		t.Errorf("got %+v, %v", steps, err)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	for _, c := range []struct{ args, err string }{
+		{"-peer loop,nats", `-peer "nats": one of loop, loop-batched, mosquitto-ws, rabbitmq`},
+		{"-idle 10,5", `-idle "10,5": want rising numbers with commas`},
+		{"-idle ten", `-idle "ten": want rising numbers with commas`},
+		{"-ids both", `-ids "both": shared or distinct`},
+		{"-qos 2", "-qos 2: 0 or 1"},
+		{"-events 0", "from 1 to 10000000 events"},
+		{"-sessions 5000000", "from 1 to 4000000 sessions"},
+		{"-broker emqx", `-broker "emqx": mosquitto or embedded`},
+		{"-journal tape", `-journal "tape": memory or disk`},
+		{"-inflight 0", "-rate, -inflight, -rounds, -size or -settle is out of its range"},
+	} {
+		if _, err := parseOptions(strings.Fields(c.args), io.Discard); err == nil || err.Error() != c.err {
+			t.Errorf("%s: got error %v, want %s", c.args, err, c.err)
+		}
+	}
+	o, err := parseOptions([]string{"-peer", "all", "-idle", "1000,5000"}, io.Discard)
+	if err != nil || len(o.subjects) != 5 || o.mostSessions() != 5000 {
+		t.Errorf("got %+v, %v", o, err)
+	}
+}
+
+func TestMedian(t *testing.T) {
+	got := median([]result{
+		{deliveries: 3, lost: 1, server: usage{cpu: 1, memory: 9}},
+		{deliveries: 1, lost: 1, server: usage{cpu: 2, memory: 7}},
+		{deliveries: 2, disorder: 1, server: usage{cpu: 3, memory: 8}},
+	})
+	want := result{deliveries: 2, lost: 2, disorder: 1, server: usage{cpu: 2, memory: 8}}
+	if got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
 // newTestBench returns a bench of 20 sessions and 50 events.
 func newTestBench(t *testing.T) *bench {
 	t.Helper()
@@ -136,20 +269,18 @@ func newTestBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{options: o, dir: t.TempDir()}
-	if err := b.prepare(t.Context()); err != nil {
+	if err := prepareShared(); err != nil {
 		t.Fatal(err)
 	}
-	return b
+	o.sidecar = shared.sidecar
+	return &bench{options: o, stderr: t.Output(), dir: t.TempDir(), tokens: shared.tokens, secret: shared.secret}
 }
 
 // measureAll runs the events through the named subject, where nothing may go wrong.
 func measureAll(t *testing.T, b *bench, name string) result {
 	t.Helper()
 	r, err := b.measure(t.Context(), name)
-	if absent := (errAbsent{}); errors.As(err, &absent) && os.Getenv(mosquittotest.Require) != "1" {
-		t.Skip(absent)
-	}
+	skipAbsent(t, err)
 	if err != nil {
 		t.Fatal(err)
 	}

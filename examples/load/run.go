@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"sync"
 	"syscall"
 	"time"
@@ -13,6 +15,7 @@ import (
 // A bench measures subjects, all in the same way.
 type bench struct {
 	options
+	stderr io.Writer
 	dir    string // for all that lives no longer than the program
 	tokens auth.JWTConfig
 	secret string // that the tokens are signed with
@@ -41,6 +44,7 @@ func (b *bench) measure(ctx context.Context, name string) (result, error) {
 		return result{}, err
 	}
 	defer s.stop()
+	defer b.quote(s)
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	t := newTally(b.sessions, b.events+b.warm, b.warm, b.bound())
@@ -76,6 +80,18 @@ func (b *bench) measure(ctx context.Context, name string) (result, error) {
 		r.disorder += x.ledger.disorder
 	}
 	return r, nil
+}
+
+// quote shows what the subject's processes have to say, which is nothing when all is well.
+func (b *bench) quote(s *subject) {
+	for _, p := range []*process{s.server, s.broker} {
+		if p == nil {
+			continue
+		}
+		if words := p.lastWords(); words != "" {
+			fmt.Fprintf(b.stderr, "%s says: %s\n", p.name, words)
+		}
+	}
 }
 
 // bound is how many events may be under way: with a rate of its own the publisher waits for nobody.

@@ -45,7 +45,11 @@ func (e errAbsent) Error() string { return e.reason }
 
 // subjects are the names that a bench can start.
 var subjects = map[string]func(*bench, context.Context, *subject) error{
-	"bridge": (*bench).startBridge,
+	"bridge":       (*bench).startBridge,
+	"loop":         (*bench).startLoop,
+	"loop-batched": (*bench).startBatchedLoop,
+	"mosquitto-ws": (*bench).startMosquittoWebSockets,
+	"rabbitmq":     (*bench).startRabbitMQ,
 }
 
 // start starts the named subject in a directory of its own.
@@ -92,14 +96,7 @@ func (b *bench) startBridge(ctx context.Context, s *subject) error {
 		return err
 	}
 	s.onStop(s.server.stop)
-	s.open = func(ctx context.Context, i int) (*session, error) {
-		token, err := b.tokens.Sign(fmt.Sprintf("user-%d", i), time.Hour)
-		if err != nil {
-			return nil, err
-		}
-		return openStomp(ctx, i, stompTarget{address: listen, path: "/ws.communication", destination: "/queue/message",
-			id: subscriptionID(i, b.distinct), login: map[string]string{"Authorization": "Bearer " + token}})
-	}
+	s.open = b.opener(stompTarget{address: listen, path: "/ws.communication", destination: "/queue/message"})
 	s.publisher = func() (publisher, error) { return dialPublisher(broker, b.qos, b.size) }
 	return s.server.await(ctx, func() bool {
 		response, err := http.Get("http://" + ops + "/readyz")
@@ -109,6 +106,20 @@ func (b *bench) startBridge(ctx context.Context, s *subject) error {
 		response.Body.Close()
 		return response.StatusCode == http.StatusOK
 	})
+}
+
+// opener returns what opens sessions that show a token, one user each.
+func (b *bench) opener(target stompTarget) func(context.Context, int) (*session, error) {
+	return func(ctx context.Context, i int) (*session, error) {
+		token, err := b.tokens.Sign(fmt.Sprintf("user-%d", i), time.Hour)
+		if err != nil {
+			return nil, err
+		}
+		target := target
+		target.id = subscriptionID(i, b.distinct)
+		target.login = map[string]string{"Authorization": "Bearer " + token}
+		return openStomp(ctx, i, target)
+	}
 }
 
 // bridgeConfig returns the sidecar's configuration.
@@ -143,38 +154,8 @@ func (b *bench) startBroker(ctx context.Context, s *subject, dir string) (string
 	if err != nil {
 		return "", err
 	}
-	s.broker, err = startMosquitto(ctx, s, dir, "listener "+listener(address))
+	s.broker, err = b.startMosquitto(ctx, s, dir, listener(address))
 	return address, err
-}
-
-// listener returns an address in the words of mosquitto.conf.
-func listener(address string) string {
-	host, port, _ := net.SplitHostPort(address)
-	return port + " " + host
-}
-
-// startMosquitto starts a mosquitto with these listeners, the first one for MQTT over TCP, and waits until that one answers.
-func startMosquitto(ctx context.Context, s *subject, dir string, listeners ...string) (*process, error) {
-	bin, err := findProgram("mosquitto")
-	if err != nil {
-		return nil, err
-	}
-	lines := []string{"log_dest stderr", "log_type error", "log_type warning", "persistence false", "allow_anonymous true", "max_queued_messages 1000000"}
-	if os.Geteuid() == 0 {
-		lines = append(lines, "user root") // it must read its configuration, which is only ours to read
-	}
-	lines = append(lines, listeners...)
-	config := filepath.Join(dir, "mosquitto.conf")
-	if err := os.WriteFile(config, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
-		return nil, err
-	}
-	p, err := startProcess("mosquitto", dir, exec.Command(bin, "-c", config))
-	if err != nil {
-		return nil, err
-	}
-	s.onStop(p.stop)
-	fields := strings.Fields(listeners[0])
-	return p, p.await(ctx, func() bool { return listens(net.JoinHostPort(fields[2], fields[1])) })
 }
 
 // findProgram finds a program, also where only root's path has it.

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// startMosquitto starts a mosquitto with these listeners, the first one for MQTT over TCP, and waits until that one answers.
+func (b *bench) startMosquitto(ctx context.Context, s *subject, dir string, listeners ...string) (*process, error) {
+	bin, err := findProgram("mosquitto")
+	if err != nil {
+		return nil, err
+	}
+	lines := []string{
+		"log_dest stderr", "log_type error",
+		"persistence false", "allow_anonymous true", "max_queued_messages 1000000",
+		fmt.Sprintf("set_tcp_nodelay %t", b.noDelay),
+	}
+	if os.Geteuid() == 0 {
+		lines = append(lines, "user root") // it must read its configuration, which is only ours to read
+	}
+	lines = append(lines, listeners...)
+	config := filepath.Join(dir, "mosquitto.conf")
+	if err := os.WriteFile(config, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		return nil, err
+	}
+	p, err := startProcess("mosquitto", dir, exec.Command(bin, "-c", config))
+	if err != nil {
+		return nil, err
+	}
+	s.onStop(p.stop)
+	fields := strings.Fields(listeners[0])
+	return p, p.await(ctx, func() bool { return listens(net.JoinHostPort(fields[2], fields[1])) })
+}
+
+// listener returns an address in the words of mosquitto.conf.
+func listener(address string) string {
+	host, port, _ := net.SplitHostPort(address)
+	return "listener " + port + " " + host
+}
+
+// startMosquittoWebSockets starts a mosquitto whose subscribers come by MQTT over WebSocket: no mapping, no STOMP.
+func (b *bench) startMosquittoWebSockets(ctx context.Context, s *subject) error {
+	if !inPrivateNetwork() {
+		return errAbsent{"its websockets listener binds all addresses whatever it is told, so it needs a network namespace: root on Linux, and ip"}
+	}
+	dir, err := b.folder(s)
+	if err != nil {
+		return err
+	}
+	tcp, err1 := freeAddress()
+	web, err2 := freeAddress()
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	if s.server, err = b.startMosquitto(ctx, s, dir, listener(tcp), listener(web)+"\nprotocol websockets"); err != nil {
+		return err
+	}
+	s.open = func(ctx context.Context, i int) (*session, error) { return openMQTT(ctx, i, web) }
+	s.publisher = func() (publisher, error) { return dialPublisher(tcp, b.qos, b.size) }
+	return s.server.await(ctx, func() bool { return listens(web) })
+}
+
+// openMQTT opens a session by MQTT over WebSocket that has subscribed at QoS 0.
+func openMQTT(ctx context.Context, index int, address string) (*session, error) {
+	s, err := openSession(ctx, index, address, "/mqtt", "mqtt")
+	if err != nil {
+		return nil, err
+	}
+	if err := s.subscribeMQTT(); err != nil {
+		s.conn.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *session) subscribeMQTT() error {
+	if err := s.send(opBinary, appendConnect(nil, fmt.Sprintf("load-%d", s.index))); err != nil {
+		return err
+	}
+	answer, err := s.receive()
+	if err != nil {
+		return fmt.Errorf("waiting for CONNACK: %w", err)
+	}
+	if err := checkConnack(answer); err != nil {
+		return err
+	}
+	if err := s.send(opBinary, appendSubscribe(nil, topic)); err != nil {
+		return err
+	}
+	answer, err = s.receive()
+	if err != nil {
+		return fmt.Errorf("waiting for SUBACK: %w", err)
+	}
+	return checkSuback(answer)
+}

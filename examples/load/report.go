@@ -38,7 +38,7 @@ func middle[T cmp.Ordered](rounds []result, figure func(result) T) T {
 }
 
 // writeResults writes a table of the results, in the order of names.
-func writeResults(w io.Writer, names []string, results map[string][]result) {
+func (b *bench) writeResults(w io.Writer, names []string, results map[string][]result) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "\tdeliveries/s\tCPU s/M\tbroker s/M\tp50\tp90\tp99\tp99.9\tlost\ttwice\tdisorder\tunacked\tMiB\tconnects/s\t")
 	for _, name := range names {
@@ -50,21 +50,26 @@ func writeResults(w io.Writer, names []string, results map[string][]result) {
 		fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%.1f\t%.0f\t\n", r.lost, r.duplicates, r.disorder, r.unacked, float64(r.server.memory)/(1<<20), r.connects)
 	}
 	t.Flush()
-	writeRatios(w, names, results)
+	b.writeRatios(w, names, results)
 }
 
-// writeRatios writes what the first subject has for each one of the others.
-func writeRatios(w io.Writer, names []string, results map[string][]result) {
-	if len(names) < 2 {
+// writeRatios writes what the first subject has for each one of the others; with one session also for its broker, which has
+// done about as much.
+func (b *bench) writeRatios(w io.Writer, names []string, results map[string][]result) {
+	own := median(results[names[0]])
+	besideBroker := b.sessions == 1 && own.broker > 0
+	if len(names) < 2 && !besideBroker {
 		return
 	}
-	own := median(results[names[0]])
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "\n%s to\tdeliveries/s\tCPU\tp50\tp99\tmemory\tconnects/s\t\n", names[0])
 	for _, name := range names[1:] {
 		r := median(results[name])
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", name, ratio(own.deliveries, r.deliveries), ratio(own.server.cpu, r.server.cpu),
 			ratio(own.latency[0], r.latency[0]), ratio(own.latency[2], r.latency[2]), ratio(own.server.memory, r.server.memory), ratio(own.connects, r.connects))
+	}
+	if besideBroker {
+		fmt.Fprintf(t, "its broker\t\t%s\t\t\t\t\t\n", ratio(own.server.cpu, own.broker))
 	}
 	t.Flush()
 }

@@ -44,7 +44,7 @@ func (b *bench) measure(ctx context.Context, name string) (result, error) {
 		return result{}, err
 	}
 	defer s.stop()
-	defer b.quote(s)
+	defer b.quote(name, s)
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	t := newTally(b.sessions, b.events+b.warm, b.warm, b.bound())
@@ -82,10 +82,10 @@ func (b *bench) measure(ctx context.Context, name string) (result, error) {
 	return r, nil
 }
 
-// quote shows what the subject's processes have to say, which is nothing when all is well.
-func (b *bench) quote(s *subject) {
+// quote shows what the bridge and its broker have to say, which is nothing when all is well.
+func (b *bench) quote(name string, s *subject) {
 	for _, p := range []*process{s.server, s.broker} {
-		if p == nil {
+		if p == nil || name != "bridge" {
 			continue
 		}
 		if words := p.lastWords(); words != "" {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -25,13 +24,12 @@ func (b *bench) startBridge(ctx context.Context, s *subject) error {
 	if err != nil {
 		return err
 	}
-	broker, err := b.startBroker(ctx, s, dir)
+	free, err := freeAddresses(3)
 	if err != nil {
 		return err
 	}
-	listen, err1 := freeAddress()
-	ops, err2 := freeAddress()
-	if err := errors.Join(err1, err2); err != nil {
+	broker, listen, ops := free[0], free[1], free[2]
+	if err := b.startBroker(ctx, s, dir, broker); err != nil {
 		return err
 	}
 	config := filepath.Join(dir, "config.yaml")
@@ -84,26 +82,22 @@ ops: {listen: "%s"}
 	return c + rules
 }
 
-// startBroker starts the broker in front of the bridge and returns its address.
-func (b *bench) startBroker(ctx context.Context, s *subject, dir string) (string, error) {
-	if b.broker == "embedded" {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return "", err
-		}
-		broker, err := demo.StartBroker(l, slog.New(slog.DiscardHandler))
-		if err != nil {
-			return "", err
-		}
-		s.onStop(func() { broker.Close() })
-		return broker.Addr().String(), nil
+// startBroker starts the broker in front of the bridge.
+func (b *bench) startBroker(ctx context.Context, s *subject, dir, address string) (err error) {
+	if b.broker == "mosquitto" {
+		s.broker, err = b.startMosquitto(ctx, s, dir, address)
+		return err
 	}
-	address, err := freeAddress()
+	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return "", err
+		return err
 	}
-	s.broker, err = b.startMosquitto(ctx, s, dir, listener(address))
-	return address, err
+	broker, err := demo.StartBroker(l, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	s.onStop(func() { broker.Close() })
+	return nil
 }
 
 // newSecret returns a secret to sign tokens with.

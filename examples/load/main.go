@@ -42,10 +42,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if slices.Contains(o.subjects, "mosquitto-ws") && !inPrivateNetwork() && canGoPrivate() {
-		return runPrivately(ctx, args, stdout, stderr)
-	}
-	if inPrivateNetwork() {
+	switch {
+	case !inPrivateNetwork() && slices.ContainsFunc(o.subjects, wantsPrivateNetwork):
+		err := runPrivately(ctx, args, stdout, stderr)
+		if !errors.Is(err, errNoPrivateNetwork) {
+			return err
+		}
+	case inPrivateNetwork():
 		if err := raiseLoopback(); err != nil {
 			return err
 		}

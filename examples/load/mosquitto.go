@@ -2,17 +2,16 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 )
 
-// startMosquitto starts a mosquitto with these listeners, the first one for MQTT over TCP, and waits until that one answers.
-func (b *bench) startMosquitto(ctx context.Context, s *subject, dir string, listeners ...string) (*process, error) {
+// startMosquitto starts a mosquitto that serves MQTT over TCP at the address, and what the further lines of its configuration
+// say, and waits until it answers.
+func (b *bench) startMosquitto(ctx context.Context, s *subject, dir, address string, further ...string) (*process, error) {
 	bin, err := findProgram("mosquitto")
 	if err != nil {
 		return nil, err
@@ -21,8 +20,9 @@ func (b *bench) startMosquitto(ctx context.Context, s *subject, dir string, list
 		"log_dest stderr", "log_type error",
 		"persistence false", "allow_anonymous true", "max_queued_messages 1000000",
 		fmt.Sprintf("set_tcp_nodelay %t", b.noDelay),
+		listener(address),
 	}
-	lines = append(lines, listeners...)
+	lines = append(lines, further...)
 	config := filepath.Join(dir, "mosquitto.conf")
 	if err := os.WriteFile(config, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		return nil, err
@@ -32,31 +32,29 @@ func (b *bench) startMosquitto(ctx context.Context, s *subject, dir string, list
 		return nil, err
 	}
 	s.onStop(p.stop)
-	fields := strings.Fields(listeners[0])
-	return p, p.await(ctx, func() bool { return listens(net.JoinHostPort(fields[2], fields[1])) })
+	return p, p.await(ctx, func() bool { return listens(address) })
 }
 
 // listener returns an address in the words of mosquitto.conf.
 func listener(address string) string {
-	host, port, _ := net.SplitHostPort(address)
-	return "listener " + port + " " + host
+	return "listener " + port(address) + " 127.0.0.1"
 }
 
 // startMosquittoWebSockets starts a mosquitto whose subscribers come by MQTT over WebSocket: no mapping, no STOMP.
 func (b *bench) startMosquittoWebSockets(ctx context.Context, s *subject) error {
 	if !inPrivateNetwork() {
-		return errAbsent{"its websockets listener binds all addresses whatever it is told, so it needs a network namespace: root on Linux, and ip"}
+		return errAbsent{"its websockets listener binds all addresses whatever it is told, so it has to be kept apart: " + errNoPrivateNetwork.Error()}
 	}
 	dir, err := b.folder(s)
 	if err != nil {
 		return err
 	}
-	tcp, err1 := freeAddress()
-	web, err2 := freeAddress()
-	if err := errors.Join(err1, err2); err != nil {
+	free, err := freeAddresses(2)
+	if err != nil {
 		return err
 	}
-	if s.server, err = b.startMosquitto(ctx, s, dir, listener(tcp), listener(web)+"\nprotocol websockets"); err != nil {
+	tcp, web := free[0], free[1]
+	if s.server, err = b.startMosquitto(ctx, s, dir, tcp, listener(web), "protocol websockets"); err != nil {
 		return err
 	}
 	s.open = func(ctx context.Context, i int) (*session, error) { return openMQTT(ctx, i, web) }

@@ -41,7 +41,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.IntVar(&o.sessions, "sessions", 1000, "sessions that subscribe")
 	f.IntVar(&o.events, "events", 1000, "events that are published and measured")
 	f.IntVar(&o.warm, "warm", 100, "events before them, not measured")
-	f.Float64Var(&o.rate, "rate", 0, "events a second; 0: as fast as -inflight lets them")
+	f.Float64Var(&o.rate, "rate", 0, "events a second, 1 or more; 0: as fast as -inflight lets them")
 	f.IntVar(&o.inFlight, "inflight", 64, "events under way at one time; 1: the next one when every session has the last")
 	f.IntVar(&o.qos, "qos", 1, "quality of service, 0 or 1")
 	f.IntVar(&o.size, "size", 100, "bytes of an event's content; the frame has 416 more")
@@ -76,7 +76,7 @@ func (o *options) check(ids string) error {
 		return fmt.Errorf("from 1 to %d sessions", maxSessions)
 	case o.events < 1 || o.warm < 0 || o.events+o.warm > maxEvents:
 		return fmt.Errorf("from 1 to %d events", maxEvents)
-	case o.rate < 0 || o.inFlight < 1 || o.rounds < 1 || o.size < 0 || o.size > maxSize || o.settle <= 0:
+	case o.rate < 0 || o.rate > 0 && o.rate < 1 || o.inFlight < 1 || o.rounds < 1 || o.size < 0 || o.size > maxSize || o.settle <= 0:
 		return errors.New("-rate, -inflight, -rounds, -size or -settle is out of its range")
 	case o.qos != 0 && o.qos != 1:
 		return fmt.Errorf("-qos %d: 0 or 1", o.qos)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,15 +15,18 @@ const privateNetwork = "LOAD_PRIVATE_NETWORK"
 
 func inPrivateNetwork() bool { return os.Getenv(privateNetwork) != "" }
 
-// canGoPrivate reports whether runPrivately may work.
-func canGoPrivate() bool {
-	_, err := findProgram("ip")
-	return os.Geteuid() == 0 && err == nil
-}
+// wantsPrivateNetwork reports whether a subject should be kept apart: mosquitto's websockets listener must be, since it is
+// open to all the world; RabbitMQ opens its ports so late that somebody else may have them.
+func wantsPrivateNetwork(name string) bool { return name == "mosquitto-ws" || name == "rabbitmq" }
+
+var errNoPrivateNetwork = errors.New("a network namespace takes root, and ip")
 
 // runPrivately runs this program once more with the same arguments, in a network namespace that has nothing but a loopback
-// interface and goes when the last process in it does.
+// interface and goes when the last process in it does. Where that is not allowed it returns errNoPrivateNetwork.
 func runPrivately(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if _, err := findProgram("ip"); err != nil {
+		return errNoPrivateNetwork
+	}
 	program, err := os.Executable()
 	if err != nil {
 		return err
@@ -32,7 +36,11 @@ func runPrivately(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
-	return cmd.Run()
+	err = cmd.Run()
+	if errors.Is(err, syscall.EPERM) {
+		return errNoPrivateNetwork
+	}
+	return err
 }
 
 // raiseLoopback turns on the loopback interface, which is off in a new namespace.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"syscall"
 	"time"
 
 	"mqtt-stomp-bridge/bridge/auth"
@@ -118,7 +117,7 @@ func (b *bench) drive(ctx context.Context, name string, s *subject, p publisher,
 	if err != nil {
 		return err
 	}
-	started, arrived := time.Now(), t.arrivals.Load()
+	started := time.Now()
 	err = b.publish(ctx, p, t, b.warm, b.warm+b.events)
 	if err == nil {
 		err = wait(ctx, t.done)
@@ -129,7 +128,7 @@ func (b *bench) drive(ctx context.Context, name string, s *subject, p publisher,
 	if usageErr != nil {
 		return usageErr
 	}
-	deliveries := float64(t.arrivals.Load() - arrived)
+	deliveries := float64(t.deliveries())
 	r.deliveries = deliveries / elapsed.Seconds()
 	r.server = usage{perMillion(after[0].cpu-before[0].cpu, deliveries), after[0].memory}
 	r.broker = perMillion(after[1].cpu-before[1].cpu, deliveries)
@@ -137,7 +136,9 @@ func (b *bench) drive(ctx context.Context, name string, s *subject, p publisher,
 	return err
 }
 
-func perMillion(d time.Duration, n float64) time.Duration { return time.Duration(float64(d) * 1e6 / n) }
+func perMillion(d time.Duration, n float64) time.Duration {
+	return time.Duration(float64(d) * 1e6 / max(n, 1))
+}
 
 // usages returns the figures of the server and of the broker.
 func (s *subject) usages() (u [2]usage, err error) {
@@ -170,71 +171,5 @@ func wait(ctx context.Context, c <-chan struct{}) error {
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	}
-}
-
-// publish publishes the events from first to before last, at the rate or as the bound lets it.
-func (b *bench) publish(ctx context.Context, p publisher, t *tally, first, last int) error {
-	started := time.Now()
-	for n := first; n < last; n++ {
-		due := time.Now()
-		if b.rate > 0 {
-			due = started.Add(time.Duration(float64(n-first) / b.rate * float64(time.Second)))
-		}
-		if err := pause(ctx, p, t, due); err != nil {
-			return err
-		}
-		if b.rate == 0 {
-			due = time.Now()
-		}
-		t.departed(n, due)
-		if err := p.publish(n); err != nil {
-			return errors.Join(err, context.Cause(ctx))
-		}
-	}
-	return p.flush()
-}
-
-// pause returns when the next event may go. Before it waits it flushes.
-func pause(ctx context.Context, p publisher, t *tally, due time.Time) error {
-	if wait := time.Until(due); wait > 0 {
-		if err := p.flush(); err != nil {
-			return errors.Join(err, context.Cause(ctx))
-		}
-		sleep(ctx, due)
-	}
-	if t.inFlight == nil {
-		return context.Cause(ctx)
-	}
-	select {
-	case t.inFlight <- struct{}{}:
-		return nil
-	default:
-	}
-	if err := p.flush(); err != nil {
-		return errors.Join(err, context.Cause(ctx))
-	}
-	select {
-	case t.inFlight <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// sleep waits until due. The runtime's timers are late by up to a millisecond in an idle process, so the kernel's have the
-// last two.
-func sleep(ctx context.Context, due time.Time) {
-	const coarse = 2 * time.Millisecond
-	if d := time.Until(due) - coarse; d > 0 {
-		select {
-		case <-time.After(d):
-		case <-ctx.Done():
-			return
-		}
-	}
-	if d := time.Until(due); d > 0 {
-		rest := syscall.NsecToTimespec(int64(d))
-		syscall.Nanosleep(&rest, nil)
 	}
 }

@@ -16,14 +16,15 @@ type tally struct {
 	published []atomic.Int64 // event -> nanoseconds after start
 	left      []atomic.Int32 // event -> sessions that have not got it
 	inFlight  chan struct{}  // holds one for each event that is published and not complete; nil: no bound
-	arrivals  atomic.Int64   // of all events
+	arrivals  atomic.Int64   // of events at sessions; repeated ones too
 	complete  atomic.Int64   // events that every session has
 	warmed    chan struct{}  // closed when the first events are complete
 	done      chan struct{}  // closed when all are
 	latency   [16]histogram  // of sessions, by their number
 }
 
-// newTally returns a tally of events to sessions, of which the first warm ones, fewer than all, are for warming up. inFlight is how many events may be under way at one time, 0 any number.
+// newTally returns a tally of events to sessions, of which the first warm ones, fewer than all, are for warming up. inFlight
+// is how many events may be under way at one time, 0 any number.
 func newTally(sessions, events, warm, inFlight int) *tally {
 	t := &tally{
 		start:     time.Now(),
@@ -71,7 +72,7 @@ func (t *tally) arrived(session, n int, at time.Time) {
 // stallTime is how long nothing may arrive before what has not come counts as lost.
 const stallTime = 5 * time.Second
 
-// stalled is the cause of a context that await has ended.
+// stalled is the cause of a context that watch has ended.
 type stalled struct{ complete, events int }
 
 func (s stalled) Error() string {
@@ -96,6 +97,14 @@ func (t *tally) watch(ctx context.Context, end context.CancelCauseFunc) {
 			return
 		}
 	}
+}
+
+// deliveries returns how often an event arrived at a session for the first time, but for those for warming up.
+func (t *tally) deliveries() (n int) {
+	for i := t.warm; i < len(t.left); i++ {
+		n += t.sessions - int(t.left[i].Load())
+	}
+	return n
 }
 
 // quantile returns the latency that the share q of the arrivals does not exceed.

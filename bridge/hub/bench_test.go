@@ -37,7 +37,7 @@ func fanOut(b *testing.B, feeds, batch int) {
 			b.Fatal(err)
 		}
 		for _, f := range all {
-			out, err := f.Next(buffer[:0], 64<<10)
+			out, _, err := f.Next(buffer[:0], 64<<10)
 			if err != nil || len(out) == 0 {
 				b.Fatalf("Next gave %d bytes, %v", len(out), err)
 			}
@@ -56,10 +56,10 @@ func BenchmarkReplay(b *testing.B) {
 	var buffer []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		f := bench.hub.NewFeed()
+		f := bench.hub.NewFeed(func() {})
 		f.Subscribe(message, plain{name: "r"}, hub.Options{Resume: bench.resume(0)})
 		for f.Position() < entries {
-			out, err := f.Next(buffer[:0], 64<<10)
+			out, _, err := f.Next(buffer[:0], 64<<10)
 			if err != nil {
 				b.Fatal(err)
 			}

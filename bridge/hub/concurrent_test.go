@@ -55,7 +55,7 @@ func client(t *testing.T, b *bench, queue string, seed uint64, done <-chan struc
 		if last > 0 {
 			o.Resume = b.resume(last)
 		}
-		f := b.hub.NewFeed()
+		f := b.hub.NewFeed(func() {})
 		if _, complete := f.Subscribe(queue, plain{name: "c"}, o); last > 0 && !complete {
 			t.Errorf("%s: the resume from %d is a gap", queue, last)
 		}
@@ -79,18 +79,22 @@ func client(t *testing.T, b *bench, queue string, seed uint64, done <-chan struc
 	}
 }
 
-func take(t *testing.T, f *hub.Feed) (positions []uint64) {
-	frames, err := step(f)
+func take(t *testing.T, f *hub.Feed) []uint64 {
+	frames, _, err := step(f)
 	if err != nil {
 		t.Errorf("Next: %v", err)
 	}
+	return positions(frames)
+}
+
+func positions(frames []string) (all []uint64) {
 	for _, s := range frames {
 		var name string
 		var p uint64
 		fmt.Sscan(s, &name, &p)
-		positions = append(positions, p)
+		all = append(all, p)
 	}
-	return positions
+	return all
 }
 
 // checkNext knows where the entries of a queue lie: three first ones, then batches of message, unread, message, channel.
@@ -120,17 +124,28 @@ func TestConcurrentConflation(t *testing.T) {
 	b := newBench(t, hub.Config{RingEntries: 8}, journal.MemoryOptions{})
 	var running sync.WaitGroup
 	for i := range 4 {
-		f := b.feed()
+		woken := make(chan struct{}, 1)
+		f := b.hub.NewFeed(func() {
+			select {
+			case woken <- struct{}{}:
+			default:
+			}
+		})
+		defer f.Close()
 		f.Subscribe(unread, plain{name: "u"}, hub.Options{Snapshot: i%2 == 0})
 		running.Go(func() {
 			var last uint64
 			for newest := map[uint64]uint64{}; ; {
-				for _, p := range take(t, f) {
-					if p <= last {
-						t.Errorf("%d came after %d", p, last)
+				for more := true; more; {
+					var frames []string
+					frames, more, _ = step(f)
+					for _, p := range positions(frames) {
+						if p <= last {
+							t.Errorf("%d came after %d", p, last)
+						}
+						last = p
+						newest[p%keys] = p
 					}
-					last = p
-					newest[p%keys] = p
 				}
 				if last == batches {
 					for p := uint64(batches - keys + 1); p <= batches; p++ {
@@ -140,7 +155,7 @@ func TestConcurrentConflation(t *testing.T) {
 					}
 					return
 				}
-				<-f.Wake()
+				<-woken
 			}
 		})
 	}
@@ -182,7 +197,7 @@ func TestCountsAddUp(t *testing.T) {
 				f.Unsubscribe(*c)
 				*c = nil
 			case n < 9:
-				if _, err := f.Next(nil, random.IntN(3000)); err != nil {
+				if _, _, err := f.Next(nil, random.IntN(3000)); err != nil {
 					t.Fatal(err)
 				}
 				if random.IntN(5) > 0 {

@@ -27,9 +27,10 @@ type Cursor struct {
 	inFlight []uint64 // positions sent and not acknowledged, in order; only when track is set
 	settled  uint64   // up to here none is waited for any more
 
+	stands         int64  // for how many subscriptions: 1, or the members of a Group
 	live, replayed int64  // entries in the frames that Next has appended since Wrote
 	accounted      int64  // live entries counted as delivered or conflated
-	published      uint64 // entries that came to the ring while the cursor was there; set by detach
+	published      uint64 // entries that came to the ring while the cursor was there; set by leave
 
 	next uint64 // number of the next entry in the ring; only within gather
 	left int    // room, as gather goes on
@@ -90,7 +91,7 @@ func (c *Cursor) took(position uint64) {
 func (c *Cursor) conflated(position uint64) {
 	if position > c.liveFrom {
 		c.accounted++
-		c.ring.conflated.Add(1)
+		c.ring.conflated.Add(c.stands)
 	}
 	c.skipTo(position)
 }
@@ -134,21 +135,37 @@ func (c *Cursor) ack(position uint64, cumulative bool) bool {
 	return true
 }
 
-// detach takes the cursor out of its ring.
-func (c *Cursor) detach(f *Feed) {
+// attach has entries in the cursor's ring wake the feed. An entry that came just before may not: call Next after it.
+func (h *Hub) attach(f *Feed, cursors ...*Cursor) {
+	h.feedsMu.Lock()
+	defer h.feedsMu.Unlock()
+	for _, c := range cursors {
+		c.ring.feeds[f]++
+	}
+}
+
+// detach is the opposite of attach.
+func (h *Hub) detach(f *Feed, cursors ...*Cursor) {
+	h.feedsMu.Lock()
+	defer h.feedsMu.Unlock()
+	for _, c := range cursors {
+		if c.ring.feeds[f]--; c.ring.feeds[f] == 0 {
+			delete(c.ring.feeds, f)
+		}
+	}
+}
+
+// leave takes the cursor out of its ring.
+func (c *Cursor) leave(f *Feed) {
 	h, r := f.hub, c.ring
+	h.detach(f, c)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if c.use.n.Add(-1) == 0 {
 		delete(r.uses, c.use.format)
 	}
 	c.published = r.tail - c.born
-	h.feedsMu.Lock()
-	defer h.feedsMu.Unlock()
-	if r.feeds[f]--; r.feeds[f] == 0 {
-		delete(r.feeds, f)
-	}
 }
 
-// close counts what a detached cursor leaves behind.
+// close counts what a cursor that has left leaves behind.
 func (c *Cursor) close() { c.ring.leftBehind.Add(int64(c.published) - c.accounted) }

@@ -3,14 +3,15 @@ package hub
 import "slices"
 
 // A Feed is what one session reads: the entries of all its subscriptions, in the order of positions.
-// It is not safe for concurrent use; only Wake's channel is fed by others.
+// It is not safe for concurrent use.
 type Feed struct {
 	hub     *Hub
-	wake    chan struct{} // capacity 1; never closed
+	wake    func()
 	cursors []*Cursor
 	leaving []*Cursor // unsubscribed, but Next has appended frames for them that are not written yet
 	last    uint64    // the greatest position written
 	taken   uint64    // the greatest position Next has appended
+	reached uint64    // the last Next has left out nothing up to this position
 }
 
 // Options say how a subscription begins and what it keeps.
@@ -29,23 +30,14 @@ type Resume struct {
 	Position uint64
 }
 
-// NewFeed returns a Feed without subscriptions. Close it.
-func (h *Hub) NewFeed() *Feed {
-	return &Feed{hub: h, wake: make(chan struct{}, 1)}
-}
-
-// Wake returns the channel that receives when Next may have more to give.
-func (f *Feed) Wake() <-chan struct{} { return f.wake }
-
-func (f *Feed) signal() {
-	select {
-	case f.wake <- struct{}{}:
-	default:
-	}
+// NewFeed returns a Feed without subscriptions. Close it. Entries that come while nothing waits for the feed make the hub call
+// wake, from a goroutine of its own; wake must not block, nor call the hub.
+func (h *Hub) NewFeed(wake func()) *Feed {
+	return &Feed{hub: h, wake: wake}
 }
 
 // Subscribe places a cursor in the queue, which must be one of the hub's. With o.Resume, complete tells whether everything
-// after that place will come; otherwise the cursor begins as without Resume.
+// after that place will come; otherwise the cursor begins as without Resume. There may be something for Next at once.
 func (f *Feed) Subscribe(queue string, format Format, o Options) (c *Cursor, complete bool) {
 	h, r := f.hub, f.hub.ring(queue)
 	bounds := h.log.Bounds()
@@ -57,6 +49,7 @@ func (f *Feed) Subscribe(queue string, format Format, o Options) (c *Cursor, com
 		pos:       h.last,
 		liveFrom:  h.last,
 		born:      r.tail,
+		stands:    1,
 		conflates: r.newest != nil && !o.NoConflate,
 		track:     o.Track,
 		window:    min(o.Window, MaxWindow),
@@ -73,10 +66,8 @@ func (f *Feed) Subscribe(queue string, format Format, o Options) (c *Cursor, com
 		r.uses[format] = c.use
 	}
 	c.use.n.Add(1)
-	h.feedsMu.Lock()
-	r.feeds[f]++
-	h.feedsMu.Unlock()
 	h.mu.Unlock()
+	h.attach(f, c)
 
 	if o.First != nil {
 		c.first = o.First(complete)
@@ -84,14 +75,13 @@ func (f *Feed) Subscribe(queue string, format Format, o Options) (c *Cursor, com
 	c.written = c.pos
 	f.last = max(f.last, c.liveFrom)
 	f.cursors = append(f.cursors, c)
-	f.signal()
 	return c, complete
 }
 
 // Unsubscribe takes the cursor out: Next gives nothing for it any more.
 func (f *Feed) Unsubscribe(c *Cursor) {
 	f.cursors = slices.DeleteFunc(f.cursors, func(x *Cursor) bool { return x == c })
-	c.detach(f)
+	c.leave(f)
 	if c.unwritten() {
 		f.leaving = append(f.leaving, c)
 		return
@@ -102,7 +92,7 @@ func (f *Feed) Unsubscribe(c *Cursor) {
 // Close takes all cursors out. What Next has appended without a Wrote counts as left behind.
 func (f *Feed) Close() {
 	for _, c := range f.cursors {
-		c.detach(f)
+		c.leave(f)
 		c.close()
 	}
 	for _, c := range f.leaving {
@@ -111,10 +101,9 @@ func (f *Feed) Close() {
 	f.cursors, f.leaving = nil, nil
 }
 
-// Ack takes a position out of those in flight, with cumulative all up to it, and so opens the window. It reports whether
-// the position was in flight, or lies before one that was acknowledged cumulatively.
+// Ack takes a position out of those in flight, with cumulative all up to it, and so opens the window for Next. It reports
+// whether the position was in flight, or lies before one that was acknowledged cumulatively.
 func (f *Feed) Ack(c *Cursor, position uint64, cumulative bool) bool {
-	f.signal()
 	return c.ack(position, cumulative)
 }
 

@@ -38,7 +38,7 @@ type Hub struct {
 	last  uint64           // position of the newest published entry
 	rings map[string]*ring // destination -> ring; the map itself never changes
 
-	// feedsMu guards every ring's feeds. Taken after mu where both are.
+	// feedsMu guards every ring's feeds.
 	feedsMu sync.RWMutex
 
 	dirty  chan struct{} // capacity 1: entries were published since the waker last looked; never closed
@@ -131,7 +131,7 @@ func (h *Hub) wake() {
 				continue
 			}
 			for f := range r.feeds {
-				f.signal()
+				f.wake()
 			}
 		}
 		h.feedsMu.RUnlock()

@@ -74,7 +74,7 @@ func (b *bench) publishMany(n int, entry string) {
 }
 
 func (b *bench) feed() *hub.Feed {
-	f := b.hub.NewFeed()
+	f := b.hub.NewFeed(func() {})
 	b.t.Cleanup(f.Close)
 	return f
 }
@@ -87,32 +87,32 @@ func (b *bench) resume(position uint64) *hub.Resume {
 func drain(t testing.TB, f *hub.Feed) []string {
 	t.Helper()
 	var all []string
-	for {
-		got, err := step(f)
-		if err != nil {
+	for more := true; more; {
+		var got []string
+		var err error
+		if got, more, err = step(f); err != nil {
 			t.Fatalf("Next: %v", err)
 		}
 		all = append(all, got...)
-		select {
-		case <-f.Wake():
-		default:
-			if len(got) == 0 {
-				return all
-			}
-		}
 	}
+	return all
 }
 
-func step(f *hub.Feed) ([]string, error) {
-	out, err := f.Next(nil, 64<<10)
+func step(f *hub.Feed) (frames []string, more bool, err error) {
+	out, more, err := f.Next(nil, 64<<10)
 	f.Wrote()
+	return parse(out), more, err
+}
+
+// parse returns "name position" for every frame.
+func parse(out []byte) []string {
 	var all []string
 	for line := range bytes.Lines(out) {
 		name, position, _ := strings.Cut(string(line), " ")
 		position, _, _ = strings.Cut(position, " ")
 		all = append(all, name+" "+position)
 	}
-	return all, err
+	return all
 }
 
 func run(name string, from, to int) []string {
@@ -229,7 +229,7 @@ func TestReplayOfLargeEntriesKeepsToLimit(t *testing.T) {
 	f := b.feed()
 	f.Subscribe(message, plain{name: "m"}, hub.Options{Resume: b.resume(0)})
 	for n := 0; n < 20; {
-		out, err := f.Next(nil, 32<<10)
+		out, _, err := f.Next(nil, 32<<10)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -248,7 +248,7 @@ func TestBehind(t *testing.T) {
 	b.publishMany(3, message)
 	wantFrames(t, run("m", 1, 3), drain(t, f))
 	b.publishMany(900, message)
-	if _, err := step(f); err != hub.ErrBehind {
+	if _, _, err := step(f); err != hub.ErrBehind {
 		t.Errorf("Next: %v, want ErrBehind", err)
 	}
 	if p := f.Position(); p != 3 {
@@ -262,7 +262,7 @@ func TestUnsubscribe(t *testing.T) {
 	m, _ := f.Subscribe(message, plain{name: "m"}, hub.Options{})
 	f.Subscribe(unread, plain{name: "u"}, hub.Options{})
 	b.publish(message, unread+" a")
-	out, err := f.Next(nil, 1<<16)
+	out, _, err := f.Next(nil, 1<<16)
 	if err != nil || bytes.Count(out, []byte("\n")) != 2 {
 		t.Fatalf("Next gave %q, %v, want two frames", out, err)
 	}
@@ -414,15 +414,17 @@ func TestRingBytes(t *testing.T) {
 
 func TestWake(t *testing.T) {
 	b := newBench(t, hub.Config{}, journal.MemoryOptions{})
-	f, other := b.feed(), b.feed()
+	woken, otherWoken := make(chan struct{}, 10), make(chan struct{}, 10)
+	f := b.hub.NewFeed(func() { woken <- struct{}{} })
+	other := b.hub.NewFeed(func() { otherWoken <- struct{}{} })
+	defer f.Close()
+	defer other.Close()
 	f.Subscribe(message, plain{name: "m"}, hub.Options{})
 	other.Subscribe(unread, plain{name: "u"}, hub.Options{})
-	drain(t, f)
-	drain(t, other)
 	b.publish(message)
-	<-f.Wake()
+	<-woken
 	select {
-	case <-other.Wake():
+	case <-otherWoken:
 		t.Error("a feed without a subscription to the queue was woken")
 	default:
 	}

@@ -3,6 +3,7 @@ package hub
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 
 	"mqtt-stomp-bridge/bridge/journal"
@@ -12,9 +13,14 @@ import (
 var ErrBehind = errors.New("hub: the next entries are no longer kept")
 
 // Next appends the frames of what waits for the feed to dst, up to about limit bytes, and moves its cursors. The caller
-// writes them and calls Wrote. When nothing was appended there is nothing more before Wake's channel receives. The error is
-// ErrBehind or the log's own.
-func (f *Feed) Next(dst []byte, limit int) ([]byte, error) {
+// writes them and calls Wrote. Without more there is nothing left, until the hub wakes the feed. The error is ErrBehind or the
+// log's own.
+func (f *Feed) Next(dst []byte, limit int) (out []byte, more bool, err error) {
+	return f.next(dst, limit, math.MaxUint64)
+}
+
+// next is Next for entries up to the position end.
+func (f *Feed) next(dst []byte, limit int, end uint64) (out []byte, more bool, err error) {
 	for _, c := range f.cursors {
 		if c.snapshot && c.room() > 0 {
 			return f.takeSnapshot(dst, c, limit)
@@ -26,9 +32,9 @@ func (f *Feed) Next(dst []byte, limit int) ([]byte, error) {
 		*picks = (*picks)[:0]
 		pickPool.Put(picks)
 	}()
-	lagging, last := f.gather(picks, limit)
+	lagging, end, more := f.gather(picks, limit, end)
 	if lagging != nil && len(*picks) == 0 {
-		return f.replay(dst, lagging.pos, last, limit)
+		return f.replay(dst, lagging.pos, end, limit)
 	}
 	for _, p := range *picks {
 		if p.skip {
@@ -38,10 +44,7 @@ func (f *Feed) Next(dst []byte, limit int) ([]byte, error) {
 		dst = p.cursor.appendSlot(dst, p.slot)
 		f.took(p.cursor, p.slot.entry.Position)
 	}
-	if lagging != nil {
-		f.signal()
-	}
-	return dst, nil
+	return dst, more || lagging != nil, nil
 }
 
 func (f *Feed) took(c *Cursor, position uint64) {
@@ -61,29 +64,33 @@ var pickPool = sync.Pool{New: func() any { return new([]pick) }}
 // frameOverhead is about what headers add to a payload.
 const frameOverhead = 256
 
-// gather merges what the rings hold for the cursors by position, up to limit bytes. When a cursor's next entries lie below
-// its ring it returns that cursor (the lowest of them), and gathers only what comes before those. last is the newest
-// position there is.
-func (f *Feed) gather(picks *[]pick, limit int) (lagging *Cursor, last uint64) {
+// gather merges what the rings hold for the cursors by position, up to limit bytes and the position end. When a cursor's next
+// entries lie below its ring it returns that cursor (the lowest of them), and gathers only what comes before those. last is
+// the newest position there is up to end; more tells that the limit has left something out.
+func (f *Feed) gather(picks *[]pick, limit int, end uint64) (lagging *Cursor, last uint64, more bool) {
 	h := f.hub
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	end := h.last
+	last = min(h.last, end)
+	end = last
 	for _, c := range f.cursors {
-		if below := c.place(h.last); below && c.left > 0 {
+		if below := c.place(h.last); below && c.left > 0 && c.pos < end {
 			c.left = 0
-			if c.pos <= end {
-				lagging, end = c, c.pos
-			}
+			lagging, end = c, c.pos
 		}
 	}
-	for limit > 0 {
+	for {
 		c := f.lowest(end)
 		if c == nil {
-			break
+			f.reached = end
+			return lagging, last, false
+		}
+		if limit <= 0 {
+			return lagging, last, true
 		}
 		s := c.ring.at(c.next)
 		c.next++
+		f.reached = s.entry.Position
 		skip := s.entry.Position <= c.conflateTo && c.ring.newest.overtook(&s.entry)
 		*picks = append(*picks, pick{s, c, skip})
 		if !skip {
@@ -91,7 +98,6 @@ func (f *Feed) gather(picks *[]pick, limit int) (lagging *Cursor, last uint64) {
 			limit -= len(s.entry.Body) + frameOverhead
 		}
 	}
-	return lagging, h.last
 }
 
 // place finds the cursor's place in its ring, and reports whether it lies below. last is the newest position.
@@ -125,15 +131,15 @@ const pageEntries = 128
 
 // replay appends frames from one page of the log after the position, for every cursor that has them ahead. What the log
 // holds beyond last is not published yet.
-func (f *Feed) replay(dst []byte, after, last uint64, limit int) ([]byte, error) {
+func (f *Feed) replay(dst []byte, after, last uint64, limit int) (out []byte, more bool, err error) {
 	page, err := f.hub.log.Read(after, pageEntries)
 	switch {
 	case errors.Is(err, journal.ErrTrimmed):
-		return dst, ErrBehind
+		return dst, false, ErrBehind
 	case err != nil:
-		return dst, fmt.Errorf("hub: reading after position %d: %w", after, err)
+		return dst, false, fmt.Errorf("hub: reading after position %d: %w", after, err)
 	case len(page) == 0:
-		return dst, fmt.Errorf("hub: the log ends at position %d, before what it has published", after)
+		return dst, false, fmt.Errorf("hub: the log ends at position %d, before what it has published", after)
 	}
 	full := len(dst) + limit
 	for i := range page {
@@ -141,9 +147,9 @@ func (f *Feed) replay(dst []byte, after, last uint64, limit int) ([]byte, error)
 			break
 		}
 		dst = f.appendReplayed(dst, &page[i])
+		f.reached = page[i].Position
 	}
-	f.signal() // there is more: at the least the ring
-	return dst, nil
+	return dst, true, nil // at the least what the ring holds
 }
 
 // appendReplayed appends the frames for e, an entry of the log.
@@ -171,10 +177,10 @@ func (h *Hub) overtook(r *ring, e *journal.Entry) bool {
 
 // takeSnapshot appends frames from one page of the newest entries per key. Those that are live come later, as such; so a key
 // that gets a new entry while the snapshot is read is in it once, or only live.
-func (f *Feed) takeSnapshot(dst []byte, c *Cursor, limit int) ([]byte, error) {
+func (f *Feed) takeSnapshot(dst []byte, c *Cursor, limit int) (out []byte, more bool, err error) {
 	page, err := f.hub.log.Latest(c.queue, c.pos, pageEntries)
 	if err != nil {
-		return dst, fmt.Errorf("hub: reading the newest of %s after position %d: %w", c.queue, c.pos, err)
+		return dst, false, fmt.Errorf("hub: reading the newest of %s after position %d: %w", c.queue, c.pos, err)
 	}
 	if len(page) == 0 || page[0].Position > c.liveFrom {
 		c.snapshot = false
@@ -188,6 +194,5 @@ func (f *Feed) takeSnapshot(dst []byte, c *Cursor, limit int) ([]byte, error) {
 		dst = c.append(dst, &page[i])
 		f.took(c, page[i].Position)
 	}
-	f.signal()
-	return dst, nil
+	return dst, true, nil // at the least what is live
 }

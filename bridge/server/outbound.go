@@ -3,26 +3,41 @@ package server
 import (
 	"net"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"mqtt-stomp-bridge/bridge/hub"
 )
 
 // An outbound is everything that is written to one connection. Frames that answer the client come first, then what its feed
-// holds, all that waits in one write.
+// holds, all that waits in one write. Whoever has something to say writes it, as far as the kernel takes it at once; only
+// where it does not is there a goroutine that waits for it. A feed that is up to date is handed to a lane.
 type outbound struct {
 	conn         net.Conn
+	raw          syscall.RawConn // nil: there are no writes that do not wait
+	shard        *shard
 	writeTimeout time.Duration
-	wake         chan struct{} // capacity 1; never closed
+	failed       func(error) // told of an error of the feed; it must end the outbound
+	done         func(error) // told when the last bytes are out, or why a write failed; called once, from a goroutine of its own
+	queued       atomic.Bool // waits for its turn in the shard
 
-	mu      sync.Mutex
-	feed    *hub.Feed
-	control []byte                      // whole WebSocket messages that wait
-	drained *sync.Cond                  // control was taken, or the end has come; on mu
-	beat    []byte                      // what is sent at intervals, whole messages; may be empty
-	every   time.Duration               // the interval; 0: never
-	due     time.Time                   // when the next beat is
-	final   func(feed *hub.Feed) []byte // set once: makes the last bytes
+	mu       sync.Mutex
+	feed     *hub.Feed
+	changed  bool                        // the feed moved on, or has other subscriptions, since it last tried to join a lane
+	joining  *lane                       // waits to be taken in there, and until then appends nothing from the feed
+	lane     *lane                       // writes what the feed would; nil: none
+	pass     uint64                      // the lane's last that was written here
+	place    int                         // in the lane's members; guarded by the lane's mu
+	blocked  bool                        // a goroutine writes
+	control  []byte                      // whole WebSocket messages that wait for it
+	drained  sync.Cond                   // control was taken, or the end has come
+	final    func(feed *hub.Feed) []byte // set once: makes the last bytes
+	last     bool                        // they are taken
+	finished bool                        // nothing is written any more
+	beat     []byte                      // what is sent at intervals, whole messages; may be empty
+	every    time.Duration
+	beats    *time.Timer
 }
 
 // maxControl is how many bytes of answers wait before the reader has to: a client that asks and never reads.
@@ -35,16 +50,146 @@ const writeBytes = 64 << 10
 // within a second of its token's end, whatever its client does.
 const finalTimeout = 400 * time.Millisecond
 
-func newOutbound(conn net.Conn, feed *hub.Feed, writeTimeout time.Duration) *outbound {
-	o := &outbound{conn: conn, feed: feed, writeTimeout: writeTimeout, wake: make(chan struct{}, 1)}
-	o.drained = sync.NewCond(&o.mu)
+func (s *shard) newOutbound(conn net.Conn, h *hub.Hub, writeTimeout time.Duration, failed, done func(error)) *outbound {
+	o := &outbound{conn: conn, raw: rawConn(conn), shard: s, writeTimeout: writeTimeout, failed: failed, done: done}
+	o.feed = h.NewFeed(o.wake)
+	o.drained.L = &o.mu
 	return o
 }
 
-func (o *outbound) signal() {
-	select {
-	case o.wake <- struct{}{}:
-	default:
+// wake has the shard write what waits.
+func (o *outbound) wake() {
+	if !o.queued.Swap(true) {
+		o.shard.add(o)
+	}
+}
+
+// turn is wake's, in the shard. What does not go out at once is no work for the shard, where others wait.
+func (o *outbound) turn() {
+	o.queued.Store(false)
+	if o.step() {
+		go o.flush()
+	}
+}
+
+// flush writes all that waits.
+func (o *outbound) flush() {
+	for o.step() {
+	}
+}
+
+// step writes all that waits in one write, and reports whether there is more.
+func (o *outbound) step() (more bool) {
+	o.mu.Lock()
+	more, err := o.stepLocked()
+	o.mu.Unlock()
+	if err != nil {
+		o.failed(err)
+		return true
+	}
+	return more
+}
+
+func (o *outbound) stepLocked() (more bool, err error) {
+	if o.blocked || o.finished || o.lane != nil || o.joining != nil {
+		return false, nil
+	}
+	b := getBuffer()
+	*b = append(*b, o.control...)
+	o.control = nil
+	o.drained.Broadcast()
+	if o.final != nil {
+		*b = append(*b, o.final(o.feed)...)
+		o.last = true
+		o.write(b)
+		return false, nil
+	}
+	*b, more, err = o.feed.Next(*b, writeBytes)
+	o.write(b)
+	if !more && err == nil {
+		o.join()
+	}
+	return more, err
+}
+
+// write writes what is in the buffer, which is its own from now on.
+func (o *outbound) write(b *[]byte) {
+	n, err := o.try(*b)
+	switch {
+	case err != nil:
+		o.finish(err)
+	case n < len(*b):
+		o.block(b, n)
+		return
+	case n > 0:
+		o.wrote()
+	}
+	putBuffer(b)
+}
+
+// try writes p as far as the kernel takes it at once.
+func (o *outbound) try(p []byte) (n int, err error) {
+	if o.raw == nil || len(p) == 0 {
+		return 0, nil
+	}
+	return writeAtOnce(o.raw, p)
+}
+
+// block has a goroutine write what is in the buffer from byte n on.
+func (o *outbound) block(b *[]byte, n int) {
+	o.blocked = true
+	o.joining = nil
+	timeout := o.writeTimeout
+	if o.last {
+		timeout = finalTimeout
+	}
+	o.conn.SetWriteDeadline(time.Now().Add(timeout))
+	go func() {
+		_, err := o.conn.Write((*b)[n:])
+		putBuffer(b)
+		o.unblock(err)
+		o.flush()
+	}()
+}
+
+func (o *outbound) unblock(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.blocked = false
+	if err != nil {
+		o.finish(err)
+		return
+	}
+	o.conn.SetWriteDeadline(time.Time{})
+	o.wrote()
+}
+
+// wrote notes that all that was taken so far is written.
+func (o *outbound) wrote() {
+	if o.last {
+		o.finish(nil)
+		return
+	}
+	o.feed.Wrote()
+	o.changed = true
+}
+
+// finish notes that nothing is written any more.
+func (o *outbound) finish(err error) {
+	if o.finished {
+		return
+	}
+	o.finished = true
+	o.drained.Broadcast()
+	go o.done(err)
+}
+
+// await returns when nothing is written any more.
+func (o *outbound) await() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for !o.finished {
+		o.drained.Wait()
 	}
 }
 
@@ -52,148 +197,113 @@ func (o *outbound) signal() {
 // an answer goes out before anything that the change brings. It blocks while too many answers wait.
 func (o *outbound) update(f func(feed *hub.Feed, control []byte) []byte) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	for len(o.control) > maxControl && o.final == nil {
+	for len(o.control) > maxControl && !o.ending() {
 		o.drained.Wait()
 	}
-	if o.final != nil {
-		return
+	if !o.ending() {
+		o.joining = nil
+		if rest := o.leave(); rest != nil {
+			o.write(rest)
+		}
+		o.control = f(o.feed, o.control)
+		o.changed = true
 	}
-	o.control = f(o.feed, o.control)
-	o.signal()
+	o.mu.Unlock()
+	o.flush()
 }
 
-// send queues whole messages.
-func (o *outbound) send(messages []byte) {
-	o.update(func(_ *hub.Feed, control []byte) []byte { return append(control, messages...) })
-}
+func (o *outbound) ending() bool { return o.final != nil || o.finished }
 
-// reply queues a message unless too much waits already: for answers that the peer can do without, such as a pong.
+// reply writes a message unless too much waits already: for answers that the peer can do without, such as a pong.
 func (o *outbound) reply(message []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.control) <= maxControl && o.final == nil {
+	switch {
+	case o.ending():
+	case !o.blocked:
+		o.say(message)
+	case len(o.control) <= maxControl:
 		o.control = append(o.control, message...)
-		o.signal()
+	}
+}
+
+// say writes a message between two writes of the feed or the lane.
+func (o *outbound) say(message []byte) {
+	n, err := o.try(message)
+	switch {
+	case err != nil:
+		o.finish(err)
+	case n < len(message):
+		b := getBuffer()
+		*b = append(*b, message[n:]...)
+		if rest := o.leave(); rest != nil {
+			*b = append(*b, *rest...)
+			putBuffer(rest)
+		}
+		o.block(b, 0)
 	}
 }
 
 // keepAlive has beat, whole messages, sent at every interval, whatever else is.
 func (o *outbound) keepAlive(beat []byte, every time.Duration) {
 	o.mu.Lock()
-	o.beat, o.every, o.due = beat, every, time.Now().Add(every)
-	o.mu.Unlock()
-	o.signal()
+	defer o.mu.Unlock()
+	o.beat, o.every = beat, every
+	o.beats = time.AfterFunc(every, o.sendBeat)
+}
+
+func (o *outbound) sendBeat() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ending() {
+		return
+	}
+	if !o.blocked { // else more than a beat is on its way
+		o.say(o.beat)
+	}
+	o.beats.Reset(o.every)
 }
 
 // end makes what f returns the last bytes, after what waits of the answers. f is called when all before is written, so that
 // the feed knows its place. Only the first call counts.
 func (o *outbound) end(f func(feed *hub.Feed) []byte) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.final != nil {
-		return
-	}
-	o.final = f
-	o.drained.Broadcast()
-	// A write that hangs now must not keep the session alive.
-	o.conn.SetWriteDeadline(time.Now().Add(finalTimeout))
-	o.signal()
-}
-
-var bufferPool = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
-
-// maxPooled is the largest write buffer that is kept for the next write.
-const maxPooled = 256 << 10
-
-// run writes until the end was written or a write fails. onError is called with an error of the feed; it must end the
-// outbound.
-func (o *outbound) run(onError func(error)) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		wrote, ended, err := o.pass(onError)
-		if ended || err != nil {
-			return err
+	if o.final == nil {
+		o.final = f
+		o.joining = nil
+		if rest := o.leave(); rest != nil {
+			putBuffer(rest) // not written, and so the feed will count it
 		}
-		if !wrote {
-			o.wait(timer)
+		if o.blocked { // a write that hangs now must not keep the session alive
+			o.conn.SetWriteDeadline(time.Now().Add(finalTimeout))
 		}
-	}
-}
-
-// pass writes all that waits in one write.
-func (o *outbound) pass(onError func(error)) (wrote, ended bool, err error) {
-	buffer := bufferPool.Get().(*[]byte)
-	out, ended, feedErr := o.take((*buffer)[:0])
-	if feedErr != nil {
-		onError(feedErr)
-	}
-	if len(out) > 0 {
-		err = o.write(out, ended)
-	}
-	if cap(out) <= maxPooled {
-		*buffer = out
-		bufferPool.Put(buffer)
-	}
-	return len(out) > 0 || feedErr != nil, ended, err
-}
-
-// take appends everything that waits to buf.
-func (o *outbound) take(buf []byte) (out []byte, ended bool, err error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	buf = append(buf, o.control...)
-	o.control = nil
-	if o.final != nil {
-		return append(buf, o.final(o.feed)...), true, nil
-	}
-	o.drained.Broadcast()
-	if now := time.Now(); o.every > 0 && !now.Before(o.due) {
-		buf = append(buf, o.beat...)
-		o.due = now.Add(o.every)
-	}
-	out, err = o.feed.Next(buf, writeBytes)
-	return out, false, err
-}
-
-func (o *outbound) write(out []byte, ended bool) error {
-	o.mu.Lock()
-	switch {
-	case ended:
-		o.conn.SetWriteDeadline(time.Now().Add(finalTimeout))
-	case o.final == nil: // else end has set a deadline already
-		o.conn.SetWriteDeadline(time.Now().Add(o.writeTimeout))
+		if o.beats != nil {
+			o.beats.Stop()
+		}
+		o.drained.Broadcast()
 	}
 	o.mu.Unlock()
-	if _, err := o.conn.Write(out); err != nil {
-		return err
-	}
-	o.mu.Lock()
-	o.feed.Wrote()
-	o.mu.Unlock()
-	return nil
+	o.flush()
 }
 
-// wait returns when there may be something to write.
-func (o *outbound) wait(timer *time.Timer) {
-	o.mu.Lock()
-	until := time.Hour
-	if o.every > 0 {
-		until = time.Until(o.due)
-	}
-	o.mu.Unlock()
-	timer.Reset(until)
-	select {
-	case <-o.wake:
-	case <-o.feed.Wake():
-	case <-timer.C:
-	}
-}
-
-// close gives up the feed; what was not written counts as left behind.
+// close gives up the feed; what was not written counts as left behind. The end must have come.
 func (o *outbound) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.feed.Close()
+}
+
+var bufferPool = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
+
+// maxPooled is the largest buffer that is kept for the next write.
+const maxPooled = 256 << 10
+
+// getBuffer returns an empty buffer.
+func getBuffer() *[]byte { return bufferPool.Get().(*[]byte) }
+
+func putBuffer(b *[]byte) {
+	if cap(*b) <= maxPooled {
+		*b = (*b)[:0]
+		bufferPool.Put(b)
+	}
 }

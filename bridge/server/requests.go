@@ -139,7 +139,7 @@ func (x *session) sendConnected(version stomp.Version) {
 	if user := x.credentials.Load().identity.User; !strings.ContainsAny(user, "\x00\r\n") { // CONNECTED does not escape
 		f.Headers = append(f.Headers, stomp.Header{Key: "user-name", Value: user})
 	}
-	x.out.send(appendFrame(nil, version, f))
+	x.out.update(func(_ *hub.Feed, control []byte) []byte { return appendFrame(control, version, f) })
 }
 
 // silentFactor is how many intervals a peer may be silent: browsers fire the timers of hidden tabs about once a minute.

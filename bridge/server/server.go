@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,6 +53,8 @@ type Server struct {
 	origins  atomic.Pointer[Origins]
 	ends     tally // session ends by cause
 	refusals tally // handshakes refused, by cause
+	shards   []shard
+	opened   atomic.Uint64 // sessions there were
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
@@ -67,7 +70,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	c.withDefaults()
-	s := &Server{config: c, sessions: map[*session]struct{}{}}
+	s := &Server{config: c, sessions: map[*session]struct{}{}, shards: make([]shard, runtime.GOMAXPROCS(0))}
 	s.upgrader = websocket.Upgrader{
 		HandshakeTimeout: c.Limits.ConnectTimeout,
 		ReadBufferSize:   512,
@@ -211,6 +214,9 @@ func (s *Server) unregister(x *session) {
 	defer s.mu.Unlock()
 	delete(s.sessions, x)
 }
+
+// nextShard spreads the sessions evenly.
+func (s *Server) nextShard() *shard { return &s.shards[s.opened.Add(1)%uint64(len(s.shards))] }
 
 // Serve accepts connections until ctx is done. Then every client gets a clean close, and Serve returns when all sessions have
 // ended, which takes about a second at most. It returns nil after ctx, or the listener's error. Call it once.

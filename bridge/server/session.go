@@ -17,7 +17,7 @@ import (
 	"mqtt-stomp-bridge/bridge/stomp"
 )
 
-// A session is one client's connection. One goroutine reads (run), one writes (outbound.run).
+// A session is one client's connection. One goroutine reads (run); see outbound for who writes.
 type session struct {
 	server *Server
 	conn   *websocket.Conn // reads from in
@@ -71,13 +71,13 @@ func (s *Server) newSession(conn *websocket.Conn, in *inbound) *session {
 		server:  s,
 		conn:    conn,
 		in:      in,
-		out:     newOutbound(in.Conn, s.config.Hub.NewFeed(), s.config.Limits.WriteTimeout),
 		log:     s.config.Logger.With("session", id, "remote", conn.RemoteAddr().String()),
 		id:      id,
 		decoder: stomp.NewDecoder(s.config.Limits.Frame),
 		subs:    map[string]*subscription{},
 		numbers: map[int]*subscription{},
 	}
+	x.out = s.nextShard().newOutbound(in.Conn, s.config.Hub, s.config.Limits.WriteTimeout, x.feedFailed, x.written)
 	conn.SetPongHandler(func(string) error {
 		x.heard()
 		return nil
@@ -97,33 +97,29 @@ func (s *Server) newSession(conn *websocket.Conn, in *inbound) *session {
 func (x *session) run() {
 	socket := x.in.Conn
 	socket.SetReadDeadline(time.Now().Add(x.server.config.Limits.ConnectTimeout))
-	// Once the last bytes are out the reader goes on until the peer closes too: closing with unread input would reset the
-	// connection, and the peer might never see them. A peer that does not close is not waited for.
-	var hangUp *time.Timer
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		if err := x.out.run(x.feedFailed); err != nil {
-			x.end(ending{cause: writeCause(err), detail: err, code: websocket.CloseGoingAway})
-			socket.Close() // wakes the reader
-			return
-		}
-		hangUp = time.AfterFunc(finalTimeout, func() { socket.Close() })
-	}()
 	x.finish(x.read())
-	<-written
+	x.out.await()
 	if x.in.broken { // gorilla reads no more
 		io.Copy(io.Discard, socket)
 	}
 	socket.Close()
-	if hangUp != nil {
-		hangUp.Stop()
-	}
 	if x.expiry != nil {
 		x.expiry.Stop()
 	}
 	x.out.close()
 	x.logEnd()
+}
+
+// written is called when nothing is written any more. After the last bytes the reader goes on until the peer closes too:
+// closing with unread input would reset the connection, and the peer might never see them. A peer that does not close is not
+// waited for.
+func (x *session) written(err error) {
+	if err == nil {
+		time.AfterFunc(finalTimeout, func() { x.in.Conn.Close() })
+		return
+	}
+	x.end(ending{cause: writeCause(err), detail: err, code: websocket.CloseGoingAway})
+	x.in.Conn.Close() // wakes the reader
 }
 
 // read reads messages until the connection ends. After the session's end it only drops them.

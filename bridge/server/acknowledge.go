@@ -36,28 +36,31 @@ func (x *session) acknowledge(f *stomp.Frame) error {
 // gone reports that it may well mean one that is closed by now: that is no mistake of the client.
 func (x *session) acknowledged(f *stomp.Frame) (subs []*subscription, position uint64, gone bool) {
 	id, _ := f.Get("message-id")
-	closed := x.lastNumber > len(x.numbers)
+	means := func(s *subscription) bool { return true }
+	closed := true // the one that is meant may be
 	switch x.v() {
 	case stomp.V12:
 		ack, _ := f.Get("id")
 		var number int
 		id, number = cutAck(ack)
-		if s := x.numbers[number]; s != nil {
-			subs = []*subscription{s}
-		}
-		closed = closed && 0 < number && number <= x.lastNumber
+		means = func(s *subscription) bool { return s.number == number }
+		closed = 0 < number && number <= x.lastNumber
 	case stomp.V11:
 		name, _ := f.Get("subscription")
-		s := x.subs[name]
-		if s != nil && s.number > 0 {
-			subs = []*subscription{s}
+		means = func(s *subscription) bool { return s.key == name }
+		closed = x.subscribed(name) == nil
+	}
+	open := 0
+	for _, s := range x.subs {
+		if s.number == 0 {
+			continue
 		}
-		closed = closed && s == nil
-	default:
-		for _, s := range x.numbers {
+		open++
+		if means(s) {
 			subs = append(subs, s)
 		}
 	}
+	closed = closed && x.lastNumber > open
 	epoch, position, ok := parseMessageID(id)
 	if !ok || epoch != x.server.config.Hub.Epoch() {
 		return nil, 0, false

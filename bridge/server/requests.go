@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -92,7 +93,7 @@ func (x *session) connect(f *stomp.Frame) error {
 	x.connected = true
 	x.sendConnected(version)
 	x.startHeartBeats(version, peer)
-	x.log.Info("session connected", "user", x.credentials.Load().identity.User, "version", version.String())
+	x.log(slog.LevelInfo, "session connected", "user", x.credentials.Load().identity.User, "version", version.String())
 	return nil
 }
 

@@ -63,6 +63,10 @@ type Server struct {
 	running  sync.WaitGroup
 }
 
+// readBuffer is as small as gorilla has it: it is there for headers and heart-beats. The payloads of larger messages are read
+// past it, see readChunk.
+const readBuffer = 128
+
 // New returns a Server.
 func New(c Config) (*Server, error) {
 	origins, err := NewOrigins(c.AllowedOrigins)
@@ -73,8 +77,8 @@ func New(c Config) (*Server, error) {
 	s := &Server{config: c, sessions: map[*session]struct{}{}, shards: make([]shard, runtime.GOMAXPROCS(0))}
 	s.upgrader = websocket.Upgrader{
 		HandshakeTimeout: c.Limits.ConnectTimeout,
-		ReadBufferSize:   512,
-		WriteBufferSize:  512, // for the handshake's answer alone; see inbound
+		ReadBufferSize:   readBuffer,
+		WriteBufferPool:  new(sync.Pool), // never used; without it every connection would have a buffer; see inbound
 		Subprotocols:     []string{"v12.stomp", "v11.stomp", "v10.stomp"},
 		CheckOrigin:      func(*http.Request) bool { return true }, // ServeHTTP has done it
 	}
@@ -129,11 +133,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.letIn(by)
 	}
 	// In a goroutine of its own: the handler's return frees what net/http holds for the request.
-	go func() {
-		defer s.release()
-		x.run()
-		s.unregister(x)
-	}()
+	go x.run()
 }
 
 // goingAway is how sessions end when the server does.
@@ -211,8 +211,9 @@ func (s *Server) register(x *session) bool {
 
 func (s *Server) unregister(x *session) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	delete(s.sessions, x)
+	s.mu.Unlock()
+	s.release()
 }
 
 // nextShard spreads the sessions evenly.

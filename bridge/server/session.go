@@ -23,18 +23,16 @@ type session struct {
 	conn   *websocket.Conn // reads from in
 	in     *inbound
 	out    *outbound
-	log    *slog.Logger
 	id     string
 
 	// Owned by the reader.
 	decoder    *stomp.Decoder
 	connected  bool
-	unauthed   int                      // bytes read before CONNECT was accepted
-	silence    time.Duration            // how long the peer may be silent; 0 until CONNECT was accepted
-	subs       map[string]*subscription // subscription id (at 1.0 perhaps the destination) -> subscription
-	numbers    map[int]*subscription    // subscription number -> subscription, those that are acknowledged
-	lastNumber int                      // of all there were
-	expiry     *time.Timer              // ends the session with its token; nil before that is known, or when it has no end
+	unauthed   int           // bytes read before CONNECT was accepted
+	silence    time.Duration // how long the peer may be silent; 0 until CONNECT was accepted
+	subs       []*subscription
+	lastNumber int         // of all subscriptions there were that are acknowledged
+	expiry     *time.Timer // ends the session with its token; nil before that is known, or when it has no end
 
 	version     atomic.Uint32 // a stomp.Version, set by CONNECT
 	credentials atomic.Pointer[credentials]
@@ -66,17 +64,7 @@ var readPool = sync.Pool{New: func() any { return new([readChunk]byte) }}
 
 // newSession returns a session on an upgraded connection.
 func (s *Server) newSession(conn *websocket.Conn, in *inbound) *session {
-	id := newID()
-	x := &session{
-		server:  s,
-		conn:    conn,
-		in:      in,
-		log:     s.config.Logger.With("session", id, "remote", conn.RemoteAddr().String()),
-		id:      id,
-		decoder: stomp.NewDecoder(s.config.Limits.Frame),
-		subs:    map[string]*subscription{},
-		numbers: map[int]*subscription{},
-	}
+	x := &session{server: s, conn: conn, in: in, id: newID(), decoder: stomp.NewDecoder(s.config.Limits.Frame)}
 	x.out = s.nextShard().newOutbound(in.Conn, s.config.Hub, s.config.Limits.WriteTimeout, x.feedFailed, x.written)
 	conn.SetPongHandler(func(string) error {
 		x.heard()
@@ -93,21 +81,36 @@ func (s *Server) newSession(conn *websocket.Conn, in *inbound) *session {
 	return x
 }
 
-// run serves the connection until it ends; it returns when nothing of the session is left.
+// run reads messages until the connection ends; it returns when nothing of the session is left. After the session's end it
+// only drops what comes. While it waits its frames are on the stack of every idle session: it should stay small.
 func (x *session) run() {
-	socket := x.in.Conn
-	socket.SetReadDeadline(time.Now().Add(x.server.config.Limits.ConnectTimeout))
-	x.finish(x.read())
+	x.in.Conn.SetReadDeadline(time.Now().Add(x.server.config.Limits.ConnectTimeout))
+	for {
+		_, r, err := x.conn.NextReader()
+		if err == nil && x.ended.Load() == nil {
+			err = x.readMessage(r)
+		}
+		if err != nil && !errors.Is(err, errEnded) {
+			x.hangUp(err)
+			return
+		}
+	}
+}
+
+// hangUp ends the session, for the reason that reading stopped if there was none before, and waits for its last bytes.
+func (x *session) hangUp(err error) {
+	x.finish(err)
 	x.out.await()
 	if x.in.broken { // gorilla reads no more
-		io.Copy(io.Discard, socket)
+		io.Copy(io.Discard, x.in.Conn)
 	}
-	socket.Close()
+	x.in.Conn.Close()
 	if x.expiry != nil {
 		x.expiry.Stop()
 	}
 	x.out.close()
 	x.logEnd()
+	x.server.unregister(x)
 }
 
 // written is called when nothing is written any more. After the last bytes the reader goes on until the peer closes too:
@@ -120,22 +123,6 @@ func (x *session) written(err error) {
 	}
 	x.end(ending{cause: writeCause(err), detail: err, code: websocket.CloseGoingAway})
 	x.in.Conn.Close() // wakes the reader
-}
-
-// read reads messages until the connection ends. After the session's end it only drops them.
-func (x *session) read() error {
-	for {
-		_, r, err := x.conn.NextReader()
-		if err != nil {
-			return err
-		}
-		if x.ended.Load() != nil {
-			continue
-		}
-		if err := x.readMessage(r); err != nil && !errors.Is(err, errEnded) {
-			return err
-		}
-	}
 }
 
 // readMessage feeds one WebSocket message to the decoder, piece by piece.
@@ -266,6 +253,14 @@ func (e *ending) frame(epoch string, position uint64) *stomp.Frame {
 	return f
 }
 
+// log logs something about the session. The logger is put together each time, since few sessions say more than twice.
+func (x *session) log(level slog.Level, message string, attrs ...any) {
+	logger, ctx := x.server.config.Logger, context.Background()
+	if logger.Enabled(ctx, level) {
+		logger.With("session", x.id, "remote", x.conn.RemoteAddr().String()).Log(ctx, level, message, attrs...)
+	}
+}
+
 // logEnd says once why the session ended, and counts it.
 func (x *session) logEnd() {
 	e := x.ended.Load()
@@ -281,7 +276,7 @@ func (x *session) logEnd() {
 	if e.detail != nil {
 		attrs = append(attrs, "error", e.detail)
 	}
-	x.log.Log(context.Background(), level, "session ended", attrs...)
+	x.log(level, "session ended", attrs...)
 }
 
 // letIn notes what the session was admitted with, and ends it when that does. The reader calls it, or who starts it.

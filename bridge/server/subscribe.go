@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,7 +38,6 @@ func (x *session) subscribe(f *stomp.Frame) error {
 	if s.mode != ackAuto {
 		x.lastNumber++
 		s.number = x.lastNumber
-		x.numbers[s.number] = s
 	}
 	kind := format{destination: destination, subscription: s.id, version: x.v(), epoch: x.server.config.Hub.Epoch()}
 	if s.mode != ackAuto && x.v() == stomp.V12 {
@@ -50,7 +50,7 @@ func (x *session) subscribe(f *stomp.Frame) error {
 			return noted
 		}
 	}
-	x.subs[s.key] = s
+	x.subs = append(x.subs, s)
 	x.out.update(func(feed *hub.Feed, control []byte) []byte {
 		var complete bool
 		s.cursor, complete = feed.Subscribe(destination, kind, o)
@@ -59,7 +59,7 @@ func (x *session) subscribe(f *stomp.Frame) error {
 		}
 		return x.appendReceipt(control, f, stomp.Header{Key: "resume", Value: resumeNote(complete)})
 	})
-	x.log.Debug("subscribed", "queue", destination)
+	x.log(slog.LevelDebug, "subscribed", "queue", destination)
 	return nil
 }
 
@@ -92,7 +92,7 @@ func (x *session) parseSubscribe(f *stomp.Frame) (*subscription, hub.Options, er
 		return nil, o, refuse("SUBSCRIBE without id", "from STOMP 1.1 on a subscription has an id")
 	case len(id) > maxSubscriptionID:
 		return nil, o, refuse("the subscription id is too long", "every message repeats it")
-	case x.subs[s.key] != nil:
+	case x.subscribed(s.key) != nil:
 		return nil, o, refuse("the subscription id is in use", "")
 	case len(x.subs) >= x.server.config.Limits.Subscriptions:
 		return nil, o, refuse("too many subscriptions", "UNSUBSCRIBE from one first")
@@ -141,17 +141,26 @@ func (x *session) parseDelivery(f *stomp.Frame, destination string, mode ackMode
 	return o, nil
 }
 
+// subscribed returns the subscription with the key, nil when there is none.
+func (x *session) subscribed(key string) *subscription {
+	for _, s := range x.subs {
+		if s.key == key {
+			return s
+		}
+	}
+	return nil
+}
+
 func (x *session) unsubscribe(f *stomp.Frame) error {
 	key, ok := f.Get("id")
 	if !ok && x.v() == stomp.V10 {
 		key, _ = f.Get("destination")
 	}
-	s := x.subs[key]
+	s := x.subscribed(key)
 	if s == nil {
 		return refuse("no such subscription", "UNSUBSCRIBE names none that is open")
 	}
-	delete(x.subs, key)
-	delete(x.numbers, s.number)
+	x.subs = slices.DeleteFunc(x.subs, func(other *subscription) bool { return other == s })
 	x.out.update(func(feed *hub.Feed, control []byte) []byte {
 		feed.Unsubscribe(s.cursor)
 		return x.appendReceipt(control, f)

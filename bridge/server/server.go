@@ -54,7 +54,7 @@ type Server struct {
 	ends     tally // session ends by cause
 	refusals tally // handshakes refused, by cause
 	shards   []shard
-	opened   atomic.Uint64 // sessions there were
+	opened   atomic.Int64 // sessions there were
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
@@ -217,7 +217,7 @@ func (s *Server) unregister(x *session) {
 }
 
 // nextShard spreads the sessions evenly.
-func (s *Server) nextShard() *shard { return &s.shards[s.opened.Add(1)%uint64(len(s.shards))] }
+func (s *Server) nextShard() *shard { return &s.shards[s.opened.Add(1)%int64(len(s.shards))] }
 
 // Serve accepts connections until ctx is done. Then every client gets a clean close, and Serve returns when all sessions have
 // ended, which takes about a second at most. It returns nil after ctx, or the listener's error. Call it once.
@@ -282,6 +282,7 @@ func (s *Server) snapshot() []*session {
 // Counts are a server's figures.
 type Counts struct {
 	Sessions int              // open now
+	Opened   int64            // there were so far
 	Ends     map[string]int64 // sessions ended, by cause
 	Refusals map[string]int64 // handshakes refused, by cause
 }
@@ -290,7 +291,7 @@ type Counts struct {
 func (s *Server) Counts() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Counts{Sessions: len(s.sessions), Ends: s.ends.all(), Refusals: s.refusals.all()}
+	return Counts{Sessions: len(s.sessions), Opened: s.opened.Load(), Ends: s.ends.all(), Refusals: s.refusals.all()}
 }
 
 // A tally counts by a small set of names. The zero value is ready to use.

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -190,7 +191,14 @@ func (s *sidecar) run(ctx context.Context) error {
 			<-done
 		}()
 	}
+	running, cancel := context.WithCancel(ctx) // the bridge may end by itself
+	var collecting sync.WaitGroup
+	collecting.Go(func() {
+		collectAfterRush(running, func() int64 { return s.bridge.Counts().Server.Opened }, debug.FreeOSMemory)
+	})
 	err := s.bridge.Run(ctx)
+	cancel()
+	collecting.Wait()
 	s.logger.Info("stopped")
 	return err
 }

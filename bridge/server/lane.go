@@ -114,8 +114,10 @@ func (l *lane) turn() {
 	if len(l.bytes) > 0 {
 		l.pass++
 	}
-	l.crowd = append(l.crowd[:0], l.members...)
 	pass, bytes := l.pass, l.bytes
+	if len(bytes) > 0 || err != nil {
+		l.crowd = append(l.crowd[:0], l.members...)
+	}
 	l.mu.Unlock()
 
 	l.deliver(pass, bytes, err)
@@ -135,11 +137,12 @@ func (l *lane) deliver(pass uint64, bytes []byte, err error) {
 		switch {
 		case err != nil:
 			o.failed(err)
-		case len(bytes) > 0 && o.deliver(l, pass, bytes):
+		case o.deliver(l, pass, bytes):
 			wrote++
 		}
 	}
 	clear(l.crowd)
+	l.crowd = l.crowd[:0]
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.group.Wrote(wrote)

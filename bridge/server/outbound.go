@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -19,7 +20,6 @@ type outbound struct {
 	shard        *shard
 	writeTimeout time.Duration
 	failed       func(error) // told of an error of the feed; it must end the outbound
-	done         func(error) // told when the last bytes are out, or why a write failed; called once, from a goroutine of its own
 	queued       atomic.Bool // waits for its turn in the shard
 
 	mu       sync.Mutex
@@ -35,6 +35,7 @@ type outbound struct {
 	final    func(feed *hub.Feed) []byte // set once: makes the last bytes
 	last     bool                        // they are taken
 	finished bool                        // nothing is written any more
+	err      error                       // of the write that failed; nil: none did
 	beat     []byte                      // what is sent at intervals, whole messages; may be empty
 	every    time.Duration
 	beats    *time.Timer
@@ -50,8 +51,8 @@ const writeBytes = 64 << 10
 // within a second of its token's end, whatever its client does.
 const finalTimeout = 400 * time.Millisecond
 
-func (s *shard) newOutbound(conn net.Conn, h *hub.Hub, writeTimeout time.Duration, failed, done func(error)) *outbound {
-	o := &outbound{conn: conn, raw: rawConn(conn), shard: s, writeTimeout: writeTimeout, failed: failed, done: done}
+func (s *shard) newOutbound(conn net.Conn, h *hub.Hub, writeTimeout time.Duration, failed func(error)) *outbound {
+	o := &outbound{conn: conn, raw: rawConn(conn), shard: s, writeTimeout: writeTimeout, failed: failed}
 	o.feed = h.NewFeed(o.wake)
 	o.drained.L = &o.mu
 	return o
@@ -174,14 +175,31 @@ func (o *outbound) wrote() {
 	o.changed = true
 }
 
-// finish notes that nothing is written any more.
+// finish notes that nothing is written any more. After an error the connection is closed, which wakes its reader; after the
+// last bytes it is closed a little later if the peer does not do it: closing with unread input would reset the connection, and
+// the peer might never see them.
 func (o *outbound) finish(err error) {
 	if o.finished {
 		return
 	}
-	o.finished = true
+	o.finished, o.err = true, err
 	o.drained.Broadcast()
-	go o.done(err)
+	if err == nil {
+		time.AfterFunc(finalTimeout, func() { o.conn.Close() })
+		return
+	}
+	conn := o.conn
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn() // TLS would say goodbye, and wait for that
+	}
+	conn.Close()
+}
+
+// failure returns the error of the write that failed, nil when none did.
+func (o *outbound) failure() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
 }
 
 // await returns when nothing is written any more.

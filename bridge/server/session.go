@@ -65,7 +65,7 @@ var readPool = sync.Pool{New: func() any { return new([readChunk]byte) }}
 // newSession returns a session on an upgraded connection.
 func (s *Server) newSession(conn *websocket.Conn, in *inbound) *session {
 	x := &session{server: s, conn: conn, in: in, id: newID(), decoder: stomp.NewDecoder(s.config.Limits.Frame)}
-	x.out = s.nextShard().newOutbound(in.Conn, s.config.Hub, s.config.Limits.WriteTimeout, x.feedFailed, x.written)
+	x.out = s.nextShard().newOutbound(in.Conn, s.config.Hub, s.config.Limits.WriteTimeout, x.feedFailed)
 	conn.SetPongHandler(func(string) error {
 		x.heard()
 		return nil
@@ -111,18 +111,6 @@ func (x *session) hangUp(err error) {
 	x.out.close()
 	x.logEnd()
 	x.server.unregister(x)
-}
-
-// written is called when nothing is written any more. After the last bytes the reader goes on until the peer closes too:
-// closing with unread input would reset the connection, and the peer might never see them. A peer that does not close is not
-// waited for.
-func (x *session) written(err error) {
-	if err == nil {
-		time.AfterFunc(finalTimeout, func() { x.in.Conn.Close() })
-		return
-	}
-	x.end(ending{cause: writeCause(err), detail: err, code: websocket.CloseGoingAway})
-	x.in.Conn.Close() // wakes the reader
 }
 
 // readMessage feeds one WebSocket message to the decoder, piece by piece.
@@ -184,7 +172,10 @@ func (x *session) input(p []byte) error {
 func (x *session) finish(err error) {
 	var closed *websocket.CloseError
 	var timeout net.Error
+	failure := x.out.failure()
 	switch {
+	case failure != nil:
+		x.end(ending{cause: writeCause(failure), detail: failure, code: websocket.CloseGoingAway})
 	case x.in.broken:
 		x.end(ending{cause: "malformed WebSocket frame", code: websocket.CloseProtocolError})
 	case errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure: // which stands for no close frame at all

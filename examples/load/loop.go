@@ -160,10 +160,22 @@ func (l *loop) subscribe(ctx context.Context, conn *websocket.Conn) error {
 	if _, err := receiveFrame(conn); err != nil {
 		return err
 	}
+	go awaitEnd(conn)
 	l.mu.Lock() // from the RECEIPT on nothing is missed
 	defer l.mu.Unlock()
 	l.sessions = append(l.sessions, conn.NetConn())
 	return conn.WriteMessage(websocket.TextMessage, []byte("RECEIPT\nreceipt-id:r\n\n\x00"))
+}
+
+// awaitEnd reads, as every server must, to see that a session has ended. It has a goroutine of its own so that net/http can
+// let go of the request.
+func awaitEnd(conn *websocket.Conn) {
+	for {
+		if _, _, err := conn.NextReader(); err != nil {
+			conn.Close()
+			return
+		}
+	}
 }
 
 func receiveFrame(conn *websocket.Conn) (stomp.Frame, error) {

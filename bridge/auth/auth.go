@@ -1,4 +1,4 @@
-// Package auth turns the value of an Authorization header into an identity.
+// Package auth turns what a client shows of itself into an identity.
 package auth
 
 import (
@@ -7,21 +7,38 @@ import (
 	"time"
 )
 
-// Identity is whom an Authorization value speaks for.
+// Credentials are what a client has shown.
+type Credentials struct {
+	Token    string // of an Authorization header (see Token) or a subprotocol
+	Login    string // of CONNECT
+	Passcode string // of CONNECT; it may be a token too, for clients that have no other place for one
+	Remote   string // the client's address, without a port
+}
+
+// token returns the token that there is, or the empty string.
+func (c Credentials) token() string {
+	if c.Token != "" {
+		return c.Token
+	}
+	return c.Passcode
+}
+
+// Identity is whom credentials speak for.
 type Identity struct {
 	User    string
 	Expires time.Time      // when the identity ends; the zero time: never
 	Claims  map[string]any // what else the token says, as decoded from JSON, with numbers as json.Number; read-only
 }
 
-// Authenticator checks Authorization values. It is safe for concurrent use.
+// Authenticator checks credentials. It is safe for concurrent use.
 type Authenticator interface {
-	// Authenticate takes a token, raw or as "Bearer <token>" in any letter case. If it refuses the token, the error is
-	// an *Error.
-	Authenticate(ctx context.Context, authorization string) (Identity, error)
+	// Authenticate returns whom the credentials speak for. If it refuses them, the error is an *Error; any other error
+	// means that they could not be checked. It returns within about ten seconds whatever it waits for, and sooner when ctx
+	// is done.
+	Authenticate(ctx context.Context, c Credentials) (Identity, error)
 }
 
-// Error says why a token was refused. Peer and log may read it: it never holds the token or a part of it.
+// Error says why credentials were refused. Peer and log may read it: it never holds a secret or a part of it.
 type Error struct{ Reason string }
 
 // Error returns the reason.

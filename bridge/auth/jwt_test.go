@@ -49,7 +49,7 @@ func authenticate(t *testing.T, c auth.JWTConfig, authorization string) (auth.Id
 	if err != nil {
 		t.Fatalf("NewJWT: %v", err)
 	}
-	return a.Authenticate(t.Context(), authorization)
+	return a.Authenticate(t.Context(), auth.Credentials{Token: auth.Token(authorization)})
 }
 
 func checkReason(t *testing.T, id auth.Identity, err error, want string) {
@@ -303,7 +303,7 @@ func TestLongTokenIsNotParsed(t *testing.T) {
 	value := strings.Repeat("e", 64<<20)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	id, err := a.Authenticate(t.Context(), value)
+	id, err := a.Authenticate(t.Context(), auth.Credentials{Token: auth.Token(value)})
 	runtime.ReadMemStats(&after)
 	checkReason(t, id, err, "token is too long")
 	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
@@ -416,7 +416,7 @@ func FuzzErrorsHoldNoToken(f *testing.F) {
 		"exp is not a time in seconds": true, "nbf is not a time in seconds": true, "iat is not a time in seconds": true,
 	}
 	f.Fuzz(func(t *testing.T, authorization string) {
-		if _, err := a.Authenticate(t.Context(), authorization); err != nil && !reasons[err.Error()] {
+		if _, err := a.Authenticate(t.Context(), auth.Credentials{Token: auth.Token(authorization)}); err != nil && !reasons[err.Error()] {
 			t.Errorf("unknown reason %q", err)
 		}
 	})

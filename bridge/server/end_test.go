@@ -156,7 +156,7 @@ func TestSetAuth(t *testing.T) {
 // unable can neither accept nor refuse a token.
 type unable struct{}
 
-func (unable) Authenticate(context.Context, string) (auth.Identity, error) {
+func (unable) Authenticate(context.Context, auth.Credentials) (auth.Identity, error) {
 	return auth.Identity{}, errors.New("odd trouble")
 }
 

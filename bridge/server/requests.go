@@ -97,21 +97,19 @@ func (x *session) connect(f *stomp.Frame) error {
 	return nil
 }
 
-// authenticate lets the session in by the handshake's token or the frame's.
+// authenticate lets the session in by what the handshake has shown, or the frame does.
 func (x *session) authenticate(f *stomp.Frame) error {
 	by := x.credentials.Load()
-	authorization := getFold(f, "authorization")
-	switch token := auth.Token(authorization); {
-	case by == nil && token == "":
-		return &auth.Error{Reason: "no token"}
-	case by != nil && token != "" && token != auth.Token(by.authorization):
+	shown := auth.Credentials{Token: auth.Token(getFold(f, "authorization")), Remote: host(x.conn.RemoteAddr().String())}
+	shown.Login, _ = f.Get("login")
+	shown.Passcode, _ = f.Get("passcode")
+	switch {
+	case by != nil && shown.Token != "" && shown.Token != by.shown.Token:
 		return &auth.Error{Reason: "two different tokens"}
 	case by != nil:
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), x.server.config.Limits.ConnectTimeout)
-	defer cancel()
-	by, err := x.server.admit(ctx, authorization)
+	by, err := x.server.admit(context.Background(), shown)
 	if err != nil {
 		return err
 	}

@@ -145,7 +145,7 @@ func (s *Server) admitRequest(r *http.Request) (by *credentials, status int, err
 	if authorization == "" {
 		return nil, 0, nil
 	}
-	by, err = s.admit(r.Context(), authorization)
+	by, err = s.admit(r.Context(), auth.Credentials{Token: auth.Token(authorization), Remote: host(r.RemoteAddr)})
 	var refused *auth.Error
 	if errors.As(err, &refused) {
 		return nil, http.StatusUnauthorized, refused
@@ -156,10 +156,10 @@ func (s *Server) admitRequest(r *http.Request) (by *credentials, status int, err
 // errUnchecked is what a client learns when its token could be neither accepted nor refused.
 var errUnchecked = &stomp.Error{Message: "the token could not be checked"}
 
-// admit returns what the token lets in, an *auth.Error when it is refused, or errUnchecked.
-func (s *Server) admit(ctx context.Context, authorization string) (*credentials, error) {
+// admit returns what the client is let in with, an *auth.Error when it is refused, or errUnchecked.
+func (s *Server) admit(ctx context.Context, shown auth.Credentials) (*credentials, error) {
 	authenticator := s.auth.Load()
-	identity, err := (*authenticator).Authenticate(ctx, authorization)
+	identity, err := (*authenticator).Authenticate(ctx, shown)
 	var refused *auth.Error
 	switch {
 	case errors.As(err, &refused):
@@ -167,7 +167,7 @@ func (s *Server) admit(ctx context.Context, authorization string) (*credentials,
 	case err != nil:
 		return nil, errUnchecked
 	}
-	return &credentials{authorization: authorization, identity: identity, checkedBy: authenticator}, nil
+	return &credentials{shown: shown, identity: identity, checkedBy: authenticator}, nil
 }
 
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, reason string) {
@@ -317,6 +317,14 @@ func (t *tally) all() map[string]int64 {
 		all[name] = n
 	}
 	return all
+}
+
+// host returns an address without its port.
+func host(address string) string {
+	if h, _, err := net.SplitHostPort(address); err == nil {
+		return h
+	}
+	return address
 }
 
 // newID returns a session's id: hexadecimal, as several clients do not unescape.

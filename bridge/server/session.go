@@ -39,11 +39,11 @@ type session struct {
 	ended       atomic.Pointer[ending] // why the session ended; the first cause counts
 }
 
-// credentials are what a session was let in with. The token is kept so that new keys can be tried on it.
+// credentials are what a session was let in with. What the client has shown is kept so that new keys can be tried on it.
 type credentials struct {
-	authorization string
-	identity      auth.Identity
-	checkedBy     *auth.Authenticator
+	shown     auth.Credentials
+	identity  auth.Identity
+	checkedBy *auth.Authenticator
 }
 
 // An ending is why a session ends, and what its client is told.
@@ -290,7 +290,7 @@ func (x *session) recheck() {
 		return
 	}
 	var refused *auth.Error
-	if _, err := x.server.admit(context.Background(), by.authorization); errors.As(err, &refused) {
+	if _, err := x.server.admit(context.Background(), by.shown); errors.As(err, &refused) {
 		x.unauthorized(nil, refused)
 	}
 }

@@ -151,7 +151,7 @@ func (l *loop) subscribe(ctx context.Context, conn *websocket.Conn) error {
 		return err
 	}
 	token, _ := connect.Get("Authorization")
-	if _, err := l.auth.Authenticate(ctx, token); err != nil {
+	if _, err := l.auth.Authenticate(ctx, auth.Credentials{Token: auth.Token(token)}); err != nil {
 		return err
 	}
 	if err := conn.WriteMessage(websocket.TextMessage, []byte("CONNECTED\nversion:1.2\nheart-beat:0,0\n\n\x00")); err != nil {

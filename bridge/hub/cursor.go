@@ -19,6 +19,7 @@ type Cursor struct {
 	liveFrom uint64 // the newest position when the cursor was placed; later entries are live
 	born     uint64 // the ring's tail at that moment
 
+	own        bool // only entries with an audience
 	conflates  bool
 	conflateTo uint64 // it lagged when this was the newest position: up to here overtaken entries are skipped
 
@@ -29,7 +30,7 @@ type Cursor struct {
 
 	stands         int64  // for how many subscriptions: 1, or the members of a Group
 	live, replayed int64  // entries in the frames that Next has appended since Wrote
-	accounted      int64  // live entries counted as delivered or conflated
+	accounted      int64  // live entries counted as delivered, conflated or not addressed
 	published      uint64 // entries that came to the ring while the cursor was there; set by leave
 
 	next uint64 // number of the next entry in the ring; only within gather
@@ -92,6 +93,15 @@ func (c *Cursor) conflated(position uint64) {
 	if position > c.liveFrom {
 		c.accounted++
 		c.ring.conflated.Add(c.stands)
+	}
+	c.skipTo(position)
+}
+
+// passed notes that the entry at the position is for others.
+func (c *Cursor) passed(position uint64) {
+	if position > c.liveFrom {
+		c.accounted++
+		c.ring.notAddressed.Add(c.stands)
 	}
 	c.skipTo(position)
 }

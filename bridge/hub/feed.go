@@ -7,6 +7,8 @@ import "slices"
 type Feed struct {
 	hub     *Hub
 	wake    func()
+	group   *Group   // whose feed it is; nil: a session's
+	tokens  []string // of the client, see SetTokens
 	cursors []*Cursor
 	leaving []*Cursor // unsubscribed, but Next has appended frames for them that are not written yet
 	last    uint64    // the greatest position written
@@ -19,6 +21,7 @@ type Options struct {
 	Resume     *Resume                    // replay what came after; nil: live only
 	Snapshot   bool                       // begin with the newest entry per key, unless a replay is complete
 	First      func(complete bool) Format // the format of the very first frame; nil: like all others
+	Own        bool                       // only entries whose audience the client is of, none that are for everybody
 	NoConflate bool                       // send every entry, also where the queue conflates
 	Track      bool                       // remember what was sent until Ack
 	Window     int                        // with Track: no more than so many unacknowledged entries, at most MaxWindow; 0: no bound
@@ -36,6 +39,9 @@ func (h *Hub) NewFeed(wake func()) *Feed {
 	return &Feed{hub: h, wake: wake}
 }
 
+// SetTokens says which audiences the client is of. Without a call it gets only what is for everybody.
+func (f *Feed) SetTokens(tokens []string) { f.tokens = tokens }
+
 // Subscribe places a cursor in the queue, which must be one of the hub's. With o.Resume, complete tells whether everything
 // after that place will come; otherwise the cursor begins as without Resume. There may be something for Next at once.
 func (f *Feed) Subscribe(queue string, format Format, o Options) (c *Cursor, complete bool) {
@@ -50,6 +56,7 @@ func (f *Feed) Subscribe(queue string, format Format, o Options) (c *Cursor, com
 		liveFrom:  h.last,
 		born:      r.tail,
 		stands:    1,
+		own:       o.Own,
 		conflates: r.newest != nil && !o.NoConflate,
 		track:     o.Track,
 		window:    min(o.Window, MaxWindow),

@@ -1,21 +1,46 @@
 package hub
 
-import "hash/maphash"
+import (
+	"bytes"
+	"encoding/binary"
+	"hash/maphash"
+	"slices"
+)
 
 // A Group is one feed in the place of many, which have the same subscriptions and stand at the same place: what comes next is
-// appended once for all of them. It is not safe for concurrent use, and as long as a feed is a member only the Group's methods
-// may use it.
+// appended once for all of them. Entries with an audience go to those members that an index finds. It is not safe for
+// concurrent use, and as long as a feed is a member only the Group's methods may use it.
 type Group struct {
 	feed    Feed
-	members int64
-	before  uint64  // the feed's last before the last Next
-	shares  []share // by cursor
+	members map[*Feed]struct{}
+	index   map[string]map[*Feed]struct{} // token -> members; nil until there was an entry with an audience
+
+	// Of the last Next.
+	before   uint64  // the feed's last before it
+	shares   []share // by cursor
+	frames   []byte  // for everybody
+	asides   []aside
+	privates map[*Feed]*private // for members with more than that
 }
 
 // A share is what the last Next has appended for one cursor.
 type share struct {
 	from    uint64 // the cursor's place before
 	entries int64
+}
+
+// An aside is a frame that only some members get.
+type aside struct {
+	cursor   int
+	audience []string
+	frame    []byte
+	at       int // where in the frames for everybody it belongs
+}
+
+// A private is what some members get.
+type private struct {
+	frames  []byte
+	entries []int64 // by cursor, beyond those in the shares
 }
 
 // A kind is what subscriptions must have in common.
@@ -42,9 +67,10 @@ func (f *Feed) Shape() (shape uint64, ok bool) {
 
 // NewGroup returns a group without members that has f's subscriptions and stands where f does. wake is NewFeed's. Close it.
 func (f *Feed) NewGroup(wake func()) *Group {
-	g := &Group{feed: Feed{hub: f.hub, wake: wake}}
+	g := &Group{feed: Feed{hub: f.hub, wake: wake}, members: map[*Feed]struct{}{}}
+	g.feed.group = g
 	for _, c := range f.cursors {
-		g.feed.cursors = append(g.feed.cursors, &Cursor{queue: c.queue, ring: c.ring, use: c.use, pos: c.pos, written: c.pos, conflates: c.conflates})
+		g.feed.cursors = append(g.feed.cursors, &Cursor{queue: c.queue, ring: c.ring, use: c.use, pos: c.pos, written: c.pos, own: c.own, conflates: c.conflates})
 	}
 	g.shares = make([]share, len(f.cursors))
 	f.hub.attach(&g.feed, g.feed.cursors...)
@@ -54,14 +80,15 @@ func (f *Feed) NewGroup(wake func()) *Group {
 // Close ends a group without members.
 func (g *Group) Close() { g.feed.hub.detach(&g.feed, g.feed.cursors...) }
 
-// Next is Feed.Next, for all members. Each of them is written what was appended, or leaves.
-func (g *Group) Next(dst []byte, limit int) (out []byte, more bool, err error) {
+// Next is Feed.Next, for all members, each of which is then written what Frames returns for it, or leaves.
+func (g *Group) Next(limit int) (more bool, err error) {
 	g.before = g.feed.last
 	for i, c := range g.feed.cursors {
 		g.shares[i] = share{from: c.pos}
-		c.stands = g.members
+		c.stands = int64(len(g.members))
 	}
-	dst, more, err = g.feed.Next(dst, limit)
+	g.asides, g.privates = g.asides[:0], nil
+	g.frames, more, err = g.feed.Next(g.frames[:0], limit)
 	for i, c := range g.feed.cursors {
 		g.shares[i].entries = c.live
 		c.accounted += c.live
@@ -69,13 +96,117 @@ func (g *Group) Next(dst []byte, limit int) (out []byte, more bool, err error) {
 		c.written = c.pos
 	}
 	g.feed.last = max(g.feed.last, g.feed.taken)
-	return dst, more, err
+	if len(g.asides) > 0 {
+		g.distribute()
+	}
+	return more, err
 }
 
-// Wrote tells the group to how many members the frames of the last Next were written.
-func (g *Group) Wrote(members int) {
+// setAside notes an entry with an audience.
+func (g *Group) setAside(c *Cursor, e *Entry, frame []byte, at int) {
+	c.passed(e.Position) // for all members but those that distribute finds
+	g.feed.taken = max(g.feed.taken, e.Position)
+	g.asides = append(g.asides, aside{cursor: slices.Index(g.feed.cursors, c), audience: e.Audience, frame: frame, at: at})
+}
+
+// distribute finds the members that get asides. Those that get the same ones share the bytes.
+func (g *Group) distribute() {
+	if g.index == nil {
+		g.index = map[string]map[*Feed]struct{}{}
+		for f := range g.members {
+			g.enlist(f)
+		}
+	}
+	lists := map[*Feed][]byte{} // numbers of asides, four bytes each, to be compared as text
+	for i, a := range g.asides {
+		number := binary.BigEndian.AppendUint32(nil, uint32(i))
+		for _, token := range a.audience {
+			for f := range g.index[token] {
+				if list := lists[f]; !bytes.HasSuffix(list, number) { // else it is of the audience twice
+					lists[f] = append(list, number...)
+				}
+			}
+		}
+	}
+	made := map[string]*private{}
+	g.privates = make(map[*Feed]*private, len(lists))
+	for f, list := range lists {
+		p := made[string(list)]
+		if p == nil {
+			p = g.private(list)
+			made[string(list)] = p
+		}
+		g.privates[f] = p
+		for i, n := range p.entries {
+			g.feed.cursors[i].ring.notAddressed.Add(-n)
+		}
+	}
+}
+
+// private puts together the frames for everybody and the asides in the list.
+func (g *Group) private(list []byte) *private {
+	p := &private{entries: make([]int64, len(g.shares))}
+	from := 0
+	for ; len(list) > 0; list = list[4:] {
+		a := g.asides[binary.BigEndian.Uint32(list)]
+		p.frames = append(append(p.frames, g.frames[from:a.at]...), a.frame...)
+		p.entries[a.cursor]++
+		from = a.at
+	}
+	p.frames = append(p.frames, g.frames[from:]...)
+	return p
+}
+
+// Any reports whether the last Next has frames for anybody.
+func (g *Group) Any() bool { return len(g.frames)+len(g.privates) > 0 }
+
+// Frames returns what the last Next has for the member. It is valid, and must not be changed, until the next one. Several
+// goroutines may call it at a time, as long as none calls Next.
+func (g *Group) Frames(f *Feed) []byte {
+	if p := g.privates[f]; p != nil {
+		return p.frames
+	}
+	return g.frames
+}
+
+// Wrote tells the group to which members the frames of the last Next were written.
+func (g *Group) Wrote(members []*Feed) {
 	for i, c := range g.feed.cursors {
-		c.ring.delivered.Add(g.shares[i].entries * int64(members))
+		c.ring.delivered.Add(g.shares[i].entries * int64(len(members)))
+	}
+	if len(g.privates) == 0 {
+		return
+	}
+	for _, f := range members {
+		for i, c := range g.feed.cursors {
+			c.ring.delivered.Add(g.privates[f].extra(i))
+		}
+	}
+}
+
+// extra is how many entries for the cursor there are beyond those for everybody.
+func (p *private) extra(cursor int) int64 {
+	if p == nil {
+		return 0
+	}
+	return p.entries[cursor]
+}
+
+// enlist puts a member into the index.
+func (g *Group) enlist(f *Feed) {
+	for _, token := range f.tokens {
+		if g.index[token] == nil {
+			g.index[token] = map[*Feed]struct{}{}
+		}
+		g.index[token][f] = struct{}{}
+	}
+}
+
+func (g *Group) strike(f *Feed) {
+	for _, token := range f.tokens {
+		if delete(g.index[token], f); len(g.index[token]) == 0 {
+			delete(g.index, token)
+		}
 	}
 }
 
@@ -93,7 +224,10 @@ func (g *Group) Join(f *Feed) bool {
 	for i, c := range f.cursors {
 		c.accounted -= g.feed.cursors[i].accounted
 	}
-	g.members++
+	g.members[f] = struct{}{}
+	if g.index != nil {
+		g.enlist(f)
+	}
 	return true
 }
 
@@ -129,15 +263,16 @@ func (c *Cursor) standsBeside(other *Cursor) bool {
 // Leave has the member f go on by itself. wrote tells whether what the last Next appended was written to it; otherwise it is
 // as if f's own Next had appended it.
 func (g *Group) Leave(f *Feed, wrote bool) {
-	g.members--
+	delete(g.members, f)
+	g.strike(f)
 	for i, c := range f.cursors {
 		ours, share := g.feed.cursors[i], g.shares[i]
 		c.pos, c.written = ours.pos, ours.pos
 		c.accounted += ours.accounted
 		if !wrote {
 			c.written = share.from
-			c.live = share.entries
-			c.accounted -= share.entries
+			c.live = share.entries + g.privates[f].extra(i)
+			c.accounted -= c.live
 		}
 	}
 	f.taken = max(f.taken, g.feed.taken)

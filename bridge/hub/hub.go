@@ -139,13 +139,14 @@ func (h *Hub) wake() {
 }
 
 // Counts are the outcomes of one queue's entries, summed over all subscriptions there were. For every subscription
-// that has ended, each entry published while it lasted is in exactly one of Delivered, Conflated and LeftBehind.
+// that has ended, each entry published while it lasted is in exactly one of Delivered, Conflated, NotAddressed and LeftBehind.
 type Counts struct {
-	Published  int64 // entries, not deliveries
-	Delivered  int64 // written to a client
-	Conflated  int64 // skipped because a newer one of its key had overtaken it
-	LeftBehind int64 // not written when the subscription ended
-	Replayed   int64 // entries older than their subscription, written because it asked for them
+	Published    int64 // entries, not deliveries
+	Delivered    int64 // written to a client
+	Conflated    int64 // skipped because a newer one of its key had overtaken it
+	NotAddressed int64 // skipped because the client is not of its audience
+	LeftBehind   int64 // not written when the subscription ended
+	Replayed     int64 // entries older than their subscription, written because it asked for them
 }
 
 // Counts returns the outcomes so far, by queue.
@@ -153,11 +154,12 @@ func (h *Hub) Counts() map[string]Counts {
 	counts := map[string]Counts{}
 	for q, r := range h.rings {
 		counts[q] = Counts{
-			Published:  r.published.Load(),
-			Delivered:  r.delivered.Load(),
-			Conflated:  r.conflated.Load(),
-			LeftBehind: r.leftBehind.Load(),
-			Replayed:   r.replayed.Load(),
+			Published:    r.published.Load(),
+			Delivered:    r.delivered.Load(),
+			Conflated:    r.conflated.Load(),
+			NotAddressed: r.notAddressed.Load(),
+			LeftBehind:   r.leftBehind.Load(),
+			Replayed:     r.replayed.Load(),
 		}
 	}
 	return counts
@@ -165,5 +167,5 @@ func (h *Hub) Counts() map[string]Counts {
 
 // counters are one queue's, see Counts.
 type counters struct {
-	published, delivered, conflated, leftBehind, replayed atomic.Int64
+	published, delivered, conflated, notAddressed, leftBehind, replayed atomic.Int64
 }

@@ -429,3 +429,66 @@ func TestWake(t *testing.T) {
 	default:
 	}
 }
+
+func (b *bench) publishTo(queue, key string, audience ...string) {
+	b.t.Helper()
+	entry := journal.Entry{Queue: queue, Key: key, Audience: audience, Body: []byte("x")}
+	if err := b.log.Append(b.t.Context(), journal.Batch{Entries: []journal.Entry{entry}}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// An entry with an audience reaches only who is of it: live, in a replay from the ring and from the log, and in a snapshot.
+func TestAudience(t *testing.T) {
+	b := newBench(t, hub.Config{RingEntries: 4}, journal.MemoryOptions{})
+	publish := func() {
+		b.publishTo(unread, "1 all")
+		b.publishTo(unread, "1 ann", "u:ann")
+		b.publishTo(unread, "1 others", "g:others", "u:bob")
+	}
+	publish()
+	of := map[string][]int{"ann": {0, 1}, "bob": {0, 2}, "nobody": {0}} // which of the three
+	for name, which := range of {
+		for _, way := range []string{"live", "replay", "snapshot", "own"} {
+			t.Run(name+" "+way, func(t *testing.T) {
+				before := b.log.Bounds().Last - 3
+				o := map[string]hub.Options{
+					"live":     {},
+					"replay":   {Resume: b.resume(before)},
+					"snapshot": {Snapshot: true},
+					"own":      {Resume: b.resume(before), Own: true},
+				}[way]
+				f := b.feed()
+				f.SetTokens([]string{"u:" + name})
+				f.Subscribe(unread, plain{name: "u"}, o)
+				want := []string{}
+				for round := range 2 {
+					got := drain(t, f)
+					for _, n := range which {
+						if (round > 0 || way != "live") && (n > 0 || way != "own") {
+							want = append(want, fmt.Sprint("u ", before+1+uint64(3*round+n)))
+						}
+					}
+					wantFrames(t, want, append([]string{}, got...))
+					want = want[:0]
+					publish()
+				}
+				f.Close()
+			})
+		}
+	}
+	for range 5 { // a page or more below the ring
+		publish()
+	}
+	f := b.feed()
+	f.SetTokens([]string{"g:others"})
+	last := b.log.Bounds().Last
+	f.Subscribe(unread, plain{name: "u"}, hub.Options{Resume: b.resume(last - 12), NoConflate: true})
+	var want []string
+	for p := last - 11; p <= last; p++ {
+		if p%3 != 2 {
+			want = append(want, fmt.Sprint("u ", p))
+		}
+	}
+	wantFrames(t, want, drain(t, f))
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 
 	"mqtt-stomp-bridge/bridge/journal"
@@ -37,12 +38,18 @@ func (f *Feed) next(dst []byte, limit int, end uint64) (out []byte, more bool, e
 		return f.replay(dst, lagging.pos, end, limit)
 	}
 	for _, p := range *picks {
-		if p.skip {
-			p.cursor.conflated(p.slot.entry.Position)
-			continue
+		e := &p.slot.entry
+		switch {
+		case p.fate == overtaken:
+			p.cursor.conflated(e.Position)
+		case p.fate == forOthers:
+			p.cursor.passed(e.Position)
+		case f.group != nil && e.Audience != nil:
+			f.group.setAside(p.cursor, e, p.cursor.appendSlot(nil, p.slot), len(dst))
+		default:
+			dst = p.cursor.appendSlot(dst, p.slot)
+			f.took(p.cursor, e.Position)
 		}
-		dst = p.cursor.appendSlot(dst, p.slot)
-		f.took(p.cursor, p.slot.entry.Position)
 	}
 	return dst, more || lagging != nil, nil
 }
@@ -56,7 +63,43 @@ func (f *Feed) took(c *Cursor, position uint64) {
 type pick struct {
 	slot   *slot
 	cursor *Cursor
-	skip   bool
+	fate   fate
+}
+
+// A fate is what becomes of an entry for one subscription.
+type fate int
+
+const (
+	sent fate = iota
+	overtaken
+	forOthers
+)
+
+// fate finds out what becomes of an entry. overtook tells whether there is a newer one of its key.
+func (f *Feed) fate(c *Cursor, e *Entry, overtook func(*Entry) bool) fate {
+	switch {
+	case !f.wants(c, e):
+		return forOthers
+	case e.Position <= c.conflateTo && overtook(e):
+		return overtaken
+	}
+	return sent
+}
+
+// wants reports whether an entry is for the subscription. A group wants what one of its members may.
+func (f *Feed) wants(c *Cursor, e *Entry) bool {
+	if e.Audience == nil {
+		return !c.own
+	}
+	if f.group != nil {
+		return true
+	}
+	for _, token := range f.tokens {
+		if _, found := slices.BinarySearch(e.Audience, token); found {
+			return true
+		}
+	}
+	return false
 }
 
 var pickPool = sync.Pool{New: func() any { return new([]pick) }}
@@ -91,9 +134,9 @@ func (f *Feed) gather(picks *[]pick, limit int, end uint64) (lagging *Cursor, la
 		s := c.ring.at(c.next)
 		c.next++
 		f.reached = s.entry.Position
-		skip := s.entry.Position <= c.conflateTo && c.ring.newest.overtook(&s.entry)
-		*picks = append(*picks, pick{s, c, skip})
-		if !skip {
+		fate := f.fate(c, &s.entry, c.ring.newest.overtook)
+		*picks = append(*picks, pick{s, c, fate})
+		if fate == sent {
 			c.left--
 			limit -= len(s.entry.Body) + frameOverhead
 		}
@@ -155,12 +198,21 @@ func (f *Feed) replay(dst []byte, after, last uint64, limit int) (out []byte, mo
 // appendReplayed appends the frames for e, an entry of the log.
 func (f *Feed) appendReplayed(dst []byte, e *journal.Entry) []byte {
 	for _, c := range f.cursors {
-		switch {
-		case c.snapshot || c.pos >= e.Position || c.room() == 0:
-		case c.queue != e.Queue:
+		if c.snapshot || c.pos >= e.Position || c.room() == 0 {
+			continue
+		}
+		if c.queue != e.Queue {
 			c.skipTo(e.Position)
-		case e.Position <= c.conflateTo && f.hub.overtook(c.ring, e):
+			continue
+		}
+		fate := f.fate(c, e, func(e *Entry) bool { return f.hub.overtook(c.ring, e) })
+		switch {
+		case fate == overtaken:
 			c.conflated(e.Position)
+		case fate == forOthers:
+			c.passed(e.Position)
+		case f.group != nil && e.Audience != nil:
+			f.group.setAside(c, e, c.append(nil, e), len(dst))
 		default:
 			dst = c.append(dst, e)
 			f.took(c, e.Position)
@@ -190,6 +242,10 @@ func (f *Feed) takeSnapshot(dst []byte, c *Cursor, limit int) (out []byte, more 
 	for i := range page {
 		if page[i].Position > c.liveFrom || c.room() == 0 || len(dst) >= full {
 			break
+		}
+		if !f.wants(c, &page[i]) {
+			c.passed(page[i].Position)
+			continue
 		}
 		dst = c.append(dst, &page[i])
 		f.took(c, page[i].Position)

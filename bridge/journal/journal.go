@@ -22,6 +22,7 @@ type Entry struct {
 	Queue    string    // destination, such as /queue/message
 	Key      string    // what the newest entry per key is kept for; "" for none. One namespace over all queues, see Latest
 	Body     []byte    // the payload, JSON
+	Audience []string  // who may get it, as the tokens of users and groups; nil: everybody
 }
 
 // A Mark is remembered beside the entries, in the transaction of its batch. A later mark of the same name replaces it.

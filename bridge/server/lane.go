@@ -60,9 +60,11 @@ type lane struct {
 	group   *hub.Group
 	members []*outbound
 	joiners []*outbound
-	pass    uint64      // number of the last write
-	bytes   []byte      // what it writes; constant until every member has it
-	crowd   []*outbound // those whom it writes to; the shard's own
+	pass    uint64 // number of the last write
+
+	// The shard's own, for one pass.
+	crowd   []*outbound // whom it writes to
+	reached []*hub.Feed // to whom it was written
 }
 
 // join has the outbound taken into a lane, if it can be.
@@ -108,19 +110,19 @@ func (l *lane) turn() {
 	l.mu.Lock()
 	joiners := l.joiners // none of them is ahead of the group once that has moved on
 	l.joiners = nil
-	var more bool
-	var err error
-	l.bytes, more, err = l.group.Next(l.bytes[:0], writeBytes)
-	if len(l.bytes) > 0 {
+	more, err := l.group.Next(writeBytes)
+	if l.group.Any() {
 		l.pass++
 	}
-	pass, bytes := l.pass, l.bytes
-	if len(bytes) > 0 || err != nil {
+	if l.group.Any() || err != nil {
 		l.crowd = append(l.crowd[:0], l.members...)
 	}
+	pass := l.pass
 	l.mu.Unlock()
 
-	l.deliver(pass, bytes, err)
+	if len(l.crowd) > 0 {
+		l.deliver(pass, err)
+	}
 	for _, o := range joiners {
 		o.enter(l)
 	}
@@ -131,21 +133,21 @@ func (l *lane) turn() {
 }
 
 // deliver writes to those who are members at this moment.
-func (l *lane) deliver(pass uint64, bytes []byte, err error) {
-	wrote := 0
+func (l *lane) deliver(pass uint64, err error) {
 	for _, o := range l.crowd {
 		switch {
 		case err != nil:
 			o.failed(err)
-		case o.deliver(l, pass, bytes):
-			wrote++
+		case o.deliver(l, pass):
+			l.reached = append(l.reached, o.feed)
 		}
 	}
-	clear(l.crowd)
-	l.crowd = l.crowd[:0]
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.group.Wrote(wrote)
+	l.group.Wrote(l.reached)
+	l.mu.Unlock()
+	clear(l.crowd)
+	clear(l.reached)
+	l.crowd, l.reached = l.crowd[:0], l.reached[:0]
 }
 
 // dismiss ends the lane if nobody is in it.
@@ -161,14 +163,15 @@ func (s *shard) dismiss(l *lane) {
 }
 
 // deliver writes what the lane's members get in this pass, and reports whether it did.
-func (o *outbound) deliver(l *lane, pass uint64, bytes []byte) bool {
+func (o *outbound) deliver(l *lane, pass uint64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.lane != l || o.pass == pass {
 		return false
 	}
-	n, err := o.try(bytes)
-	if n == len(bytes) {
+	frames := l.group.Frames(o.feed)
+	n, err := o.try(frames)
+	if n == len(frames) {
 		o.pass = pass
 		return true
 	}
@@ -222,11 +225,12 @@ func (o *outbound) leave() (rest *[]byte) {
 	o.lane = nil
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	wrote := o.pass == l.pass
+	frames := l.group.Frames(o.feed)
+	wrote := o.pass == l.pass || len(frames) == 0
 	l.group.Leave(o.feed, wrote)
 	if !wrote {
 		rest = getBuffer()
-		*rest = append(*rest, l.bytes...)
+		*rest = append(*rest, frames...)
 	}
 	last := len(l.members) - 1
 	l.members[o.place] = l.members[last]

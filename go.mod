@@ -16,6 +16,7 @@ require (
 	go.etcd.io/bbolt v1.5.0 // the durable journal: one file, synced transactions, whole after a kill
 	go.uber.org/goleak v1.3.0 // tests: no goroutine left over
 	go.yaml.in/yaml/v4 v4.0.0 // YAML as nodes with places and styles
+	golang.org/x/time v0.16.0 // the rate of new connections
 )
 
 require (

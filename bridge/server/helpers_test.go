@@ -110,9 +110,9 @@ func (h *house) checkLog() {
 	}
 }
 
-func (h *house) publish(queue, key, body string) {
+func (h *house) publish(queue, key, body string, audience ...string) {
 	h.t.Helper()
-	batch := journal.Batch{Entries: []journal.Entry{{Queue: queue, Key: key, Body: []byte(body)}}}
+	batch := journal.Batch{Entries: []journal.Entry{{Queue: queue, Key: key, Body: []byte(body), Audience: audience}}}
 	if err := h.log.Append(h.t.Context(), batch); err != nil {
 		h.t.Fatal(err)
 	}

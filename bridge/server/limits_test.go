@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"fmt"
-	"net/http"
 	"runtime"
 	"strings"
 	"testing"
@@ -98,24 +97,6 @@ func TestUnauthenticatedBytes(t *testing.T) {
 			})
 		})
 	}
-}
-
-func TestSessionLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, server.Config{Limits: server.Limits{Sessions: 2}})
-		first := h.connect()
-		h.connect()
-		_, response, err := h.dial(nil)
-		if err == nil || response.StatusCode != http.StatusServiceUnavailable {
-			t.Fatalf("the third session: %v, want status 503", err)
-		}
-		first.send("DISCONNECT")
-		synctest.Wait()
-		h.connect()
-		if n := h.server.Counts(); n.Sessions != 2 || n.Refusals["too many sessions"] != 1 || n.Ends["client disconnected"] != 1 {
-			t.Errorf("counts %+v", n)
-		}
-	})
 }
 
 // A client that asks and never reads is not read from any more, and is gone after the write timeout.

@@ -15,12 +15,12 @@ import (
 // holds, all that waits in one write. Whoever has something to say writes it, as far as the kernel takes it at once; only
 // where it does not is there a goroutine that waits for it. A feed that is up to date is handed to a lane.
 type outbound struct {
-	conn         net.Conn
-	raw          syscall.RawConn // nil: there are no writes that do not wait
-	shard        *shard
-	writeTimeout time.Duration
-	failed       func(error) // told of an error of the feed; it must end the outbound
-	queued       atomic.Bool // waits for its turn in the shard
+	conn   net.Conn
+	raw    syscall.RawConn // nil: there are no writes that do not wait
+	shard  *shard
+	limits Limits
+	failed func(error) // told of an error of the feed; it must end the outbound
+	queued atomic.Bool // waits for its turn in the shard
 
 	mu       sync.Mutex
 	feed     *hub.Feed
@@ -41,9 +41,6 @@ type outbound struct {
 	beats    *time.Timer
 }
 
-// maxControl is how many bytes of answers wait before the reader has to: a client that asks and never reads.
-const maxControl = 64 << 10
-
 // writeBytes is about how much one write takes from the feed.
 const writeBytes = 64 << 10
 
@@ -51,8 +48,8 @@ const writeBytes = 64 << 10
 // within a second of its token's end, whatever its client does.
 const finalTimeout = 400 * time.Millisecond
 
-func (s *shard) newOutbound(conn net.Conn, h *hub.Hub, writeTimeout time.Duration, failed func(error)) *outbound {
-	o := &outbound{conn: conn, raw: rawConn(conn), shard: s, writeTimeout: writeTimeout, failed: failed}
+func (s *shard) newOutbound(conn net.Conn, h *hub.Hub, limits Limits, failed func(error)) *outbound {
+	o := &outbound{conn: conn, raw: rawConn(conn), shard: s, limits: limits, failed: failed}
 	o.feed = h.NewFeed(o.wake)
 	o.drained.L = &o.mu
 	return o
@@ -140,7 +137,7 @@ func (o *outbound) try(p []byte) (n int, err error) {
 func (o *outbound) block(b *[]byte, n int) {
 	o.blocked = true
 	o.joining = nil
-	timeout := o.writeTimeout
+	timeout := o.limits.WriteTimeout
 	if o.last {
 		timeout = finalTimeout
 	}
@@ -215,7 +212,7 @@ func (o *outbound) await() {
 // an answer goes out before anything that the change brings. It blocks while too many answers wait.
 func (o *outbound) update(f func(feed *hub.Feed, control []byte) []byte) {
 	o.mu.Lock()
-	for len(o.control) > maxControl && !o.ending() {
+	for len(o.control) > o.limits.OutgoingBytes && !o.ending() {
 		o.drained.Wait()
 	}
 	if !o.ending() {
@@ -240,7 +237,7 @@ func (o *outbound) reply(message []byte) {
 	case o.ending():
 	case !o.blocked:
 		o.say(message)
-	case len(o.control) <= maxControl:
+	case len(o.control) <= o.limits.OutgoingBytes:
 		o.control = append(o.control, message...)
 	}
 }

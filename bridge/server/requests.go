@@ -2,7 +2,6 @@ package server
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"log/slog"
 	"strings"
@@ -22,14 +21,23 @@ func refuse(message, detail string) error {
 
 // handle obeys one frame, and sends the RECEIPT that it asks for.
 func (x *session) handle(f *stomp.Frame) {
-	err := x.dispatch(f)
+	if err := x.dispatch(f); err != nil {
+		x.refuse(f, err)
+	}
+}
+
+// refuse ends the session because of an error in what the client asked for, with f unless that is nil.
+func (x *session) refuse(f *stomp.Frame, err error) {
 	var denied *auth.Error
+	var refused *refusal
 	switch {
-	case err == nil:
 	case errors.As(err, &denied):
 		x.unauthorized(f, denied)
+	case errors.As(err, &refused):
+		x.fail(refused.cause, f, refused.err)
 	default:
-		x.fail("protocol error", f, wireError(err))
+		wire := wireError(err)
+		x.fail(wire.Message, f, wire) // one of a few fixed texts
 	}
 }
 
@@ -59,6 +67,9 @@ func (x *session) dispatch(f *stomp.Frame) error {
 		x.disconnect(f)
 		return nil
 	case stomp.CommandSend:
+		if to, _ := f.Get("destination"); to == tokenDestination {
+			return x.renew(f)
+		}
 		return refuse("SEND is not accepted", "the queues are outbound only")
 	case stomp.CommandBegin, stomp.CommandCommit, stomp.CommandAbort:
 		return refuse("transactions are not supported", "there is nothing to send, and ACK takes effect at once")
@@ -76,7 +87,7 @@ func (x *session) connect(f *stomp.Frame) error {
 	accept, _ := f.Get("accept-version")
 	version, ok := stomp.Negotiate(accept)
 	if !ok {
-		x.fail("protocol error", f, &stomp.Error{Message: "no common version", Detail: "supported versions are 1.0, 1.1 and 1.2"},
+		x.fail("no common version", f, &stomp.Error{Message: "no common version", Detail: "supported versions are 1.0, 1.1 and 1.2"},
 			stomp.Header{Key: "version", Value: "1.0,1.1,1.2"})
 		return nil
 	}
@@ -100,21 +111,20 @@ func (x *session) connect(f *stomp.Frame) error {
 // authenticate lets the session in by what the handshake has shown, or the frame does.
 func (x *session) authenticate(f *stomp.Frame) error {
 	by := x.credentials.Load()
-	shown := auth.Credentials{Token: auth.Token(getFold(f, "authorization")), Remote: host(x.conn.RemoteAddr().String())}
+	shown := auth.Credentials{Token: auth.Token(getFold(f, "authorization")), Remote: host(x.remote)}
 	shown.Login, _ = f.Get("login")
 	shown.Passcode, _ = f.Get("passcode")
 	switch {
-	case by != nil && shown.Token != "" && shown.Token != by.shown.Token:
-		return &auth.Error{Reason: "two different tokens"}
+	case by != nil && contradicts(by.shown, shown), shown.Token != "" && contradicts(shown, shown):
+		return errTwoTokens
 	case by != nil:
 		return nil
 	}
-	by, err := x.server.admit(context.Background(), shown)
+	by, err := x.server.admit(x.server.context, shown)
 	if err != nil {
 		return err
 	}
-	x.letIn(by)
-	return nil
+	return x.letIn(by)
 }
 
 // getFold is Get for a key in any letter case: what HTTP allows, some clients do in frames too.
@@ -138,7 +148,10 @@ func (x *session) sendConnected(version stomp.Version) {
 	if user := x.credentials.Load().identity.User; !strings.ContainsAny(user, "\x00\r\n") { // CONNECTED does not escape
 		f.Headers = append(f.Headers, stomp.Header{Key: "user-name", Value: user})
 	}
-	x.out.update(func(_ *hub.Feed, control []byte) []byte { return appendFrame(control, version, f) })
+	x.out.update(func(feed *hub.Feed, control []byte) []byte {
+		feed.SetTokens(x.server.tokens(x.credentials.Load().identity))
+		return appendFrame(control, version, f)
+	})
 }
 
 // silentFactor is how many intervals a peer may be silent: browsers fire the timers of hidden tabs about once a minute.

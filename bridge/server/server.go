@@ -9,12 +9,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
+	"golang.org/x/time/rate"
 
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/hub"
@@ -26,9 +28,12 @@ type Config struct {
 	Hub            *hub.Hub
 	Queues         []string // the hub's, in the order in which a client is told of them
 	Auth           auth.Authenticator
-	AllowedOrigins []string      // see NewOrigins
-	Path           string        // default /ws.communication
-	HeartBeat      time.Duration // offered in both directions, default 30s
+	Access         Access                       // nil: everybody may subscribe to everything
+	Tokens         func(auth.Identity) []string // the audiences of entries that a client is of; nil: none
+	AllowedOrigins []string                     // see NewOrigins
+	TrustedProxies []netip.Prefix               // whose X-Forwarded-For is believed
+	Path           string                       // default /ws.communication
+	HeartBeat      time.Duration                // offered in both directions, default 30s
 	Limits         Limits
 	Version        string       // of this software, for the server header
 	Pages          http.Handler // for all other paths; nil: 404
@@ -38,10 +43,14 @@ type Config struct {
 // Limits bound what peers may cost; zero fields take the defaults.
 type Limits struct {
 	Sessions             int           // connections at once, default 20,000
+	SessionsPerUser      int           // 0: no limit
+	SessionsPerAddress   int           // 0: no limit
+	Connects             int           // new connections a second; 0: no limit
 	Subscriptions        int           // per session, default 16
 	ConnectTimeout       time.Duration // from the upgrade to an accepted CONNECT, default 10s
 	WriteTimeout         time.Duration // of a single write, default 10s
 	UnauthenticatedBytes int           // read before CONNECT was accepted, default 64 KiB
+	OutgoingBytes        int           // of answers that wait, beyond which no more requests are read, default 64 KiB
 	Frame                stomp.Limits
 }
 
@@ -50,17 +59,23 @@ type Server struct {
 	config   Config
 	upgrader websocket.Upgrader
 	auth     atomic.Pointer[auth.Authenticator]
+	access   atomic.Pointer[Access]
 	origins  atomic.Pointer[Origins]
 	ends     tally // session ends by cause
 	refusals tally // handshakes refused, by cause
 	shards   []shard
-	opened   atomic.Int64 // sessions there were
+	opened   atomic.Int64    // sessions there were
+	connects *rate.Limiter   // nil: no limit
+	context  context.Context // ends with the server
+	cancel   context.CancelFunc
 
-	mu       sync.Mutex
-	sessions map[*session]struct{}
-	reserved int // sessions, and handshakes on their way to one
-	closing  bool
-	running  sync.WaitGroup
+	mu        sync.Mutex
+	sessions  map[*session]struct{}
+	reserved  int            // sessions, and handshakes on their way to one
+	addresses map[string]int // of those, by address; only where that is limited
+	users     map[string]int // sessions, by user; only where that is limited
+	closing   bool
+	running   sync.WaitGroup
 }
 
 // readBuffer is as small as gorilla has it: it is there for headers and heart-beats. The payloads of larger messages are read
@@ -74,7 +89,17 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	c.withDefaults()
-	s := &Server{config: c, sessions: map[*session]struct{}{}, shards: make([]shard, runtime.GOMAXPROCS(0))}
+	s := &Server{
+		config:    c,
+		shards:    make([]shard, runtime.GOMAXPROCS(0)),
+		sessions:  map[*session]struct{}{},
+		addresses: map[string]int{},
+		users:     map[string]int{},
+	}
+	s.context, s.cancel = context.WithCancel(context.Background())
+	if n := c.Limits.Connects; n > 0 {
+		s.connects = rate.NewLimiter(rate.Limit(n), n)
+	}
 	s.upgrader = websocket.Upgrader{
 		HandshakeTimeout: c.Limits.ConnectTimeout,
 		ReadBufferSize:   readBuffer,
@@ -83,6 +108,7 @@ func New(c Config) (*Server, error) {
 		CheckOrigin:      func(*http.Request) bool { return true }, // ServeHTTP has done it
 	}
 	s.auth.Store(&s.config.Auth)
+	s.access.Store(&s.config.Access)
 	s.origins.Store(&origins)
 	return s, nil
 }
@@ -95,6 +121,7 @@ func (c *Config) withDefaults() {
 	setDefault(&c.Limits.ConnectTimeout, 10*time.Second)
 	setDefault(&c.Limits.WriteTimeout, 10*time.Second)
 	setDefault(&c.Limits.UnauthenticatedBytes, 64<<10)
+	setDefault(&c.Limits.OutgoingBytes, 64<<10)
 }
 
 func setDefault[T comparable](v *T, value T) {
@@ -106,31 +133,35 @@ func setDefault[T comparable](v *T, value T) {
 
 // ServeHTTP upgrades the request and starts its session.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	by, status, err := s.admitRequest(r)
-	if err != nil {
-		s.refuse(w, r, status, err.Error())
-		return
-	}
+	remote := s.remote(r)
 	if !s.origins.Load().allow(r) {
-		s.refuse(w, r, http.StatusForbidden, "origin is not allowed")
+		s.refuse(w, r, remote, http.StatusForbidden, "origin is not allowed")
 		return
 	}
-	if !s.reserve() {
-		s.refuse(w, r, http.StatusServiceUnavailable, "too many sessions")
+	if b := s.reserve(remote); b != nil {
+		s.refuse(w, r, remote, b.status, b.reason)
+		return
+	}
+	by, status, err := s.admitRequest(r, remote)
+	if err != nil {
+		s.release(remote)
+		s.refuse(w, r, remote, status, err.Error())
 		return
 	}
 	conn, in, err := s.upgrade(w, r)
 	if err != nil { // the client has its answer
 		s.refusals.add("no websocket handshake")
-		s.release()
+		s.release(remote)
 		return
 	}
-	x := s.newSession(conn, in)
+	x := s.newSession(conn, in, remote)
 	if !s.register(x) {
 		x.end(goingAway)
 	}
 	if by != nil {
-		x.letIn(by)
+		if err := x.letIn(by); err != nil {
+			x.refuse(nil, err)
+		}
 	}
 	// In a goroutine of its own: the handler's return frees what net/http holds for the request.
 	go x.run()
@@ -140,12 +171,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 var goingAway = ending{cause: "shutdown", code: websocket.CloseGoingAway, quiet: true}
 
 // admitRequest authenticates a handshake that carries a token; without one, CONNECT has to. The status is for an error.
-func (s *Server) admitRequest(r *http.Request) (by *credentials, status int, err error) {
-	authorization := r.Header.Get("Authorization")
-	if authorization == "" {
+func (s *Server) admitRequest(r *http.Request, remote string) (by *credentials, status int, err error) {
+	token, present, err := shown(r)
+	switch {
+	case err == nil && !present:
 		return nil, 0, nil
+	case err == nil:
+		by, err = s.admit(r.Context(), auth.Credentials{Token: token, Remote: host(remote)})
 	}
-	by, err = s.admit(r.Context(), auth.Credentials{Token: auth.Token(authorization), Remote: host(r.RemoteAddr)})
 	var refused *auth.Error
 	if errors.As(err, &refused) {
 		return nil, http.StatusUnauthorized, refused
@@ -170,9 +203,9 @@ func (s *Server) admit(ctx context.Context, shown auth.Credentials) (*credential
 	return &credentials{shown: shown, identity: identity, checkedBy: authenticator}, nil
 }
 
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, reason string) {
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, remote string, status int, reason string) {
 	s.refusals.add(reason)
-	attrs := []any{"remote", r.RemoteAddr, "status", status, "reason", reason}
+	attrs := []any{"remote", remote, "status", status, "reason", reason}
 	switch status {
 	case http.StatusForbidden:
 		attrs = append(attrs, "origin", r.Header.Get("Origin"), "hint", "name this origin in server.allowed_origins")
@@ -181,25 +214,6 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, reas
 	}
 	s.config.Logger.Warn("handshake refused", attrs...)
 	http.Error(w, reason, status)
-}
-
-// reserve counts a session in before it is made; it reports false when there are too many or the server closes.
-func (s *Server) reserve() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing || s.reserved >= s.config.Limits.Sessions {
-		return false
-	}
-	s.reserved++
-	s.running.Add(1)
-	return true
-}
-
-func (s *Server) release() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.reserved--
-	s.running.Done()
 }
 
 func (s *Server) register(x *session) bool {
@@ -213,7 +227,10 @@ func (s *Server) unregister(x *session) {
 	s.mu.Lock()
 	delete(s.sessions, x)
 	s.mu.Unlock()
-	s.release()
+	if x.entered {
+		s.leave(x.credentials.Load().identity.User)
+	}
+	s.release(x.remote)
 }
 
 // nextShard spreads the sessions evenly.
@@ -252,6 +269,7 @@ func (s *Server) close() {
 	s.mu.Lock()
 	s.closing = true
 	s.mu.Unlock()
+	s.cancel()
 	for _, x := range s.snapshot() {
 		x.end(goingAway)
 	}
@@ -319,12 +337,12 @@ func (t *tally) all() map[string]int64 {
 	return all
 }
 
-// host returns an address without its port.
-func host(address string) string {
-	if h, _, err := net.SplitHostPort(address); err == nil {
-		return h
+// tokens returns the audiences that the client is of.
+func (s *Server) tokens(who auth.Identity) []string {
+	if s.config.Tokens == nil {
+		return nil
 	}
-	return address
+	return s.config.Tokens(who)
 }
 
 // newID returns a session's id: hexadecimal, as several clients do not unescape.

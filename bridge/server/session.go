@@ -24,13 +24,16 @@ type session struct {
 	in     *inbound
 	out    *outbound
 	id     string
+	remote string // see Server.remote
 
 	// Owned by the reader.
 	decoder    *stomp.Decoder
 	connected  bool
 	unauthed   int           // bytes read before CONNECT was accepted
 	silence    time.Duration // how long the peer may be silent; 0 until CONNECT was accepted
+	subsMu     sync.Mutex    // for those who read subs elsewhere, and the reader when it writes
 	subs       []*subscription
+	entered    bool        // counted among the sessions of its user
 	lastNumber int         // of all subscriptions there were that are acknowledged
 	expiry     *time.Timer // ends the session with its token; nil before that is known, or when it has no end
 
@@ -63,9 +66,9 @@ const readChunk = 4 << 10
 var readPool = sync.Pool{New: func() any { return new([readChunk]byte) }}
 
 // newSession returns a session on an upgraded connection.
-func (s *Server) newSession(conn *websocket.Conn, in *inbound) *session {
-	x := &session{server: s, conn: conn, in: in, id: newID(), decoder: stomp.NewDecoder(s.config.Limits.Frame)}
-	x.out = s.nextShard().newOutbound(in.Conn, s.config.Hub, s.config.Limits.WriteTimeout, x.feedFailed)
+func (s *Server) newSession(conn *websocket.Conn, in *inbound, remote string) *session {
+	x := &session{server: s, conn: conn, in: in, id: newID(), remote: remote, decoder: stomp.NewDecoder(s.config.Limits.Frame)}
+	x.out = s.nextShard().newOutbound(in.Conn, s.config.Hub, s.config.Limits, x.feedFailed)
 	conn.SetPongHandler(func(string) error {
 		x.heard()
 		return nil
@@ -158,7 +161,7 @@ func (x *session) input(p []byte) error {
 		case errors.Is(err, stomp.ErrIncomplete):
 			return nil
 		case err != nil:
-			x.fail("protocol error", nil, wireError(err))
+			x.refuse(nil, err)
 			return errEnded
 		}
 		if x.ended.Load() != nil {
@@ -248,7 +251,7 @@ func (e *ending) frame(epoch string, position uint64) *stomp.Frame {
 func (x *session) log(level slog.Level, message string, attrs ...any) {
 	logger, ctx := x.server.config.Logger, context.Background()
 	if logger.Enabled(ctx, level) {
-		logger.With("session", x.id, "remote", x.conn.RemoteAddr().String()).Log(ctx, level, message, attrs...)
+		logger.With("session", x.id, "remote", x.remote).Log(ctx, level, message, attrs...)
 	}
 }
 
@@ -270,17 +273,30 @@ func (x *session) logEnd() {
 	x.log(level, "session ended", attrs...)
 }
 
-// letIn notes what the session was admitted with, and ends it when that does. The reader calls it, or who starts it.
-func (x *session) letIn(by *credentials) {
+// letIn notes what the session was admitted with, and ends it when that does. The reader calls it, or who starts it. The
+// error is a *refusal.
+func (x *session) letIn(by *credentials) error {
+	if !x.entered {
+		if !x.server.enter(by.identity.User) {
+			return &refusal{"too many sessions of one user", &stomp.Error{Message: "too many sessions of one user"}}
+		}
+		x.entered = true
+	}
 	x.credentials.Store(by)
+	if x.expiry != nil {
+		x.expiry.Stop()
+	}
 	if expires := by.identity.Expires; !expires.IsZero() {
 		x.expiry = time.AfterFunc(time.Until(expires), func() {
-			x.unauthorized(nil, &auth.Error{Reason: "token expired"})
+			if x.credentials.Load() == by { // not renewed in the last moment
+				x.unauthorized(nil, &auth.Error{Reason: "token expired"})
+			}
 		})
 	}
 	if x.server.auth.Load() != by.checkedBy { // SetAuth may not have seen the session
 		x.recheck()
 	}
+	return nil
 }
 
 // recheck ends the session if the authenticator that is in force now refuses its token.
@@ -290,7 +306,7 @@ func (x *session) recheck() {
 		return
 	}
 	var refused *auth.Error
-	if _, err := x.server.admit(context.Background(), by.shown); errors.As(err, &refused) {
+	if _, err := x.server.admit(x.server.context, by.shown); errors.As(err, &refused) {
 		x.unauthorized(nil, refused)
 	}
 }

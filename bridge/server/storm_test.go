@@ -52,7 +52,7 @@ func TestStorm(t *testing.T) {
 	var ends int64
 	for cause, count := range n.Ends {
 		ends += count
-		if strings.HasPrefix(cause, "401") || cause == "journal" || cause == "protocol error" {
+		if strings.HasPrefix(cause, "401") || cause == "journal" {
 			t.Errorf("%d sessions ended with %s", count, cause)
 		}
 	}

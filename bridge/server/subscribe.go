@@ -13,6 +13,7 @@ import (
 
 // A subscription is one SUBSCRIBE that was accepted.
 type subscription struct {
+	queue  string
 	id     string // as the client named it; at 1.0 perhaps empty
 	key    string // id, or at 1.0 without one the destination
 	mode   ackMode
@@ -50,10 +51,15 @@ func (x *session) subscribe(f *stomp.Frame) error {
 			return noted
 		}
 	}
+	x.subsMu.Lock()
 	x.subs = append(x.subs, s)
+	x.subsMu.Unlock()
+	if err := x.allowed(s.queue, x.credentials.Load()); err != nil { // after it is listed, or SetAccess might miss it
+		return err
+	}
 	x.out.update(func(feed *hub.Feed, control []byte) []byte {
 		var complete bool
-		s.cursor, complete = feed.Subscribe(destination, kind, o)
+		s.cursor, complete = feed.Subscribe(s.queue, kind, o)
 		if o.Resume == nil {
 			return x.appendReceipt(control, f)
 		}
@@ -73,12 +79,19 @@ func resumeNote(complete bool) string {
 // maxSubscriptionID is the longest subscription id in bytes; some clients take no longer header line than 1,024.
 const maxSubscriptionID = 512
 
+// userPrefix before a queue stands for those of its entries whose audience the client is of, without those for everybody.
+const userPrefix = "/user/"
+
 // parseSubscribe checks a SUBSCRIBE frame and takes its headers apart; the cursor is not placed yet.
 func (x *session) parseSubscribe(f *stomp.Frame) (*subscription, hub.Options, error) {
 	var o hub.Options
 	destination, _ := f.Get("destination")
 	id, hasID := f.Get("id")
-	s := &subscription{id: id, key: id, mode: ackAuto}
+	queue, own := strings.CutPrefix(destination, userPrefix)
+	if own {
+		queue = "/" + queue
+	}
+	s := &subscription{queue: queue, id: id, key: id, mode: ackAuto}
 	if !hasID {
 		s.key = destination
 	}
@@ -86,7 +99,7 @@ func (x *session) parseSubscribe(f *stomp.Frame) (*subscription, hub.Options, er
 		s.mode = ackMode(mode)
 	}
 	switch {
-	case !x.server.config.Hub.Has(destination):
+	case !x.server.config.Hub.Has(queue):
 		return nil, o, refuse("unknown destination", "the destinations are "+strings.Join(x.server.config.Queues, ", "))
 	case id == "" && (hasID || x.v() > stomp.V10):
 		return nil, o, refuse("SUBSCRIBE without id", "from STOMP 1.1 on a subscription has an id")
@@ -99,13 +112,14 @@ func (x *session) parseSubscribe(f *stomp.Frame) (*subscription, hub.Options, er
 	case !slices.Contains([]ackMode{ackAuto, ackClient, ackIndividual}, s.mode), s.mode == ackIndividual && x.v() == stomp.V10:
 		return nil, o, refuse("unknown ack mode", "ack is auto, client or, from STOMP 1.1 on, client-individual")
 	}
-	o, err := x.parseDelivery(f, destination, s.mode)
+	o, err := x.parseDelivery(f, queue, s.mode)
+	o.Own = own
 	return s, o, err
 }
 
 // parseDelivery takes apart the headers of SUBSCRIBE that say what is delivered and how: resume-from, snapshot, conflate and
 // prefetch-count.
-func (x *session) parseDelivery(f *stomp.Frame, destination string, mode ackMode) (o hub.Options, err error) {
+func (x *session) parseDelivery(f *stomp.Frame, queue string, mode ackMode) (o hub.Options, err error) {
 	o.Track = mode != ackAuto
 	if from, ok := f.Get("resume-from"); ok {
 		o.Resume = &hub.Resume{} // what was never a message-id of ours is a gap, like one of another epoch
@@ -117,7 +131,7 @@ func (x *session) parseDelivery(f *stomp.Frame, destination string, mode ackMode
 		switch {
 		case kind != "latest":
 			return o, refuse("unknown snapshot", "the one there is: latest")
-		case !x.server.config.Hub.Keyed(destination):
+		case !x.server.config.Hub.Keyed(queue):
 			return o, refuse("no snapshot of this queue", "its messages stand for themselves, none is the latest state of something")
 		}
 		o.Snapshot = true
@@ -160,7 +174,9 @@ func (x *session) unsubscribe(f *stomp.Frame) error {
 	if s == nil {
 		return refuse("no such subscription", "UNSUBSCRIBE names none that is open")
 	}
+	x.subsMu.Lock()
 	x.subs = slices.DeleteFunc(x.subs, func(other *subscription) bool { return other == s })
+	x.subsMu.Unlock()
 	x.out.update(func(feed *hub.Feed, control []byte) []byte {
 		feed.Unsubscribe(s.cursor)
 		return x.appendReceipt(control, f)

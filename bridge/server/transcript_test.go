@@ -1,12 +1,14 @@
 package server_test
 
 import (
+	"encoding/base64"
 	"flag"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -32,12 +34,15 @@ var update = flag.Bool("update", false, "rewrite what the server says in the tra
 //	text "..."                a text message with this content; binary "..." likewise
 //	ping DATA, close CODE     a control frame
 //	publish QUEUE KEY BODY    an entry; - for no key
+//	publish-to TOKENS ...     the same, for an audience, with commas
+//	access QUEUE,QUEUE        the server gets access rules that allow these alone
 //	wait 30s                  so much time passes
 //	keys other                the server gets new keys
 //	mute                      the client answers pings no more
 //
-// $good is a good token, $short one that ends in five seconds, $other one by a key that is not the server's; EPOCH and
-// SESSION stand for values that are random.
+// $good is a good token, $next another of the same user, $bob one of another, $short one that ends in five seconds, $other
+// one by a key that is not the server's; $b64good and so on are these in base64url. EPOCH and SESSION stand for values that
+// are random.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -73,7 +78,8 @@ type player struct {
 }
 
 func play(t *testing.T, script string) string {
-	h := newHouseWith(t, server.Config{AllowedOrigins: []string{"https://app.example"}, Limits: server.Limits{Subscriptions: 4}},
+	tokens := func(who auth.Identity) []string { return []string{"u:" + who.User} }
+	h := newHouseWith(t, server.Config{AllowedOrigins: []string{"https://app.example"}, Tokens: tokens, Limits: server.Limits{Subscriptions: 4}},
 		hub.Config{RingEntries: 8}, journal.MemoryOptions{MaxBytes: 40 * 200})
 	p := &player{house: h, t: t}
 	other := auth.JWTConfig{Secrets: secrets[1:]}
@@ -81,8 +87,17 @@ func play(t *testing.T, script string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.tokens = strings.NewReplacer("$good", h.token("ann", 24*time.Hour), "$short", h.token("ann", 5*time.Second),
-		"$other", otherToken, "EPOCH", h.hub.Epoch())
+	pairs := []string{"EPOCH", h.hub.Epoch()}
+	for name, token := range map[string]string{
+		"good":  h.token("ann", 24*time.Hour),
+		"next":  h.token("ann", 48*time.Hour),
+		"bob":   h.token("bob", 24*time.Hour),
+		"short": h.token("ann", 5*time.Second),
+		"other": otherToken,
+	} {
+		pairs = append(pairs, "$"+name, token, "$b64"+name, base64.RawURLEncoding.EncodeToString([]byte(token)))
+	}
+	p.tokens = strings.NewReplacer(pairs...)
 	var out []string
 	for line := range strings.SplitSeq(strings.TrimSuffix(script, "\n"), "\n") {
 		if strings.HasPrefix(line, "<") {
@@ -125,6 +140,11 @@ func (p *player) step(line string) []string {
 	case "publish":
 		f := strings.SplitN(rest, " ", 3)
 		p.publish(f[0], strings.TrimPrefix(f[1], "-"), f[2])
+	case "publish-to":
+		f := strings.SplitN(rest, " ", 4)
+		p.publish(f[1], strings.TrimPrefix(f[2], "-"), f[3], strings.Split(f[0], ",")...)
+	case "access":
+		p.server.SetAccess(allowed(strings.Split(rest, ",")))
 	case "wait":
 		d, err := time.ParseDuration(rest)
 		if err != nil {
@@ -139,6 +159,13 @@ func (p *player) step(line string) []string {
 		p.t.Fatalf("no such step: %s", line)
 	}
 	return nil
+}
+
+// allowed are the queues that everybody may subscribe to.
+type allowed []string
+
+func (a allowed) Allow(queue, _ string, _ map[string]any) (bool, string) {
+	return slices.Contains(a, queue), "it is not in the list"
 }
 
 func (p *player) open(fields []string) string {

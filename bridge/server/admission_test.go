@@ -1,0 +1,144 @@
+package server_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"mqtt-stomp-bridge/bridge/server"
+)
+
+// Each limit on connections at one less, itself, and one more, and again when one has gone.
+func TestConnectionLimits(t *testing.T) {
+	const limit = 3
+	for name, test := range map[string]struct {
+		limits server.Limits
+		status int    // of the handshake over the limit; 0: it succeeds, and CONNECT fails
+		reason string // in the counts, and for the client
+	}{
+		"sessions":      {server.Limits{Sessions: limit}, http.StatusServiceUnavailable, "too many sessions"},
+		"of a user":     {server.Limits{SessionsPerUser: limit}, 0, "too many sessions of one user"},
+		"of an address": {server.Limits{SessionsPerAddress: limit}, http.StatusTooManyRequests, "too many sessions of one address"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHouse(t, server.Config{Limits: test.limits})
+				var clients []*client
+				for range limit { // the last but one, and the last that there is room for
+					clients = append(clients, h.connect())
+				}
+				h.wantBusy(test.status, test.reason)
+				clients[0].send("DISCONNECT")
+				synctest.Wait()
+				h.connect()
+				h.wantBusy(test.status, test.reason)
+				n := h.server.Counts()
+				if got := n.Refusals[test.reason] + n.Ends[test.reason]; got != 2 || n.Sessions != limit {
+					t.Errorf("counts %+v, want two for %q", n, test.reason)
+				}
+			})
+		})
+	}
+}
+
+// wantBusy connects once more than it may.
+func (h *house) wantBusy(status int, reason string) {
+	h.t.Helper()
+	conn, response, err := h.dial(nil)
+	if status != 0 {
+		if err == nil || response.StatusCode != status {
+			h.t.Fatalf("one more: %v, want status %d", err, status)
+		}
+		return
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	c := newClient(h.t, conn)
+	go c.read()
+	c.send("CONNECT | accept-version:1.2 | Authorization:" + h.token("ann", time.Hour))
+	synctest.Wait()
+	if got := strings.Join(c.texts(), "\n"); got != "ERROR | message:"+reason+"\nclose 1008" {
+		h.t.Errorf("one more got %q, want %q", got, reason)
+	}
+}
+
+// The rate of new connections: as many at once as a second has, then one for each share of a second.
+func TestConnectRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, server.Config{Limits: server.Limits{Connects: 4}})
+		for range 4 {
+			h.connect()
+		}
+		h.wantBusy(http.StatusTooManyRequests, "")
+		time.Sleep(250 * time.Millisecond)
+		h.connect()
+		h.wantBusy(http.StatusTooManyRequests, "")
+		if n := h.server.Counts().Refusals["too many new connections a second"]; n != 2 {
+			t.Errorf("%d refusals, want 2", n)
+		}
+	})
+}
+
+// A user's other sessions are let alone, and so is another user.
+func TestUsersAreCountedApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, server.Config{Limits: server.Limits{SessionsPerUser: 1}})
+		h.connect()
+		conn, _, err := h.dial(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newClient(t, conn)
+		go c.read()
+		c.send("CONNECT | accept-version:1.2 | Authorization:" + h.token("bob", time.Hour))
+		synctest.Wait()
+		if got := c.texts(); len(got) != 1 || !strings.HasPrefix(got[0], "CONNECTED") {
+			t.Errorf("the other user got %q", got)
+		}
+	})
+}
+
+// What X-Forwarded-For says counts when a trusted proxy says it, from the right.
+func TestTrustedProxies(t *testing.T) {
+	for _, test := range []struct {
+		trusted, forwarded, want string // want: the address in the log
+	}{
+		{"", "203.0.113.9", "127.0.0.1:"},
+		{"127.0.0.0/8", "", "127.0.0.1:"},
+		{"127.0.0.0/8", "203.0.113.9", "203.0.113.9 "},
+		{"127.0.0.0/8", "198.51.100.1, 203.0.113.9", "203.0.113.9 "},
+		{"127.0.0.0/8,203.0.113.0/24", "198.51.100.1, 203.0.113.9", "198.51.100.1 "},
+		{"127.0.0.0/8,203.0.113.0/24", "junk, 203.0.113.9", "203.0.113.9 "},
+		{"127.0.0.0/8", "junk", "127.0.0.1:"},
+		{"127.0.0.0/8", "::ffff:203.0.113.9", "203.0.113.9 "},
+		{"127.0.0.0/8,::1/128", "2001:db8::7, ::1", "2001:db8::7 "},
+	} {
+		t.Run(fmt.Sprint(test.trusted, " ", test.forwarded), func(t *testing.T) {
+			c := server.Config{}
+			for _, s := range strings.Split(test.trusted, ",") {
+				if p, err := netip.ParsePrefix(s); err == nil {
+					c.TrustedProxies = append(c.TrustedProxies, p)
+				}
+			}
+			h := newHouse(t, c)
+			web := httptest.NewServer(h.server)
+			defer web.Close()
+			header := http.Header{"X-Forwarded-For": {test.forwarded}, "Authorization": {"bad"}}
+			_, response, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(web.URL, "http"), header)
+			if err == nil || response.StatusCode != http.StatusUnauthorized {
+				t.Fatalf("dial: %v, want 401", err)
+			}
+			if log := h.lines.String(); !strings.Contains(log, "remote="+test.want) {
+				t.Errorf("the log is\n%s\nwant remote=%s", log, test.want)
+			}
+		})
+	}
+}

@@ -36,16 +36,24 @@ func (b *bench) startBridge(ctx context.Context, s *subject) error {
 	if err := os.WriteFile(config, []byte(b.bridgeConfig(dir, broker, listen, ops)), 0o600); err != nil {
 		return err
 	}
+	s.ops = ops
+	s.target = b.targets(stompTarget{address: listen, path: "/ws.communication", destination: "/queue/message"})
+	s.open = opener(s.target)
+	s.publisher = func() (publisher, error) { return dialPublisher(broker, b.qos, b.size) }
+	s.serve = func(ctx context.Context) error { return b.serve(ctx, s, dir, config) }
+	return s.serve(ctx)
+}
+
+// serve starts the sidecar and waits until it is ready.
+func (b *bench) serve(ctx context.Context, s *subject, dir, config string) (err error) {
 	cmd := exec.Command(b.sidecar, "serve", "-c", config)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "BRIDGE_") })
 	if s.server, err = startProcess("bridge", dir, cmd); err != nil {
 		return err
 	}
 	s.onStop(s.server.stop)
-	s.open = b.opener(stompTarget{address: listen, path: "/ws.communication", destination: "/queue/message"})
-	s.publisher = func() (publisher, error) { return dialPublisher(broker, b.qos, b.size) }
 	return s.server.await(ctx, func() bool {
-		response, err := http.Get("http://" + ops + "/readyz")
+		response, err := http.Get("http://" + s.ops + "/readyz")
 		if err != nil {
 			return false
 		}
@@ -54,17 +62,25 @@ func (b *bench) startBridge(ctx context.Context, s *subject) error {
 	})
 }
 
-// opener returns what opens sessions that show a token, one user each.
-func (b *bench) opener(target stompTarget) func(context.Context, int) (*session, error) {
-	return func(ctx context.Context, i int) (*session, error) {
+// targets returns what makes targets for sessions that show a token, one user each.
+func (b *bench) targets(target stompTarget) func(int) (stompTarget, error) {
+	return func(i int) (stompTarget, error) {
 		token, err := b.tokens.Sign(fmt.Sprintf("user-%d", i), time.Hour)
-		if err != nil {
-			return nil, err
-		}
 		target := target
 		target.id = subscriptionID(i, b.distinct)
 		target.login = map[string]string{"Authorization": "Bearer " + token}
-		return openStomp(ctx, i, target)
+		return target, err
+	}
+}
+
+// opener returns what opens sessions at their targets.
+func opener(target func(int) (stompTarget, error)) func(context.Context, int) (*session, error) {
+	return func(ctx context.Context, i int) (*session, error) {
+		t, err := target(i)
+		if err != nil {
+			return nil, err
+		}
+		return openStomp(ctx, i, t)
 	}
 }
 

@@ -10,25 +10,30 @@ import (
 // A crowd is the sessions of one run.
 type crowd struct {
 	open    func(ctx context.Context, index int) (*session, error)
-	tally   *tally
-	fail    context.CancelCauseFunc // ends the run
+	atOnce  int // how many handshakes are under way at one time
+	seen    observer
+	broken  func(error) // told of every session that could not be opened, or ended by itself
 	running sync.WaitGroup
 
 	mu       sync.Mutex
 	sessions []*session
 }
 
-// opening is how many handshakes are under way at one time.
-const opening = 64
+// fewAtOnce is how many handshakes are under way at one time where the crowd is no storm.
+const fewAtOnce = 64
 
-// beatInterval is how often a session says that it is there; it has promised every 30 s.
-const beatInterval = 20 * time.Second
+// beatInterval is how often a session says that it is there, as it has promised. beatTurns divide it, so that sessions beat
+// one after the other.
+const (
+	beatInterval = 30 * time.Second
+	beatTurns    = 300
+)
 
-// connect opens sessions first to before last, and has them read.
+// connect opens sessions first to before last, and has them read. It returns when each is open or broken.
 func (c *crowd) connect(ctx context.Context, first, last int) error {
 	var opened sync.WaitGroup
 	next := make(chan int)
-	for range min(opening, last-first) {
+	for range min(c.atOnce, last-first) {
 		opened.Go(func() {
 			for i := range next {
 				c.add(ctx, i)
@@ -43,48 +48,54 @@ func (c *crowd) connect(ctx context.Context, first, last int) error {
 	return context.Cause(ctx)
 }
 
-// add opens session i and has it read. What goes wrong ends the run.
+// add opens session i and has it read.
 func (c *crowd) add(ctx context.Context, i int) {
 	if ctx.Err() != nil {
 		return
 	}
 	s, err := c.open(ctx, i)
 	if err != nil {
-		c.fail(fmt.Errorf("opening session %d: %w", i, err))
+		c.broken(fmt.Errorf("opening session %d: %w", i, err))
 		return
 	}
 	c.mu.Lock()
 	c.sessions = append(c.sessions, s)
 	c.mu.Unlock()
+	if s.deaf {
+		return
+	}
 	c.running.Go(func() {
-		if err := s.read(c.tally); err != nil {
-			c.fail(fmt.Errorf("session %d: %w", i, err))
+		if err := s.read(c.seen); err != nil {
+			s.conn.Close()
+			c.broken(fmt.Errorf("session %d: %w", i, err))
 		}
 	})
 }
 
 // keepAlive has all sessions beat until ctx is done.
 func (c *crowd) keepAlive(ctx context.Context) {
-	ticker := time.NewTicker(beatInterval)
+	ticker := time.NewTicker(beatInterval / beatTurns)
 	defer ticker.Stop()
-	for {
+	for turn := 0; ; turn = (turn + 1) % beatTurns {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
 		c.mu.Lock()
-		for _, s := range c.sessions {
-			s.keepAlive()
+		for i := turn; i < len(c.sessions); i += beatTurns {
+			c.sessions[i].keepAlive()
 		}
 		c.mu.Unlock()
 	}
 }
 
-// close ends all sessions and waits until nothing reads them.
+// close ends all sessions and waits until nothing reads them. It resets the connections: an ordinary close would keep their
+// ports from the next run for a minute.
 func (c *crowd) close() {
 	c.mu.Lock()
 	for _, s := range c.sessions {
+		s.conn.SetLinger(0)
 		s.conn.Close()
 	}
 	c.mu.Unlock()

@@ -71,6 +71,13 @@ func number(payload []byte) (n int, ok bool) {
 	return n, true
 }
 
+// messageID returns the message-id of a MESSAGE frame; ok is false where there is none.
+func messageID(payload []byte) (id []byte, ok bool) {
+	_, rest, _ := bytes.Cut(payload, []byte("\nmessage-id:"))
+	id, _, ok = bytes.Cut(rest, []byte("\n"))
+	return id, ok
+}
+
 // subscriptionID returns the id under which session i subscribes: always as long as any other.
 func subscriptionID(i int, distinct bool) string {
 	if !distinct {

@@ -3,10 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/xml"
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -132,14 +135,50 @@ func TestNumber(t *testing.T) {
 	}
 }
 
-func TestParseStat(t *testing.T) {
-	got, err := parseStat("42 (a ) b) S 1 42 42 0 -1 4194560 500 0 0 0 150 50 0 0 20 0 9 0 1000 99 3 0 0")
-	want := usage{2 * time.Second, 3 * int64(os.Getpagesize())}
-	if got != want || err != nil {
-		t.Errorf("parseStat = %+v, %v, want %+v", got, err, want)
+func TestMessageID(t *testing.T) {
+	for payload, want := range map[string]string{
+		string(delivery(41, 100)): "abcdefgh2345-42",
+		string(event(41, 100)):    "",
+		"MESSAGE\nmessage-id:cut": "",
+		"":                        "",
+	} {
+		if got, ok := messageID([]byte(payload)); string(got) != want && ok || ok != (want != "") {
+			t.Errorf("messageID(%q) = %q, %t, want %q", payload, got, ok, want)
+		}
 	}
-	if _, err := parseStat("42 (short) S 1"); err == nil {
-		t.Error("too few fields: no error")
+}
+
+// What the process's clock says is what /proc has in its fields 14 and 15, which are in hundredths of a second.
+func TestCPUTime(t *testing.T) {
+	const tick = 10 * time.Millisecond
+	for began := time.Now(); time.Since(began) < 3*tick; { // takes some
+	}
+	before, err1 := cpuTime(os.Getpid())
+	stat, err2 := os.ReadFile("/proc/self/stat")
+	after, err3 := cpuTime(os.Getpid())
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	user, err1 := strconv.Atoi(fields[14-3])
+	system, err2 := strconv.Atoi(fields[15-3])
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	if got := time.Duration(user+system) * tick; got < before-2*tick || got > after {
+		t.Errorf("/proc has %v, the clock has %v and then %v", got, before, after)
+	}
+}
+
+func TestKibibytes(t *testing.T) {
+	status := "Name:\tVmRSS\nVmHWM:\t   20480 kB\nVmRSS:\t   10240 kB\n"
+	for name, want := range map[string]int64{"VmHWM": 20 << 20, "VmRSS": 10 << 20} {
+		if got, err := kibibytes(status, name); got != want || err != nil {
+			t.Errorf("%s is %d, %v, want %d", name, got, err, want)
+		}
+	}
+	if _, err := kibibytes(status, "VmPTE"); err == nil {
+		t.Error("VmPTE: no error")
 	}
 }
 
@@ -220,9 +259,9 @@ func skipAbsent(t *testing.T, err error) {
 // Idle sessions are opened in steps.
 func TestIdle(t *testing.T) {
 	b := newTestBench(t)
-	b.idle, b.settle = []int{10, 20}, time.Millisecond
+	b.idle, b.settle, b.idleFor = []int{10, 20}, time.Millisecond, time.Millisecond
 	steps, err := b.measureIdle(t.Context(), "loop")
-	if err != nil || len(steps) != 2 || steps[0].sessions != 10 || steps[1].sessions != 20 || steps[1].connects == 0 {
+	if err != nil || len(steps) != 2 || steps[0].sessions != 10 || steps[1].sessions != 20 || steps[1].connects == 0 || steps[1].memory == 0 {
 		t.Errorf("got %+v, %v", steps, err)
 	}
 }
@@ -231,14 +270,27 @@ func TestOptions(t *testing.T) {
 	for _, c := range []struct{ args, err string }{
 		{"-peer loop,nats", `-peer "nats": one of loop, loop-batched, mosquitto-ws, rabbitmq`},
 		{"-idle 10,5", `-idle "10,5": want rising numbers with commas`},
-		{"-idle ten", `-idle "ten": want rising numbers with commas`},
+		{"-idle ten", `-idle "ten": want numbers from 1 on, with commas`},
+		{"-sessions 100,100", `-sessions "100,100": want rising numbers with commas`},
+		{"-sessions 10,20,30 -events 1,2", `-events "1,2": want one number, or one for each of -sessions`},
+		{"-events 1,0", `-events "1,0": want numbers from 1 on, with commas`},
+		{"-svg x.svg", "-svg takes several -sessions, and neither -idle nor -storm"},
+		{"-svg x.svg -sessions 1,2 -idle 5", "-svg takes several -sessions, and neither -idle nor -storm"},
+		{"-storm hup", `-storm "hup": term or kill`},
+		{"-storm kill -journal memory", "-storm takes -qos 1, -journal disk and a -warm of 1 or more: with less there is nothing to resume from"},
+		{"-storm kill -warm 0", "-storm takes -qos 1, -journal disk and a -warm of 1 or more: with less there is nothing to resume from"},
+		{"-storm kill -broker embedded", "-storm takes -broker mosquitto: the embedded one mixes up what it keeps for a bridge that is away"},
+		{"-storm kill -peer loop", "-storm goes without -peer, -idle, -rate and -profile"},
+		{"-storm kill -not-reading 51", "-not-reading is a percentage from 0 to 50"},
+		{"-not-reading 1", "-not-reading is for a -storm"},
 		{"-ids both", `-ids "both": shared or distinct`},
 		{"-qos 2", "-qos 2: 0 or 1"},
-		{"-events 0", "from 1 to 10000000 events"},
+		{"-events 10000000", "from 1 to 9999999 events, those for warming up included"},
 		{"-sessions 5000000", "from 1 to 4000000 sessions"},
 		{"-broker emqx", `-broker "emqx": mosquitto or embedded`},
 		{"-journal tape", `-journal "tape": memory or disk`},
-		{"-inflight 0", "-rate, -inflight, -rounds, -size or -settle is out of its range"},
+		{"-inflight 0", "-rate, -inflight, -rounds, -size, -settle or -idle-for is out of its range"},
+		{"-idle-for 0s", "-rate, -inflight, -rounds, -size, -settle or -idle-for is out of its range"},
 	} {
 		if _, err := parseOptions(strings.Fields(c.args), io.Discard); err == nil || err.Error() != c.err {
 			t.Errorf("%s: got error %v, want %s", c.args, err, c.err)
@@ -247,6 +299,24 @@ func TestOptions(t *testing.T) {
 	o, err := parseOptions([]string{"-peer", "all", "-idle", "1000,5000"}, io.Discard)
 	if err != nil || len(o.subjects) != 5 || o.mostSessions() != 5000 {
 		t.Errorf("got %+v, %v", o, err)
+	}
+}
+
+func TestLoads(t *testing.T) {
+	for _, c := range []struct {
+		args    string
+		want    []load
+		journal string
+	}{
+		{"", []load{{1000, 1000}}, "memory"},
+		{"-storm term", []load{{10_000, 200}}, "disk"},
+		{"-sessions 1,100 -journal disk", []load{{1, 1000}, {100, 1000}}, "disk"},
+		{"-sessions 1,100,1000 -events 50000,2000,200", []load{{1, 50_000}, {100, 2000}, {1000, 200}}, "memory"},
+	} {
+		o, err := parseOptions(strings.Fields(c.args), io.Discard)
+		if d := cmp.Diff(c.want, o.loads, cmp.AllowUnexported(load{})); d != "" || o.journal != c.journal || err != nil {
+			t.Errorf("%q: journal %q, error %v, loads (-want +got):\n%s", c.args, o.journal, err, d)
+		}
 	}
 }
 
@@ -259,6 +329,87 @@ func TestMedian(t *testing.T) {
 	want := result{deliveries: 2, lost: 2, disorder: 1, server: usage{cpu: 2, memory: 8}}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// The program's own output: a table for each number of sessions, the ratios, and the picture.
+func TestRunEvents(t *testing.T) {
+	b := newTestBench(t)
+	b.broker, b.subjects, b.loads = "embedded", []string{"bridge", "loop"}, []load{{1, 20}, {30, 10}}
+	b.svg = filepath.Join(t.TempDir(), "costs.svg")
+	var out bytes.Buffer
+	if err := b.runEvents(t.Context(), &out); err != nil {
+		t.Fatal(err)
+	}
+	heads := regexp.MustCompile(`(?m)^ *(1 session|30 sessions|bridge to)  deliveries/s `).FindAllString(out.String(), -1)
+	if len(heads) != 4 {
+		t.Errorf("got tables %q, want two and their ratios, in\n%s", heads, &out)
+	}
+	svg, err := os.ReadFile(b.svg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkPicture(t, svg, 2, 2)
+}
+
+// checkPicture holds an SVG picture to be well-formed XML with so many curves of so many points.
+func checkPicture(t *testing.T, svg []byte, curves, points int) {
+	t.Helper()
+	elements := map[string]int{}
+	for d := xml.NewDecoder(bytes.NewReader(svg)); ; {
+		token, err := d.Token()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, svg)
+		}
+		if e, ok := token.(xml.StartElement); ok {
+			elements[e.Name.Local]++
+		}
+	}
+	if elements["polyline"] != curves || elements["circle"] != curves*points {
+		t.Errorf("got %v, want %d curves of %d points", elements, curves, points)
+	}
+}
+
+// Costs from hundredths of a µs to hundreds lie within the axes, and names that would touch stand one below the other.
+func TestDrawCosts(t *testing.T) {
+	curves := []curve{
+		{"bridge", []point{{1, 0.5}, {10_000, 0.052}}},
+		{"loop", []point{{1, 0.02}, {10_000, 0.05}}},
+		{"rabbitmq", []point{{1, 1}, {10_000, 312}}},
+	}
+	checkPicture(t, drawCosts(curves, "in a test"), 3, 2)
+	x, y := sessionAxis(curves), costAxis(curves)
+	if diff := cmp.Diff([]float64{1, 10_000}, x.ticks); diff != "" {
+		t.Errorf("sessions (-want +got):\n%s", diff)
+	}
+	if low, high := y.ticks[0], y.ticks[len(y.ticks)-1]; low != 0.02 || high != 500 {
+		t.Errorf("the costs go from %g to %g", low, high)
+	}
+	if y.at(0.02) != bottomEdge || y.at(500) != topEdge || y.at(1) >= y.at(0.5) {
+		t.Errorf("0.02, 0.5, 1 and 500 lie at %g, %g, %g, %g", y.at(0.02), y.at(0.5), y.at(1), y.at(500))
+	}
+	var heights []string
+	for _, m := range regexp.MustCompile(`y="([0-9.]+)" fill="#[0-9a-f]+" font-weight="600">[a-z]`).FindAllSubmatch(drawCosts(curves, ""), -1) {
+		heights = append(heights, string(m[1]))
+	}
+	if len(heights) != 3 {
+		t.Fatalf("names at %q", heights)
+	}
+	above, _ := strconv.ParseFloat(heights[1], 64)
+	below, _ := strconv.ParseFloat(heights[2], 64)
+	if below-above < nameHeight-0.1 {
+		t.Errorf("names at %q touch", heights)
+	}
+}
+
+func TestThreeDigits(t *testing.T) {
+	for v, want := range map[float64]string{0.0512: "0.051", 0.38: "0.380", 1: "1.00", 4.5: "4.50", 44.84: "44.8", 312.3: "312", 1234: "1234"} {
+		if got := threeDigits(v); got != want {
+			t.Errorf("threeDigits(%g) = %s, want %s", v, got, want)
+		}
 	}
 }
 
@@ -279,7 +430,7 @@ func newTestBench(t *testing.T) *bench {
 // measureAll runs the events through the named subject, where nothing may go wrong.
 func measureAll(t *testing.T, b *bench, name string) result {
 	t.Helper()
-	r, err := b.measure(t.Context(), name)
+	r, err := b.measure(t.Context(), name, b.loads[0])
 	skipAbsent(t, err)
 	if err != nil {
 		t.Fatal(err)

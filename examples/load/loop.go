@@ -63,7 +63,7 @@ func (b *bench) startLoopAs(ctx context.Context, s *subject, mode string) error 
 		return err
 	}
 	s.onStop(s.server.stop)
-	s.open = b.opener(stompTarget{address: addresses[0], path: "/ws.communication", destination: "/queue/message"})
+	s.open = opener(b.targets(stompTarget{address: addresses[0], path: "/ws.communication", destination: "/queue/message"}))
 	s.publisher = func() (publisher, error) { return dialLoop(addresses[1], b.size) }
 	return nil
 }

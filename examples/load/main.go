@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -66,32 +67,62 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}
-	if len(b.idle) > 0 {
+	switch {
+	case len(b.idle) > 0:
 		return b.runIdle(ctx, stdout)
+	case b.storm != nil:
+		return b.runStorm(ctx, stdout)
 	}
 	return b.runEvents(ctx, stdout)
 }
 
-// runEvents measures every subject in turn, once a round, so that all rounds see the same machine.
+// runEvents measures load after load, and draws them all.
 func (b *bench) runEvents(ctx context.Context, stdout io.Writer) error {
+	var faults error
+	medians := map[string][]point{}
+	for i, l := range b.loads {
+		results, err := b.measureAll(ctx, l)
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			fmt.Fprintln(stdout)
+		}
+		writeResults(stdout, l, b.subjects, results)
+		for name, rounds := range results {
+			medians[name] = append(medians[name], point{l.sessions, microseconds(median(rounds).server.cpu) / 1e6})
+		}
+		faults = cmp.Or(faults, b.faults(median(results["bridge"])))
+	}
+	if b.svg == "" {
+		return faults
+	}
+	var curves []curve
+	for _, name := range b.subjects {
+		curves = append(curves, curve{name, medians[name]})
+	}
+	return cmp.Or(b.drawFile(curves), faults)
+}
+
+// measureAll measures every subject in turn, once a round, so that all rounds see the same machine. It takes those that are
+// absent out of the bench.
+func (b *bench) measureAll(ctx context.Context, l load) (map[string][]result, error) {
 	results := map[string][]result{}
-	names := slices.Clone(b.subjects)
 	for range b.rounds {
-		for _, name := range slices.Clone(names) {
-			r, err := b.measure(ctx, name)
+		for _, name := range slices.Clone(b.subjects) {
+			r, err := b.measure(ctx, name, l)
 			switch absent := (errAbsent{}); {
 			case errors.As(err, &absent) && name != "bridge":
 				fmt.Fprintf(b.stderr, "%s is left out: %v\n", name, err)
-				names = slices.DeleteFunc(names, func(n string) bool { return n == name })
+				b.subjects = slices.DeleteFunc(b.subjects, func(n string) bool { return n == name })
 				continue
 			case err != nil:
-				return fmt.Errorf("%s: %w", name, err)
+				return nil, fmt.Errorf("%s: %w", name, err)
 			}
 			results[name] = append(results[name], r)
 		}
 	}
-	b.writeResults(stdout, names, results)
-	return b.faults(median(results["bridge"]))
+	return results, nil
 }
 
 // faults says what the bridge has broken of its promises, of which QoS 0 has fewer.

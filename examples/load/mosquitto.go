@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,7 +65,7 @@ func (b *bench) startMosquittoWebSockets(ctx context.Context, s *subject) error 
 
 // openMQTT opens a session by MQTT over WebSocket that has subscribed at QoS 0.
 func openMQTT(ctx context.Context, index int, address string) (*session, error) {
-	s, err := openSession(ctx, index, address, "/mqtt", "mqtt")
+	s, err := openSession(ctx, net.Dialer{}, index, address, "/mqtt", "mqtt")
 	if err != nil {
 		return nil, err
 	}

@@ -1,45 +1,55 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
 // options are what the command line says.
 type options struct {
-	sessions int
-	events   int
-	warm     int
-	rate     float64
-	inFlight int
-	qos      int
-	size     int
-	distinct bool
-	subjects []string // the bridge, then its peers
-	idle     []int    // rising
-	settle   time.Duration
-	rounds   int
-	broker   string
-	noDelay  bool
-	journal  string
-	sidecar  string
-	profile  string
-	timeout  time.Duration
+	loads      []load // one run for each
+	warm       int
+	rate       float64
+	inFlight   int
+	qos        int
+	size       int
+	distinct   bool
+	subjects   []string // the bridge, then its peers
+	idle       []int    // rising
+	settle     time.Duration
+	idleFor    time.Duration
+	storm      os.Signal // that the bridge is ended by; nil: no storm
+	notReading float64   // the percentage of sessions
+	deafFor    time.Duration
+	rounds     int
+	svg        string
+	broker     string
+	noDelay    bool
+	journal    string
+	sidecar    string
+	profile    string
+	timeout    time.Duration
 }
+
+// A load is how much work a run is.
+type load struct{ sessions, events int }
 
 // parseOptions reads the arguments; what is wrong with them it says to stderr, or returns.
 func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f := flag.NewFlagSet("load", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.IntVar(&o.sessions, "sessions", 1000, "sessions that subscribe")
-	f.IntVar(&o.events, "events", 1000, "events that are published and measured")
+	sessions := f.String("sessions", "", "sessions that subscribe; several numbers with commas are a run each (default 1000, with -storm 10000)")
+	events := f.String("events", "", "events that are published and measured, or missed in a -storm; one number, or one for each of -sessions\n(default 1000, with -storm 200)")
 	f.IntVar(&o.warm, "warm", 100, "events before them, not measured")
 	f.Float64Var(&o.rate, "rate", 0, "events a second, 1 or more; 0: as fast as -inflight lets them")
 	f.IntVar(&o.inFlight, "inflight", 64, "events under way at one time; 1: the next one when every session has the last")
@@ -49,10 +59,15 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	peers := f.String("peer", "", "what does the same work: "+strings.Join(peerNames(), ", ")+", or all; with commas")
 	idle := f.String("idle", "", "measure sessions that get nothing, at these numbers of them, such as 1000,5000,10000")
 	f.DurationVar(&o.settle, "settle", 5*time.Second, "pause before idle sessions are looked at")
+	f.DurationVar(&o.idleFor, "idle-for", 30*time.Second, "how long they are looked at; heart-beats come every 30 s")
+	storm := f.String("storm", "", "restart the bridge under all sessions by term (SIGTERM) or kill (SIGKILL), and have them resume all at once")
+	f.Float64Var(&o.notReading, "not-reading", 0, "percentage of sessions that come back in a -storm and read nothing; measured beside a storm without them")
+	f.DurationVar(&o.deafFor, "not-reading-for", 15*time.Second, "how long these are watched at most; the bridge gives a write 10 s")
 	f.IntVar(&o.rounds, "rounds", 1, "how often everything is measured; the tables have medians")
+	f.StringVar(&o.svg, "svg", "", "file for a picture of what a delivery costs against the number of sessions; takes several -sessions")
 	f.StringVar(&o.broker, "broker", "mosquitto", "what is in front of the bridge: mosquitto, or embedded in this program")
 	f.BoolVar(&o.noDelay, "nodelay", true, "have mosquitto set TCP_NODELAY, which is not its default")
-	f.StringVar(&o.journal, "journal", "memory", "the bridge's journal: memory or disk")
+	f.StringVar(&o.journal, "journal", "", "the bridge's journal: memory or disk (default memory, with -storm disk)")
 	f.StringVar(&o.sidecar, "sidecar", "", "the bridge's binary; built when not given")
 	f.StringVar(&o.profile, "profile", "", "file for a CPU profile of the bridge by Linux's perf")
 	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "when to give up")
@@ -60,24 +75,43 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 		return o, err
 	}
 	o.distinct = *ids == "distinct"
-	if o.idle, err = parseCounts(*idle); err != nil {
+	if o.idle, err = parseRising(*idle); err != nil {
 		return o, fmt.Errorf("-idle %q: %w", *idle, err)
+	}
+	if o.storm, err = parseStorm(*storm); err != nil {
+		return o, err
+	}
+	if o.loads, err = o.parseLoads(*sessions, *events); err != nil {
+		return o, err
 	}
 	if o.subjects, err = parsePeers(*peers); err != nil {
 		return o, err
 	}
-	return o, o.check(*ids)
+	if o.journal == "" {
+		o.journal = o.usual("memory", "disk")
+	}
+	return o, cmp.Or(o.check(*ids), o.checkStorm())
+}
+
+// usual returns the default of what differs in a storm.
+func (o *options) usual(otherwise, storm string) string {
+	if o.storm != nil {
+		return storm
+	}
+	return otherwise
 }
 
 // check refuses what makes no sense.
 func (o *options) check(ids string) error {
 	switch {
-	case o.sessions < 1 || o.mostSessions() > maxSessions:
+	case o.mostSessions() > maxSessions:
 		return fmt.Errorf("from 1 to %d sessions", maxSessions)
-	case o.events < 1 || o.warm < 0 || o.events+o.warm > maxEvents:
-		return fmt.Errorf("from 1 to %d events", maxEvents)
-	case o.rate < 0 || o.rate > 0 && o.rate < 1 || o.inFlight < 1 || o.rounds < 1 || o.size < 0 || o.size > maxSize || o.settle <= 0:
-		return errors.New("-rate, -inflight, -rounds, -size or -settle is out of its range")
+	case o.warm < 0 || slices.ContainsFunc(o.loads, func(l load) bool { return l.events+o.warm >= maxEvents }):
+		return fmt.Errorf("from 1 to %d events, those for warming up included", maxEvents-1)
+	case o.rate < 0 || o.rate > 0 && o.rate < 1 || o.inFlight < 1 || o.rounds < 1 || o.size < 0 || o.size > maxSize || o.settle <= 0 || o.idleFor <= 0:
+		return errors.New("-rate, -inflight, -rounds, -size, -settle or -idle-for is out of its range")
+	case o.svg != "" && (len(o.loads) < 2 || len(o.idle) > 0 || o.storm != nil):
+		return errors.New("-svg takes several -sessions, and neither -idle nor -storm")
 	case o.qos != 0 && o.qos != 1:
 		return fmt.Errorf("-qos %d: 0 or 1", o.qos)
 	case ids != "shared" && ids != "distinct":
@@ -88,6 +122,58 @@ func (o *options) check(ids string) error {
 		return fmt.Errorf("-journal %q: memory or disk", o.journal)
 	}
 	return nil
+}
+
+// checkStorm refuses what a storm cannot have, and what only a storm can.
+func (o *options) checkStorm() error {
+	switch {
+	case o.storm == nil && o.notReading != 0:
+		return errors.New("-not-reading is for a -storm")
+	case o.storm == nil:
+		return nil
+	case o.notReading < 0 || o.notReading > 50:
+		return errors.New("-not-reading is a percentage from 0 to 50")
+	case o.qos != 1 || o.journal != "disk" || o.warm < 1:
+		return errors.New("-storm takes -qos 1, -journal disk and a -warm of 1 or more: with less there is nothing to resume from")
+	case o.broker != "mosquitto":
+		return errors.New("-storm takes -broker mosquitto: the embedded one mixes up what it keeps for a bridge that is away")
+	case len(o.subjects) > 1 || len(o.idle) > 0 || o.rate > 0 || o.profile != "":
+		return errors.New("-storm goes without -peer, -idle, -rate and -profile")
+	}
+	return nil
+}
+
+// parseStorm returns the signal.
+func parseStorm(name string) (os.Signal, error) {
+	switch name {
+	case "":
+		return nil, nil
+	case "term":
+		return syscall.SIGTERM, nil
+	case "kill":
+		return syscall.SIGKILL, nil
+	}
+	return nil, fmt.Errorf("-storm %q: term or kill", name)
+}
+
+// parseLoads returns a load for each number of sessions; events are as many numbers, or one for all.
+func (o *options) parseLoads(sessions, events string) ([]load, error) {
+	n, err := parseRising(cmp.Or(sessions, o.usual("1000", "10000")))
+	if err != nil {
+		return nil, fmt.Errorf("-sessions %q: %w", sessions, err)
+	}
+	m, err := parseCounts(cmp.Or(events, o.usual("1000", "200")))
+	if err == nil && len(m) != 1 && len(m) != len(n) {
+		err = errors.New("want one number, or one for each of -sessions")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("-events %q: %w", events, err)
+	}
+	loads := make([]load, len(n))
+	for i := range loads {
+		loads[i] = load{n[i], m[min(i, len(m)-1)]}
+	}
+	return loads, nil
 }
 
 // peerNames are the subjects beside the bridge.
@@ -114,21 +200,36 @@ func parsePeers(list string) ([]string, error) {
 	return names, nil
 }
 
-// parseCounts returns rising numbers.
+// parseCounts returns numbers from 1 on; of an empty list none.
 func parseCounts(list string) (counts []int, err error) {
 	if list == "" {
 		return nil, nil
 	}
-	last := 0
 	for text := range strings.SplitSeq(list, ",") {
 		n, err := strconv.Atoi(text)
-		if err != nil || n <= last {
-			return nil, errors.New("want rising numbers with commas")
+		if err != nil || n < 1 {
+			return nil, errors.New("want numbers from 1 on, with commas")
 		}
-		counts, last = append(counts, n), n
+		counts = append(counts, n)
 	}
 	return counts, nil
 }
 
+// parseRising returns numbers each above the one before.
+func parseRising(list string) ([]int, error) {
+	counts, err := parseCounts(list)
+	for i := range counts {
+		if i > 0 && counts[i] <= counts[i-1] {
+			return nil, errors.New("want rising numbers with commas")
+		}
+	}
+	return counts, err
+}
+
 // mostSessions is how many sessions are open at one time.
-func (o *options) mostSessions() int { return max(o.sessions, slices.Max(append(o.idle, 0))) }
+func (o *options) mostSessions() int {
+	if len(o.idle) > 0 {
+		return o.idle[len(o.idle)-1]
+	}
+	return o.loads[len(o.loads)-1].sessions
+}

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -13,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A process is a child that this program has started and will stop.
@@ -25,9 +26,9 @@ type process struct {
 
 const stopTimeout = 15 * time.Second
 
-// startProcess starts a command whose output goes to a file in dir.
+// startProcess starts a command whose output goes to a file in dir, after what an earlier one of that name has said.
 func startProcess(name, dir string, cmd *exec.Cmd) (*process, error) {
-	log, err := os.Create(filepath.Join(dir, name+".log"))
+	log, err := os.OpenFile(filepath.Join(dir, name+".log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +54,14 @@ func (p *process) stop() {
 		p.cmd.Process.Kill()
 		<-p.done
 	}
+}
+
+// endBy sends the signal and waits until the process has ended.
+func (p *process) endBy(ctx context.Context, signal os.Signal) error {
+	if err := p.cmd.Process.Signal(signal); err != nil {
+		return err
+	}
+	return wait(ctx, p.done)
 }
 
 // await calls ready until it reports true; it fails when the process or ctx ends before.
@@ -88,32 +97,46 @@ func listens(address string) bool {
 type usage struct {
 	cpu    time.Duration // of user and system
 	memory int64         // resident bytes now
+	peak   int64         // and at most
 }
 
-// clockTick is the unit of times in /proc (proc_pid_stat(5)): 100 a second on every Linux that Go runs on.
-const clockTick = 10 * time.Millisecond
-
-// usage reads the process's figures from /proc. A nil process has taken nothing.
+// usage reads the process's figures. A nil process has taken nothing.
 func (p *process) usage() (usage, error) {
 	if p == nil {
 		return usage{}, nil
 	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	pid := p.cmd.Process.Pid
+	cpu, err := cpuTime(pid)
+	if err != nil {
+		return usage{}, fmt.Errorf("reading the CPU time of %s: %w", p.name, err)
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return usage{}, err
 	}
-	return parseStat(string(stat))
+	u := usage{cpu: cpu}
+	if u.memory, err = kibibytes(string(status), "VmRSS"); err == nil {
+		u.peak, err = kibibytes(string(status), "VmHWM")
+	}
+	return u, err
 }
 
-// parseStat reads a line of /proc/PID/stat: after the name, which is in parentheses and may hold anything, utime and stime
-// are the 12th and 13th field and rss the 22nd.
-func parseStat(stat string) (usage, error) {
-	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 22 {
-		return usage{}, fmt.Errorf("reading /proc/PID/stat: %q has too few fields", stat)
+// cpuTime reads the CPU clock of a process (clock_getcpuclockid(3)): the sum of utime and stime in /proc/PID/stat, which is
+// cut there to 10 ms, to the nanosecond.
+func cpuTime(pid int) (time.Duration, error) {
+	const schedClock = 2 // CPUCLOCK_SCHED, in the clock's lowest bits
+	var t unix.Timespec
+	err := unix.ClockGettime(int32(^pid)<<3|schedClock, &t)
+	return time.Duration(t.Nano()), err
+}
+
+// kibibytes returns the bytes that a line of /proc/PID/status tells (proc_pid_status(5)).
+func kibibytes(status, name string) (int64, error) {
+	for line := range strings.Lines(status) {
+		if value, found := strings.CutPrefix(line, name+":"); found {
+			n, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+			return n << 10, err
+		}
 	}
-	user, err1 := strconv.ParseInt(fields[11], 10, 64)
-	system, err2 := strconv.ParseInt(fields[12], 10, 64)
-	pages, err3 := strconv.ParseInt(fields[21], 10, 64)
-	return usage{time.Duration(user+system) * clockTick, pages * int64(os.Getpagesize())}, errors.Join(err1, err2, err3)
+	return 0, fmt.Errorf("reading /proc/PID/status: there is no %s", name)
 }

@@ -28,7 +28,7 @@ func median(rounds []result) (m result) {
 	return m
 }
 
-func middle[T cmp.Ordered](rounds []result, figure func(result) T) T {
+func middle[R any, T cmp.Ordered](rounds []R, figure func(R) T) T {
 	all := make([]T, len(rounds))
 	for i, r := range rounds {
 		all[i] = figure(r)
@@ -38,9 +38,9 @@ func middle[T cmp.Ordered](rounds []result, figure func(result) T) T {
 }
 
 // writeResults writes a table of the results, in the order of names.
-func (b *bench) writeResults(w io.Writer, names []string, results map[string][]result) {
+func writeResults(w io.Writer, l load, names []string, results map[string][]result) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "\tdeliveries/s\tCPU s/M\tbroker s/M\tp50\tp90\tp99\tp99.9\tlost\ttwice\tdisorder\tunacked\tMiB\tconnects/s\t")
+	fmt.Fprintf(t, "%s\tdeliveries/s\tCPU s/M\tbroker s/M\tp50\tp90\tp99\tp99.9\tlost\ttwice\tdisorder\tunacked\tMiB\tconnects/s\t\n", count(l.sessions, "session"))
 	for _, name := range names {
 		r := median(results[name])
 		fmt.Fprintf(t, "%s\t%.0f\t%.2f\t%.2f\t", name, r.deliveries, r.server.cpu.Seconds(), r.broker.Seconds())
@@ -50,14 +50,21 @@ func (b *bench) writeResults(w io.Writer, names []string, results map[string][]r
 		fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%.1f\t%.0f\t\n", r.lost, r.duplicates, r.disorder, r.unacked, float64(r.server.memory)/(1<<20), r.connects)
 	}
 	t.Flush()
-	b.writeRatios(w, names, results)
+	writeRatios(w, l, names, results)
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // writeRatios writes what the first subject has for each one of the others; with one session also for its broker, which has
 // done about as much.
-func (b *bench) writeRatios(w io.Writer, names []string, results map[string][]result) {
+func writeRatios(w io.Writer, l load, names []string, results map[string][]result) {
 	own := median(results[names[0]])
-	besideBroker := b.sessions == 1 && own.broker > 0
+	besideBroker := l.sessions == 1 && own.broker > 0
 	if len(names) < 2 && !besideBroker {
 		return
 	}
@@ -69,7 +76,7 @@ func (b *bench) writeRatios(w io.Writer, names []string, results map[string][]re
 			ratio(own.latency[0], r.latency[0]), ratio(own.latency[2], r.latency[2]), ratio(own.server.memory, r.server.memory), ratio(own.connects, r.connects))
 	}
 	if besideBroker {
-		fmt.Fprintf(t, "its broker\t\t%s\t\t\t\t\t\n", ratio(own.server.cpu, own.broker))
+		fmt.Fprintf(t, "mosquitto in front of it\t\t%s\t\t\t\t\t\n", ratio(own.server.cpu, own.broker))
 	}
 	t.Flush()
 }
@@ -82,3 +89,5 @@ func ratio[T int64 | float64 | time.Duration](a, b T) string {
 }
 
 func milliseconds(d time.Duration) string { return fmt.Sprintf("%.2fms", d.Seconds()*1e3) }
+
+func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }

@@ -36,8 +36,8 @@ type result struct {
 // quantiles are those of result.latency.
 var quantiles = [4]float64{0.5, 0.9, 0.99, 0.999}
 
-// measure runs the events through a new instance of the named subject.
-func (b *bench) measure(ctx context.Context, name string) (result, error) {
+// measure brings the load to a new instance of the named subject.
+func (b *bench) measure(ctx context.Context, name string, l load) (result, error) {
 	s, err := b.start(ctx, name)
 	if err != nil {
 		return result{}, err
@@ -46,14 +46,14 @@ func (b *bench) measure(ctx context.Context, name string) (result, error) {
 	defer b.quote(name, s)
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	t := newTally(b.sessions, b.events+b.warm, b.warm, b.bound())
-	c := &crowd{open: s.open, tally: t, fail: fail}
+	t := newTally(l.sessions, l.events+b.warm, b.warm, b.bound())
+	c := &crowd{open: s.open, atOnce: fewAtOnce, seen: t, broken: fail}
 	defer c.close()
 	connecting := time.Now()
-	if err := c.connect(ctx, 0, b.sessions); err != nil {
+	if err := c.connect(ctx, 0, l.sessions); err != nil {
 		return result{}, err
 	}
-	r := result{connects: float64(b.sessions) / time.Since(connecting).Seconds()}
+	r := result{connects: float64(l.sessions) / time.Since(connecting).Seconds()}
 	p, err := s.publisher()
 	if err != nil {
 		return result{}, err
@@ -63,7 +63,7 @@ func (b *bench) measure(ctx context.Context, name string) (result, error) {
 	var beside sync.WaitGroup
 	beside.Go(func() { t.watch(ctx, fail) })
 	beside.Go(func() { c.keepAlive(ctx) })
-	err = b.drive(ctx, name, s, p, t, &r)
+	err = b.drive(ctx, name, s, p, t, l.events, &r)
 	fail(nil)
 	beside.Wait()
 	c.close()
@@ -74,7 +74,7 @@ func (b *bench) measure(ctx context.Context, name string) (result, error) {
 		r.latency[i] = t.quantile(q)
 	}
 	for _, x := range c.sessions {
-		r.lost += x.ledger.lost(b.events + b.warm)
+		r.lost += x.ledger.lost(l.events + b.warm)
 		r.duplicates += x.ledger.duplicates
 		r.disorder += x.ledger.disorder
 	}
@@ -102,7 +102,7 @@ func (b *bench) bound() int {
 }
 
 // drive publishes all events and waits for them, and measures what happens after those for warming up.
-func (b *bench) drive(ctx context.Context, name string, s *subject, p publisher, t *tally, r *result) error {
+func (b *bench) drive(ctx context.Context, name string, s *subject, p publisher, t *tally, events int, r *result) error {
 	if err := b.publish(ctx, p, t, 0, b.warm); err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (b *bench) drive(ctx context.Context, name string, s *subject, p publisher,
 		return err
 	}
 	started := time.Now()
-	err = b.publish(ctx, p, t, b.warm, b.warm+b.events)
+	err = b.publish(ctx, p, t, b.warm, b.warm+events)
 	if err == nil {
 		err = wait(ctx, t.done)
 	}
@@ -130,9 +130,9 @@ func (b *bench) drive(ctx context.Context, name string, s *subject, p publisher,
 	}
 	deliveries := float64(t.deliveries())
 	r.deliveries = deliveries / elapsed.Seconds()
-	r.server = usage{perMillion(after[0].cpu-before[0].cpu, deliveries), after[0].memory}
+	r.server = usage{cpu: perMillion(after[0].cpu-before[0].cpu, deliveries), memory: after[0].memory}
 	r.broker = perMillion(after[1].cpu-before[1].cpu, deliveries)
-	r.unacked = unacknowledged(p, b.warm+b.events)
+	r.unacked = unacknowledged(p, b.warm+events)
 	return err
 }
 

@@ -17,9 +17,18 @@ import (
 type session struct {
 	index   int
 	conn    *net.TCPConn
-	partial []byte // the beginning of a frame whose end has not come
+	partial []byte // what was read and not taken: at most the beginning of a frame, once it reads events
 	beat    []byte // what the protocol wants sent now and then; nil: nothing
+	deaf    bool   // it never reads events
 	ledger  ledger
+	last    []byte // the id of the last message, where it has one
+}
+
+// An observer follows what sessions get. Its methods are safe for concurrent use.
+type observer interface {
+	expects() int                             // events; they are numbered from 0
+	arrived(session int, n int, at time.Time) // event n, for the first time at that session
+	heard(arrivals int)                       // events that came, repeated ones too
 }
 
 // The key of a handshake and the answer that it must get (the example of RFC 6455, 1.3).
@@ -31,8 +40,8 @@ const (
 const handshakeTimeout = 30 * time.Second
 
 // openSession opens a WebSocket from a source address of its own. The index numbers the session.
-func openSession(ctx context.Context, index int, address, path, protocol string) (*session, error) {
-	dialer := net.Dialer{Timeout: handshakeTimeout, LocalAddr: sourceAddress(index), KeepAlive: -1}
+func openSession(ctx context.Context, dialer net.Dialer, index int, address, path, protocol string) (*session, error) {
+	dialer.Timeout, dialer.LocalAddr, dialer.KeepAlive = handshakeTimeout, sourceAddress(index), -1
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
@@ -133,15 +142,18 @@ var readPool = sync.Pool{New: func() any { return new([readBytes]byte) }}
 
 // read takes in events until the connection ends; closing it from this side is no error. A session that waits holds no
 // buffer, and one wake-up is one system call.
-func (s *session) read(t *tally) error {
+func (s *session) read(o observer) error {
 	s.conn.SetDeadline(time.Time{})
+	if err := s.take(s.partial, o); err != nil { // what came together with the end of the handshake
+		return err
+	}
 	raw, err := s.conn.SyscallConn()
 	if err != nil {
 		return err
 	}
 	var ended error
 	err = raw.Read(func(fd uintptr) bool {
-		ended = s.drain(int(fd), t)
+		ended = s.drain(int(fd), o)
 		return ended != nil
 	})
 	if ended == nil {
@@ -154,7 +166,7 @@ func (s *session) read(t *tally) error {
 }
 
 // drain reads until nothing is there. The poller wakes its caller at every arrival after that.
-func (s *session) drain(fd int, t *tally) error {
+func (s *session) drain(fd int, o observer) error {
 	buffer := readPool.Get().(*[readBytes]byte)
 	defer readPool.Put(buffer)
 	for {
@@ -170,7 +182,7 @@ func (s *session) drain(fd int, t *tally) error {
 		case n == 0:
 			return io.ErrUnexpectedEOF
 		}
-		if err := s.take(buffer[:kept+n], t); err != nil {
+		if err := s.take(buffer[:kept+n], o); err != nil {
 			return err
 		}
 		if kept+n < len(buffer) {
@@ -180,9 +192,9 @@ func (s *session) drain(fd int, t *tally) error {
 }
 
 // take notes the events in data and keeps what follows the last whole frame.
-func (s *session) take(data []byte, t *tally) error {
-	now := time.Now()
-	arrivals := 0
+func (s *session) take(data []byte, o observer) error {
+	now, expected, arrivals := time.Now(), o.expects(), 0
+	var last []byte
 	for {
 		opcode, payload, size, err := nextFrame(data)
 		if err != nil {
@@ -193,12 +205,13 @@ func (s *session) take(data []byte, t *tally) error {
 		}
 		data = data[size:]
 		if n, ok := number(payload); ok {
-			if n >= len(t.left) {
-				return fmt.Errorf("event %d of %d arrived", n, len(t.left))
+			if n >= expected {
+				return fmt.Errorf("event %d of %d arrived", n, expected)
 			}
 			if s.ledger.note(n) {
-				t.arrived(s.index, n, now)
+				o.arrived(s.index, n, now)
 			}
+			last = payload
 			arrivals++
 		} else if opcode >= opClose {
 			if err := s.control(opcode, payload); err != nil {
@@ -208,7 +221,10 @@ func (s *session) take(data []byte, t *tally) error {
 			return fmt.Errorf("the server ended the session: %q", payload)
 		}
 	}
+	if id, ok := messageID(last); ok {
+		s.last = append(s.last[:0], id...)
+	}
 	s.partial = append(s.partial[:0], data...)
-	t.arrivals.Add(int64(arrivals))
+	o.heard(arrivals)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 
 	"mqtt-stomp-bridge/bridge/stomp"
 )
@@ -14,11 +15,13 @@ type stompTarget struct {
 	login         map[string]string // further headers of CONNECT
 	destination   string
 	id            string // of the subscription
+	resume        string // the message-id after which it goes on; "" for none
+	dialer        net.Dialer
 }
 
 // openStomp opens a session by STOMP 1.2 that has subscribed: its RECEIPT is there.
 func openStomp(ctx context.Context, index int, target stompTarget) (*session, error) {
-	s, err := openSession(ctx, index, target.address, target.path, "v12.stomp")
+	s, err := openSession(ctx, target.dialer, index, target.address, target.path, "v12.stomp")
 	if err != nil {
 		return nil, err
 	}
@@ -36,23 +39,33 @@ func (s *session) subscribeStomp(target stompTarget) error {
 	for key, value := range target.login {
 		connect.Headers = append(connect.Headers, stomp.Header{Key: key, Value: value})
 	}
-	if err := s.request(&connect, stomp.CommandConnected); err != nil {
+	if _, err := s.request(&connect, stomp.CommandConnected); err != nil {
 		return err
 	}
-	return s.request(&stomp.Frame{Command: stomp.CommandSubscribe, Headers: []stomp.Header{
-		{Key: "id", Value: target.id}, {Key: "destination", Value: target.destination}, {Key: "receipt", Value: "r"},
-	}}, stomp.CommandReceipt)
+	subscribe := stomp.Frame{Command: stomp.CommandSubscribe, Headers: []stomp.Header{
+		{Key: "id", Value: target.id}, {Key: "destination", Value: target.destination}, {Key: "receipt", Value: "r"}}}
+	if target.resume != "" {
+		subscribe.Headers = append(subscribe.Headers, stomp.Header{Key: "resume-from", Value: target.resume})
+	}
+	receipt, err := s.request(&subscribe, stomp.CommandReceipt)
+	if err != nil {
+		return err
+	}
+	if resume, _ := receipt.Get("resume"); target.resume != "" && resume != "complete" {
+		return fmt.Errorf("resuming from %s: the server answered %q", target.resume, resume)
+	}
+	return nil
 }
 
-// request sends a frame and waits for the answer to it.
-func (s *session) request(f *stomp.Frame, answer stomp.Command) error {
+// request sends a frame and returns the answer to it.
+func (s *session) request(f *stomp.Frame, answer stomp.Command) (stomp.Frame, error) {
 	if err := s.send(opText, stomp.AppendFrame(nil, stomp.V12, f)); err != nil {
-		return err
+		return stomp.Frame{}, err
 	}
 	for {
 		message, err := s.receive()
 		if err != nil {
-			return fmt.Errorf("waiting for %s: %w", answer, err)
+			return stomp.Frame{}, fmt.Errorf("waiting for %s: %w", answer, err)
 		}
 		d := stomp.NewDecoder(stomp.Limits{})
 		d.SetVersion(stomp.V12)
@@ -60,11 +73,11 @@ func (s *session) request(f *stomp.Frame, answer stomp.Command) error {
 		got, err := d.Next()
 		switch {
 		case err != nil:
-			return fmt.Errorf("reading %q: %w", message, err)
+			return stomp.Frame{}, fmt.Errorf("reading %q: %w", message, err)
 		case got.Command == answer:
-			return nil
+			return got, nil
 		case got.Command == stomp.CommandError:
-			return errors.New(string(message))
+			return stomp.Frame{}, errors.New(string(message))
 		}
 	}
 }

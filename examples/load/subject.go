@@ -16,6 +16,11 @@ type subject struct {
 	open      func(ctx context.Context, index int) (*session, error)
 	publisher func() (publisher, error)
 
+	// Of the bridge alone.
+	target func(index int) (stompTarget, error) // of a session
+	serve  func(ctx context.Context) error      // starts the server, also once more when it has ended
+	ops    string                               // address of its figures
+
 	parts []func() // stop what was started, in that order
 }
 

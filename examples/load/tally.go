@@ -47,6 +47,10 @@ func newTally(sessions, events, warm, inFlight int) *tally {
 	return t
 }
 
+func (t *tally) expects() int { return len(t.left) }
+
+func (t *tally) heard(arrivals int) { t.arrivals.Add(int64(arrivals)) }
+
 // departed notes that event n was due to be published at that time.
 func (t *tally) departed(n int, at time.Time) { t.published[n].Store(int64(at.Sub(t.start))) }
 
@@ -72,11 +76,14 @@ func (t *tally) arrived(session, n int, at time.Time) {
 // stallTime is how long nothing may arrive before what has not come counts as lost.
 const stallTime = 5 * time.Second
 
-// stalled is the cause of a context that watch has ended.
-type stalled struct{ complete, events int }
+// stalled is why a run ends that nothing happens in any more.
+type stalled struct {
+	complete, all int
+	what          string
+}
 
 func (s stalled) Error() string {
-	return fmt.Sprintf("nothing arrived for %v; %d of %d events are complete", stallTime, s.complete, s.events)
+	return fmt.Sprintf("nothing arrived for %v; %d of %d %s are complete", stallTime, s.complete, s.all, s.what)
 }
 
 // watch ends the context when nothing arrives for stallTime. It returns when ctx is done or every event is complete.
@@ -93,7 +100,7 @@ func (t *tally) watch(ctx context.Context, end context.CancelCauseFunc) {
 		if now := t.arrivals.Load(); now != seen {
 			seen, since = now, time.Now()
 		} else if time.Since(since) > stallTime {
-			end(stalled{int(t.complete.Load()), len(t.left)})
+			end(stalled{int(t.complete.Load()), len(t.left), "events"})
 			return
 		}
 	}

@@ -9,13 +9,14 @@ import (
 	"time"
 )
 
-// An idleStep is what a subject costs with so many sessions that get nothing.
+// An idleStep is what a subject costs with so many sessions that get nothing. The first step has none: what each session costs
+// is what the server takes above that.
 type idleStep struct {
 	sessions int
 	connects float64       // sessions opened a second, from the step before
 	opening  time.Duration // CPU for each of these
-	idle     time.Duration // CPU a session and second afterwards
-	memory   float64       // resident bytes a session, at the end
+	idle     time.Duration // CPU a second afterwards
+	memory   int64         // resident bytes at the end
 }
 
 // measureIdle opens more and more sessions, lets each step settle, and looks at it for a while.
@@ -32,13 +33,9 @@ func (b *bench) measureIdle(ctx context.Context, name string) ([]idleStep, error
 	beating.Go(func() { c.keepAlive(ctx) })
 	defer beating.Wait()
 	defer fail(nil)
-	empty, err := s.server.usage()
-	if err != nil {
-		return nil, err
-	}
 	var steps []idleStep
-	for _, sessions := range b.idle {
-		step, err := b.idleStep(ctx, s, c, sessions, empty)
+	for _, sessions := range append([]int{0}, b.idle...) {
+		step, err := b.idleStep(ctx, s, c, sessions)
 		if err != nil {
 			return nil, err
 		}
@@ -47,8 +44,8 @@ func (b *bench) measureIdle(ctx context.Context, name string) ([]idleStep, error
 	return steps, nil
 }
 
-// idleStep opens sessions until there are so many. empty is what the server took before the first.
-func (b *bench) idleStep(ctx context.Context, s *subject, c *crowd, sessions int, empty usage) (idleStep, error) {
+// idleStep opens sessions until there are so many.
+func (b *bench) idleStep(ctx context.Context, s *subject, c *crowd, sessions int) (idleStep, error) {
 	before, err := s.server.usage()
 	if err != nil {
 		return idleStep{}, err
@@ -62,31 +59,29 @@ func (b *bench) idleStep(ctx context.Context, s *subject, c *crowd, sessions int
 	if err != nil {
 		return idleStep{}, err
 	}
-	idle, after, err := b.watchIdle(ctx, s)
-	n := float64(sessions - first)
-	return idleStep{
-		sessions: sessions,
-		connects: n / elapsed.Seconds(),
-		opening:  time.Duration(float64(opened.cpu-before.cpu) / n),
-		idle:     time.Duration(float64(idle) / b.idleFor.Seconds() / float64(sessions)),
-		memory:   float64(after.memory-empty.memory) / float64(sessions),
-	}, err
+	step := idleStep{sessions: sessions}
+	if n := float64(sessions - first); n > 0 {
+		step.connects, step.opening = n/elapsed.Seconds(), time.Duration(float64(opened.cpu-before.cpu)/n)
+	}
+	return step, b.watchIdle(ctx, s, &step)
 }
 
-// watchIdle returns the CPU that the server takes while nothing happens but heart-beats, and what it has taken at the end.
-func (b *bench) watchIdle(ctx context.Context, s *subject) (idle time.Duration, after usage, err error) {
+// watchIdle notes what the server takes while nothing happens but heart-beats.
+func (b *bench) watchIdle(ctx context.Context, s *subject, step *idleStep) error {
 	if err := pause(ctx, b.settle); err != nil {
-		return 0, usage{}, err
+		return err
 	}
 	before, err := s.server.usage()
 	if err != nil {
-		return 0, usage{}, err
+		return err
 	}
 	if err := pause(ctx, b.idleFor); err != nil {
-		return 0, usage{}, err
+		return err
 	}
-	after, err = s.server.usage()
-	return after.cpu - before.cpu, after, err
+	after, err := s.server.usage()
+	step.idle = time.Duration(float64(after.cpu-before.cpu) / b.idleFor.Seconds())
+	step.memory = after.memory
+	return err
 }
 
 // pause returns when the time has passed, or else with why ctx was ended.
@@ -102,10 +97,17 @@ func pause(ctx context.Context, d time.Duration) error {
 // writeIdle writes a table of the steps, in the order of names.
 func writeIdle(w io.Writer, names []string, steps map[string][]idleStep) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "\tsessions\tKiB a session\tCPU µs a session and second\tconnects/s\tCPU µs a connect\t")
+	fmt.Fprintln(t, "\tsessions\tMiB\tKiB a session\tCPU ms/s\tCPU µs/s a session\tconnects/s\tCPU µs a connect\t")
 	for _, name := range names {
-		for _, s := range steps[name] {
-			fmt.Fprintf(t, "%s\t%d\t%.1f\t%.2f\t%.0f\t%.0f\t\n", name, s.sessions, s.memory/1024, microseconds(s.idle), s.connects, microseconds(s.opening))
+		for i, s := range steps[name] {
+			fmt.Fprintf(t, "%s\t%d\t%.1f\t", name, s.sessions, float64(s.memory)/(1<<20))
+			if i == 0 {
+				fmt.Fprintf(t, "\t%.2f\t\t\t\t\n", microseconds(s.idle)/1000)
+				continue
+			}
+			empty, n := steps[name][0], float64(s.sessions)
+			fmt.Fprintf(t, "%.1f\t%.2f\t%.2f\t%.0f\t%.0f\t\n", float64(s.memory-empty.memory)/1024/n, microseconds(s.idle)/1000,
+				microseconds(s.idle-empty.idle)/n, s.connects, microseconds(s.opening))
 		}
 	}
 	t.Flush()

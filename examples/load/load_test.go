@@ -261,8 +261,20 @@ func TestIdle(t *testing.T) {
 	b := newTestBench(t)
 	b.idle, b.settle, b.idleFor = []int{10, 20}, time.Millisecond, time.Millisecond
 	steps, err := b.measureIdle(t.Context(), "loop")
-	if err != nil || len(steps) != 2 || steps[0].sessions != 10 || steps[1].sessions != 20 || steps[1].connects == 0 || steps[1].memory == 0 {
+	if err != nil || len(steps) != 3 || steps[0].sessions != 0 || steps[1].sessions != 10 || steps[2].sessions != 20 || steps[2].connects == 0 || steps[2].memory == 0 {
 		t.Errorf("got %+v, %v", steps, err)
+	}
+	var out bytes.Buffer
+	writeIdle(&out, []string{"bridge"}, map[string][]idleStep{"bridge": {
+		{idle: 2 * time.Millisecond, memory: 20 << 20},
+		{sessions: 1000, idle: 3 * time.Millisecond, memory: 30 << 20, connects: 5000, opening: 100 * time.Microsecond},
+	}})
+	want := `        sessions   MiB  KiB a session  CPU ms/s  CPU µs/s a session  connects/s  CPU µs a connect
+bridge         0  20.0                     2.00                                                  
+bridge      1000  30.0           10.2      3.00                1.00        5000               100
+`
+	if d := cmp.Diff(strings.Fields(want), strings.Fields(out.String())); d != "" {
+		t.Errorf("table (-want +got):\n%s", d)
 	}
 }
 

@@ -442,24 +442,3 @@ func allocatedBytes(f func()) uint64 {
 	runtime.ReadMemStats(&after)
 	return after.TotalAlloc - before.TotalAlloc
 }
-
-func BenchmarkDecode(b *testing.B) {
-	in := []byte("ACK\nid:4Tz0cTzq-1234567.1\nreceipt:77\n\n\x00")
-	for name, size := range map[string]int{"whole": len(in), "byte by byte": 1} {
-		b.Run(name, func(b *testing.B) {
-			d := stomp.NewDecoder(stomp.Limits{})
-			d.SetVersion(stomp.V12)
-			b.ReportAllocs()
-			for b.Loop() {
-				for p := in; len(p) > 0; p = p[size:] {
-					d.Write(p[:size])
-					for {
-						if _, err := d.Next(); err != nil {
-							break
-						}
-					}
-				}
-			}
-		})
-	}
-}

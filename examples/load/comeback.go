@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -92,6 +93,26 @@ func (c *comeback) arrived(_, n int, at time.Time) {
 	}
 }
 
+// run connects all sessions, waits until they have caught up, and publishes one event more.
+func (c *comeback) run(ctx context.Context, crowd *crowd, p publisher, r *stormResult) error {
+	c.started = time.Now()
+	if err := crowd.connect(ctx, 0, len(c.returners)); err != nil {
+		return err
+	}
+	r.connects = float64(len(c.returners)) / time.Since(c.started).Seconds()
+	if err := c.await(ctx, &c.caughtUp); err != nil {
+		return err
+	}
+	if err := cmp.Or(p.publish(c.missed), p.flush()); err != nil {
+		return err
+	}
+	if err := c.await(ctx, &c.live); err != nil {
+		return err
+	}
+	r.live = time.Since(c.started)
+	return nil
+}
+
 // await returns when the counter has come to the number of readers but those that were cut, or fails when nothing arrives any
 // more.
 func (c *comeback) await(ctx context.Context, counter *atomic.Int64) error {
@@ -107,4 +128,17 @@ func (c *comeback) await(ctx context.Context, counter *atomic.Int64) error {
 		}
 	}
 	return nil
+}
+
+// count notes what has become of the sessions, which are closed.
+func (c *comeback) count(sessions []*session, r *stormResult) {
+	r.caughtUp = [2]time.Duration{c.times.quantile(0.5), c.times.quantile(0.99)}
+	r.cut = int(c.cut.Load())
+	for _, x := range sessions {
+		if !x.deaf {
+			r.lost += x.ledger.lost(c.expects())
+			r.duplicates += x.ledger.duplicates
+			r.disorder += x.ledger.disorder
+		}
+	}
 }

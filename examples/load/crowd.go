@@ -90,12 +90,10 @@ func (c *crowd) keepAlive(ctx context.Context) {
 	}
 }
 
-// close ends all sessions and waits until nothing reads them. It resets the connections: an ordinary close would keep their
-// ports from the next run for a minute.
+// close ends all sessions and waits until nothing reads them.
 func (c *crowd) close() {
 	c.mu.Lock()
 	for _, s := range c.sessions {
-		s.conn.SetLinger(0)
 		s.conn.Close()
 	}
 	c.mu.Unlock()

@@ -63,7 +63,8 @@ func (b *bench) idleStep(ctx context.Context, s *subject, c *crowd, sessions int
 	if n := float64(sessions - first); n > 0 {
 		step.connects, step.opening = n/elapsed.Seconds(), time.Duration(float64(opened.cpu-before.cpu)/n)
 	}
-	return step, b.watchIdle(ctx, s, &step)
+	err = b.watchIdle(ctx, s, &step)
+	return step, err
 }
 
 // watchIdle notes what the server takes while nothing happens but heart-beats.

@@ -70,7 +70,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.journal, "journal", "", "the bridge's journal: memory or disk (default memory, with -storm disk)")
 	f.StringVar(&o.sidecar, "sidecar", "", "the bridge's binary; built when not given")
 	f.StringVar(&o.profile, "profile", "", "file for a CPU profile of the bridge by Linux's perf")
-	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "when to give up")
+	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "when to give up, all runs together")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}

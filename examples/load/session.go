@@ -26,9 +26,9 @@ type session struct {
 
 // An observer follows what sessions get. Its methods are safe for concurrent use.
 type observer interface {
-	expects() int                             // events; they are numbered from 0
-	arrived(session int, n int, at time.Time) // event n, for the first time at that session
-	heard(arrivals int)                       // events that came, repeated ones too
+	expects() int                         // events; they are numbered from 0
+	arrived(session, n int, at time.Time) // event n, for the first time at that session
+	heard(arrivals int)                   // events that came, repeated ones too
 }
 
 // The key of a handshake and the answer that it must get (the example of RFC 6455, 1.3).
@@ -47,6 +47,7 @@ func openSession(ctx context.Context, dialer net.Dialer, index int, address, pat
 		return nil, err
 	}
 	s := &session{index: index, conn: conn.(*net.TCPConn)}
+	s.conn.SetLinger(0) // closing resets: an ordinary close would keep the port from the next session for a minute
 	s.conn.SetDeadline(time.Now().Add(handshakeTimeout))
 	if err := s.upgrade(address, path, protocol); err != nil {
 		conn.Close()

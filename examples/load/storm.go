@@ -61,7 +61,8 @@ func (b *bench) measureStorm(ctx context.Context, l load, deaf float64) (stormRe
 		return stormResult{}, err
 	}
 	r := stormResult{restart: time.Since(started), deaf: l.sessions - c.readers}
-	return r, b.comeBack(ctx, s, p, c, &r)
+	err = b.comeBack(ctx, s, p, c, &r)
+	return r, err
 }
 
 // beforeStorm returns the sessions as they were when they had got the first events and the bridge has ended.
@@ -138,39 +139,11 @@ func (b *bench) comeBack(ctx context.Context, s *subject, p publisher, back *com
 		return err
 	}
 	r.server.cpu -= before.cpu
-	r.cut = int(back.cut.Load())
-	r.caughtUp = [2]time.Duration{back.times.quantile(0.5), back.times.quantile(0.99)}
 	if r.ends, err = s.awaitEnds(ctx, r.deaf, b.deafFor); err != nil {
 		return err
 	}
 	c.close()
-	for _, x := range c.sessions {
-		if !x.deaf {
-			r.lost += x.ledger.lost(back.expects())
-			r.duplicates += x.ledger.duplicates
-			r.disorder += x.ledger.disorder
-		}
-	}
-	return nil
-}
-
-// run connects all sessions, waits until they have caught up, and publishes one event more.
-func (c *comeback) run(ctx context.Context, crowd *crowd, p publisher, r *stormResult) error {
-	c.started = time.Now()
-	if err := crowd.connect(ctx, 0, len(c.returners)); err != nil {
-		return err
-	}
-	r.connects = float64(len(c.returners)) / time.Since(c.started).Seconds()
-	if err := c.await(ctx, &c.caughtUp); err != nil {
-		return err
-	}
-	if err := cmp.Or(p.publish(c.missed), p.flush()); err != nil {
-		return err
-	}
-	if err := c.await(ctx, &c.live); err != nil {
-		return err
-	}
-	r.live = time.Since(c.started)
+	back.count(c.sessions, r)
 	return nil
 }
 

@@ -134,7 +134,7 @@ func (l *link) config() autopaho.ClientConfig {
 			OnPublishReceived:          l.handlers,
 			OnServerDisconnect:         l.disconnected,
 			OnClientError:              l.lost,
-			EnableManualAcknowledgment: true,
+			EnableManualAcknowledgment: len(l.handlers) > 0, // it has a timer of its own that never rests
 			SendAcksInterval:           ackInterval,
 		},
 	}

@@ -18,7 +18,7 @@ type outbound struct {
 	conn   net.Conn
 	raw    syscall.RawConn // nil: there are no writes that do not wait
 	shard  *shard
-	limits Limits
+	limits       *Limits
 	failed func(error) // told of an error of the feed; it must end the outbound
 	queued atomic.Bool // waits for its turn in the shard
 
@@ -48,7 +48,7 @@ const writeBytes = 64 << 10
 // within a second of its token's end, whatever its client does.
 const finalTimeout = 400 * time.Millisecond
 
-func (s *shard) newOutbound(conn net.Conn, h *hub.Hub, limits Limits, failed func(error)) *outbound {
+func (s *shard) newOutbound(conn net.Conn, h *hub.Hub, limits *Limits, failed func(error)) *outbound {
 	o := &outbound{conn: conn, raw: rawConn(conn), shard: s, limits: limits, failed: failed}
 	o.feed = h.NewFeed(o.wake)
 	o.drained.L = &o.mu

@@ -68,7 +68,7 @@ var readPool = sync.Pool{New: func() any { return new([readChunk]byte) }}
 // newSession returns a session on an upgraded connection.
 func (s *Server) newSession(conn *websocket.Conn, in *inbound, remote string) *session {
 	x := &session{server: s, conn: conn, in: in, id: newID(), remote: remote, decoder: stomp.NewDecoder(s.config.Limits.Frame)}
-	x.out = s.nextShard().newOutbound(in.Conn, s.config.Hub, s.config.Limits, x.feedFailed)
+	x.out = s.nextShard().newOutbound(in.Conn, s.config.Hub, &s.config.Limits, x.feedFailed)
 	conn.SetPongHandler(func(string) error {
 		x.heard()
 		return nil

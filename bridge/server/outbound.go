@@ -18,7 +18,7 @@ type outbound struct {
 	conn   net.Conn
 	raw    syscall.RawConn // nil: there are no writes that do not wait
 	shard  *shard
-	limits       *Limits
+	limits *Limits
 	failed func(error) // told of an error of the feed; it must end the outbound
 	queued atomic.Bool // waits for its turn in the shard
 

@@ -150,7 +150,9 @@ func (h *Hub) attach(f *Feed, cursors ...*Cursor) {
 	h.feedsMu.Lock()
 	defer h.feedsMu.Unlock()
 	for _, c := range cursors {
-		c.ring.feeds[f]++
+		if c.ring.feeds[f]++; c.ring.feeds[f] == 1 {
+			h.attached.Add(1)
+		}
 	}
 }
 
@@ -161,6 +163,7 @@ func (h *Hub) detach(f *Feed, cursors ...*Cursor) {
 	for _, c := range cursors {
 		if c.ring.feeds[f]--; c.ring.feeds[f] == 0 {
 			delete(c.ring.feeds, f)
+			h.attached.Add(-1)
 		}
 	}
 }

@@ -34,7 +34,7 @@ type Resume struct {
 }
 
 // NewFeed returns a Feed without subscriptions. Close it. Entries that come while nothing waits for the feed make the hub call
-// wake, from a goroutine of its own; wake must not block, nor call the hub.
+// wake, maybe from within the log's Append; wake must not block, nor call the hub.
 func (h *Hub) NewFeed(wake func()) *Feed {
 	return &Feed{hub: h, wake: wake}
 }

@@ -39,7 +39,8 @@ type Hub struct {
 	rings map[string]*ring // destination -> ring; the map itself never changes
 
 	// feedsMu guards every ring's feeds.
-	feedsMu sync.RWMutex
+	feedsMu  sync.RWMutex
+	attached atomic.Int64 // how many they are
 
 	dirty  chan struct{} // capacity 1: entries were published since the waker last looked; never closed
 	closed chan struct{}
@@ -101,7 +102,7 @@ func (h *Hub) ring(queue string) *ring {
 	return r
 }
 
-// publish puts committed entries into their rings. It waits for nobody: the waker tells the feeds.
+// publish puts committed entries into their rings. It waits for nobody: if there are many feeds, the waker tells them.
 func (h *Hub) publish(entries []journal.Entry) {
 	h.mu.Lock()
 	for i := range entries {
@@ -112,11 +113,18 @@ func (h *Hub) publish(entries []journal.Entry) {
 		h.last = e.Position
 	}
 	h.mu.Unlock()
+	if h.attached.Load() <= fewFeeds {
+		h.wakeFeeds()
+		return
+	}
 	select {
 	case h.dirty <- struct{}{}:
 	default:
 	}
 }
+
+// fewFeeds are so few that publishing wakes them by itself, which saves a change of goroutines.
+const fewFeeds = 16
 
 func (h *Hub) wake() {
 	for {
@@ -124,17 +132,21 @@ func (h *Hub) wake() {
 		case <-h.closed:
 			return
 		case <-h.dirty:
+			h.wakeFeeds()
 		}
-		h.feedsMu.RLock()
-		for _, r := range h.rings {
-			if !r.fresh.Swap(false) {
-				continue
-			}
-			for f := range r.feeds {
-				f.wake()
-			}
+	}
+}
+
+func (h *Hub) wakeFeeds() {
+	h.feedsMu.RLock()
+	defer h.feedsMu.RUnlock()
+	for _, r := range h.rings {
+		if !r.fresh.Swap(false) {
+			continue
 		}
-		h.feedsMu.RUnlock()
+		for f := range r.feeds {
+			f.wake()
+		}
 	}
 }
 

@@ -280,7 +280,7 @@ bridge      1000  30.0           10.2      3.00                1.00        5000 
 
 func TestOptions(t *testing.T) {
 	for _, c := range []struct{ args, err string }{
-		{"-peer loop,nats", `-peer "nats": one of loop, loop-batched, mosquitto-ws, rabbitmq`},
+		{"-peer loop,nats", `-peer "nats": one of bridge-attacked, loop, loop-batched, mosquitto-ws, rabbitmq`},
 		{"-idle 10,5", `-idle "10,5": want rising numbers with commas`},
 		{"-idle ten", `-idle "ten": want numbers from 1 on, with commas`},
 		{"-sessions 100,100", `-sessions "100,100": want rising numbers with commas`},
@@ -301,8 +301,8 @@ func TestOptions(t *testing.T) {
 		{"-sessions 5000000", "from 1 to 4000000 sessions"},
 		{"-broker emqx", `-broker "emqx": mosquitto or embedded`},
 		{"-journal tape", `-journal "tape": memory or disk`},
-		{"-inflight 0", "-rate, -inflight, -rounds, -size, -settle or -idle-for is out of its range"},
-		{"-idle-for 0s", "-rate, -inflight, -rounds, -size, -settle or -idle-for is out of its range"},
+		{"-inflight 0", "-rate, -attacks, -inflight, -rounds, -size, -settle or -idle-for is out of its range"},
+		{"-idle-for 0s", "-rate, -attacks, -inflight, -rounds, -size, -settle or -idle-for is out of its range"},
 	} {
 		if _, err := parseOptions(strings.Fields(c.args), io.Discard); err == nil || err.Error() != c.err {
 			t.Errorf("%s: got error %v, want %s", c.args, err, c.err)

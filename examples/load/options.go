@@ -31,6 +31,7 @@ type options struct {
 	storm      os.Signal // that the bridge is ended by; nil: no storm
 	notReading float64   // the percentage of sessions
 	deafFor    time.Duration
+	attacks    float64 // a second
 	rounds     int
 	svg        string
 	broker     string
@@ -63,6 +64,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	storm := f.String("storm", "", "restart the bridge under all sessions by term (SIGTERM) or kill (SIGKILL), and have them resume all at once")
 	f.Float64Var(&o.notReading, "not-reading", 0, "percentage of sessions that come back in a -storm and read nothing; measured beside a storm without them")
 	f.DurationVar(&o.deafFor, "not-reading-for", 15*time.Second, "how long these are watched at most; the bridge gives a write 10 s")
+	f.Float64Var(&o.attacks, "attacks", 167, "connections with a bad token a second that come to the peer bridge-attacked meanwhile")
 	f.IntVar(&o.rounds, "rounds", 1, "how often everything is measured; the tables have medians")
 	f.StringVar(&o.svg, "svg", "", "file for a picture of what a delivery costs against the number of sessions; takes several -sessions")
 	f.StringVar(&o.broker, "broker", "mosquitto", "what is in front of the bridge: mosquitto, or embedded in this program")
@@ -108,8 +110,8 @@ func (o *options) check(ids string) error {
 		return fmt.Errorf("from 1 to %d sessions", maxSessions)
 	case o.warm < 0 || slices.ContainsFunc(o.loads, func(l load) bool { return l.events+o.warm >= maxEvents }):
 		return fmt.Errorf("from 1 to %d events, those for warming up included", maxEvents-1)
-	case o.rate < 0 || o.rate > 0 && o.rate < 1 || o.inFlight < 1 || o.rounds < 1 || o.size < 0 || o.size > maxSize || o.settle <= 0 || o.idleFor <= 0:
-		return errors.New("-rate, -inflight, -rounds, -size, -settle or -idle-for is out of its range")
+	case o.rate < 0 || o.rate > 0 && o.rate < 1 || o.attacks <= 0 || o.inFlight < 1 || o.rounds < 1 || o.size < 0 || o.size > maxSize || o.settle <= 0 || o.idleFor <= 0:
+		return errors.New("-rate, -attacks, -inflight, -rounds, -size, -settle or -idle-for is out of its range")
 	case o.svg != "" && (len(o.loads) < 2 || len(o.idle) > 0 || o.storm != nil):
 		return errors.New("-svg takes several -sessions, and neither -idle nor -storm")
 	case o.qos != 0 && o.qos != 1:
@@ -188,8 +190,8 @@ func parsePeers(list string) ([]string, error) {
 	switch list {
 	case "":
 		return names, nil
-	case "all":
-		return append(names, peerNames()...), nil
+	case "all": // other servers
+		return append(names, slices.DeleteFunc(peerNames(), func(n string) bool { return n == "bridge-attacked" })...), nil
 	}
 	for name := range strings.SplitSeq(list, ",") {
 		if !slices.Contains(peerNames(), name) {

@@ -40,11 +40,12 @@ func (e errAbsent) Error() string { return e.reason }
 
 // subjects are the names that a bench can start.
 var subjects = map[string]func(*bench, context.Context, *subject) error{
-	"bridge":       (*bench).startBridge,
-	"loop":         (*bench).startLoop,
-	"loop-batched": (*bench).startBatchedLoop,
-	"mosquitto-ws": (*bench).startMosquittoWebSockets,
-	"rabbitmq":     (*bench).startRabbitMQ,
+	"bridge":          (*bench).startBridge,
+	"bridge-attacked": (*bench).startAttackedBridge,
+	"loop":            (*bench).startLoop,
+	"loop-batched":    (*bench).startBatchedLoop,
+	"mosquitto-ws":    (*bench).startMosquittoWebSockets,
+	"rabbitmq":        (*bench).startRabbitMQ,
 }
 
 // start starts the named subject in a directory of its own.

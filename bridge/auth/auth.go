@@ -3,24 +3,29 @@ package auth
 
 import (
 	"context"
-	"strings"
+	"fmt"
+	"io"
+	"net/netip"
 	"time"
 )
 
-// Credentials are what a client has shown.
+// Credentials are what a client has shown. They print as "***".
 type Credentials struct {
-	Token    string // of an Authorization header (see Token) or a subprotocol
-	Login    string // of CONNECT
-	Passcode string // of CONNECT; it may be a token too, for clients that have no other place for one
-	Remote   string // the client's address, without a port
+	Token    string     // without its scheme; empty: none
+	Login    string     // of CONNECT, looked at only beside a passcode
+	Passcode string     // of CONNECT: a token, or the login's password at the broker; empty: none
+	Remote   netip.Addr // where the client is, for limits on guessing; the zero address stands for one place
 }
 
-// token returns the token that there is, or the empty string.
-func (c Credentials) token() string {
+// Format writes "***" for every verb.
+func (Credentials) Format(f fmt.State, _ rune) { io.WriteString(f, "***") }
+
+// bearer returns the token, which stands in the passcode if it is nowhere else, and the login beside it.
+func (c Credentials) bearer() (token, login string) {
 	if c.Token != "" {
-		return c.Token
+		return c.Token, ""
 	}
-	return c.Passcode
+	return Token(c.Passcode), c.Login
 }
 
 // Identity is whom credentials speak for.
@@ -28,29 +33,66 @@ type Identity struct {
 	User    string
 	Expires time.Time      // when the identity ends; the zero time: never
 	Claims  map[string]any // what else the token says, as decoded from JSON, with numbers as json.Number; read-only
+	By      Kind           // the kind of authenticator that vouches for it
+
+	proof *string // what Recheck looks at again; behind a pointer, so that it is never printed
 }
 
-// Authenticator checks credentials. It is safe for concurrent use.
+// proven returns what the authenticator has noted for Recheck; empty for an identity that none has made.
+func (id Identity) proven() string {
+	if id.proof == nil {
+		return ""
+	}
+	return *id.proof
+}
+
+// Kind is a kind of authenticator, by its name in the configuration.
+type Kind string
+
+// The kinds of authenticators.
+const (
+	KindJWT        Kind = "jwt"
+	KindBroker     Kind = "broker"
+	KindTokensFile Kind = "tokens_file"
+	KindAnonymous  Kind = "anonymous"
+)
+
+// Authenticator checks credentials. It is safe for concurrent use. An error of its methods that is not an *Error says that
+// the credentials could be neither accepted nor refused; it holds nothing of them.
 type Authenticator interface {
-	// Authenticate returns whom the credentials speak for. If it refuses them, the error is an *Error; any other error
-	// means that they could not be checked. It returns within about ten seconds whatever it waits for, and sooner when ctx
-	// is done.
+	// Authenticate returns whom the credentials speak for, or an *Error if it refuses them. It may ask others and wait for
+	// them, as long as ctx lasts.
 	Authenticate(ctx context.Context, c Credentials) (Identity, error)
+
+	// Recheck returns an *Error if an identity that was accepted before, perhaps by an authenticator with other settings,
+	// would not be accepted any more. It asks nobody and waits for nothing.
+	Recheck(id Identity) error
 }
 
-// Error says why credentials were refused. Peer and log may read it: it never holds a secret or a part of it.
-type Error struct{ Reason string }
+// Error says why credentials were refused. Peer and log may read it: it never holds anything of them.
+type Error struct {
+	Reason string
+	// Foreign tells that the credentials are not of the kind that the authenticator checks, as a password is no JSON Web
+	// Token: another authenticator's reason says more.
+	Foreign bool
+}
 
 // Error returns the reason.
 func (e *Error) Error() string { return e.Reason }
 
-// Token returns the token of an Authorization value (RFC 6750, 2.1; RFC 9110, 11.1: schemes know no letter case). The
-// result is empty if there is none.
-func Token(authorization string) string {
-	authorization = strings.Trim(authorization, " \t")
-	scheme, rest, _ := strings.Cut(authorization, " ")
-	if strings.EqualFold(scheme, "Bearer") {
-		return strings.TrimLeft(rest, " ")
+// refuse returns an *Error.
+func refuse(format string, args ...any) error { return &Error{Reason: fmt.Sprintf(format, args...)} }
+
+// foreign returns an *Error for credentials of another kind.
+func foreign(reason string) error { return &Error{Reason: reason, Foreign: true} }
+
+// errNothing refuses a client that shows nothing.
+var errNothing = foreign("no token")
+
+// checkLogin refuses a token that is shown as the passcode of somebody else's login.
+func checkLogin(login, user string) error {
+	if login != "" && login != user {
+		return refuse("login is not the token's user")
 	}
-	return authorization
+	return nil
 }

@@ -3,39 +3,39 @@ package auth
 import (
 	"cmp"
 	"context"
-	"encoding/json"
+	"crypto"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// maxToken is the size of the longest token that is looked at, in bytes.
-const maxToken = 16 << 10
-
-// maxSeconds is the last second of the year 9999. A date beyond it was surely not meant in seconds.
-const maxSeconds = 253402300799
-
-// JWTConfig says which JSON Web Tokens are good. Only the signature's algorithm named here counts, whatever a token
-// says about its algorithm or its keys (RFC 8725, 3.1).
+// JWTConfig says which JSON Web Tokens are good. Only the keys and the algorithms named here count, whatever a token says about
+// its algorithm or its keys (RFC 8725, 3.1). Exactly one of Secrets, PublicKeys and JWKS must be given.
 type JWTConfig struct {
-	Secrets       [][]byte         // a signature by any of them is good; Sign uses the first. At least one
-	Algorithm     string           // HS256, HS384 or HS512; default HS256
-	UserClaim     string           // the claim that names the user, text or a number; default sub
-	Issuer        string           // what iss must be; empty: anything
-	Audience      string           // what aud must be or hold; empty: anything
-	Leeway        time.Duration    // for clocks that differ, on nbf and iat, never on exp; default 30s, negative: none
-	AllowNoExpiry bool             // accept tokens without exp
-	Now           func() time.Time // default time.Now
+	Secrets        [][]byte           // a signature by any of them is good; Sign uses the first
+	PublicKeys     []crypto.PublicKey // *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey: a signature by any of them is good
+	JWKS           *JWKS              // where the keys are published; whoever made it runs it
+	Algorithms     []string           // some of Algorithms(), all for secrets or all for public keys; default HS256
+	UserClaim      string             // the claim that names the user, text or a number; default sub
+	Issuer         string             // what iss must be; empty: anything
+	Audience       string             // what aud must be or hold; empty: anything
+	RequiredClaims []RequiredClaim    // all of them
+	Leeway         time.Duration      // for clocks that differ, on nbf and iat, never on exp; default 30s, negative: none
+	AllowNoExpiry  bool               // accept tokens without exp
+	Now            func() time.Time   // default time.Now
 }
+
+// RequiredClaim is a claim that a token must have: text, a number, true or false that reads as Value, or a list that holds such.
+type RequiredClaim struct{ Name, Value string }
 
 // JWT checks JSON Web Tokens. NewJWT is the only way to make one.
 type JWT struct {
 	config JWTConfig
-	keys   jwt.VerificationKeySet
+	sets   map[string]jwt.VerificationKeySet // algorithm -> the keys that may sign with it; none with a JWKS
 	parser *jwt.Parser
 }
 
@@ -45,29 +45,33 @@ func NewJWT(c JWTConfig) (*JWT, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &JWT{
+	return &JWT{
 		config: c,
+		sets:   c.keySets(),
 		// The claims are checked here, since the parser's leeway would hold for exp as well.
-		parser: jwt.NewParser(jwt.WithValidMethods([]string{c.Algorithm}), jwt.WithJSONNumber(), jwt.WithoutClaimsValidation()),
-	}
-	for _, secret := range c.Secrets {
-		a.keys.Keys = append(a.keys.Keys, secret)
-	}
-	return a, nil
+		parser: jwt.NewParser(jwt.WithValidMethods(c.Algorithms), jwt.WithJSONNumber(), jwt.WithoutClaimsValidation()),
+	}, nil
 }
 
-// Sign returns a token for the user, signed with the first secret, that ends ttl from now. A ttl of zero makes a token
-// without end, which needs AllowNoExpiry.
+// Sign returns a token for the user, signed with the first secret and the first algorithm, that ends ttl from now. A ttl of zero
+// makes a token without end, which needs AllowNoExpiry.
 func (c JWTConfig) Sign(user string, ttl time.Duration) (string, error) {
 	c, err := c.complete()
 	if err != nil {
 		return "", err
 	}
-	if user == "" {
+	switch {
+	case len(c.Secrets) == 0:
+		return "", errors.New("no secret to sign with: who makes the tokens has the private key")
+	case user == "":
 		return "", errors.New("user is empty")
 	}
 	now := c.Now()
-	claims := jwt.MapClaims{"iat": now.Unix(), c.UserClaim: user}
+	claims := jwt.MapClaims{}
+	for _, required := range c.RequiredClaims {
+		claims[required.Name] = required.Value
+	}
+	claims["iat"], claims[c.UserClaim] = now.Unix(), user
 	switch {
 	case ttl > 0:
 		claims["exp"] = now.Add(ttl + time.Second - 1).Unix() // rounded up: no token ends early
@@ -80,43 +84,106 @@ func (c JWTConfig) Sign(user string, ttl time.Duration) (string, error) {
 	if c.Audience != "" {
 		claims["aud"] = c.Audience
 	}
-	return jwt.NewWithClaims(jwt.GetSigningMethod(c.Algorithm), claims).SignedString(c.Secrets[0])
+	return jwt.NewWithClaims(jwt.GetSigningMethod(c.Algorithms[0]), claims).SignedString(c.Secrets[0])
 }
 
 // complete returns c with each zero replaced by its default, or says what is wrong with it.
 func (c JWTConfig) complete() (JWTConfig, error) {
-	c.Algorithm = cmp.Or(c.Algorithm, "HS256")
+	if len(c.Algorithms) == 0 {
+		c.Algorithms = []string{"HS256"}
+	}
 	c.UserClaim = cmp.Or(c.UserClaim, "sub")
 	c.Leeway = max(0, cmp.Or(c.Leeway, 30*time.Second))
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	// RFC 7518, 3.2: a key must be at least as long as the hash's output.
-	shortest, ok := map[string]int{"HS256": 32, "HS384": 48, "HS512": 64}[c.Algorithm]
-	if !ok {
-		return c, fmt.Errorf("algorithm %q: must be HS256, HS384 or HS512", c.Algorithm)
-	}
-	if len(c.Secrets) == 0 {
-		return c, errors.New("no secret")
-	}
-	for i, secret := range c.Secrets {
-		if len(secret) < shortest {
-			return c, fmt.Errorf("secret %d of %d has %d bytes: %s needs at least %d (RFC 7518, 3.2)", i+1, len(c.Secrets), len(secret), c.Algorithm, shortest)
-		}
-	}
-	return c, nil
+	return c, c.checkKeys()
 }
 
-// Authenticate checks the token's signature, then its claims. The login beside a token is ignored: the token says who it is.
-func (a *JWT) Authenticate(_ context.Context, c Credentials) (Identity, error) {
-	token := c.token()
+// checkKeys says why the keys cannot be used.
+func (c JWTConfig) checkKeys() error {
+	sources := 0
+	for _, given := range []bool{len(c.Secrets) > 0, len(c.PublicKeys) > 0, c.JWKS != nil} {
+		if given {
+			sources++
+		}
+	}
+	switch {
+	case sources == 0:
+		return errors.New("no secret and no public key")
+	case sources > 1:
+		return errors.New("secrets, public keys and a key set do not go together")
+	}
+	if err := CheckAlgorithms(c.Algorithms, len(c.Secrets) > 0, c.PublicKeys); err != nil {
+		return err
+	}
+	return c.checkSecrets()
+}
+
+func (c JWTConfig) checkSecrets() error {
+	for i, secret := range c.Secrets {
+		for _, algorithm := range c.Algorithms {
+			if least := LeastSecret(algorithm); len(secret) < least {
+				return fmt.Errorf("secret %d of %d has %d bytes: %s needs at least %d (RFC 7518, 3.2)", i+1, len(c.Secrets), len(secret), algorithm, least)
+			}
+		}
+	}
+	return nil
+}
+
+func (c JWTConfig) keySets() map[string]jwt.VerificationKeySet {
+	sets := map[string]jwt.VerificationKeySet{}
+	for _, algorithm := range c.Algorithms {
+		var set jwt.VerificationKeySet
+		for _, secret := range c.Secrets {
+			set.Keys = append(set.Keys, secret)
+		}
+		for _, key := range c.PublicKeys {
+			if fits(algorithm, key) {
+				set.Keys = append(set.Keys, key)
+			}
+		}
+		sets[algorithm] = set
+	}
+	return sets
+}
+
+// Authenticate checks the token's signature, then its claims. It waits for nothing but a JWKS.
+func (a *JWT) Authenticate(ctx context.Context, c Credentials) (Identity, error) {
+	keys := a.knownKeys
+	if a.config.JWKS != nil {
+		keys = func(t *jwt.Token) (any, error) { return a.config.JWKS.await(ctx, t) }
+	}
+	token, login := c.bearer()
+	id, err := a.check(token, keys)
+	if err == nil {
+		err = checkLogin(login, id.User)
+	}
+	if err != nil {
+		return Identity{}, err
+	}
+	return id, nil
+}
+
+// Recheck checks an identity's token again, with the keys that are known.
+func (a *JWT) Recheck(id Identity) error {
+	if err := ofKind(id, KindJWT); err != nil {
+		return err
+	}
+	_, err := a.check(id.proven(), a.knownKeys)
+	return err
+}
+
+func (a *JWT) check(token string, keys jwt.Keyfunc) (Identity, error) {
 	switch {
 	case token == "":
-		return Identity{}, &Error{"no token"}
+		return Identity{}, errNothing
 	case len(token) > maxToken:
-		return Identity{}, &Error{"token is too long"}
+		return Identity{}, refuse("token is too long")
+	case strings.Count(token, ".") != 2: // RFC 7515, 7.1: three parts
+		return Identity{}, foreign("token is not a JSON Web Token")
 	}
-	claims, err := a.verify(token)
+	claims, err := a.verify(token, keys)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -127,105 +194,59 @@ func (a *JWT) Authenticate(_ context.Context, c Credentials) (Identity, error) {
 	if err := a.checkParties(claims); err != nil {
 		return Identity{}, err
 	}
+	if err := a.checkRequired(claims); err != nil {
+		return Identity{}, err
+	}
 	user, err := a.user(claims)
 	if err != nil {
 		return Identity{}, err
 	}
-	return Identity{User: user, Expires: expires, Claims: claims}, nil
+	return Identity{User: user, Expires: expires, Claims: claims, By: KindJWT, proof: &token}, nil
 }
 
 // verify returns the claims of a token whose signature is good. The parser's errors may quote the token, so none of them
 // is passed on.
-func (a *JWT) verify(token string) (jwt.MapClaims, error) {
+func (a *JWT) verify(token string, keys jwt.Keyfunc) (jwt.MapClaims, error) {
 	claims := jwt.MapClaims{}
-	parsed, err := a.parser.ParseWithClaims(token, claims, func(*jwt.Token) (any, error) { return a.keys, nil })
+	parsed, err := a.parser.ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) {
+		if err := checkHeader(t.Header); err != nil {
+			return nil, err
+		}
+		return keys(t)
+	})
+	var refused *Error
 	switch {
+	case errors.As(err, &refused):
+		return nil, refused
+	case errors.Is(err, errNoKeys):
+		return nil, errNoKeys
 	case errors.Is(err, jwt.ErrTokenMalformed):
-		return nil, &Error{"token is not a JSON Web Token"}
-	case errors.Is(err, jwt.ErrTokenUnverifiable), parsed.Method.Alg() != a.config.Algorithm:
-		return nil, &Error{"token is not signed with " + a.config.Algorithm}
+		return nil, refuse("token is not a JSON Web Token")
+	case errors.Is(err, jwt.ErrTokenUnverifiable), !slices.Contains(a.config.Algorithms, parsed.Method.Alg()):
+		return nil, refuse("token is not signed with %s", strings.Join(a.config.Algorithms, " or "))
 	case err != nil:
-		return nil, &Error{"signature is not valid"}
-	}
-	// RFC 7515, 4.1.11: a token with extensions that must be understood is refused by those who do not.
-	if _, ok := parsed.Header["crit"]; ok {
-		return nil, &Error{"token has critical extensions"}
+		return nil, refuse("signature is not valid")
 	}
 	return claims, nil
 }
 
-// checkTimes checks exp, nbf and iat (RFC 7519, 4.1) and returns when the token ends.
-func (a *JWT) checkTimes(claims jwt.MapClaims) (expires time.Time, err error) {
-	expires, err = date(claims, "exp")
-	if err != nil {
-		return time.Time{}, err
+// checkHeader refuses tokens that are more than a signature over claims.
+func checkHeader(header map[string]any) error {
+	// RFC 7515, 4.1.11: a token with extensions that must be understood is refused by those who do not.
+	if _, ok := header["crit"]; ok {
+		return refuse("token has critical extensions")
 	}
-	now := a.config.Now()
-	if expires.IsZero() {
-		if !a.config.AllowNoExpiry {
-			return time.Time{}, &Error{"token has no exp"}
-		}
-	} else if !now.Before(expires) {
-		return time.Time{}, &Error{"token expired"}
-	}
-	latest := now.Add(a.config.Leeway)
-	notBefore, err := date(claims, "nbf")
-	if err != nil {
-		return time.Time{}, err
-	}
-	if notBefore.After(latest) {
-		return time.Time{}, &Error{"token is not valid yet"}
-	}
-	issued, err := date(claims, "iat")
-	if err != nil {
-		return time.Time{}, err
-	}
-	if issued.After(latest) {
-		return time.Time{}, &Error{"token was issued in the future"}
-	}
-	return expires, nil
-}
-
-// checkParties checks iss and aud.
-func (a *JWT) checkParties(claims jwt.MapClaims) error {
-	if a.config.Issuer != "" {
-		if issuer, err := claims.GetIssuer(); err != nil || issuer != a.config.Issuer {
-			return &Error{"token is from another issuer"}
-		}
-	}
-	if a.config.Audience != "" {
-		if audience, err := claims.GetAudience(); err != nil || !slices.Contains(audience, a.config.Audience) {
-			return &Error{"token is for another audience"}
-		}
+	// RFC 7519, 5.2: the claims are another token. Its signature would have to be checked as well.
+	if kind, _ := header["cty"].(string); strings.TrimPrefix(strings.ToLower(kind), "application/") == "jwt" {
+		return refuse("token is nested")
 	}
 	return nil
 }
 
-func (a *JWT) user(claims jwt.MapClaims) (string, error) {
-	var user string
-	switch claim := claims[a.config.UserClaim].(type) {
-	case string:
-		user = claim
-	case json.Number:
-		user = claim.String()
+// knownKeys returns the keys that may have signed the token: those for its algorithm.
+func (a *JWT) knownKeys(t *jwt.Token) (any, error) {
+	if a.config.JWKS != nil {
+		return a.config.JWKS.known(t)
 	}
-	if user == "" {
-		return "", &Error{fmt.Sprintf("token names no user in claim %q", a.config.UserClaim)}
-	}
-	return user, nil
-}
-
-// date returns the time in a claim, which may have a fraction, or the zero time if there is no such claim.
-func date(claims jwt.MapClaims, name string) (time.Time, error) {
-	claim, ok := claims[name]
-	if !ok {
-		return time.Time{}, nil
-	}
-	number, _ := claim.(json.Number)
-	seconds, err := number.Float64()
-	if err != nil || seconds < 0 || seconds > maxSeconds {
-		return time.Time{}, &Error{name + " is not a time in seconds"}
-	}
-	whole, fraction := math.Modf(seconds)
-	return time.Unix(int64(whole), int64(fraction*1e9)), nil
+	return a.sets[t.Method.Alg()], nil
 }

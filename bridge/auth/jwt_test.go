@@ -16,6 +16,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"mqtt-stomp-bridge/bridge/auth"
 )
@@ -25,6 +26,9 @@ var (
 	other  = []byte("another one, also with 32 bytes.")
 	now    = time.Unix(1_700_000_000, 0)
 )
+
+// exported compares identities without what only their authenticator sees.
+var exported = cmpopts.IgnoreUnexported(auth.Identity{})
 
 func config() auth.JWTConfig {
 	return auth.JWTConfig{Secrets: [][]byte{secret}, Now: func() time.Time { return now }}
@@ -45,11 +49,16 @@ func token(claims string) string { return signed(hs256, claims, secret) }
 
 func authenticate(t *testing.T, c auth.JWTConfig, authorization string) (auth.Identity, error) {
 	t.Helper()
+	return jwtOf(t, c).Authenticate(t.Context(), auth.Credentials{Token: auth.Token(authorization)})
+}
+
+func jwtOf(t testing.TB, c auth.JWTConfig) *auth.JWT {
+	t.Helper()
 	a, err := auth.NewJWT(c)
 	if err != nil {
 		t.Fatalf("NewJWT: %v", err)
 	}
-	return a.Authenticate(t.Context(), auth.Credentials{Token: auth.Token(authorization)})
+	return a
 }
 
 func checkReason(t *testing.T, id auth.Identity, err error, want string) {
@@ -102,6 +111,7 @@ func TestOriginalToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := auth.Identity{
+		By:      auth.KindJWT,
 		User:    "3f9f0f4e-6f0a-4b2b-9c39-0d2ad0e9f1c5",
 		Expires: now.Add(24 * time.Hour),
 		Claims: map[string]any{
@@ -109,7 +119,7 @@ func TestOriginalToken(t *testing.T) {
 			"iat": json.Number("1699999999"), "exp": json.Number("1700086400"),
 		},
 	}
-	if diff := cmp.Diff(want, id); diff != "" {
+	if diff := cmp.Diff(want, id, exported); diff != "" {
 		t.Errorf("identity (-want +got):\n%s", diff)
 	}
 }
@@ -178,6 +188,85 @@ func TestClaims(t *testing.T) {
 	}
 }
 
+// RFC 7519, 4: of claims that stand twice the last one counts, for everything alike.
+func TestClaimsTwice(t *testing.T) {
+	id, err := authenticate(t, config(), token(`{"sub":"eve","exp":1,"sub":"ann","exp":1800000000}`))
+	if err != nil || id.User != "ann" || id.Expires.Unix() != 1_800_000_000 || id.Claims["sub"] != "ann" {
+		t.Errorf("got %v, %v, want ann", id, err)
+	}
+	id, err = authenticate(t, config(), token(`{"sub":"ann","exp":1800000000,"exp":1}`))
+	checkReason(t, id, err, "token expired")
+}
+
+func TestRequiredClaims(t *testing.T) {
+	c := config()
+	c.RequiredClaims = []auth.RequiredClaim{{Name: "tenant", Value: "acme"}, {Name: "level", Value: "7"}}
+	tests := []struct{ name, claims, want string }{
+		{"both", `"tenant":"acme","level":7`, ""},
+		{"as text", `"tenant":"acme","level":"7"`, ""},
+		{"in a list", `"tenant":["other","acme"],"level":[7]`, ""},
+		{"another", `"tenant":"acme2","level":7`, `token has another "tenant" than is asked for`},
+		{"missing", `"tenant":"acme"`, `token has another "level" than is asked for`},
+		{"in an inner list", `"tenant":[["acme"]],"level":7`, `token has another "tenant" than is asked for`},
+		{"in an object", `"tenant":{"acme":"acme"},"level":7`, `token has another "tenant" than is asked for`},
+		{"another form of the number", `"tenant":"acme","level":7.0`, `token has another "level" than is asked for`},
+		{"null", `"tenant":null,"level":7`, `token has another "tenant" than is asked for`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			id, err := authenticate(t, c, token(`{"sub":"ann","exp":1800000000,`+tt.claims+`}`))
+			if tt.want != "" {
+				checkReason(t, id, err, tt.want)
+			} else if err != nil || id.User != "ann" {
+				t.Errorf("got %v, %v, want ann", id, err)
+			}
+		})
+	}
+	c.RequiredClaims = []auth.RequiredClaim{{Name: "verified", Value: "true"}}
+	if _, err := authenticate(t, c, token(`{"sub":"ann","exp":1800000000,"verified":true}`)); err != nil {
+		t.Errorf("true: %v", err)
+	}
+	value, err := c.Sign("ann", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := authenticate(t, c, value); err != nil {
+		t.Errorf("what Sign makes is refused: %v", err)
+	}
+}
+
+// A token may stand in the passcode, beside the login of its user or none.
+func TestTokenAsPasscode(t *testing.T) {
+	a := jwtOf(t, config())
+	good := token(`{"sub":"ann","exp":1800000000}`)
+	for _, c := range []auth.Credentials{{Passcode: good}, {Passcode: "Bearer " + good}, {Passcode: good, Login: "ann"}, {Token: good, Login: "bob", Passcode: "x"}} {
+		if id, err := a.Authenticate(t.Context(), c); err != nil || id.User != "ann" {
+			t.Errorf("got %v, %v, want ann", id, err)
+		}
+	}
+	id, err := a.Authenticate(t.Context(), auth.Credentials{Passcode: good, Login: "bob"})
+	checkReason(t, id, err, "login is not the token's user")
+}
+
+func TestRecheck(t *testing.T) {
+	id, err := authenticate(t, config(), token(`{"sub":"ann","exp":1800000000}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	recheck := func(change func(*auth.JWTConfig)) error {
+		c := config()
+		change(&c)
+		return jwtOf(t, c).Recheck(id)
+	}
+	checkError(t, recheck(func(*auth.JWTConfig) {}), "")
+	checkError(t, recheck(func(c *auth.JWTConfig) { c.Secrets = [][]byte{other, secret} }), "")
+	checkError(t, recheck(func(c *auth.JWTConfig) { c.Secrets = [][]byte{other} }), "signature is not valid")
+	checkError(t, recheck(func(c *auth.JWTConfig) { c.Audience = "you" }), "token is for another audience")
+	checkError(t, jwtOf(t, config()).Recheck(auth.Identity{User: "ann", By: auth.KindJWT}), "no token")
+	id.By = auth.KindBroker
+	checkError(t, recheck(func(*auth.JWTConfig) {}), "this kind of login is not accepted any more")
+}
+
 func TestNumberAsUser(t *testing.T) {
 	id, err := authenticate(t, config(), token(`{"sub":9007199254740993,"exp":1800000000}`)) // no float64
 	if want := "9007199254740993"; err != nil || id.User != want {
@@ -235,10 +324,16 @@ func TestHostileTokens(t *testing.T) {
 		{"critical extension", signed(`{"alg":"HS256","crit":["b64"],"b64":false}`, claims, secret), "token has critical extensions"},
 
 		{"nested", signed(`{"alg":"HS256","cty":"JWT"}`, good, secret), "token is not a JSON Web Token"},
+		{"said to be nested", signed(`{"alg":"HS256","cty":"JWT"}`, claims, secret), "token is nested"},
+		{"header twice, the last one counts", signed(`{"alg":"none","alg":"HS256"}`, claims, other), "signature is not valid"},
+		{"header twice, none the last", signed(`{"alg":"HS256","alg":"none"}`, claims, secret), "token is not signed with HS256"},
 		{"encrypted", "a.b.c.d.e", "token is not a JSON Web Token"},
 		{"claims are a list", token(`[]`), "token is not a JSON Web Token"},
 		{"claims are cut off", token(`{"sub":"ann"`), "token is not a JSON Web Token"},
 		{"header is text", signed(`"HS256"`, claims, secret), "token is not a JSON Web Token"},
+		{"10,000 deep claims", token(strings.Repeat("[", 10_001)), "token is not a JSON Web Token"},
+		{"10,000 deep header", signed(strings.Repeat("[", 10_001), claims, secret), "token is not a JSON Web Token"},
+		{"deep header", signed(`{"alg":"HS256","x":`+strings.Repeat("[", 5_000)+strings.Repeat("]", 5_000)+`}`, claims, other), "signature is not valid"},
 		{"deeply nested claims", token(strings.Repeat("[", 9000)), "token is not a JSON Web Token"},
 		{"two parts", parts[0] + "." + parts[1], "token is not a JSON Web Token"},
 		{"dots", "..", "token is not a JSON Web Token"},
@@ -303,7 +398,7 @@ func TestLongTokenIsNotParsed(t *testing.T) {
 	value := strings.Repeat("e", 64<<20)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	id, err := a.Authenticate(t.Context(), auth.Credentials{Token: auth.Token(value)})
+	id, err := a.Authenticate(t.Context(), auth.Credentials{Token: value})
 	runtime.ReadMemStats(&after)
 	checkReason(t, id, err, "token is too long")
 	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
@@ -334,13 +429,13 @@ func TestNewJWTRefuses(t *testing.T) {
 		config auth.JWTConfig
 		want   string
 	}{
-		{auth.JWTConfig{}, "no secret"},
+		{auth.JWTConfig{}, "no secret and no public key"},
 		{auth.JWTConfig{Secrets: bytesOf(31)}, "secret 1 of 1 has 31 bytes: HS256 needs at least 32 (RFC 7518, 3.2)"},
 		{auth.JWTConfig{Secrets: bytesOf(32, 0)}, "secret 2 of 2 has 0 bytes: HS256 needs at least 32 (RFC 7518, 3.2)"},
-		{auth.JWTConfig{Secrets: bytesOf(47), Algorithm: "HS384"}, "secret 1 of 1 has 47 bytes: HS384 needs at least 48 (RFC 7518, 3.2)"},
-		{auth.JWTConfig{Secrets: bytesOf(63), Algorithm: "HS512"}, "secret 1 of 1 has 63 bytes: HS512 needs at least 64 (RFC 7518, 3.2)"},
-		{auth.JWTConfig{Secrets: bytesOf(64), Algorithm: "none"}, `algorithm "none": must be HS256, HS384 or HS512`},
-		{auth.JWTConfig{Secrets: bytesOf(64), Algorithm: "RS256"}, `algorithm "RS256": must be HS256, HS384 or HS512`},
+		{auth.JWTConfig{Secrets: bytesOf(47), Algorithms: []string{"HS384"}}, "secret 1 of 1 has 47 bytes: HS384 needs at least 48 (RFC 7518, 3.2)"},
+		{auth.JWTConfig{Secrets: bytesOf(63), Algorithms: []string{"HS512"}}, "secret 1 of 1 has 63 bytes: HS512 needs at least 64 (RFC 7518, 3.2)"},
+		{auth.JWTConfig{Secrets: bytesOf(64), Algorithms: []string{"none"}}, `algorithm "none": must be one of HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA`},
+		{auth.JWTConfig{Secrets: bytesOf(64), Algorithms: []string{"RS256"}}, "algorithm RS256 takes public keys, not a secret"},
 	}
 	for _, tt := range tests {
 		if _, err := auth.NewJWT(tt.config); err == nil || err.Error() != tt.want {
@@ -356,7 +451,7 @@ func TestSign(t *testing.T) {
 	for _, algorithm := range []string{"HS256", "HS384", "HS512"} {
 		c := config()
 		c.Secrets = [][]byte{bytes.Repeat([]byte("s"), 64), bytes.Repeat([]byte("t"), 64)}
-		c.Algorithm, c.UserClaim, c.Issuer, c.Audience = algorithm, "user_id", "me", "you"
+		c.Algorithms, c.UserClaim, c.Issuer, c.Audience = []string{algorithm}, "user_id", "me", "you"
 		value, err := c.Sign("ann", 1500*time.Millisecond)
 		if err != nil {
 			t.Fatalf("%s: %v", algorithm, err)
@@ -366,6 +461,7 @@ func TestSign(t *testing.T) {
 			t.Fatalf("%s: %v", algorithm, err)
 		}
 		want := auth.Identity{
+			By:      auth.KindJWT,
 			User:    "ann",
 			Expires: now.Add(2 * time.Second),
 			Claims: map[string]any{
@@ -373,7 +469,7 @@ func TestSign(t *testing.T) {
 				"iat": json.Number("1700000000"), "exp": json.Number("1700000002"),
 			},
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
+		if diff := cmp.Diff(want, got, exported); diff != "" {
 			t.Errorf("%s: identity (-want +got):\n%s", algorithm, diff)
 		}
 	}
@@ -413,6 +509,7 @@ func FuzzErrorsHoldNoToken(f *testing.F) {
 		"no token": true, "token is too long": true, "token is not a JSON Web Token": true, "token is not signed with HS256": true,
 		"signature is not valid": true, "token has critical extensions": true, "token has no exp": true, "token expired": true,
 		"token is not valid yet": true, "token was issued in the future": true, `token names no user in claim "sub"`: true,
+		"token is nested":              true,
 		"exp is not a time in seconds": true, "nbf is not a time in seconds": true, "iat is not a time in seconds": true,
 	}
 	f.Fuzz(func(t *testing.T, authorization string) {

@@ -68,11 +68,15 @@ func (x *session) recheckAccess() {
 // tokenDestination is where a client sends a new token to.
 const tokenDestination = "/auth/token"
 
-// renew exchanges the session's token for the one that the frame brings, of the same user. What waits, subscriptions and
+// renew exchanges what the session was let in with for what the frame shows, of the same user. What waits, subscriptions and
 // their places stay as they are.
 func (x *session) renew(f *stomp.Frame) error {
 	old := x.credentials.Load()
-	by, err := x.server.admit(x.server.context, auth.Credentials{Token: auth.Token(getFold(f, "authorization")), Remote: host(x.remote)})
+	shown, err := x.shown("", f)
+	if err != nil {
+		return err
+	}
+	by, err := x.server.admit(x.server.context, shown)
 	if err != nil {
 		return err
 	}

@@ -1,47 +1,11 @@
 package server
 
 import (
-	"encoding/base64"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
-
-	"github.com/gorilla/websocket"
-
-	"mqtt-stomp-bridge/bridge/auth"
 )
-
-// shown returns what the handshake shows of its client: a token in the Authorization header, or among the subprotocols as
-// bearer.<base64url>, which is where a page can put one. present tells whether there was a place for a token, even if empty.
-func shown(r *http.Request) (token string, present bool, err error) {
-	header := r.Header.Get("Authorization")
-	token, present = auth.Token(header), header != ""
-	for _, protocol := range websocket.Subprotocols(r) {
-		encoded, ok := strings.CutPrefix(protocol, "bearer.")
-		if !ok {
-			continue
-		}
-		decoded, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(encoded, "="))
-		switch {
-		case err != nil:
-			return "", true, &auth.Error{Reason: "the token in the subprotocol is not base64url"}
-		case present && token != string(decoded):
-			return "", true, errTwoTokens
-		}
-		token, present = string(decoded), true
-	}
-	return token, present, nil
-}
-
-var errTwoTokens = &auth.Error{Reason: "two different tokens"}
-
-// contradicts reports whether what CONNECT shows is another token than that of the handshake. A passcode that is no token is
-// none: some clients always send one.
-func contradicts(handshake, connect auth.Credentials) bool {
-	isToken := strings.Count(connect.Passcode, ".") == 2
-	return connect.Token != "" && connect.Token != handshake.Token || isToken && connect.Passcode != handshake.Token
-}
 
 // remote returns where the request comes from: the peer's address, with its port, or if that is a trusted proxy the address
 // that it says in X-Forwarded-For.
@@ -69,6 +33,12 @@ func (s *Server) trusts(address string) bool {
 		}
 	}
 	return false
+}
+
+// address returns where the client is, the zero address when that is not known.
+func address(remote string) netip.Addr {
+	a, _ := netip.ParseAddr(host(remote))
+	return a
 }
 
 // host returns an address without its port.

@@ -160,6 +160,8 @@ func (unable) Authenticate(context.Context, auth.Credentials) (auth.Identity, er
 	return auth.Identity{}, errors.New("odd trouble")
 }
 
+func (unable) Recheck(auth.Identity) error { return errors.New("odd trouble") }
+
 // When a token cannot be checked the client may try again: it must not take this for a 401.
 func TestAuthUnable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -110,21 +110,23 @@ func (x *session) connect(f *stomp.Frame) error {
 
 // authenticate lets the session in by what the handshake has shown, or the frame does.
 func (x *session) authenticate(f *stomp.Frame) error {
-	by := x.credentials.Load()
-	shown := auth.Credentials{Token: auth.Token(getFold(f, "authorization")), Remote: host(x.remote)}
-	shown.Login, _ = f.Get("login")
-	shown.Passcode, _ = f.Get("passcode")
-	switch {
-	case by != nil && contradicts(by.shown, shown), shown.Token != "" && contradicts(shown, shown):
-		return errTwoTokens
-	case by != nil:
-		return nil
+	shown, err := x.shown(x.token, f)
+	x.token = ""
+	if err != nil || x.credentials.Load() != nil {
+		return err
 	}
 	by, err := x.server.admit(x.server.context, shown)
 	if err != nil {
 		return err
 	}
 	return x.letIn(by)
+}
+
+// shown returns what the frame shows, with the token that there is besides.
+func (x *session) shown(token string, f *stomp.Frame) (auth.Credentials, error) {
+	login, _ := f.Get("login")
+	passcode, _ := f.Get("passcode")
+	return auth.Credentials{Token: token, Remote: address(x.remote)}.WithConnect(getFold(f, "authorization"), login, passcode)
 }
 
 // getFold is Get for a key in any letter case: what HTTP allows, some clients do in frames too.

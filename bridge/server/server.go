@@ -142,7 +142,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, remote, b.status, b.reason)
 		return
 	}
-	by, status, err := s.admitRequest(r, remote)
+	token, by, status, err := s.admitRequest(r, remote)
 	if err != nil {
 		s.release(remote)
 		s.refuse(w, r, remote, status, err.Error())
@@ -155,6 +155,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x := s.newSession(conn, in, remote)
+	x.token = token
 	if !s.register(x) {
 		x.end(goingAway)
 	}
@@ -170,20 +171,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // goingAway is how sessions end when the server does.
 var goingAway = ending{cause: "shutdown", code: websocket.CloseGoingAway, quiet: true}
 
-// admitRequest authenticates a handshake that carries a token; without one, CONNECT has to. The status is for an error.
-func (s *Server) admitRequest(r *http.Request, remote string) (by *credentials, status int, err error) {
-	token, present, err := shown(r)
+// admitRequest authenticates a handshake that carries a token, which it returns; without one, CONNECT has to show something.
+// The status is for an error.
+func (s *Server) admitRequest(r *http.Request, remote string) (token string, by *credentials, status int, err error) {
+	token, _, err = auth.FromHandshake(r.Header)
 	switch {
-	case err == nil && !present:
-		return nil, 0, nil
+	case err == nil && token == "":
+		return "", nil, 0, nil
 	case err == nil:
-		by, err = s.admit(r.Context(), auth.Credentials{Token: token, Remote: host(remote)})
+		by, err = s.admit(r.Context(), auth.Credentials{Token: token, Remote: address(remote)})
 	}
 	var refused *auth.Error
 	if errors.As(err, &refused) {
-		return nil, http.StatusUnauthorized, refused
+		return "", nil, http.StatusUnauthorized, refused
 	}
-	return by, http.StatusServiceUnavailable, err
+	return token, by, http.StatusServiceUnavailable, err
 }
 
 // errUnchecked is what a client learns when its token could be neither accepted nor refused.
@@ -200,7 +202,7 @@ func (s *Server) admit(ctx context.Context, shown auth.Credentials) (*credential
 	case err != nil:
 		return nil, errUnchecked
 	}
-	return &credentials{shown: shown, identity: identity, checkedBy: authenticator}, nil
+	return &credentials{identity: identity, checkedBy: authenticator}, nil
 }
 
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, remote string, status int, reason string) {

@@ -28,6 +28,7 @@ type session struct {
 
 	// Owned by the reader.
 	decoder    *stomp.Decoder
+	token      string // of the handshake, until CONNECT
 	connected  bool
 	unauthed   int           // bytes read before CONNECT was accepted
 	silence    time.Duration // how long the peer may be silent; 0 until CONNECT was accepted
@@ -42,9 +43,8 @@ type session struct {
 	ended       atomic.Pointer[ending] // why the session ended; the first cause counts
 }
 
-// credentials are what a session was let in with. What the client has shown is kept so that new keys can be tried on it.
+// credentials are what a session was let in with.
 type credentials struct {
-	shown     auth.Credentials
 	identity  auth.Identity
 	checkedBy *auth.Authenticator
 }
@@ -306,7 +306,7 @@ func (x *session) recheck() {
 		return
 	}
 	var refused *auth.Error
-	if _, err := x.server.admit(x.server.context, by.shown); errors.As(err, &refused) {
+	if err := (*x.server.auth.Load()).Recheck(by.identity); errors.As(err, &refused) {
 		x.unauthorized(nil, refused)
 	}
 }

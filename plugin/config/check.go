@@ -4,18 +4,14 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
-	"errors"
-	"fmt"
 	"os"
 	"slices"
-	"strings"
 )
 
-// alternatives are settings of which at most one can be given. A variable for one of them replaces the other in the file.
-var alternatives = [][2]string{
+// alternatives are settings of which at most one can be given. A variable for one of them replaces the others in the file.
+var alternatives = [][]string{
 	{"broker.password", "broker.password_file"},
-	{"auth.jwt.secret", "auth.jwt.secret_file"},
+	{"auth.jwt.secret", "auth.jwt.secret_file", "auth.jwt.public_key_file", "auth.jwt.jwks_url"},
 }
 
 // certificates are settings of which both or none can be given.
@@ -26,18 +22,28 @@ var certificates = [][2]string{
 
 // check reports what single values do not show: contradictions, files that cannot be used, weak secrets.
 func (l *loader) check(c *Config) {
-	for _, pair := range alternatives {
-		if _, two := l.one(pair[0]); two {
-			if s, ok := l.one(pair[1]); ok {
-				l.errorf(s, "remove one of the two", "contradicts %s", pair[0])
+	for _, group := range alternatives {
+		first := ""
+		for _, path := range group {
+			s, ok := l.one(path)
+			switch {
+			case ok && first != "":
+				l.errorf(s, "remove one of the two", "contradicts %s", first)
+			case ok:
+				first = path
 			}
 		}
 	}
 	for _, pair := range certificates {
 		l.checkCertificate(pair[0], pair[1])
 	}
+	if s, ok := l.one("server.client_ca_file"); ok {
+		if _, tls := l.one("server.cert_file"); !tls {
+			l.errorf(s, "add cert_file and key_file", "needs server.cert_file")
+		}
+	}
 	l.checkBroker(c)
-	l.checkSecrets(c)
+	l.checkAuth(c)
 	if s, ok := l.one("server.limits.unauthenticated_bytes"); ok && c.Server.Limits.UnauthenticatedBytes < c.Server.Limits.HeaderLine {
 		l.warnf(s, "", "is less than header_line (%s), so the longest tokens will not fit", c.Server.Limits.HeaderLine)
 	}
@@ -129,59 +135,4 @@ func (b Broker) usesTLS() bool {
 		}
 	}
 	return false
-}
-
-// checkSecrets replaces the secrets for tokens by the keys that they stand for.
-func (l *loader) checkSecrets(c *Config) {
-	jwt := &c.Auth.JWT
-	jwt.Secret = nil
-	for _, s := range l.settings["auth.jwt.secret"] {
-		if !s.bad {
-			l.addKey(jwt, s, s.text)
-		}
-	}
-	for _, s := range l.settings["auth.jwt.secret_file"] {
-		if s.bad || s.text == "" {
-			continue
-		}
-		if text, ok := l.readSecret(s); ok {
-			l.addKey(jwt, s, text)
-		}
-	}
-}
-
-// addKey adds the key that text stands for, or reports why it is none.
-func (l *loader) addKey(jwt *JWT, s setting, text string) {
-	encoding, algorithm := l.settings["auth.jwt.secret_encoding"], l.settings["auth.jwt.algorithm"]
-	if len(encoding) > 0 && encoding[0].bad || len(algorithm) > 0 && algorithm[0].bad {
-		return // reported; what the secret means is not known
-	}
-	key := []byte(text)
-	if jwt.SecretEncoding == "base64" {
-		var err error
-		if key, err = decodeBase64(text); err != nil {
-			l.errorf(s, "check auth.jwt.secret_encoding", "the secret is not base64")
-			return
-		}
-	}
-	if least := leastKey[jwt.Algorithm]; len(key) < least {
-		form := map[string]string{"utf8": "hex", "base64": "base64"}[jwt.SecretEncoding]
-		l.errorf(s, fmt.Sprintf("make one: openssl rand -%s %d", form, least), "the secret has %d bytes, %s needs %d or more", len(key), jwt.Algorithm, least)
-		return
-	}
-	jwt.Secret = append(jwt.Secret, Secret(key))
-}
-
-// leastKey is the length of an algorithm's hash, below which it takes no key.
-// RFC 7518, 3.2: "A key of the same size as the hash output [...] or larger MUST be used with this algorithm."
-var leastKey = map[string]int{"HS256": 32, "HS384": 48, "HS512": 64}
-
-// decodeBase64 undoes base64, standard or for URLs, with or without padding.
-func decodeBase64(text string) ([]byte, error) {
-	text = strings.TrimRight(strings.NewReplacer("-", "+", "_", "/", "\n", "", "\r", "").Replace(text), "=")
-	key, err := base64.RawStdEncoding.DecodeString(text)
-	if err != nil {
-		return nil, errors.New("not base64") // the decoder's error would quote a part of it
-	}
-	return key, nil
 }

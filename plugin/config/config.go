@@ -2,7 +2,9 @@
 package config
 
 import (
+	"crypto"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"strings"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/mitchellh/mapstructure"
 
+	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/mapping"
 )
 
@@ -61,22 +64,28 @@ type Broker struct {
 
 // Server is the WebSocket endpoint.
 type Server struct {
-	Listen         string        `mapstructure:"listen"`
-	Path           string        `mapstructure:"path"`
-	AllowedOrigins []string      `mapstructure:"allowed_origins"`
-	Heartbeat      time.Duration `mapstructure:"heartbeat"`
-	CertFile       string        `mapstructure:"cert_file"`
-	KeyFile        string        `mapstructure:"key_file"`
-	Limits         Limits        `mapstructure:"limits"`
+	Listen         string         `mapstructure:"listen"`
+	Path           string         `mapstructure:"path"`
+	AllowedOrigins []string       `mapstructure:"allowed_origins"`
+	Heartbeat      time.Duration  `mapstructure:"heartbeat"`
+	CertFile       string         `mapstructure:"cert_file"`
+	KeyFile        string         `mapstructure:"key_file"`
+	ClientCAFile   string         `mapstructure:"client_ca_file"`
+	TrustedProxies []netip.Prefix `mapstructure:"trusted_proxies"`
+	Limits         Limits         `mapstructure:"limits"`
 }
 
 // Limits bound what clients can make the server hold or wait for.
 type Limits struct {
 	Sessions             int           `mapstructure:"sessions"`
+	SessionsPerUser      int           `mapstructure:"sessions_per_user"`
+	SessionsPerAddress   int           `mapstructure:"sessions_per_address"`
+	ConnectsPerSecond    int           `mapstructure:"connects_per_second"`
 	Subscriptions        int           `mapstructure:"subscriptions"` // per session
 	HandshakeTimeout     time.Duration `mapstructure:"handshake_timeout"`
 	WriteTimeout         time.Duration `mapstructure:"write_timeout"`
 	UnauthenticatedBytes Bytes         `mapstructure:"unauthenticated_bytes"`
+	OutgoingBytes        Bytes         `mapstructure:"outgoing_bytes"`
 	HeaderLine           Bytes         `mapstructure:"header_line"`
 	Headers              int           `mapstructure:"headers"` // per frame
 	Body                 Bytes         `mapstructure:"body"`
@@ -84,21 +93,39 @@ type Limits struct {
 
 // Auth is who may connect.
 type Auth struct {
-	JWT JWT `mapstructure:"jwt"`
+	JWT        JWT         `mapstructure:"jwt"`
+	Broker     AuthBroker  `mapstructure:"broker"`
+	TokensFile string      `mapstructure:"tokens_file"`
+	Tokens     auth.Tokens `mapstructure:"-"` // what TokensFile holds
+	Anonymous  bool        `mapstructure:"anonymous"`
+
+	// Kinds are those that are configured, in the order of the file; those that only variables configure come last.
+	Kinds []auth.Kind `mapstructure:"-"`
 }
 
 // JWT is how tokens are checked.
 type JWT struct {
 	// Secret holds the keys themselves, from the configuration or from SecretFile, base64 already undone.
-	Secret         []Secret      `mapstructure:"secret"`
-	SecretFile     []string      `mapstructure:"secret_file"`
-	SecretEncoding string        `mapstructure:"secret_encoding"` // "utf8" or "base64"
-	Algorithm      string        `mapstructure:"algorithm"`       // "HS256", "HS384" or "HS512"
-	UserClaim      string        `mapstructure:"user_claim"`
-	Issuer         string        `mapstructure:"issuer"`
-	Audience       string        `mapstructure:"audience"`
-	Leeway         time.Duration `mapstructure:"leeway"`
-	AllowNoExpiry  bool          `mapstructure:"allow_no_expiry"`
+	Secret         []Secret             `mapstructure:"secret"`
+	SecretFile     []string             `mapstructure:"secret_file"`
+	SecretEncoding string               `mapstructure:"secret_encoding"` // "utf8" or "base64"
+	PublicKeyFile  []string             `mapstructure:"public_key_file"`
+	PublicKeys     []crypto.PublicKey   `mapstructure:"-"` // what PublicKeyFile holds
+	JWKSURL        string               `mapstructure:"jwks_url"`
+	Algorithm      []string             `mapstructure:"algorithm"` // fit the keys
+	UserClaim      string               `mapstructure:"user_claim"`
+	RequiredClaims []auth.RequiredClaim `mapstructure:"required_claims"`
+	Issuer         string               `mapstructure:"issuer"`
+	Audience       string               `mapstructure:"audience"`
+	Leeway         time.Duration        `mapstructure:"leeway"`
+	AllowNoExpiry  bool                 `mapstructure:"allow_no_expiry"`
+}
+
+// AuthBroker is how logins are checked by the broker.
+type AuthBroker struct {
+	Enabled    bool          `mapstructure:"enabled"`
+	Cache      time.Duration `mapstructure:"cache"`
+	MaxSession time.Duration `mapstructure:"max_session"` // 0: none
 }
 
 // Journal is the log of mapped entries and how long it keeps them.
@@ -141,17 +168,21 @@ func Default() *Config {
 				HandshakeTimeout:     10 * time.Second,
 				WriteTimeout:         10 * time.Second,
 				UnauthenticatedBytes: 64 * KiB,
+				OutgoingBytes:        64 * KiB,
 				HeaderLine:           24 * KiB,
 				Headers:              64,
 				Body:                 64 * KiB,
 			},
 		},
-		Auth: Auth{JWT: JWT{
-			SecretEncoding: "utf8",
-			Algorithm:      "HS256",
-			UserClaim:      "sub",
-			Leeway:         30 * time.Second,
-		}},
+		Auth: Auth{
+			JWT: JWT{
+				SecretEncoding: "utf8",
+				Algorithm:      []string{"HS256"},
+				UserClaim:      "sub",
+				Leeway:         30 * time.Second,
+			},
+			Broker: AuthBroker{Cache: time.Minute, MaxSession: 24 * time.Hour},
+		},
 		Journal: Journal{
 			MaxAge:   24 * time.Hour,
 			MaxBytes: 256 * MiB,

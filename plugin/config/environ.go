@@ -62,12 +62,14 @@ func (l *loader) unknownVariable(name string, known []string) {
 	l.report.Errorf(f, &yaml.Node{Line: 1, Column: 1}, hint, "no setting has this variable")
 }
 
-// override replaces what the file says of k, and of its counterpart, by the value of a variable. A list is written with
+// override replaces what the file says of k, and of its alternatives, by the value of a variable. A list is written with
 // commas; a secret is taken whole.
 func (l *loader) override(k *Key, variable, value string) {
-	for _, pair := range alternatives {
-		if i := slices.Index(pair[:], k.Path); i >= 0 && l.env[keyAt(pair[1-i]).Env()] == "" {
-			delete(l.settings, pair[1-i])
+	for _, group := range alternatives {
+		for _, other := range group {
+			if slices.Contains(group, k.Path) && other != k.Path && l.env[keyAt(other).Env()] == "" {
+				delete(l.settings, other)
+			}
 		}
 	}
 	shown, parts := value, []string{value}

@@ -27,6 +27,9 @@ func (l *loader) fingerprint(c *Config) string {
 		}
 		fmt.Fprintf(h, "%s %q\n", k.Path, value)
 	}
+	if len(c.Auth.Kinds) > 1 { // their order matters
+		fmt.Fprintf(h, "auth %q\n", c.Auth.Kinds)
+	}
 	for _, s := range l.sources {
 		for _, n := range []*yaml.Node{s.Tables, s.Rules, s.Tests} {
 			hashNode(h, n)

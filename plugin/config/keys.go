@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"mqtt-stomp-bridge/bridge/auth"
 )
 
 // A Key is one setting: what config.yaml, the schema, the reference and the loader know of it.
@@ -48,8 +50,9 @@ func Sections() []Section {
 		{"broker", "The MQTT 5 broker, and the session with it."},
 		{"server", "The STOMP over WebSocket endpoint that clients connect to."},
 		{"server.limits", "What clients may ask of the server. A session that goes over a limit is ended."},
-		{"auth", "Who may connect."},
-		{"auth.jwt", "Clients show a JSON Web Token, signed with a secret that whoever makes the tokens shares with the bridge."},
+		{"auth", "Who may connect. One kind or several, tried in the order in which they stand here: the first that accepts counts. There must be one: a secret or public keys for `jwt`, `broker`, `tokens_file` or `anonymous`. A token may also be the `passcode` of CONNECT; its `login` must then be empty or the token's user."},
+		{"auth.jwt", "Clients show a JSON Web Token. Whoever makes the tokens shares a secret with the bridge, or publishes the keys that check them: of `secret`, `secret_file`, `public_key_file` and `jwks_url` one is needed."},
+		{"auth.broker", "Clients show a login and its password as `login` and `passcode` of CONNECT; the broker is asked whether it would let them in. Who fails too often has to wait: a login for half a minute after 10 failures, an address for a second after 50."},
 		{"journal", "The log of mapped entries, from which a client that was away resumes."},
 		{"journal.latest", "The newest entry per conversation and channel, for `snapshot: latest`; kept beyond `max_age` and `max_bytes`."},
 		{"ops", "Health and metrics, for operators."},
@@ -111,8 +114,19 @@ var keys = []Key{
 	{Path: "server.key_file", Reloaded: true, kind: path(),
 		Meaning: "PEM file with the key of `cert_file`."},
 
+	{Path: "server.client_ca_file", kind: path(),
+		Meaning: "PEM file with the certificates that a client's own must descend from, beside its token; needs `cert_file`. None: clients show no certificate."},
+	{Path: "server.trusted_proxies", List: true, kind: network(),
+		Meaning: "Addresses or networks of proxies in front, such as `10.0.0.0/8`: what they say in X-Forwarded-For is believed, for logs and for limits by address."},
+
 	{Path: "server.limits.sessions", kind: integer(1, 10_000_000),
 		Meaning: "Clients connected at one time."},
+	{Path: "server.limits.sessions_per_user", kind: integer(0, 10_000_000),
+		Meaning: "Of these, with one user's name. `0`: no limit."},
+	{Path: "server.limits.sessions_per_address", kind: integer(0, 10_000_000),
+		Meaning: "Of these, from one address. Behind a proxy that is not in `trusted_proxies` all have the proxy's. `0`: no limit."},
+	{Path: "server.limits.connects_per_second", kind: integer(0, 10_000_000),
+		Meaning: "New connections a second, and how many may come at once after a pause. `0`: no limit."},
 	{Path: "server.limits.subscriptions", kind: integer(1, 1000),
 		Meaning: "Subscriptions of one session at one time."},
 	{Path: "server.limits.handshake_timeout", kind: duration(time.Millisecond, 100*time.Millisecond, hour),
@@ -121,6 +135,8 @@ var keys = []Key{
 		Meaning: "Time that one write to a client may take. A client that only lags is not cut off by it."},
 	{Path: "server.limits.unauthenticated_bytes", kind: size(KiB, GiB),
 		Meaning: "What a client may send before its token was accepted."},
+	{Path: "server.limits.outgoing_bytes", kind: size(KiB, GiB),
+		Meaning: "Answers that wait for a client that does not read; beyond it nothing more is read from it. What it has subscribed to waits in the journal."},
 	{Path: "server.limits.header_line", kind: size(256, MiB),
 		Meaning: "Length of one header line of a STOMP frame; a token has to fit."},
 	{Path: "server.limits.headers", kind: integer(8, 10_000),
@@ -134,18 +150,37 @@ var keys = []Key{
 		Meaning: "File that holds the secret; a line break at its end does not count."},
 	{Path: "auth.jwt.secret_encoding", Reloaded: true, kind: oneOf("utf8", "base64"),
 		Meaning: "How the secret is written: as it is, or in base64 for the bytes it stands for."},
-	{Path: "auth.jwt.algorithm", Reloaded: true, kind: oneOf("HS256", "HS384", "HS512"),
-		Meaning: "The one signature that is accepted, whatever a token says of itself."},
+	{Path: "auth.jwt.public_key_file", List: true, Reloaded: true, kind: path(),
+		Meaning: "PEM file with public keys or certificates, one or several: a token may be signed by any. RSA of 2048 bits or more, ECDSA on P-256, P-384 or P-521, Ed25519. Of a certificate only the key counts."},
+	{Path: "auth.jwt.jwks_url", Reloaded: true, kind: keysURL(),
+		Meaning: "Where the keys are published as a JSON Web Key Set; `https`, or `http` on this machine. They are fetched every 10 minutes, and for a token that names a new key, at most every 10 seconds. While the server is away the known keys go on."},
+	{Path: "auth.jwt.algorithm", List: true, Reloaded: true, kind: oneOf(auth.Algorithms()...),
+		Meaning: "The signatures that are accepted, whatever a token says of itself. They must be for the keys: HS for secrets; RS, PS, ES and EdDSA for public keys."},
 	{Path: "auth.jwt.user_claim", Reloaded: true, kind: name(),
 		Meaning: "Claim that names the user. Airy Core's tokens: `user_id`."},
 	{Path: "auth.jwt.issuer", Reloaded: true, kind: text(),
 		Meaning: "The `iss` that a token must have. None: any."},
 	{Path: "auth.jwt.audience", Reloaded: true, kind: text(),
 		Meaning: "What a token's `aud` must be or contain. None: any."},
+	{Path: "auth.jwt.required_claims", List: true, Reloaded: true, kind: requiredClaim(),
+		Meaning: "Further claims that a token must have, each written `CLAIM=VALUE`: `tenant=acme`. A claim that is a list must contain the value."},
 	{Path: "auth.jwt.leeway", Reloaded: true, kind: duration(time.Millisecond, 0, hour),
 		Meaning: "How far clocks may differ when `nbf` and `iat` are checked. `exp` has no leeway."},
 	{Path: "auth.jwt.allow_no_expiry", Reloaded: true, kind: boolean(),
 		Meaning: "Accept tokens without `exp`: their sessions never end by themselves."},
+
+	{Path: "auth.broker.enabled", Reloaded: true, kind: boolean(),
+		Meaning: "Let in whom the broker lets in. It is asked over the settings of `broker`, with a client id of its own each time. It must refuse logins that do not exist: one that accepts anybody is noticed and lets nobody in here."},
+	{Path: "auth.broker.cache", Reloaded: true, kind: duration(time.Millisecond, 0, hour),
+		Meaning: "How long a password that was right is not asked about again; a changed one works for as long. `0s`: ask each time."},
+	{Path: "auth.broker.max_session", Reloaded: true, kind: duration(time.Millisecond, 0, ever),
+		Meaning: "A session ends after this time, so that a login which the broker does not accept any more does not last. `0s`: never."},
+
+	{Path: "auth.tokens_file", Reloaded: true, kind: path(),
+		Meaning: "File with static tokens for services: a line `NAME:HASH` each, the SHA-256 of the token in hexadecimal, as `mqtt-stomp-bridge token --hash NAME` makes it. The name is the user. Several lines may have one name; `#` begins a comment line."},
+
+	{Path: "auth.anonymous", Reloaded: true, kind: boolean(),
+		Meaning: "Let clients in that show neither token nor passcode, as user `anonymous`. Where it is the only kind, what they show is not looked at. For trying, and where something else decides who can connect."},
 
 	{Path: "journal.dir", kind: path(),
 		Meaning: "Directory of the journal. None: in memory, and a restart forgets it."},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/mapping/source"
 )
 
@@ -215,6 +217,38 @@ func completeURL(u *url.URL, s string) error {
 	return refuse(source.DidYouMean(u.Scheme, schemes()), "a broker cannot be reached by %q", u.Scheme)
 }
 
+// keysURL is where a key set is published.
+func keysURL() kind {
+	schema := map[string]any{"type": "string", "pattern": "^https?://"}
+	return kind{name: "URL: https", schema: schema, parse: func(s string) (any, error) {
+		u, err := url.Parse(s)
+		switch {
+		case s == "":
+			return s, nil
+		case strings.Contains(s, "@"):
+			return nil, refuse("", "a key set's URL takes no user name or password")
+		case err != nil:
+			return nil, refuse("write it like https://id.example.org/jwks.json", "%q is not a URL", s)
+		}
+		if err := auth.CheckKeysURL(u); err != nil {
+			return nil, refuse("write it like https://id.example.org/jwks.json", "%q: %s", s, err)
+		}
+		return s, nil
+	}}
+}
+
+// requiredClaim is a claim and its value. Its name may hold anything but "=".
+func requiredClaim() kind {
+	schema := map[string]any{"type": "string", "pattern": "^[^=]+=."}
+	return kind{name: "CLAIM=VALUE", schema: schema, parse: func(s string) (any, error) {
+		name, value, _ := strings.Cut(s, "=")
+		if name == "" || value == "" {
+			return nil, refuse("write it like tenant=acme", "%q is not CLAIM=VALUE", s)
+		}
+		return auth.RequiredClaim{Name: name, Value: value}, checkText(s)
+	}}
+}
+
 // address is where to listen: host:port, the host perhaps empty for all.
 func address() kind {
 	return kind{name: "host:port", schema: stringSchema(), parse: func(s string) (any, error) {
@@ -273,6 +307,23 @@ func origin() kind {
 			return nil, refuse("write it like https://*.example.org", "%q: * stands only for the first labels of the host", s)
 		}
 		return s, nil
+	}}
+}
+
+// network is an address or a network, both as a netip.Prefix.
+func network() kind {
+	return kind{name: "address or network", schema: stringSchema(), parse: func(s string) (any, error) {
+		if a, err := netip.ParseAddr(s); err == nil {
+			return netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, refuse("write it like 10.1.2.3 or 10.0.0.0/8", "%q is no address and no network", s)
+		}
+		if p != p.Masked() {
+			return nil, refuse("write "+p.Masked().String(), "%q has bits beyond its mask", s)
+		}
+		return p, nil
 	}}
 }
 

@@ -20,7 +20,7 @@ import (
 // form of os.Environ. It returns every mistake and every warning of all of them, in the order of the files and then of the
 // variables, by position; the configuration is nil when there is a mistake. No problem ever shows a secret.
 //
-// A configuration without a secret for tokens is complete enough for check and try; CanServe says whether a bridge can be
+// A configuration that nobody could connect to is complete enough for check and try; CanServe says whether a bridge can be
 // started from it.
 func Load(path string, environ []string) (*Config, []source.Problem) {
 	l := &loader{env: parseEnviron(environ), settings: map[string][]setting{}}
@@ -42,8 +42,8 @@ func Load(path string, environ []string) (*Config, []source.Problem) {
 
 // CanServe returns why no bridge can be started from c, although it is without a mistake.
 func (c *Config) CanServe() error {
-	if len(c.Auth.JWT.Secret) == 0 {
-		return errors.New("auth.jwt.secret: there is none, so no client could connect: set BRIDGE_AUTH_JWT_SECRET_FILE or BRIDGE_AUTH_JWT_SECRET")
+	if len(c.Auth.Kinds) == 0 {
+		return errors.New("auth: there is no secret and nothing else that clients could show, so none could connect: set BRIDGE_AUTH_JWT_SECRET_FILE or BRIDGE_AUTH_JWT_SECRET, or another kind of auth")
 	}
 	return nil
 }
@@ -56,9 +56,10 @@ type loader struct {
 	settings map[string][]setting // path -> its values, one unless the key is a list
 	sources  []mapping.Source
 
-	names     []string // of YAML files, in the order of reading; the configuration first
+	names     []string // of files that problems may be in, in the order of reading; the configuration first
 	variables []string // that override settings, as files are named in problems
 	files     []string // that were read
+	authOrder []string // the keys of auth, as they stand in the file
 }
 
 // A setting is one value as it was written.

@@ -1,7 +1,9 @@
 package config_test
 
 import (
+	"crypto/sha256"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -13,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/mapping/source"
 	"mqtt-stomp-bridge/plugin/config"
 )
@@ -24,6 +27,7 @@ var onlySettings = cmp.Options{
 	cmpopts.IgnoreFields(config.Config{}, "Mapper", "Hash", "Files"),
 	cmpopts.EquateEmpty(),
 	cmp.Comparer(func(a, b config.Secret) bool { return string(a) == string(b) }),
+	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
 }
 
 // write puts text into a file below a new directory and returns its path.
@@ -186,19 +190,29 @@ func TestEverySetting(t *testing.T) {
 			Heartbeat:      10 * time.Second,
 			CertFile:       filepath.Join(dir, "files/cert.pem"),
 			KeyFile:        filepath.Join(dir, "files/key.pem"),
+			ClientCAFile:   filepath.Join(dir, "files/cert.pem"),
+			TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.1.2.3/32"), netip.MustParsePrefix("fd00::/8")},
 			Limits: config.Limits{
-				Sessions: 10, Subscriptions: 4, HandshakeTimeout: 1500 * time.Millisecond, WriteTimeout: 5 * time.Second,
+				Sessions: 10, SessionsPerUser: 5, SessionsPerAddress: 6, ConnectsPerSecond: 7, OutgoingBytes: 8 * config.KiB, Subscriptions: 4, HandshakeTimeout: 1500 * time.Millisecond, WriteTimeout: 5 * time.Second,
 				UnauthenticatedBytes: 32 * config.KiB, HeaderLine: 16 * config.KiB, Headers: 32, Body: 1000,
 			},
 		},
-		Auth: config.Auth{JWT: config.JWT{
-			Secret: []config.Secret{
-				"the bytes of a key that has base64 around it",
-				"another key that has the URL alphabet ~~~???",
+		Auth: config.Auth{
+			JWT: config.JWT{
+				Secret: []config.Secret{
+					"the bytes of a key that has base64 around it",
+					"another key that has the URL alphabet ~~~???",
+				},
+				SecretEncoding: "base64", Algorithm: []string{"HS256"}, UserClaim: "user_id",
+				Issuer: "https://id.example.org", Audience: "inbox", Leeway: 0, AllowNoExpiry: true,
+				RequiredClaims: []auth.RequiredClaim{{Name: "tenant", Value: "acme"}, {Name: "https://example.org/level", Value: "7"}},
 			},
-			SecretEncoding: "base64", Algorithm: "HS256", UserClaim: "user_id",
-			Issuer: "https://id.example.org", Audience: "inbox", Leeway: 0, AllowNoExpiry: true,
-		}},
+			Broker:     config.AuthBroker{Enabled: true, MaxSession: 8 * time.Hour},
+			TokensFile: filepath.Join(dir, "files/tokens"),
+			Tokens:     auth.Tokens{{Name: "reports", Hash: sha256.Sum256([]byte("a token of thirty-two bytes, ok.."))}},
+			Anonymous:  true,
+			Kinds:      []auth.Kind{auth.KindJWT, auth.KindAnonymous, auth.KindBroker, auth.KindTokensFile},
+		},
 		Journal: config.Journal{
 			Dir: filepath.Join(dir, "journal"), MaxAge: time.Hour, MaxBytes: 2 * config.GiB,
 			Latest: config.Latest{MaxKeys: 7, MaxAge: 36 * time.Hour},
@@ -212,6 +226,7 @@ func TestEverySetting(t *testing.T) {
 	files := []string{
 		"testdata/good/full.yaml", "testdata/good/rules.d/10-a.yaml", "testdata/good/rules.d/9-b.yaml",
 		filepath.Join(dir, "files/cert.pem"), filepath.Join(dir, "files/key.pem"), filepath.Join(dir, "files/password"),
+		filepath.Join(dir, "files/tokens"),
 	}
 	got := map[string]bool{}
 	for _, f := range c.Files {

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,7 +35,13 @@ var others = map[string]string{
 	"server.heartbeat":                    "20s",
 	"server.cert_file":                    "testdata/good/files/cert.pem",
 	"server.key_file":                     "testdata/good/files/key.pem",
+	"server.client_ca_file":               "testdata/good/files/cert.pem",
+	"server.trusted_proxies":              "10.0.0.0/8",
 	"server.limits.sessions":              "7",
+	"server.limits.sessions_per_user":     "7",
+	"server.limits.sessions_per_address":  "7",
+	"server.limits.connects_per_second":   "7",
+	"server.limits.outgoing_bytes":        "7KiB",
 	"server.limits.subscriptions":         "7",
 	"server.limits.handshake_timeout":     "7s",
 	"server.limits.write_timeout":         "7s",
@@ -45,12 +52,20 @@ var others = map[string]string{
 	"auth.jwt.secret":                     strings.Repeat("a,", 32),
 	"auth.jwt.secret_file":                "testdata/good/files/secret",
 	"auth.jwt.secret_encoding":            "base64",
-	"auth.jwt.algorithm":                  "HS384",
+	"auth.jwt.public_key_file":            "testdata/good/files/rsa.pem",
+	"auth.jwt.jwks_url":                   "https://id.example.org/jwks.json",
+	"auth.jwt.algorithm":                  "RS256",
 	"auth.jwt.user_claim":                 "user_id",
 	"auth.jwt.issuer":                     "https://id.example.org",
 	"auth.jwt.audience":                   "inbox",
+	"auth.jwt.required_claims":            "tenant=acme",
 	"auth.jwt.leeway":                     "7s",
 	"auth.jwt.allow_no_expiry":            "true",
+	"auth.broker.enabled":                 "true",
+	"auth.broker.cache":                   "7s",
+	"auth.broker.max_session":             "7h",
+	"auth.tokens_file":                    "testdata/good/files/tokens",
+	"auth.anonymous":                      "true",
 	"journal.dir":                         "testdata/journal",
 	"journal.max_age":                     "7h",
 	"journal.max_bytes":                   "7MiB",
@@ -62,11 +77,14 @@ var others = map[string]string{
 
 // companions are settings that cannot stand alone, or would be warned of.
 var companions = map[string][]string{
-	"broker.ca_file":   {"broker.url"},
-	"broker.cert_file": {"broker.key_file", "broker.url"},
-	"broker.key_file":  {"broker.cert_file", "broker.url"},
-	"server.cert_file": {"server.key_file"},
-	"server.key_file":  {"server.cert_file"},
+	"broker.ca_file":           {"broker.url"},
+	"broker.cert_file":         {"broker.key_file", "broker.url"},
+	"broker.key_file":          {"broker.cert_file", "broker.url"},
+	"server.cert_file":         {"server.key_file"},
+	"server.key_file":          {"server.cert_file"},
+	"server.client_ca_file":    {"server.cert_file", "server.key_file"},
+	"auth.jwt.public_key_file": {"auth.jwt.algorithm"},
+	"auth.jwt.jwks_url":        {"auth.jwt.algorithm"},
 }
 
 // environOther returns the variables that set the key, and its companions, to their other values.
@@ -107,14 +125,14 @@ func TestEveryVariable(t *testing.T) {
 				t.Fatalf("%s has no effect", k.Env())
 			}
 
-			var file strings.Builder
+			settings := map[string]string{}
 			for _, path := range append([]string{k.Path}, companions[k.Path]...) {
-				file.WriteString(yamlFor(path, strings.Replace(others[path], "testdata/", here+"/testdata/", 1)))
+				settings[path] = strings.Replace(others[path], "testdata/", here+"/testdata/", 1)
 			}
-			path := write(t, "config.yaml", merge(file.String()))
-			byFile, problems := config.Load(path, nil)
+			file := yamlFor(t, settings)
+			byFile, problems := config.Load(write(t, "config.yaml", file), nil)
 			if byFile == nil {
-				t.Fatalf("%s\n%s", file.String(), texts(problems))
+				t.Fatalf("%s\n%s", file, texts(problems))
 			}
 			if diff := cmp.Diff(byVariable, byFile, onlySettings); diff != "" {
 				t.Errorf("(-by variable +by file):\n%s", diff)
@@ -123,28 +141,26 @@ func TestEveryVariable(t *testing.T) {
 	}
 }
 
-// yamlFor returns the path and value as nested flow mappings on one line.
-func yamlFor(path, value string) string {
-	names := strings.Split(path, ".")
-	return strings.Join(names, ": {") + ": '" + value + "'" + strings.Repeat("}", len(names)-1) + "\n"
-}
-
-// merge joins lines "section: {…}" of the same section.
-func merge(lines string) string {
-	sections := map[string][]string{}
-	var out strings.Builder
-	for line := range strings.Lines(lines) {
-		section, rest, ok := strings.Cut(strings.TrimSuffix(line, "}\n"), ": {")
-		if !ok {
-			out.WriteString(line)
-			continue
+// yamlFor returns the settings, path -> value, as a configuration.
+func yamlFor(t *testing.T, settings map[string]string) string {
+	t.Helper()
+	root := map[string]any{}
+	for path, value := range settings {
+		names := strings.Split(path, ".")
+		section := root
+		for _, name := range names[:len(names)-1] {
+			if section[name] == nil {
+				section[name] = map[string]any{}
+			}
+			section = section[name].(map[string]any)
 		}
-		sections[section] = append(sections[section], rest)
+		section[names[len(names)-1]] = value
 	}
-	for section, parts := range sections {
-		out.WriteString(section + ": {" + strings.Join(parts, ", ") + "}\n")
+	text, err := json.Marshal(root) // YAML too
+	if err != nil {
+		t.Fatal(err)
 	}
-	return out.String()
+	return string(text)
 }
 
 func TestVariableReplacesTheFile(t *testing.T) {

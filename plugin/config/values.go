@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"mqtt-stomp-bridge/bridge/auth"
 )
 
 const redacted = "***"
@@ -74,6 +77,10 @@ func format(value any) string {
 		return list(v, func(s string) string { return s })
 	case []Secret:
 		return list(v, Secret.String)
+	case []netip.Prefix:
+		return list(v, netip.Prefix.String)
+	case []auth.RequiredClaim:
+		return list(v, func(r auth.RequiredClaim) string { return r.Name + "=" + r.Value })
 	case Secret:
 		if v == "" {
 			return ""

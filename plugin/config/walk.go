@@ -32,6 +32,9 @@ func (l *loader) walk(f *source.File, section string, p source.Pair) {
 	if section != "" {
 		path = section + "." + path
 	}
+	if section == "auth" {
+		l.authOrder = append(l.authOrder, p.Key.Value)
+	}
 	k := keyAt(path)
 	switch {
 	case k != nil:

@@ -71,6 +71,11 @@ func TestCommands(t *testing.T) {
 		{name: "token-for-ever", args: []string{"token", "-c", "good.yaml", "-u", "ada", "-t", "0"}},
 		{name: "token-negative", args: []string{"token", "-c", "good.yaml", "-u", "ada", "-t", "-1h"}},
 
+		{name: "token-hash", args: []string{"token", "--hash", "reports"}, stdin: serviceToken + "\n"},
+		{name: "token-hash-short", args: []string{"token", "--hash", "reports"}, stdin: "hunter22\n"},
+		{name: "token-hash-name", args: []string{"token", "--hash", "re ports"}, stdin: serviceToken},
+		{name: "token-hash-user", args: []string{"token", "--hash", "reports", "-u", "ada"}},
+
 		{name: "listen-mistakes", args: []string{"listen", "-c", "mistakes.yaml"}},
 		{name: "listen-format", args: []string{"listen", "-L", "ws://127.0.0.1:1/", "-F", "xml"}},
 		{name: "listen-nobody", args: []string{"listen", "-L", "ws://127.0.0.1:1/", "-W", "0.1"}},

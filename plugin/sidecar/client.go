@@ -21,36 +21,6 @@ import (
 // tokenVariable holds the token for listen. Tokens never stand in a command line, which every user of the machine can read.
 const tokenVariable = "MQTT_STOMP_BRIDGE_TOKEN"
 
-// token prints a token that the configured secret signs.
-func (p *program) token(_ context.Context, args []string) int {
-	f := p.flags("token", "-u USER [-t 1h] [-c config.yaml]")
-	path := configFlag(f)
-	user := f.String("u", "", "the `user` that the token is for")
-	ttl := f.Duration("t", time.Hour, "how long it lasts; 0: for ever, which auth.jwt.allow_no_expiry must admit")
-	if code, done := parse(f, args); done {
-		return code
-	}
-	if *user == "" {
-		return p.misused(f, "token needs -u USER")
-	}
-	c := p.load(*path)
-	if c == nil {
-		return exitFailure
-	}
-	if err := c.CanServe(); err != nil {
-		return p.fail(err)
-	}
-	if *ttl == 0 && !c.Auth.JWT.AllowNoExpiry {
-		return p.fail(errors.New("-t 0 makes a token that lasts for ever, which the bridge would refuse: auth.jwt.allow_no_expiry is false"))
-	}
-	token, err := jwtConfig(c).Sign(*user, *ttl)
-	if err != nil {
-		return p.fail(err)
-	}
-	fmt.Fprintln(p.stdout, token)
-	return exitOK
-}
-
 // listen prints what a bridge delivers.
 func (p *program) listen(ctx context.Context, args []string) int {
 	f := p.flags("listen", "[-c config.yaml] [-L URL] [-q QUEUE ...] [-C COUNT] [-W SECONDS]")
@@ -121,7 +91,7 @@ func (p *program) endpoint(path, url, user, tokenFile string) (string, string, e
 		url = clientURL(c)
 	}
 	if user != "" {
-		token, err = jwtConfig(c).Sign(user, time.Hour)
+		token, err = signToken(c, user, time.Hour)
 	}
 	return url, token, err
 }

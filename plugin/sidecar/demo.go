@@ -49,7 +49,7 @@ func (p *program) runDemo(ctx context.Context, listen, mqttListen string, verbos
 		return errors.Join(err, l.Close())
 	}
 	defer broker.Close()
-	token, err := jwtConfig(c).Sign("visitor", 24*time.Hour)
+	token, err := signToken(c, "visitor", 24*time.Hour)
 	if err != nil {
 		return err
 	}
@@ -59,6 +59,7 @@ func (p *program) runDemo(ctx context.Context, listen, mqttListen string, verbos
 	if err != nil {
 		return err
 	}
+	defer s.auth.close()
 	fmt.Fprintf(p.stdout, `The demo is running; Ctrl-C ends it.
 
   page       http://%[1]s/

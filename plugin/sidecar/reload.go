@@ -183,7 +183,7 @@ func (r *reloader) reload(ctx context.Context) {
 		r.refuse(firstMistake(problems))
 		return
 	}
-	update, certificates, err := r.prepare(next)
+	update, swap, err := r.prepare(next)
 	if err != nil {
 		r.refuse(err.Error())
 		return
@@ -194,7 +194,7 @@ func (r *reloader) reload(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, grantTimeout)
 	defer cancel()
-	certificates()
+	swap()
 	s.level.Set(next.Log.Level)
 	if err := s.bridge.Reload(ctx, update); err != nil {
 		s.logger.Warn("new topic filters are not granted yet", "error", err)
@@ -213,8 +213,9 @@ func (s *sidecar) needsRestart(next *config.Config) []string {
 	return keys
 }
 
-// prepare makes everything of the next configuration that can fail, before anything is swapped.
-func (r *reloader) prepare(next *config.Config) (u bridge.Update, certificates func(), err error) {
+// prepare makes everything of the next configuration that can fail, before anything is swapped; swap swaps what is the
+// sidecar's own.
+func (r *reloader) prepare(next *config.Config) (u bridge.Update, swap func(), err error) {
 	s := r.sidecar
 	if next.Broker.BaseTopic != r.current.Broker.BaseTopic {
 		// The new rules would take the running bridge's own dead letters for events.
@@ -223,22 +224,27 @@ func (r *reloader) prepare(next *config.Config) (u bridge.Update, certificates f
 	if err := next.CanServe(); err != nil {
 		return u, nil, err
 	}
-	if u.Auth, err = newAuthenticator(next); err != nil {
+	chain, adopt, err := s.auth.prepare(next)
+	if err != nil {
 		return u, nil, err
 	}
+	u.Auth = chain
 	if u.Origins, err = server.NewOrigins(next.Server.AllowedOrigins); err != nil {
 		return u, nil, err
 	}
-	certificates = func() {}
+	swap = adopt
 	if s.certificate != nil && next.Server.CertFile != "" {
 		fresh, err := newCertificate(next.Server.CertFile, next.Server.KeyFile)
 		if err != nil {
 			return u, nil, fmt.Errorf("server.cert_file: %w", err)
 		}
-		certificates = func() { s.certificate.replace(fresh) }
+		swap = func() {
+			adopt()
+			s.certificate.replace(fresh)
+		}
 	}
 	u.Mapper, u.ConfigHash = next.Mapper, next.Hash
-	return u, certificates, nil
+	return u, swap, nil
 }
 
 func (r *reloader) refuse(reason string) {

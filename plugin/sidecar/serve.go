@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"mqtt-stomp-bridge/bridge"
-	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/journal/disk"
 	"mqtt-stomp-bridge/bridge/mqtt"
@@ -65,6 +64,7 @@ func (p *program) serve(ctx context.Context, args []string) int {
 	err = s.run(ctx)
 	cancel()
 	reloading.Wait()
+	s.auth.close()
 	if err != nil {
 		return p.fail(err)
 	}
@@ -91,6 +91,7 @@ type sidecar struct {
 	clients     net.Listener
 	ops         net.Listener // nil: none
 	certificate *certificate // nil: no TLS
+	auth        *authentication
 	reloads     reloadCounts
 }
 
@@ -100,6 +101,7 @@ func newSidecar(ctx context.Context, c *config.Config, logger *slog.Logger, page
 	s := &sidecar{config: c, logger: logger, pages: pages}
 	if err := s.open(ctx); err != nil {
 		s.closeListeners()
+		s.auth.close()
 		return nil, err
 	}
 	return s, nil
@@ -107,14 +109,17 @@ func newSidecar(ctx context.Context, c *config.Config, logger *slog.Logger, page
 
 func (s *sidecar) open(ctx context.Context) error {
 	c := s.config
-	authenticator, err := newAuthenticator(c)
-	if err != nil {
-		return err
-	}
+	s.auth = &authentication{logger: s.logger}
 	mqttConfig, err := mqttConfig(c)
 	if err != nil {
 		return err
 	}
+	s.auth.broker = mqttConfig
+	authenticator, adopt, err := s.auth.prepare(c)
+	if err != nil {
+		return err
+	}
+	adopt()
 	if err := s.listen(); err != nil {
 		return err
 	}
@@ -128,6 +133,7 @@ func (s *sidecar) open(ctx context.Context) error {
 		Server: server.Config{
 			Auth:           authenticator,
 			AllowedOrigins: c.Server.AllowedOrigins,
+			TrustedProxies: c.Server.TrustedProxies,
 			Path:           c.Server.Path,
 			HeartBeat:      c.Server.Heartbeat,
 			Limits:         serverLimits(c.Server.Limits),
@@ -156,7 +162,14 @@ func (s *sidecar) listen() (err error) {
 		if s.certificate, err = newCertificate(c.Server.CertFile, c.Server.KeyFile); err != nil {
 			return fmt.Errorf("server.cert_file: %w", err)
 		}
-		s.clients = tls.NewListener(s.clients, &tls.Config{GetCertificate: s.certificate.get, NextProtos: []string{"http/1.1"}})
+		t := &tls.Config{GetCertificate: s.certificate.get, NextProtos: []string{"http/1.1"}}
+		if c.Server.ClientCAFile != "" {
+			t.ClientAuth = tls.RequireAndVerifyClientCert
+			if t.ClientCAs, err = certPool(c.Server.ClientCAFile); err != nil {
+				return fmt.Errorf("server.client_ca_file: %w", err)
+			}
+		}
+		s.clients = tls.NewListener(s.clients, t)
 	}
 	if c.Ops.Listen == "" {
 		return nil
@@ -206,6 +219,10 @@ func (s *sidecar) run(ctx context.Context) error {
 func serverLimits(l config.Limits) server.Limits {
 	return server.Limits{
 		Sessions:             l.Sessions,
+		SessionsPerUser:      l.SessionsPerUser,
+		SessionsPerAddress:   l.SessionsPerAddress,
+		Connects:             l.ConnectsPerSecond,
+		OutgoingBytes:        int(l.OutgoingBytes),
 		Subscriptions:        l.Subscriptions,
 		ConnectTimeout:       l.HandshakeTimeout,
 		WriteTimeout:         l.WriteTimeout,
@@ -226,33 +243,6 @@ func openJournal(ctx context.Context, c *config.Config, logger *slog.Logger) (jo
 		return nil, fmt.Errorf("journal.dir: %w", err)
 	}
 	return log, nil
-}
-
-func jwtConfig(c *config.Config) auth.JWTConfig {
-	j := c.Auth.JWT
-	a := auth.JWTConfig{
-		Algorithm:     j.Algorithm,
-		UserClaim:     j.UserClaim,
-		Issuer:        j.Issuer,
-		Audience:      j.Audience,
-		Leeway:        j.Leeway,
-		AllowNoExpiry: j.AllowNoExpiry,
-	}
-	if a.Leeway == 0 {
-		a.Leeway = -1 // 0s in the configuration is none, not the default
-	}
-	for _, s := range j.Secret {
-		a.Secrets = append(a.Secrets, []byte(s))
-	}
-	return a
-}
-
-func newAuthenticator(c *config.Config) (auth.Authenticator, error) {
-	a, err := auth.NewJWT(jwtConfig(c))
-	if err != nil {
-		return nil, fmt.Errorf("auth.jwt: %w", err)
-	}
-	return a, nil
 }
 
 func mqttConfig(c *config.Config) (mqtt.Config, error) {
@@ -284,13 +274,9 @@ func brokerPassword(b config.Broker) func() ([]byte, error) {
 func brokerTLS(b config.Broker) (*tls.Config, error) {
 	t := &tls.Config{InsecureSkipVerify: b.Insecure} // insecure: the user asks for it by name
 	if b.CAFile != "" {
-		pem, err := os.ReadFile(b.CAFile)
-		if err != nil {
+		var err error
+		if t.RootCAs, err = certPool(b.CAFile); err != nil {
 			return nil, fmt.Errorf("broker.ca_file: %w", err)
-		}
-		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("broker.ca_file: %s holds no PEM certificate", b.CAFile)
 		}
 	}
 	if b.CertFile != "" {
@@ -310,4 +296,17 @@ func brokerTLS(b config.Broker) (*tls.Config, error) {
 func readSecretFile(name string) ([]byte, error) {
 	b, err := os.ReadFile(name)
 	return bytes.TrimRight(b, "\r\n"), err
+}
+
+// certPool reads the certificates in a PEM file.
+func certPool(path string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no PEM certificate", path)
+	}
+	return pool, nil
 }

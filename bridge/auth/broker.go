@@ -1,0 +1,201 @@
+package auth
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+// PasswordChecker knows logins and their passwords.
+type PasswordChecker interface {
+	// CheckPassword reports whether the login has that password. An error says that it could not be found out; it holds
+	// neither of the two.
+	CheckPassword(ctx context.Context, login, password string) (bool, error)
+}
+
+// BrokerConfig says how logins are checked.
+type BrokerConfig struct {
+	Checker    PasswordChecker  // the broker; must be given
+	Cache      time.Duration    // how long a good password is taken on trust; zero: not at all
+	MaxSession time.Duration    // how long an identity lasts; zero: for ever
+	Now        func() time.Time // default time.Now
+	Logger     *slog.Logger     // default: discard
+}
+
+// Broker lets in who has a login and a password at the broker. NewBroker is the only way to make one.
+type Broker struct {
+	config   BrokerConfig
+	key      [sha256.Size]byte // random, so that what is kept of passwords is of no use elsewhere
+	failures *failures
+	asking   chan struct{} // holds one for each question that is on its way
+
+	mu      sync.Mutex
+	good    map[[sha256.Size]byte]time.Time // digest -> until when they are good
+	checked time.Time                       // when the broker was last seen to refuse a login that does not exist
+	failing bool                            // the last question had no answer
+}
+
+const (
+	// maxAsking is how many questions the broker gets at one time.
+	maxAsking = 8
+	// maxLogin is the size of the longest login that the broker is asked about, in bytes.
+	maxLogin = 1 << 10
+	// strictFor is for how long a broker is trusted that has refused a login that does not exist.
+	strictFor = time.Minute
+)
+
+// NewBroker returns an authenticator that asks the broker. What it remembers goes with it: it should outlive a reload.
+func NewBroker(c BrokerConfig) *Broker {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	b := &Broker{config: c, failures: newFailures(), asking: make(chan struct{}, maxAsking), good: map[[sha256.Size]byte]time.Time{}}
+	rand.Read(b.key[:])
+	return b
+}
+
+// Authenticate asks the broker, unless it has said yes a short time ago, or there were too many failures: then nobody is told
+// whether a password is right.
+func (b *Broker) Authenticate(ctx context.Context, c Credentials) (Identity, error) {
+	switch {
+	case c.Token != "" || c.Login == "" && c.Passcode != "":
+		return Identity{}, foreign("no login")
+	case c.Login == "" || c.Passcode == "":
+		// Without a password the broker might let anybody in: MQTT 5, 3.1.2.8.
+		return Identity{}, foreign("no login and passcode")
+	case len(c.Login) > maxLogin || len(c.Passcode) > maxToken:
+		return Identity{}, refuse("login or passcode is too long")
+	case !utf8.ValidString(c.Login) || strings.ContainsRune(c.Login, 0): // MQTT 5, 1.5.4
+		return Identity{}, refuse("login or passcode is not right")
+	}
+	digest := b.digest(c)
+	if b.isGood(digest) {
+		return b.identity(c.Login), nil
+	}
+	select { // failures are counted in advance only for those who are being asked about
+	case b.asking <- struct{}{}:
+		defer func() { <-b.asking }()
+	case <-ctx.Done():
+		return Identity{}, ctx.Err()
+	}
+	if b.isGood(digest) { // by another session of the same client
+		return b.identity(c.Login), nil
+	}
+	if !b.failures.take(c.Login, c.Remote, b.config.Now()) {
+		return Identity{}, refuse("too many failed logins, try again later")
+	}
+	ok, err := b.ask(ctx, c.Login, c.Passcode)
+	if ok || err != nil && !errors.Is(err, context.Canceled) { // who does not wait for the answer must not get more tries
+		b.failures.giveBack(c.Login, c.Remote, b.config.Now())
+	}
+	switch {
+	case err != nil:
+		return Identity{}, fmt.Errorf("asking the broker: %w", err)
+	case !ok:
+		return Identity{}, refuse("login or passcode is not right")
+	}
+	b.keep(digest)
+	return b.identity(c.Login), nil
+}
+
+// Recheck accepts identities of its own: their password is not kept, so that they end after MaxSession at the latest.
+func (b *Broker) Recheck(id Identity) error { return ofKind(id, KindBroker) }
+
+func (b *Broker) identity(login string) Identity {
+	id := Identity{User: login, By: KindBroker}
+	if b.config.MaxSession > 0 {
+		id.Expires = b.config.Now().Add(b.config.MaxSession)
+	}
+	return id
+}
+
+// ask asks the broker. A yes counts only of a broker that can say no.
+func (b *Broker) ask(ctx context.Context, login, password string) (bool, error) {
+	ok, err := b.config.Checker.CheckPassword(ctx, login, password)
+	if ok && err == nil {
+		err = b.checkStrict(ctx)
+	}
+	if ctx.Err() == nil {
+		b.note(err)
+	}
+	return ok && err == nil, err
+}
+
+// note says once that the broker has no answers any more, and once that it has them again.
+func (b *Broker) note(err error) {
+	b.mu.Lock()
+	changed := b.failing != (err != nil)
+	b.failing = err != nil
+	b.mu.Unlock()
+	switch {
+	case changed && err != nil:
+		b.config.Logger.Warn("logins cannot be checked by the broker", "error", err)
+	case changed:
+		b.config.Logger.Info("logins can be checked by the broker again")
+	}
+}
+
+// errNotStrict says that a broker lets everybody in, so that it cannot tell who has the right password: it may allow anonymous
+// clients and have no passwords at all, or look only at the bridge's own certificate.
+var errNotStrict = errors.New("the broker accepts a login that does not exist, so no login can be checked by it")
+
+// checkStrict makes sure that the broker refuses a login that does not exist.
+func (b *Broker) checkStrict(ctx context.Context) error {
+	b.mu.Lock()
+	recent := b.config.Now().Sub(b.checked) < strictFor
+	b.mu.Unlock()
+	if recent {
+		return nil
+	}
+	anybody, err := b.config.Checker.CheckPassword(ctx, "nobody-"+rand.Text(), rand.Text())
+	switch {
+	case err != nil:
+		return err
+	case anybody:
+		return errNotStrict
+	}
+	b.mu.Lock()
+	b.checked = b.config.Now()
+	b.mu.Unlock()
+	return nil
+}
+
+// digest stands for a login, a password and where they were shown: what is taken on trust from one address tells nobody at
+// another that he has guessed right. Without the key nobody can make it or guess what it is of.
+func (b *Broker) digest(c Credentials) [sha256.Size]byte {
+	h := hmac.New(sha256.New, b.key[:])
+	for _, part := range []string{c.Remote.String(), c.Login, c.Passcode} {
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
+		h.Write([]byte(part))
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+func (b *Broker) isGood(digest [sha256.Size]byte) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.config.Now().Before(b.good[digest])
+}
+
+func (b *Broker) keep(digest [sha256.Size]byte) {
+	if b.config.Cache <= 0 {
+		return
+	}
+	now := b.config.Now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	makeRoom(b.good, func(until time.Time) bool { return !now.Before(until) })
+	b.good[digest] = now.Add(b.config.Cache)
+}

@@ -1,0 +1,119 @@
+package auth
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// maxKept bounds what is remembered of clients, in entries of each table.
+const maxKept = 10_000
+
+// A bucket allows some failures at once, and one more each interval.
+type bucket struct {
+	burst int
+	every time.Duration
+}
+
+// Guessing a login's password comes down to two tries a minute. An address has more, since many may share it. Neither is less
+// than maxAsking, since so many are counted in advance.
+var (
+	perLogin   = bucket{burst: 10, every: 30 * time.Second}
+	perAddress = bucket{burst: 50, every: time.Second}
+)
+
+// failures counts failed logins, by login and by address. Of both no more than maxKept are remembered; then some are
+// forgotten at random, so that nobody can choose which.
+type failures struct {
+	seed maphash.Seed
+
+	mu     sync.Mutex
+	logins map[uint64]time.Time     // hash of the login -> when all its failures are forgotten
+	places map[netip.Addr]time.Time // address -> the same
+}
+
+func newFailures() *failures {
+	return &failures{seed: maphash.MakeSeed(), logins: map[uint64]time.Time{}, places: map[netip.Addr]time.Time{}}
+}
+
+// take counts a failure in advance, so that many tries at once do not all slip through before the first has failed. It
+// reports false, and counts nothing, when there were too many.
+func (f *failures) take(login string, from netip.Addr, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	l, p := f.hash(login), place(from)
+	if !perLogin.allows(f.logins[l], now) || !perAddress.allows(f.places[p], now) {
+		return false
+	}
+	count(f.logins, l, perLogin.every, now)
+	count(f.places, p, perAddress.every, now)
+	return true
+}
+
+// giveBack takes a failure back that was none.
+func (f *failures) giveBack(login string, from netip.Addr, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	uncount(f.logins, f.hash(login), perLogin.every, now)
+	uncount(f.places, place(from), perAddress.every, now)
+}
+
+func (f *failures) hash(login string) uint64 { return maphash.String(f.seed, login) }
+
+// place is what one client has of addresses: of IPv6 a whole /64.
+func place(a netip.Addr) netip.Addr {
+	a = a.Unmap().WithZone("")
+	if !a.Is6() {
+		return a
+	}
+	p, _ := a.Prefix(64)
+	return p.Addr()
+}
+
+// allows reports whether there is room for one more failure, when the earlier ones are forgotten at the time given.
+func (b bucket) allows(forgotten, now time.Time) bool {
+	return forgotten.Sub(now) <= time.Duration(b.burst-1)*b.every
+}
+
+func count[K comparable](table map[K]time.Time, k K, every time.Duration, now time.Time) {
+	forgotten, ok := table[k]
+	if !ok {
+		makeRoom(table, func(forgotten time.Time) bool { return !forgotten.After(now) })
+	}
+	if forgotten.Before(now) {
+		forgotten = now
+	}
+	table[k] = forgotten.Add(every)
+}
+
+func uncount[K comparable](table map[K]time.Time, k K, every time.Duration, now time.Time) {
+	forgotten, ok := table[k]
+	if !ok {
+		return
+	}
+	if forgotten = forgotten.Add(-every); forgotten.After(now) {
+		table[k] = forgotten
+	} else {
+		delete(table, k)
+	}
+}
+
+// makeRoom makes room in a table that is full: it drops the entries that do not count any more, and then any until a tenth is
+// free, so that it is not full again with the next one.
+func makeRoom[K comparable, V any](table map[K]V, done func(V) bool) {
+	if len(table) < maxKept {
+		return
+	}
+	for k, v := range table {
+		if done(v) {
+			delete(table, k)
+		}
+	}
+	for k := range table {
+		if len(table) <= maxKept-maxKept/10 {
+			return
+		}
+		delete(table, k)
+	}
+}

@@ -1,0 +1,301 @@
+package auth
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/MicahParks/jwkset"
+	"github.com/MicahParks/keyfunc/v3"
+	"github.com/golang-jwt/jwt/v5"
+)
+
+const (
+	// keysInterval is how often a key set is fetched anew.
+	keysInterval = 10 * time.Minute
+	// keysPause is the least time between two fetches, and the time after which one that failed is tried again. Tokens with
+	// made-up key ids cannot cause more.
+	keysPause = 10 * time.Second
+	// keysTimeout bounds a fetch.
+	keysTimeout = 5 * time.Second
+	// maxKeySet is the size of the largest key set that is read, in bytes.
+	maxKeySet = 512 << 10
+)
+
+// errNoKeys says that a token cannot be checked, because its key may be one that could not be fetched.
+var errNoKeys = errors.New("the key set could not be fetched")
+
+// JWKSConfig says where a JSON Web Key Set (RFC 7517) is published.
+type JWKSConfig struct {
+	URL    string       // https, or http on a loopback address; see CheckKeysURL
+	Client *http.Client // default: one with http.DefaultTransport; redirects must pass CheckKeysURL too
+	Logger *slog.Logger // default: discard
+}
+
+// JWKS keeps a published key set. NewJWKS is the only way to make one; before Run fetches the keys, nothing can be checked.
+type JWKS struct {
+	url    string
+	client *http.Client
+	log    *slog.Logger
+	wanted chan struct{} // holds one when a token's key is not known; never closed
+
+	mu      sync.Mutex
+	keys    keyfunc.Keyfunc // nil: never fetched
+	failed  bool            // the last fetch did
+	settled time.Time       // when the last fetch ended
+	busy    chan struct{}   // closed when the present fetch ends; nil: none is on its way
+}
+
+// NewJWKS returns a key set without keys, or says what is wrong with c.
+func NewJWKS(c JWKSConfig) (*JWKS, error) {
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		return nil, errors.New("not a URL")
+	}
+	if err := CheckKeysURL(u); err != nil {
+		return nil, err
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	client := &http.Client{}
+	if c.Client != nil {
+		*client = *c.Client
+	}
+	transport := client.Transport
+	if transport == nil {
+		transport = http.DefaultTransport
+	}
+	client.Transport = boundedTransport{transport}
+	client.CheckRedirect = func(r *http.Request, via []*http.Request) error {
+		if len(via) > 3 {
+			return errors.New("too many redirects")
+		}
+		return CheckKeysURL(r.URL)
+	}
+	return &JWKS{url: c.URL, client: client, log: c.Logger, wanted: make(chan struct{}, 1), busy: make(chan struct{})}, nil
+}
+
+// CheckKeysURL says why keys must not be fetched from u: whoever can change them on the way can sign tokens.
+func CheckKeysURL(u *url.URL) error {
+	switch {
+	case u.Host == "" || u.Fragment != "":
+		return errors.New("not the URL of a key set")
+	case u.User != nil:
+		return errors.New("user information does not belong into the URL, it would be logged")
+	case u.Scheme == "https":
+		return nil
+	case u.Scheme != "http":
+		return fmt.Errorf("keys cannot be fetched by %q: only by https", u.Scheme)
+	}
+	if address, err := netip.ParseAddr(u.Hostname()); u.Hostname() == "localhost" || err == nil && address.IsLoopback() {
+		return nil
+	}
+	return errors.New("keys are fetched by https, by http only from a loopback address")
+}
+
+// Run fetches the keys, again and again, until ctx is done. While the server is away the keys stay as they were. It must be
+// called once.
+func (j *JWKS) Run(ctx context.Context) {
+	for {
+		pause := keysInterval
+		if !j.refresh(ctx) {
+			pause = keysPause
+		}
+		if !wait(ctx, keysPause, nil) || !wait(ctx, pause-keysPause, j.wanted) {
+			return
+		}
+	}
+}
+
+// wait waits until the time is over or somebody wakes it; it reports false when ctx is done.
+func wait(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-wake:
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
+// refresh fetches the keys and reports whether it could.
+func (j *JWKS) refresh(ctx context.Context) bool {
+	j.mu.Lock()
+	if j.busy == nil {
+		j.busy = make(chan struct{})
+	}
+	j.mu.Unlock()
+	keys, n, err := j.fetch(ctx)
+
+	j.mu.Lock()
+	first, failedBefore := j.keys == nil, j.failed
+	if err == nil {
+		j.keys = keys
+	}
+	j.failed, j.settled = err != nil, time.Now()
+	close(j.busy)
+	j.busy = nil
+	j.mu.Unlock()
+
+	switch {
+	case ctx.Err() != nil:
+	case err != nil && !failedBefore && first:
+		j.log.Warn("the keys of tokens cannot be fetched: until then no token can be checked", "url", j.url, "error", err)
+	case err != nil && !failedBefore:
+		j.log.Warn("the keys of tokens cannot be fetched again: those that are known go on", "url", j.url, "error", err)
+	case err == nil && (first || failedBefore):
+		j.log.Info("the keys of tokens are fetched", "url", j.url, "keys", n)
+	}
+	return err == nil
+}
+
+// fetch returns the keys that can be used, and how many they are. A set without any is an error: it is more likely a mistake of
+// the server than its last word.
+func (j *JWKS) fetch(ctx context.Context) (keyfunc.Keyfunc, int, error) {
+	set, err := jwkset.NewStorageFromHTTP(j.url, jwkset.HTTPClientStorageOptions{
+		Client:      j.client,
+		Ctx:         ctx,
+		HTTPTimeout: keysTimeout,
+		// What the set says of its keys beyond the keys themselves, such as their certificates, is not looked at.
+		ValidateOptions: jwkset.JWKValidateOptions{SkipAll: true},
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	all, err := set.KeyReadAll(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	var good []jwkset.JWK
+	for _, key := range all {
+		public := publicKey(key)
+		err := checkKey(public)
+		switch use := key.Marshal().USE; {
+		case use != "" && use != jwkset.UseSig:
+		case err != nil:
+			j.log.Debug("a key of the set is not used", "url", j.url, "kid", key.Marshal().KID, "reason", err)
+		default:
+			good = append(good, key)
+		}
+	}
+	if len(good) == 0 {
+		return nil, 0, errors.New("there is no key in it that can be used")
+	}
+	if err := set.KeyReplaceAll(ctx, good); err != nil {
+		return nil, 0, err
+	}
+	keys, err := keyfunc.New(keyfunc.Options{Ctx: ctx, Storage: set})
+	return keys, len(good), err
+}
+
+// publicKey returns the public part of a key that should not have a private one.
+func publicKey(key jwkset.JWK) crypto.PublicKey {
+	if private, ok := key.Key().(interface{ Public() crypto.PublicKey }); ok {
+		return private.Public()
+	}
+	return key.Key()
+}
+
+// known returns the keys that may have signed the token: the one that it names, or all. They are those for its algorithm.
+func (j *JWKS) known(t *jwt.Token) (any, error) {
+	j.mu.Lock()
+	keys, failed := j.keys, j.failed
+	j.mu.Unlock()
+	if keys == nil {
+		return nil, errNoKeys
+	}
+	found, err := keys.Keyfunc(t)
+	switch {
+	case errors.Is(err, jwkset.ErrKeyNotFound) && failed:
+		return nil, errNoKeys
+	case errors.Is(err, jwkset.ErrKeyNotFound):
+		return nil, errUnknownKey
+	case err != nil:
+		return nil, refuse("signature is not valid") // its key is for another algorithm
+	}
+	return fitting(t.Method.Alg(), found)
+}
+
+// errUnknownKey refuses a token whose key is not in the set.
+var errUnknownKey = &Error{Reason: "token is signed with a key that is not known"}
+
+// fitting returns what is for the algorithm of one key or of several.
+func fitting(algorithm string, found any) (any, error) {
+	keys := []jwt.VerificationKey{found}
+	if several, ok := found.(jwt.VerificationKeySet); ok {
+		keys = several.Keys
+	}
+	var set jwt.VerificationKeySet
+	for _, key := range keys {
+		if fits(algorithm, key) {
+			set.Keys = append(set.Keys, key)
+		}
+	}
+	if len(set.Keys) == 0 {
+		return nil, refuse("signature is not valid")
+	}
+	return set, nil
+}
+
+// await is known, after a fetch if the key may be a new one.
+func (j *JWKS) await(ctx context.Context, t *jwt.Token) (any, error) {
+	keys, err := j.known(t)
+	if err != errNoKeys && err != errUnknownKey || !j.refreshed(ctx) {
+		return keys, err
+	}
+	return j.known(t)
+}
+
+// refreshed waits for the fetch that is on its way or may begin now, and reports whether there was one.
+func (j *JWKS) refreshed(ctx context.Context) bool {
+	j.mu.Lock()
+	busy := j.busy
+	if busy == nil {
+		if time.Since(j.settled) < keysPause {
+			j.mu.Unlock()
+			return false
+		}
+		busy = make(chan struct{})
+		j.busy = busy
+		select {
+		case j.wanted <- struct{}{}:
+		default:
+		}
+	}
+	j.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, keysTimeout)
+	defer cancel()
+	select {
+	case <-busy:
+	case <-ctx.Done():
+	}
+	return true
+}
+
+// boundedTransport cuts answers off that are too long for a key set.
+type boundedTransport struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := t.RoundTripper.RoundTrip(r)
+	if err == nil {
+		response.Body = boundedBody{io.LimitReader(response.Body, maxKeySet), response.Body}
+	}
+	return response, err
+}
+
+type boundedBody struct {
+	io.Reader
+	io.Closer
+}

@@ -1,0 +1,175 @@
+package config
+
+import (
+	"cmp"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mqtt-stomp-bridge/bridge/auth"
+	"mqtt-stomp-bridge/mapping/source"
+)
+
+// kinds are the kinds of authenticators, in the order in which they are tried where the file does not say otherwise.
+var kinds = []auth.Kind{auth.KindJWT, auth.KindBroker, auth.KindTokensFile, auth.KindAnonymous}
+
+// checkAuth reads the files of auth and says what does not fit together.
+func (l *loader) checkAuth(c *Config) {
+	l.checkSecrets(c)
+	l.readPublicKeys(c)
+	l.checkAlgorithms(c)
+	l.readTokens(c)
+	c.Auth.Kinds = c.Auth.configured()
+	slices.SortStableFunc(c.Auth.Kinds, func(a, b auth.Kind) int { return cmp.Compare(l.rank(a), l.rank(b)) })
+}
+
+// configured returns the kinds that have what they need.
+func (a Auth) configured() []auth.Kind {
+	return slices.DeleteFunc(slices.Clone(kinds), func(k auth.Kind) bool {
+		switch k {
+		case auth.KindJWT:
+			return len(a.JWT.Secret) == 0 && len(a.JWT.PublicKeys) == 0 && a.JWT.JWKSURL == ""
+		case auth.KindBroker:
+			return !a.Broker.Enabled
+		case auth.KindTokensFile:
+			return a.TokensFile == ""
+		}
+		return !a.Anonymous
+	})
+}
+
+// rank is where the kind stands in the file, behind all others if it does not.
+func (l *loader) rank(k auth.Kind) int {
+	if i := slices.Index(l.authOrder, string(k)); i >= 0 {
+		return i
+	}
+	return len(l.authOrder)
+}
+
+// checkSecrets replaces the secrets for tokens by the keys that they stand for.
+func (l *loader) checkSecrets(c *Config) {
+	jwt := &c.Auth.JWT
+	jwt.Secret = nil
+	for _, s := range l.settings["auth.jwt.secret"] {
+		if !s.bad {
+			l.addKey(jwt, s, s.text)
+		}
+	}
+	for _, s := range l.settings["auth.jwt.secret_file"] {
+		if s.bad || s.text == "" {
+			continue
+		}
+		if text, ok := l.readSecret(s); ok {
+			l.addKey(jwt, s, text)
+		}
+	}
+}
+
+// addKey adds the key that text stands for, or reports why it is none.
+func (l *loader) addKey(jwt *JWT, s setting, text string) {
+	if l.anyBad("auth.jwt.secret_encoding") || l.anyBad("auth.jwt.algorithm") {
+		return // reported; what the secret means is not known
+	}
+	key := []byte(text)
+	if jwt.SecretEncoding == "base64" {
+		var err error
+		if key, err = decodeBase64(text); err != nil {
+			l.errorf(s, "check auth.jwt.secret_encoding", "the secret is not base64")
+			return
+		}
+	}
+	for _, algorithm := range jwt.Algorithm {
+		if least := auth.LeastSecret(algorithm); len(key) < least {
+			form := map[string]string{"utf8": "hex", "base64": "base64"}[jwt.SecretEncoding]
+			l.errorf(s, fmt.Sprintf("make one: openssl rand -%s %d", form, least), "the secret has %d bytes, %s needs %d or more", len(key), algorithm, least)
+			return
+		}
+	}
+	jwt.Secret = append(jwt.Secret, Secret(key))
+}
+
+// anyBad reports whether a value of the setting was refused.
+func (l *loader) anyBad(path string) bool {
+	return slices.ContainsFunc(l.settings[path], func(s setting) bool { return s.bad })
+}
+
+func (l *loader) readPublicKeys(c *Config) {
+	for i, s := range l.settings["auth.jwt.public_key_file"] {
+		if s.bad || s.text == "" {
+			continue
+		}
+		data, ok := l.readFile(s)
+		if !ok {
+			continue
+		}
+		keys, err := auth.ParsePublicKeys(data)
+		if err != nil {
+			l.errorf(s, "", "%q: %s", s.text, err)
+			l.settings["auth.jwt.public_key_file"][i].bad = true
+		}
+		c.Auth.JWT.PublicKeys = append(c.Auth.JWT.PublicKeys, keys...)
+	}
+}
+
+// checkAlgorithms reports algorithms and keys that are not for each other.
+func (l *loader) checkAlgorithms(c *Config) {
+	for _, path := range []string{"auth.jwt.secret", "auth.jwt.secret_file", "auth.jwt.public_key_file", "auth.jwt.jwks_url", "auth.jwt.algorithm"} {
+		if l.anyBad(path) {
+			return
+		}
+	}
+	jwt := c.Auth.JWT
+	if len(jwt.Secret) == 0 && len(jwt.PublicKeys) == 0 && jwt.JWKSURL == "" {
+		return
+	}
+	const hint = "auth.jwt.algorithm names what the keys are for: HS256 with a secret, such as RS256 or ES256 with public keys"
+	for _, s := range l.settings["auth.jwt.algorithm"] {
+		if err := auth.CheckAlgorithms([]string{s.text}, len(jwt.Secret) > 0, nil); err != nil {
+			l.errorf(s, hint, "%s", err)
+			return
+		}
+	}
+	if err := auth.CheckAlgorithms(jwt.Algorithm, len(jwt.Secret) > 0, jwt.PublicKeys); err != nil {
+		for _, path := range []string{"auth.jwt.algorithm", "auth.jwt.public_key_file", "auth.jwt.jwks_url"} {
+			if s, ok := l.one(path); ok {
+				l.errorf(s, hint, "%s", err)
+				return
+			}
+		}
+	}
+}
+
+// readTokens reads the static tokens. Its mistakes are in that file; what stands there is not shown.
+func (l *loader) readTokens(c *Config) {
+	s, ok := l.one("auth.tokens_file")
+	if !ok {
+		return
+	}
+	data, ok := l.readFile(s)
+	if !ok {
+		return
+	}
+	tokens, errs := auth.ParseTokens(data)
+	name := absolute(s.dir, s.text)
+	l.names = append(l.names, name)
+	for _, err := range errs {
+		l.broken = append(l.broken, source.Problem{File: name, Line: err.Line, Column: 1, Width: 1, Message: err.Reason,
+			Hint: "mqtt-stomp-bridge token --hash NAME makes a line"})
+	}
+	if len(tokens)+len(errs) == 0 {
+		l.warnf(s, "mqtt-stomp-bridge token --hash NAME makes a line", "%q holds no token", s.text)
+	}
+	c.Auth.Tokens = tokens
+}
+
+// decodeBase64 undoes base64, standard or for URLs, with or without padding.
+func decodeBase64(text string) ([]byte, error) {
+	text = strings.TrimRight(strings.NewReplacer("-", "+", "_", "/", "\n", "", "\r", "").Replace(text), "=")
+	key, err := base64.RawStdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, errors.New("not base64") // the decoder's error would quote a part of it
+	}
+	return key, nil
+}

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"mqtt-stomp-bridge/bridge/auth"
+	"mqtt-stomp-bridge/bridge/mqtt"
+	"mqtt-stomp-bridge/plugin/config"
+	"mqtt-stomp-bridge/plugin/listen"
+)
+
+const serviceToken = "R5XK2Q7D4WJ3N6ZVBTYHLMPCGA2SFE5U"
+
+// tokenLine runs token --hash with the token on standard input, or none.
+func tokenLine(t *testing.T, name, token string) (stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	p := program{stdin: strings.NewReader(token), stdout: &out, stderr: &errs}
+	if code := p.run(t.Context(), []string{"token", "--hash", name}); code != exitOK {
+		t.Fatalf("code %d: %s", code, &errs)
+	}
+	return out.String(), errs.String()
+}
+
+// A token that is made is shown once, apart from the line that belongs in the file.
+func TestTokenIsMade(t *testing.T) {
+	seen := map[string]bool{}
+	for range 2 {
+		line, told := tokenLine(t, "reports", "")
+		_, token, ok := strings.Cut(strings.TrimSpace(told), ": ")
+		if !ok || seen[token] || strings.Contains(line, token) {
+			t.Fatalf("got the line %q and was told %q", line, told)
+		}
+		seen[token] = true
+		again, quiet := tokenLine(t, "reports", token+"\n")
+		if again != line || quiet != "" {
+			t.Errorf("the token's line is %q, then %q; told %q", line, again, quiet)
+		}
+		tokens, mistakes := auth.ParseTokens([]byte(line))
+		if len(tokens) != 1 || mistakes != nil {
+			t.Fatalf("%q: %v", line, mistakes)
+		}
+		if id, err := auth.Tokens(tokens).Authenticate(t.Context(), auth.Credentials{Token: token}); err != nil || id.User != "reports" {
+			t.Errorf("got %v, %v", id, err)
+		}
+	}
+}
+
+// listener connects with the token.
+func (r *running) listener(token string) (*listen.Client, error) {
+	ctx, cancel := context.WithTimeout(r.t.Context(), 30*time.Second)
+	defer cancel()
+	c, err := listen.Dial(ctx, listen.Config{URL: r.url(), Token: token, Queues: []string{"/queue/message"}})
+	if err == nil {
+		r.t.Cleanup(func() { c.Close() })
+	}
+	return c, err
+}
+
+func (r *running) reloaded(n int) {
+	r.t.Helper()
+	eventually(r.t, "the reload", func() bool { return strings.Count(r.log.String(), "msg=reloaded") == n })
+}
+
+// The file of tokens is read again when it changes: whole, or not at all.
+func TestTokensFileIsReloaded(t *testing.T) {
+	b := startDemoBroker(t)
+	file := filepath.Join(t.TempDir(), "tokens")
+	reports, _ := tokenLine(t, "reports", serviceToken)
+	backup, _ := tokenLine(t, "backup", serviceToken+"x")
+	write(t, file, reports+backup)
+	s := prepareSidecar(t, sourceRule("a/{n}", "first"), append(reloadEnviron(b), "BRIDGE_AUTH_TOKENS_FILE="+file)...)
+	s.start()
+	s.waitReady()
+	first, err := s.listener(serviceToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := s.listener(serviceToken + "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	replace(t, file, "reports:"+serviceToken+"\n")
+	eventually(t, "the refusal", func() bool { return strings.Contains(s.log.String(), "reload refused") })
+	if !strings.Contains(s.log.String(), file+":1:1: the hash is not a SHA-256 in 64 hexadecimal digits") {
+		t.Error("the refusal does not name the line")
+	}
+	if _, err := s.listener(serviceToken); err != nil {
+		t.Errorf("after a refused reload: %v", err)
+	}
+	replace(t, file, backup)
+	s.reloaded(1)
+	if _, err := first.Next(t.Context()); err == nil || !strings.Contains(err.Error(), "401 token is not known") {
+		t.Errorf("the session of the token that is gone: %v", err)
+	}
+	if _, err := s.listener(serviceToken); err == nil {
+		t.Error("the token that is gone still works")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := second.Next(ctx); err != context.DeadlineExceeded && ctx.Err() == nil {
+		t.Errorf("the session of the other token: %v", err)
+	}
+	if log := s.log.String(); strings.Contains(log, serviceToken) {
+		t.Errorf("a token is logged:\n%s", log)
+	}
+}
+
+// Published keys outlive a reload while their server is away, and a new URL takes their place.
+func TestKeySetOutlivesAReload(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	var away atomic.Bool
+	keys := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if away.Load() {
+			http.Error(w, "away", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintf(w, `{"keys":[{"kty":"RSA","kid":"one","n":"%s","e":"%s"}]}`, encode(key.N.Bytes()), encode(big.NewInt(int64(key.E)).Bytes()))
+	}))
+	defer keys.Close()
+	unsigned := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{"sub": "ann", "exp": time.Now().Add(time.Hour).Unix()})
+	unsigned.Header["kid"] = "one"
+	token, err := unsigned.SignedString(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	b := startDemoBroker(t)
+	s := prepareSidecar(t, sourceRule("a/{n}", "first"), append(reloadEnviron(b), "BRIDGE_AUTH_JWT_JWKS_URL="+keys.URL, "BRIDGE_AUTH_JWT_ALGORITHM=RS256")...)
+	s.withoutVariable("BRIDGE_AUTH_JWT_SECRET")
+	s.start()
+	s.waitReady()
+	if _, err := s.listener(token); err != nil {
+		t.Fatal(err)
+	}
+	away.Store(true)
+	replace(t, s.config, sourceRule("a/{n}", "second"))
+	s.reloaded(1)
+	c, err := s.listener(token)
+	if err != nil {
+		t.Fatalf("after a reload without the server: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := c.Next(ctx); ctx.Err() == nil {
+		t.Errorf("the session has ended: %v", err)
+	}
+}
+
+// What is remembered of failed logins goes on until the settings change.
+func TestFailuresOutliveAReload(t *testing.T) {
+	a := &authentication{
+		broker: mqtt.Config{URLs: []*url.URL{{Scheme: "mqtt", Host: "127.0.0.1:1"}}, ClientID: "bridge"},
+		logger: slog.New(slog.DiscardHandler),
+	}
+	next := func(change func(*config.Auth)) auth.Authenticator {
+		t.Helper()
+		c := config.Default()
+		c.Auth.Broker.Enabled = true
+		c.Auth.Kinds = []auth.Kind{auth.KindBroker}
+		change(&c.Auth)
+		chain, adopt, err := a.prepare(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		adopt()
+		if len(chain) == 0 {
+			return nil
+		}
+		return chain[0]
+	}
+	first := next(func(*config.Auth) {})
+	if again := next(func(*config.Auth) {}); again != first {
+		t.Error("a reload has made a new one")
+	}
+	if other := next(func(c *config.Auth) { c.Broker.Cache = time.Second }); other == first {
+		t.Error("other settings have no effect")
+	}
+	next(func(c *config.Auth) { c.Broker.Enabled, c.Kinds = false, nil })
+	if a.logins != nil {
+		t.Error("what is not configured any more is kept")
+	}
+}
+
+// There is a warning at every start, and what anonymous clients show does not matter where nothing else is configured.
+func TestAnonymousIsWarnedOf(t *testing.T) {
+	b := startDemoBroker(t)
+	s := prepareSidecar(t, sourceRule("a/{n}", "first"), append(reloadEnviron(b), "BRIDGE_AUTH_ANONYMOUS=true")...)
+	s.withoutVariable("BRIDGE_AUTH_JWT_SECRET")
+	s.start()
+	s.waitReady()
+	if log := s.log.String(); strings.Count(log, "clients are let in without a token or a password") != 1 {
+		t.Errorf("no warning:\n%s", log)
+	}
+	if _, err := s.listener("anything"); err != nil {
+		t.Error(err)
+	}
+}

@@ -66,7 +66,9 @@ func (b *Bridge) commit(ctx context.Context, batch []*mqtt.Event) error {
 			if mark != nil {
 				commit.Marks = append(commit.Marks, *mark)
 			}
-			commit.Entries = append(commit.Entries, journal.Entry{Time: e.Received, Queue: o.Queue, Key: latestKey(o), Body: o.Body})
+			commit.Entries = append(commit.Entries, journal.Entry{
+				Time: e.Received, Queue: o.Queue, Key: latestKey(o), Audience: o.Audience, Body: o.Body,
+			})
 		}
 		rejected = append(rejected, deadLettersOf(e, result.Rejections)...)
 		if e.QoS > 0 && len(result.Outputs) > 0 {
@@ -119,15 +121,19 @@ func mapped(e *mqtt.Event) mapping.Event {
 }
 
 // latestKey is the name under which the log keeps the newest entry: one namespace over all queues, so that a channel is in
-// the snapshot of one queue only.
+// the snapshot of one queue only, and one for each audience, so that what only some may get hides nothing from the others.
 func latestKey(o mapping.Output) string {
-	switch {
-	case o.Key == "":
+	if o.Key == "" {
 		return ""
-	case o.Queue == "/queue/unread-count":
-		return "conversation/" + o.Key
 	}
-	return "channel/" + o.Key
+	key := "channel/" + o.Key
+	if o.Queue == "/queue/unread-count" {
+		key = "conversation/" + o.Key
+	}
+	if o.Audience != nil {
+		key += "/" + o.Audience.Key()
+	}
+	return key
 }
 
 // appendPause is the time between two attempts to append.

@@ -185,7 +185,7 @@ func (c *compiler) compareTopics() {
 
 // doubles reports whether r sends something for every event that other sends something for, to the same queue.
 func (r *rule) doubles(other *rule) bool {
-	if r.when != nil || r.each != nil || len(r.routes) != 1 || len(other.routes) != 1 || r.routes[0].when != nil {
+	if r.when != nil || r.each != nil || r.recipients != nil || len(r.routes) != 1 || len(other.routes) != 1 || r.routes[0].when != nil {
 		return false
 	}
 	kinds := r.kind.name == other.kind.name || r.kind.name == "ignore"

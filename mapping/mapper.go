@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"mqtt-stomp-bridge/mapping/audience"
 )
 
 // A Mapper is a compiled set of rules. It is safe for concurrent use.
@@ -38,6 +40,8 @@ type Output struct {
 	Key   string // conversation id of an unread count, channel id of a channel; "" for a message
 	Body  []byte // JSON, fields in the order of the document
 
+	Audience audience.Audience // who may get it; nil: everybody. Outputs may share it
+
 	// DedupeKey tells the event from others of its rule: a second one within DedupeWindow is a duplicate. "": it is none.
 	DedupeKey    string
 	DedupeWindow time.Duration
@@ -48,7 +52,7 @@ type Rejection struct {
 	Rule   string
 	Stage  string // decode, each, when, queue, dedupe, fields or panic
 	Queue  string // of stage fields: which payload was being made
-	Field  string // of stage fields: the first that failed
+	Field  string // of stage fields: the first that failed; "audience" counts as one
 	Item   int    // the element of an each; -1: none
 	File   string
 	Line   int    // of the field, of the key of the stage, or of the rule
@@ -74,7 +78,7 @@ func (r Rejection) String() string {
 
 // A FieldError is one field of an output that could not be given a value.
 type FieldError struct {
-	Field  string // message.sender_type
+	Field  string // message.sender_type, or audience
 	Source string // the expression or the text, as the rule has it
 	File   string
 	Line   int

@@ -4,23 +4,26 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
+
+	"mqtt-stomp-bridge/mapping/audience"
 )
 
 // A rule is a compiled rule.
 type rule struct {
-	name    string
-	file    string
-	line    int
-	pattern *pattern
-	kind    *payloadKind
-	deliver bool // also retained messages
-	each    *expression
-	when    *expression
-	routes  []route
-	shape   *shape
-	fields  []field
-	dedupe  *expression   // nil: none
-	window  time.Duration // of dedupe
+	name       string
+	file       string
+	line       int
+	pattern    *pattern
+	kind       *payloadKind
+	deliver    bool // also retained messages
+	each       *expression
+	when       *expression
+	routes     []route
+	shape      *shape
+	fields     []field
+	dedupe     *expression   // nil: none
+	window     time.Duration // of dedupe
+	recipients *recipients   // who may get the outputs; nil: everybody
 
 	// Lines of the keys, for rejections.
 	eachLine, whenLine, dedupeLine int
@@ -209,7 +212,8 @@ func (u *run) one(item int) {
 		return
 	}
 	p := u.shape.make()
-	if rejection, ok := u.fill(p, queue, item); !ok {
+	who, rejection, ok := u.fill(p, queue, item)
+	if !ok {
 		u.rejected(rejection)
 		return
 	}
@@ -219,7 +223,7 @@ func (u *run) one(item int) {
 		return
 	}
 	u.result.Outputs = append(u.result.Outputs, Output{
-		Rule: u.name, Queue: queue, Key: p.key(), Body: body, DedupeKey: key, DedupeWindow: u.window,
+		Rule: u.name, Queue: queue, Key: p.key(), Audience: who, Body: body, DedupeKey: key, DedupeWindow: u.window,
 	})
 	u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.name, Item: item, What: Mapped})
 }
@@ -278,10 +282,18 @@ func (u *run) route(item int) (string, bool) {
 	return "", false
 }
 
-// fill gives the payload its fields. It goes on after a field that fails, so that the rejection holds all of them.
-func (u *run) fill(p payload, queue string, item int) (Rejection, bool) {
+// fill gives the payload its fields, and the output its audience. It goes on after one that fails, so that the rejection
+// holds all of them.
+func (u *run) fill(p payload, queue string, item int) (audience.Audience, Rejection, bool) {
 	var errs []FieldError
 	fired := u.fired(item, queue)
+	who, err := u.recipients.audience(u.scope)
+	fired.audience(u.recipients, who, err)
+	if err != nil {
+		errs = append(errs, FieldError{
+			Field: "audience", Source: u.recipients.String(), File: u.file, Line: u.recipients.line, Kind: kindOf(err), Reason: err.Error(),
+		})
+	}
 	for i := range u.fields {
 		f := &u.fields[i]
 		if f.from == nil && len(errs) > 0 {
@@ -296,10 +308,10 @@ func (u *run) fill(p payload, queue string, item int) (Rejection, bool) {
 		}
 	}
 	if len(errs) == 0 {
-		return Rejection{}, true
+		return who, Rejection{}, true
 	}
 	first := errs[0]
-	return Rejection{
+	return nil, Rejection{
 		Stage: "fields", Queue: queue, Field: first.Field, Item: item, Line: first.Line, Kind: first.Kind,
 		Reason: joinReasons(errs), Fields: errs,
 	}, false
@@ -338,9 +350,9 @@ func (u *run) receipt(p payload) time.Time {
 }
 
 // lacking says why the last evaluation gave nil.
-func (u *run) lacking() string {
-	if u.hasMiss {
-		return u.miss.String()
+func (s *scope) lacking() string {
+	if s.hasMiss {
+		return s.miss.String()
 	}
 	return "the expression gives nothing"
 }

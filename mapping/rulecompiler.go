@@ -15,7 +15,7 @@ import (
 
 // RuleKeys returns the keys of a rule.
 func RuleKeys() []string {
-	return []string{"name", "topic", "payload", "retained", "each", "when", "dedupe", "queue", "fields"}
+	return []string{"name", "topic", "payload", "retained", "each", "when", "dedupe", "queue", "audience", "fields"}
 }
 
 // A ruleCompiler compiles one rule.
@@ -54,6 +54,7 @@ func (c *ruleCompiler) compile(n *yaml.Node) {
 	c.readWhen()
 	c.readDedupe()
 	c.readQueue()
+	c.readAudience()
 	c.readFields()
 	if c.rule.pattern != nil && c.rule.shape != nil && !c.bad {
 		c.rules = append(c.rules, placedRule{c.rule, place{c.file, c.keys.pairs["topic"].Value}})

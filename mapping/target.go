@@ -44,6 +44,8 @@ func numberTypes(t reflect.Type) bool { return integerTypes(t) || t.Kind() == re
 
 func timeType(t reflect.Type) bool { return t == reflect.TypeFor[time.Time]() }
 
+func sliceType(t reflect.Type) bool { return t.Kind() == reflect.Slice }
+
 func isAnyOf(kinds ...func(reflect.Type) bool) func(reflect.Type) bool {
 	return func(t reflect.Type) bool {
 		for _, is := range kinds {

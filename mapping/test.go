@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"mqtt-stomp-bridge/mapping/audience"
 	"mqtt-stomp-bridge/mapping/source"
 )
 
@@ -49,8 +50,14 @@ type test struct {
 
 // An expectation is all that is to come of an event; nothing at all means filtered.
 type expectation struct {
-	outputs  map[string][]any // queue -> bodies, decoded
-	rejected []string         // a part of the reason of each rejection
+	outputs  map[string][]expected // by queue
+	rejected []string              // a part of the reason of each rejection
+}
+
+// An expected is one output of an event.
+type expected struct {
+	body any               // decoded
+	who  audience.Audience // nil in what is wanted: any
 }
 
 func (t *test) run(m *Mapper) TestResult {
@@ -67,13 +74,13 @@ func (t *test) run(m *Mapper) TestResult {
 // diff returns what is not as expected; "" when all is.
 func (x expectation) diff(t Trace) string {
 	var d differ
-	got := map[string][]any{}
+	got := map[string][]expected{}
 	for _, o := range t.Result.Outputs {
 		doc, _ := decodeJSON(o.Body) // our own
-		got[o.Queue] = append(got[o.Queue], doc.value)
+		got[o.Queue] = append(got[o.Queue], expected{doc.value, o.Audience})
 	}
 	for _, queue := range Queues() {
-		d.bodies(queue, x.outputs[queue], got[queue])
+		d.outputs(queue, x.outputs[queue], got[queue])
 	}
 	d.rejections(x.rejected, t.Result.Rejections)
 	if d.Len() > 0 && len(t.Result.Outputs)+len(t.Result.Rejections) == 0 {
@@ -87,7 +94,7 @@ func (x expectation) diff(t Trace) string {
 // A differ writes differences, wanted lines with -, others with +.
 type differ struct{ strings.Builder }
 
-func (d *differ) bodies(queue string, want, got []any) {
+func (d *differ) outputs(queue string, want, got []expected) {
 	for i := range max(len(want), len(got)) {
 		where := queue
 		if max(len(want), len(got)) > 1 {
@@ -95,16 +102,24 @@ func (d *differ) bodies(queue string, want, got []any) {
 		}
 		switch {
 		case i >= len(got):
-			fmt.Fprintf(d, "  %s\n    - %s\n", where, jsonText(want[i]))
+			fmt.Fprintf(d, "  %s\n    - %s\n", where, jsonText(want[i].body))
 		case i >= len(want):
-			fmt.Fprintf(d, "  %s\n    + %s\n", where, jsonText(got[i]))
+			fmt.Fprintf(d, "  %s\n    + %s\n", where, jsonText(got[i].body))
 		default:
 			var fields differ
-			fields.values("", want[i], got[i])
+			fields.audiences(want[i].who, got[i].who)
+			fields.values("", want[i].body, got[i].body)
 			if fields.Len() > 0 {
 				fmt.Fprintf(d, "  %s\n%s", where, fields.String())
 			}
 		}
+	}
+}
+
+// audiences writes the difference of two audiences; a test that names none takes any.
+func (d *differ) audiences(want, got audience.Audience) {
+	if want != nil && !slices.Equal(want, got) {
+		fmt.Fprintf(d, "    - audience: %s\n    + audience: %s\n", want, got)
 	}
 }
 
@@ -294,7 +309,7 @@ func (c *testReader) readExpect(t *test) {
 	case p.Value.Kind != yaml.MappingNode || len(p.Value.Content) == 0:
 		c.errorf(p.Value, hint, "expect does not take %s", source.Kind(p.Value))
 	default:
-		t.want.outputs = map[string][]any{}
+		t.want.outputs = map[string][]expected{}
 		for _, e := range c.file.Pairs(p.Value, "expect", c.report) {
 			c.readExpected(t, e)
 		}
@@ -329,11 +344,23 @@ func (c *testReader) readExpected(t *test, e source.Pair) {
 	}
 }
 
-// expected returns the payload that is expected, as decoded JSON.
-func (c *testReader) expected(n *yaml.Node) any {
-	doc, err := decodeJSON(bytes.TrimSpace(c.json(n)))
+// expected returns the payload that is expected, as decoded JSON, and its audience, which stands among the fields.
+func (c *testReader) expected(n *yaml.Node) expected {
+	var e expected
+	fields := *n
+	fields.Content = nil
+	for _, p := range c.file.Pairs(n, "an object", c.report) {
+		if p.Key.Value != "audience" {
+			fields.Content = append(fields.Content, p.Key, p.Value)
+			continue
+		}
+		rule := &ruleCompiler{compiler: c.compiler, file: c.file}
+		e.who = rule.audience(p, true).always
+	}
+	doc, err := decodeJSON(bytes.TrimSpace(c.json(&fields)))
 	if err != nil {
 		c.errorf(n, "", "this payload is no JSON: %v", err)
 	}
-	return doc.value
+	e.body = doc.value
+	return e
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strconv"
 	"unicode/utf8"
+
+	"mqtt-stomp-bridge/mapping/audience"
 )
 
 // A Trace tells how each rule came to its end for one event.
@@ -26,9 +28,9 @@ type RuleTrace struct {
 
 // A FieldTrace is a field with where its value comes from.
 type FieldTrace struct {
-	Name   string
+	Name   string // audience, where the rule has one, comes first
 	Source string // the expression as =…, (text), or (time of receipt)
-	Value  string // as in the body, JSON
+	Value  string // as in the body, JSON; of audience its members
 	Err    string // why there is no value
 }
 
@@ -80,6 +82,18 @@ func (t *RuleTrace) field(f *field, v any, err error) {
 	t.Fields = append(t.Fields, ft)
 }
 
+// audience adds who may get the output, where the rule says it. The trace may be nil.
+func (t *RuleTrace) audience(r *recipients, who audience.Audience, err error) {
+	if t == nil || r == nil {
+		return
+	}
+	ft := FieldTrace{Name: "audience", Source: r.String(), Value: who.String()}
+	if err != nil {
+		ft.Value, ft.Err = "", err.Error()
+	}
+	t.Fields = append(t.Fields, ft)
+}
+
 // sent returns a converted value as it stands in the body.
 func sent(spec *fieldSpec, v any) string {
 	converted, err := spec.target.convert(v)
@@ -115,7 +129,11 @@ func (t Trace) Format(w io.Writer) error {
 		}
 	}
 	for _, o := range t.Result.Outputs {
-		fmt.Fprintf(&b, "  -> %s\n     %s\n", o.Queue, o.Body)
+		fmt.Fprintf(&b, "  -> %s", o.Queue)
+		if o.Audience != nil {
+			fmt.Fprintf(&b, "  only for %s", shortened(o.Audience.String()))
+		}
+		fmt.Fprintf(&b, "\n     %s\n", o.Body)
 	}
 	for _, r := range t.Result.Rejections {
 		r.format(&b)
@@ -142,12 +160,16 @@ func (f FieldTrace) format(b *bytes.Buffer) {
 		fmt.Fprintf(b, "      %-24s FAIL %s\n", f.Name, f.Err)
 		return
 	}
+	fmt.Fprintf(b, "      %-24s %-45s %s\n", f.Name, f.Source, shortened(f.Value))
+}
+
+// shortened returns text cut to a length that people read.
+func shortened(text string) string {
 	const most = 120
-	value := f.Value
-	if utf8.RuneCountInString(value) > most {
-		value = string([]rune(value)[:most]) + "…"
+	if utf8.RuneCountInString(text) > most {
+		return string([]rune(text)[:most]) + "…"
 	}
-	fmt.Fprintf(b, "      %-24s %-45s %s\n", f.Name, f.Source, value)
+	return text
 }
 
 // format writes a dead letter, one line a field.

@@ -12,8 +12,15 @@ type record struct {
 	stamp time.Duration
 }
 
+// tokenSize is about what holding a token takes besides its bytes.
+const tokenSize = 16
+
 func (r *record) size() int64 {
-	return retention.Size(len(r.entry.Queue) + len(r.entry.Key) + len(r.entry.Body))
+	n := len(r.entry.Queue) + len(r.entry.Key) + len(r.entry.Body)
+	for _, token := range r.entry.Audience {
+		n += len(token) + tokenSize
+	}
+	return retention.Size(n)
 }
 
 // A deque holds records in chunks, so that neither end moves what lies between. The zero deque is empty.

@@ -21,8 +21,8 @@ type Entry struct {
 	Time     time.Time // when the bridge received the event
 	Queue    string    // destination, such as /queue/message
 	Key      string    // what the newest entry per key is kept for; "" for none. One namespace over all queues, see Latest
+	Audience []string  // tokens of who may get it, see audience.Audience; nil: everybody
 	Body     []byte    // the payload, JSON
-	Audience []string  // who may get it, as the tokens of users and groups; nil: everybody
 }
 
 // A Mark is remembered beside the entries, in the transaction of its batch. A later mark of the same name replaces it.
@@ -38,8 +38,11 @@ type Batch struct {
 	Marks   []Mark
 }
 
-// MaxName bounds the bytes of a queue, a key and the name of a mark.
+// MaxName bounds the bytes of a queue, a key, a token of an audience and the name of a mark.
 const MaxName = 4096
+
+// MaxAudience bounds the tokens of an entry's audience.
+const MaxAudience = 10_000
 
 // Validate reports whether a log can take the batch. Append does the same.
 func (b Batch) Validate() error {
@@ -47,10 +50,26 @@ func (b Batch) Validate() error {
 		if e.Queue == "" || len(e.Queue) > MaxName || len(e.Key) > MaxName {
 			return fmt.Errorf("journal: entry %d: queue of %d bytes and key of %d, the limit is %d", i, len(e.Queue), len(e.Key), MaxName)
 		}
+		if err := validateAudience(e.Audience); err != nil {
+			return fmt.Errorf("journal: entry %d: %w", i, err)
+		}
 	}
 	for i, m := range b.Marks {
 		if m.Name == "" || len(m.Name) > MaxName {
 			return fmt.Errorf("journal: mark %d: name of %d bytes, the limit is %d", i, len(m.Name), MaxName)
+		}
+	}
+	return nil
+}
+
+// validateAudience refuses nobody, too, which must never be mistaken for everybody.
+func validateAudience(tokens []string) error {
+	if tokens != nil && len(tokens) == 0 || len(tokens) > MaxAudience {
+		return fmt.Errorf("audience of %d, the limits are 1 and %d", len(tokens), MaxAudience)
+	}
+	for _, t := range tokens {
+		if t == "" || len(t) > MaxName {
+			return fmt.Errorf("token of %d bytes in the audience, the limits are 1 and %d", len(t), MaxName)
 		}
 	}
 	return nil

@@ -249,9 +249,9 @@ func TestForeignFile(t *testing.T) {
 			}
 			editDB(t, path, func(tx *bolt.Tx) error {
 				b := tx.Bucket([]byte("mqtt-stomp-bridge journal"))
-				return b.Put([]byte("state"), disk.StateOfFormat(2))
+				return b.Put([]byte("state"), disk.StateOfFormat(3))
 			})
-		}, "another version's file: format 2, this program reads 1"},
+		}, "another version's file: format 3, this program reads 1 to 2"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := t.TempDir()

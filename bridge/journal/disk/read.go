@@ -52,10 +52,15 @@ func (l *Log) Read(after uint64, max int) (page []journal.Entry, err error) {
 
 func readEntry(k, v []byte) (journal.Entry, error) {
 	position := binary.BigEndian.Uint64(k)
-	if err := record(v).check(k); err != nil {
+	err := record(v).check(k)
+	var e journal.Entry
+	if err == nil {
+		e, err = record(v).entry(position)
+	}
+	if err != nil {
 		return journal.Entry{}, fmt.Errorf("journal: entry at position %d: %w", position, err)
 	}
-	return record(v).entry(position), nil
+	return e, nil
 }
 
 // Latest implements journal.Log.

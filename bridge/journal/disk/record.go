@@ -49,12 +49,21 @@ func positionKey(p uint64) []byte { return binary.BigEndian.AppendUint64(nil, p)
 // A record is an entry's value:
 //
 //	checksum 4 | stamp 8, nanoseconds | time 8, seconds | 4, nanoseconds | length of queue 2 | of key 2 | queue | key | body
-const recordHeader = 28
+//
+// Where the length of the key has its highest bit set, an audience stands before the body:
+//
+//	length of what follows 4 | for each token: length 2, token
+const (
+	recordHeader   = 28
+	audienceHeader = 4
+	tokenHeader    = 2
+	withAudience   = 1 << 15
+)
 
 type record []byte
 
 func newRecord(position []byte, e *journal.Entry, stamp time.Duration) record {
-	r := make([]byte, recordHeader, recordHeader+len(e.Queue)+len(e.Key)+len(e.Body))
+	r := make([]byte, recordHeader, recordHeader+len(e.Queue)+len(e.Key)+audienceLen(e.Audience)+len(e.Body))
 	binary.BigEndian.PutUint64(r[4:], uint64(stamp))
 	binary.BigEndian.PutUint64(r[12:], uint64(e.Time.Unix()))
 	binary.BigEndian.PutUint32(r[20:], uint32(e.Time.Nanosecond()))
@@ -62,8 +71,33 @@ func newRecord(position []byte, e *journal.Entry, stamp time.Duration) record {
 	binary.BigEndian.PutUint16(r[26:], uint16(len(e.Key)))
 	r = append(r, e.Queue...)
 	r = append(r, e.Key...)
+	if e.Audience != nil {
+		binary.BigEndian.PutUint16(r[26:], withAudience|uint16(len(e.Key)))
+		r = appendAudience(r, e.Audience)
+	}
 	r = append(r, e.Body...)
 	return seal(position, r)
+}
+
+// audienceLen is how many bytes an audience takes in a record.
+func audienceLen(tokens []string) int {
+	if tokens == nil {
+		return 0
+	}
+	n := audienceHeader
+	for _, t := range tokens {
+		n += tokenHeader + len(t)
+	}
+	return n
+}
+
+func appendAudience(r []byte, tokens []string) []byte {
+	r = binary.BigEndian.AppendUint32(r, uint32(audienceLen(tokens)-audienceHeader))
+	for _, t := range tokens {
+		r = binary.BigEndian.AppendUint16(r, uint16(len(t)))
+		r = append(r, t...)
+	}
+	return r
 }
 
 // check reports whether the record under the position is what was written; nothing else may be asked of one that is not.
@@ -74,26 +108,64 @@ func (r record) check(position []byte) error {
 	if len(r) < recordHeader+r.queueLen()+r.keyLen() {
 		return fmt.Errorf("%w: %d bytes are too few", ErrDamaged, len(r))
 	}
+	if _, _, ok := r.split(); !ok {
+		return errAudience
+	}
 	return nil
 }
 
+var errAudience = fmt.Errorf("%w: an audience that does not fit", ErrDamaged)
+
 func (r record) queueLen() int { return int(binary.BigEndian.Uint16(r[24:])) }
-func (r record) keyLen() int   { return int(binary.BigEndian.Uint16(r[26:])) }
+func (r record) keyLen() int   { return int(binary.BigEndian.Uint16(r[26:]) &^ withAudience) }
 
 func (r record) stamp() time.Duration { return time.Duration(binary.BigEndian.Uint64(r[4:])) }
 func (r record) queue() string        { return string(r[recordHeader:][:r.queueLen()]) }
 func (r record) key() string          { return string(r[recordHeader+r.queueLen():][:r.keyLen()]) }
 func (r record) size() int64          { return retention.Size(len(r) - recordHeader) }
 
+// split returns the tokens of the audience as they lie there, nil for everybody, and the body; false when they do not fit.
+func (r record) split() (tokens, body []byte, ok bool) {
+	body = r[recordHeader+r.queueLen()+r.keyLen():]
+	if binary.BigEndian.Uint16(r[26:])&withAudience == 0 {
+		return nil, body, true
+	}
+	if len(body) < audienceHeader {
+		return nil, nil, false
+	}
+	size := binary.BigEndian.Uint32(body)
+	if body = body[audienceHeader:]; size == 0 || uint64(size) > uint64(len(body)) {
+		return nil, nil, false
+	}
+	return body[:size], body[size:], true
+}
+
 // entry returns a copy.
-func (r record) entry(position uint64) journal.Entry {
+func (r record) entry(position uint64) (journal.Entry, error) {
+	tokens, body, _ := r.split()
+	audience, err := readAudience(tokens)
 	return journal.Entry{
 		Position: position,
 		Time:     time.Unix(int64(binary.BigEndian.Uint64(r[12:])), int64(binary.BigEndian.Uint32(r[20:]))).UTC(),
 		Queue:    r.queue(),
 		Key:      r.key(),
-		Body:     append([]byte{}, r[recordHeader+r.queueLen()+r.keyLen():]...),
+		Audience: audience,
+		Body:     append([]byte{}, body...),
+	}, err
+}
+
+func readAudience(b []byte) (tokens []string, err error) {
+	for len(b) > 0 {
+		if len(b) < tokenHeader {
+			return nil, errAudience
+		}
+		n := int(binary.BigEndian.Uint16(b))
+		if b = b[tokenHeader:]; n > len(b) {
+			return nil, errAudience
+		}
+		tokens, b = append(tokens, string(b[:n])), b[n:]
 	}
+	return tokens, nil
 }
 
 // A mark's value:
@@ -146,7 +218,8 @@ type totals struct {
 
 const (
 	stateHeader = 64
-	format      = 1 // of the buckets and values above; every format has its number here
+	format      = 2 // of the buckets and values above; every format has its number here
+	oldest      = 1 // format that is read as well: it has no audiences. The first commit makes it the newest
 )
 
 var errFormat = errors.New("another version's file")
@@ -166,8 +239,8 @@ func decodeState(v []byte) (state, error) {
 	if err := unseal(keyState, v, 8); err != nil {
 		return state{}, err
 	}
-	if f := binary.BigEndian.Uint32(v[4:]); f != format {
-		return state{}, fmt.Errorf("%w: format %d, this program reads %d", errFormat, f, format)
+	if f := binary.BigEndian.Uint32(v[4:]); f < oldest || f > format {
+		return state{}, fmt.Errorf("%w: format %d, this program reads %d to %d", errFormat, f, oldest, format)
 	}
 	if len(v) < stateHeader {
 		return state{}, fmt.Errorf("%w: %d bytes are too few", ErrDamaged, len(v))

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,12 +11,13 @@ import (
 	"mqtt-stomp-bridge/mapping/source"
 )
 
-// A Source is what one YAML file says about rules. Nodes may be nil.
+// A Source is what one YAML file says about rules, and about access to the queues. Nodes may be nil.
 type Source struct {
 	File   *source.File
 	Tables *yaml.Node
 	Rules  *yaml.Node
 	Tests  *yaml.Node
+	Access *yaml.Node
 }
 
 // Options hold what rules need to know of the bridge. The zero value has the defaults.
@@ -29,15 +31,8 @@ const DefaultBaseTopic = "mqtt-stomp-bridge"
 // Compile compiles the rules of all sources and reports every mistake in them. It never returns nil; the mapper must not
 // be used when report.Err is not nil.
 func Compile(sources []Source, opts Options, report *source.Report) *Mapper {
-	c := &compiler{
-		report: report, base: opts.BaseTopic, kinds: payloadKinds(), tables: map[string]*table{}, named: map[string]place{},
-	}
-	if c.base == "" {
-		c.base = DefaultBaseTopic
-	}
-	for _, s := range sources {
-		c.readTables(s.File, s.Tables)
-	}
+	c := newCompiler(sources, report)
+	c.kinds, c.base = payloadKinds(), cmp.Or(opts.BaseTopic, DefaultBaseTopic)
 	for _, s := range sources {
 		c.readRules(s.File, s.Rules)
 	}
@@ -60,6 +55,15 @@ type compiler struct {
 	tables map[string]*table
 	named  map[string]place // name of a rule -> where it stands
 	rules  []placedRule
+}
+
+// newCompiler returns a compiler that knows the tables.
+func newCompiler(sources []Source, report *source.Report) *compiler {
+	c := &compiler{report: report, tables: map[string]*table{}, named: map[string]place{}}
+	for _, s := range sources {
+		c.readTables(s.File, s.Tables)
+	}
+	return c
 }
 
 // A place is a node of a file.

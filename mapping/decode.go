@@ -201,7 +201,11 @@ func (r *jsonReader) number() any {
 	for r.pos < len(r.text) && strings.IndexByte("+-.0123456789Ee", r.text[r.pos]) >= 0 {
 		r.pos++
 	}
-	text := r.text[start:r.pos]
+	return jsonNumber(r.text[start:r.pos])
+}
+
+// jsonNumber returns the number that the JSON text stands for.
+func jsonNumber(text string) any {
 	if strings.ContainsAny(text, ".eE") {
 		if f, err := strconv.ParseFloat(text, 64); err == nil {
 			return f

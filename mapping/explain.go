@@ -54,6 +54,8 @@ func (n *names) meant(name string, called bool) string {
 		return "the functions are: " + strings.Join(Functions(), ", ")
 	}
 	switch {
+	case n.access && slices.Contains(sortedKeys(roots()), name):
+		return "access is asked when a client subscribes: there is no event, only " + strings.Join(n.visible(), ", ")
 	case name == "payload":
 		return fmt.Sprintf("a rule with payload: %s does not see the payload", n.kind.name)
 	case name == "item" || name == "index":

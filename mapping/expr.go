@@ -24,6 +24,7 @@ type expression struct {
 	perItem bool         // it reads item or index
 	result  reflect.Type // what is known of its value at load; an interface when nothing is
 	known   []constant   // the values known at load that it may have
+	claims  []*path      // of an access rule: the claims that it reads
 }
 
 // A constant is a value within an expression: width characters from offset of its text. Of a table it is any entry.
@@ -81,6 +82,7 @@ type names struct {
 	each     bool
 	captures []string
 	tables   map[string]*table
+	access   bool // it is an access rule, which sees user, claims and table only
 
 	anyCapture bool // the topic is not known, so neither are its captures
 }
@@ -88,33 +90,51 @@ type names struct {
 // sees reports whether expressions see the name, which is one of the roots.
 func (n *names) sees(name string) bool {
 	switch name {
+	case "table":
+		return true
+	case "user", "claims":
+		return n.access
 	case "item", "index":
 		return n.each
 	case "payload":
-		return n.kind.decode != nil
+		return n.kind != nil && n.kind.decode != nil
 	}
-	return true
+	return !n.access
 }
 
 // check compiles the expression as the author wrote it, with all types that are known at load, to find mistakes.
 func (n *names) check(text string) (*vm.Program, error) {
+	options := append(engineOptions(), expr.Env(n.env()), expr.Optimize(false))
+	for _, f := range functions() {
+		options = append(options, expr.Function(f.name, nothing, f.types...))
+	}
+	return expr.Compile(text, options...)
+}
+
+// env returns the names with all that is known of their types at load.
+func (n *names) env() types.Map {
+	object := types.TypeOf(map[string]any{})
+	tables := types.Map{}
+	for name := range n.tables {
+		tables[name] = object
+	}
+	if n.access {
+		return types.Map{"user": types.String, "claims": object, "table": tables}
+	}
+	topic := types.Map{}
+	for _, c := range n.captures {
+		topic[c] = types.String
+	}
 	env := types.Map{
 		"received": types.TypeOf(time.Time{}),
-		"topic":    types.Map{},
-		"table":    types.Map{},
+		"topic":    topic,
+		"table":    tables,
 		"mqtt": types.Map{
-			"topic": types.String, "qos": types.Int, "retained": types.Bool, "content_type": types.String,
-			"user": types.TypeOf(map[string]any{}),
+			"topic": types.String, "qos": types.Int, "retained": types.Bool, "content_type": types.String, "user": object,
 		},
 	}
-	for _, c := range n.captures {
-		env["topic"].(types.Map)[c] = types.String
-	}
 	if n.anyCapture {
-		env["topic"] = types.TypeOf(map[string]any{})
-	}
-	for name := range n.tables {
-		env["table"].(types.Map)[name] = types.TypeOf(map[string]any{})
+		env["topic"] = object
 	}
 	if n.sees("payload") {
 		env["payload"] = types.Any
@@ -125,11 +145,7 @@ func (n *names) check(text string) (*vm.Program, error) {
 	if n.sees("item") {
 		env["item"], env["index"] = types.Any, types.Int
 	}
-	options := append(engineOptions(), expr.Env(env), expr.Optimize(false))
-	for _, f := range functions() {
-		options = append(options, expr.Function(f.name, nothing, f.types...))
-	}
-	return expr.Compile(text, options...)
+	return env
 }
 
 func nothing(...any) (any, error) { return nil, nil }
@@ -160,7 +176,22 @@ func (n *names) compile(text string) (*expression, *loadError) {
 	if e := p.incomplete(program.Node()); e != nil {
 		return nil, e
 	}
-	return &expression{text: text, program: program, path: pathOf(program.Node()), perItem: p.perItem}, nil
+	root := program.Node()
+	return &expression{text: text, program: program, path: pathOf(root), perItem: p.perItem, claims: claimsOf(root)}, nil
+}
+
+// claimsOf returns the paths into the claims that the expression reads, each once.
+func claimsOf(root ast.Node) (claims []*path) {
+	ast.Walk(&root, walkFunc(func(node ast.Node) {
+		p := pathOf(node)
+		if p == nil || p.root != rootClaims {
+			return
+		}
+		if !slices.ContainsFunc(claims, func(c *path) bool { return c.String() == p.String() }) {
+			claims = append(claims, p)
+		}
+	}))
+	return claims
 }
 
 // parse checks and compiles an expression.

@@ -48,6 +48,11 @@ rules:
     payload: text
     queue: /queue/channel/connected
     fields: {id: '=uuid("t", payload)', name: '=payload[2:]', source: =trim(payload), source_channel_id: =mqtt.user.id, image_url: =payload}
+  - name: private
+    topic: '#'
+    queue: /queue/channel/connected
+    audience: {users: =payload.list, groups: [=payload.text, '=payload.x ?? []']}
+    fields: {id: '=uuid("c", mqtt.topic)', name: a, source: b, source_channel_id: c}
 `
 
 // FuzzMap runs events through rules that look at them in every way. Nothing may panic, every rule must end, and what comes out
@@ -57,6 +62,7 @@ func FuzzMap(f *testing.F) {
 		``, `{}`, `null`, `[]`, `5`, `1e400`, `"text"`, `not json`, "\xff", `{"a":1,"a":2}`, `[[[[[[[[[[]]]]]]]]]]`,
 		`{"items":[{"id":"` + idA + `","content":{"z":1.50},"state":"a","at":1611741600},{"n":7},{},null,5]}`,
 		`{"x":{"a":[1]},"y":{"a":[1]},"list":[1,"a",{}],"n":5,"m":2.5,"text":"ä/b/c","json":"[1,2]","id":"` + idB + `","at":"2021-01-27T10:00:00Z"}`,
+		`{"list":["ada","bob"],"text":"support","x":["a",7]}`,
 		`{"z":1,"list":[1.0,2],"n":-9223372036854775808,"m":9223372036854775807,"text":"\ud83d\u0000\u2028","json":"{"}`,
 		" { \"items\" : [ { \"content\" : [ 1 , \"]\\\"}\" ] , \"n\" : 1e3 } ] , \"\" : { } } ",
 	} {
@@ -74,6 +80,9 @@ func FuzzMap(f *testing.F) {
 		for _, o := range r.Outputs {
 			if !json.Valid(o.Body) || !utf8.Valid(o.Body) {
 				t.Errorf("rule %s gives no JSON: %q", o.Rule, o.Body)
+			}
+			if (o.Audience != nil) != (o.Rule == "private") || o.Audience != nil && len(o.Audience) == 0 {
+				t.Errorf("rule %s: audience %q", o.Rule, o.Audience)
 			}
 		}
 		for _, j := range r.Rejections {

@@ -29,9 +29,12 @@ func compileWith(name, text string, opts mapping.Options) (*mapping.Mapper, *sou
 				s.Rules = p.Value
 			case "tests":
 				s.Tests = p.Value
+			case "access":
+				s.Access = p.Value
 			}
 		}
 	}
+	mapping.CompileAccess([]mapping.Source{s}, report)
 	return mapping.Compile([]mapping.Source{s}, opts, report), report
 }
 

@@ -18,7 +18,9 @@ const (
 	rootReceived
 	rootTopic // with capture, once a name follows
 	rootMQTT
-	rootTable // with table, once a name follows
+	rootTable      // with table, once a name follows
+	rootSubscriber // user of an access rule
+	rootClaims
 	rootTopicName
 	rootQoS
 	rootRetained
@@ -30,7 +32,7 @@ const (
 func roots() map[string]root {
 	return map[string]root{
 		"payload": rootPayload, "item": rootItem, "index": rootIndex, "received": rootReceived,
-		"topic": rootTopic, "mqtt": rootMQTT, "table": rootTable,
+		"topic": rootTopic, "mqtt": rootMQTT, "table": rootTable, "user": rootSubscriber, "claims": rootClaims,
 	}
 }
 
@@ -55,6 +57,9 @@ type step struct {
 	index   int
 	isIndex bool
 }
+
+// String returns the text of the path.
+func (p *path) String() string { return p.upTo(len(p.steps)) }
 
 // upTo returns the text of the path with its first n steps.
 func (p *path) upTo(n int) string {
@@ -184,6 +189,10 @@ func (s *scope) read(p *path) (any, error) {
 		return s.readUser(p), nil
 	case rootTable:
 		v = p.table
+	case rootSubscriber:
+		v = s.user
+	case rootClaims:
+		v = s.claims
 	}
 	return s.walk(p, v), nil
 }

@@ -21,10 +21,9 @@ const (
 type recipients struct {
 	written string            // as the rule has it
 	line    int               // of the key
-	fixed   []string          // tokens of the names that stand in the rule
-	from    []memberSource    // of the others
-	always  audience.Audience // of fixed, when there are no others
+	fixed   audience.Audience // the names that stand in the rule
 	charged int               // bytes of fixed
+	from    []memberSource    // the others
 }
 
 // A memberSource gives one user or group, or a list of them.
@@ -41,8 +40,11 @@ func (r *recipients) audience(s *scope) (audience.Audience, error) {
 	if r == nil {
 		return nil, nil
 	}
-	if err := s.spend(r.charged); err != nil || r.always != nil {
-		return r.always, err
+	if err := s.spend(r.charged); err != nil {
+		return nil, err
+	}
+	if len(r.from) == 0 && len(r.fixed) > 0 {
+		return r.fixed, nil
 	}
 	tokens := append(make([]string, 0, len(r.fixed)+len(r.from)), r.fixed...)
 	for _, from := range r.from {
@@ -129,11 +131,11 @@ func (c *ruleCompiler) audience(p source.Pair, ofTest bool) *recipients {
 	} else {
 		r.kinds(p.Value)
 	}
+	if len(r.fixed) > 0 {
+		r.fixed = audience.Of(r.fixed)
+	}
 	for _, token := range r.fixed {
 		r.charged += len(token)
-	}
-	if len(r.from) == 0 && len(r.fixed) > 0 {
-		r.always = audience.Of(r.fixed)
 	}
 	if len(r.fixed) > maxMembers {
 		c.errorf(p.Value, "name a group instead", "an audience has at most %d members, not %d", maxMembers, len(r.fixed))
@@ -177,7 +179,7 @@ func (r *recipientsReader) list(n *yaml.Node, key string, token func(string) str
 		return r.name(n, key, token)
 	}
 	if len(n.Content) == 0 {
-		r.errorf(n, "leave audience away where everybody may get it", "%s names nobody", key)
+		r.errorf(n, leaveAway(key), "%s names nobody", key)
 	}
 	texts := make([]string, len(n.Content))
 	for i, e := range n.Content {
@@ -186,13 +188,20 @@ func (r *recipientsReader) list(n *yaml.Node, key string, token func(string) str
 	return "[" + strings.Join(texts, ", ") + "]"
 }
 
+func leaveAway(key string) string {
+	if key == "audience" {
+		return "leave audience away where everybody may get it"
+	}
+	return "leave " + key + " away"
+}
+
 // name reads one name, or an expression that gives one or a list of them.
 func (r *recipientsReader) name(n *yaml.Node, key string, token func(string) string) string {
 	switch {
 	case reportTag(r.file, n, r.report):
 		return n.Value
 	case source.Null(n):
-		r.errorf(n, "leave audience away where everybody may get it", "%s has no value", key)
+		r.errorf(n, leaveAway(key), "%s has no value", key)
 		return ""
 	case n.Kind != yaml.ScalarNode:
 		r.errorf(n, r.braces(n), "%s takes a name or a list of names, not %s in it", key, source.Kind(n))

@@ -26,6 +26,12 @@ rules:
     each: payload
     queue: /queue/unread-count
     fields: {conversation_id: =item.c, unread_message_count: =item.n}
+  - name: private
+    topic: private
+    each: payload
+    queue: /queue/unread-count
+    audience: {users: =item.to, groups: boss}
+    fields: {conversation_id: =item.c, unread_message_count: 1}
 tests:
 `
 
@@ -33,6 +39,8 @@ func TestTests(t *testing.T) {
 	const at = `user: {at: '1611741600'}, `
 	const timestamp = `, timestamp: '2021-01-27T10:00:00.000Z'}`
 	const good = `{/queue/unread-count: {conversation_id: ` + idA + `, unread_message_count: 3` + timestamp + `}`
+	const private = `topic: private, received: '2021-01-27T10:00:00Z', payload: [{c: ` + idA + `, to: ada}, {c: ` + idA + `, to: [ada, bob]}], expect: {/queue/unread-count: `
+	const one = `{conversation_id: ` + idA + `, unread_message_count: 1, timestamp: '2021-01-27T10:00:00.000Z'`
 	tests := []struct{ name, test, want string }{
 		{"passes", `topic: inbox/` + idA + `/unread, ` + at + `payload: 3, expect: ` + good, ""},
 		{"passes retained", `topic: inbox/` + idA + `/unread, ` + at + `retained: true, payload: 3, expect: ` + good, ""},
@@ -49,6 +57,13 @@ func TestTests(t *testing.T) {
 		{"passes with all of an event", `topic: texts/7, qos: 2, content_type: text/plain, user: {image: i}, text: ' Grüße', expect: {/queue/channel/connected:
 			{id: 88e8b15e-9dfd-57d0-b1cb-4ed17ea92e31, name: ' Grüße', source: text/plain, source_channel_id: '7', image_url: i}}`, ""},
 
+		{"passes with its audience", private + `[` + one + `, audience: {users: ada, groups: [boss]}}, ` + one + `, audience: {users: [bob, ada], groups: boss}}]}`, ""},
+		{"passes without", private + `[` + one + `}, ` + one + `}]}`, ""},
+		{"another audience", private + `[` + one + `, audience: ada}, ` + one + `}]}`,
+			"  /queue/unread-count, payload 1\n    - audience: user ada\n    + audience: group boss, user ada\n"},
+		{"an audience of everybody's", `topic: batch, received: '2021-01-27T10:00:00Z', payload: [{c: ` + idA + `, n: 1}], expect: {/queue/unread-count: ` + one + `, audience: ada}}`,
+			"  /queue/unread-count\n    - audience: user ada\n    + audience: everybody\n"},
+
 		{"another value", `topic: inbox/` + idA + `/unread, ` + at + `payload: 4, expect: ` + good,
 			"  /queue/unread-count\n    - unread_message_count: 3\n    + unread_message_count: 4\n"},
 		{"a field too many and one too few", `topic: inbox/` + idA + `/unread, ` + at + `payload: 3, expect: {/queue/unread-count: {conversation_id: ` + idA + `, count: 3` + timestamp + `}`,
@@ -59,7 +74,7 @@ func TestTests(t *testing.T) {
 			"  /queue/unread-count\n    + {\"conversation_id\":\"" + idA + "\",\"timestamp\":\"2021-01-27T10:00:00.000Z\",\"unread_message_count\":3}\n"},
 		{"filtered", `topic: inbox/` + idA + `/unread, ` + at + `payload: 0, expect: ` + good,
 			"  /queue/unread-count\n    - {\"conversation_id\":\"" + idA + "\",\"timestamp\":\"2021-01-27T10:00:00.000Z\",\"unread_message_count\":3}\n" +
-				"  rule \"unread\"  no: when payload != 0 is false\n  rule \"texts\"  no: the topic does not match texts/{n}\n  rule \"batch\"  no: the topic does not match batch\n"},
+				"  rule \"unread\"  no: when payload != 0 is false\n  rule \"texts\"  no: the topic does not match texts/{n}\n  rule \"batch\"  no: the topic does not match batch\n  rule \"private\"  no: the topic does not match private\n"},
 		{"rejected", `topic: inbox/x/unread, ` + at + `payload: 3, expect: filtered`,
 			"  rejected\n    + rule \"unread\" field conversation_id (rules.yaml:8): \"x\" is not a UUID; derive one with uuid(\"a name for this kind of id\", …)\n"},
 		{"rejected for another reason", `topic: inbox/x/unread, ` + at + `payload: 3, expect: {rejected: no value}`,
@@ -71,13 +86,13 @@ func TestTests(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			m := mapper(t, testedRules+"  - {name: it, "+tt.test+"}\n")
 			results := m.Test()
-			if len(results) != 1 || results[0].Name != "it" || results[0].File != "rules.yaml" || results[0].Line != 20 {
+			if len(results) != 1 || results[0].Name != "it" || results[0].File != "rules.yaml" || results[0].Line != 26 {
 				t.Fatalf("results %+v", results)
 			}
 			if diff := cmp.Diff(tt.want, results[0].Diff); diff != "" {
 				t.Errorf("difference (-want +got):\n%s", diff)
 			}
-			if p := results[0].Problem; (p == nil) != (tt.want == "") || p != nil && p.Error() != `rules.yaml:20:5: test "it" fails` {
+			if p := results[0].Problem; (p == nil) != (tt.want == "") || p != nil && p.Error() != `rules.yaml:26:5: test "it" fails` {
 				t.Errorf("problem %v", p)
 			}
 		})

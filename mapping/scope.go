@@ -38,6 +38,10 @@ type scope struct {
 	raw   string // its JSON text; "" when that is not known
 	index int
 
+	// Of an access rule.
+	user   string
+	claims map[string]any
+
 	// Of the evaluation.
 	miss    miss
 	hasMiss bool

@@ -355,7 +355,7 @@ func (c *testReader) expected(n *yaml.Node) expected {
 			continue
 		}
 		rule := &ruleCompiler{compiler: c.compiler, file: c.file}
-		e.who = rule.audience(p, true).always
+		e.who = rule.audience(p, true).fixed
 	}
 	doc, err := decodeJSON(bytes.TrimSpace(c.json(&fields)))
 	if err != nil {

@@ -57,10 +57,14 @@ func smallLog(t *testing.T, dir string) contents {
 	for n := range 150 {
 		b := journal.Batch{Marks: []journal.Mark{{Name: fmt.Sprint("digest/", n%50), Value: fmt.Append(nil, n)}}}
 		for i := range 4 {
-			b.Entries = append(b.Entries, journal.Entry{
+			e := journal.Entry{
 				Time: received, Queue: "/queue/unread-count", Key: fmt.Sprint("conversation/", n*i%90),
 				Body: fmt.Appendf(nil, "entry %d.%d %s", n, i, strings.Repeat("x", 300*i)),
-			})
+			}
+			if i == 1 {
+				e.Audience = []string{"g:support", fmt.Sprint("u:", n)}
+			}
+			b.Entries = append(b.Entries, e)
 		}
 		if err := l.Append(t.Context(), b); err != nil {
 			t.Fatal(err)

@@ -1,10 +1,20 @@
 package disk
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // StateOfFormat returns the state of a log of another format.
 func StateOfFormat(f uint32) []byte {
 	v := make([]byte, 40)
 	binary.BigEndian.PutUint32(v[4:], f)
 	return seal(keyState, v)
+}
+
+// WithAudience returns the record, whose body is taken for its audience from now on.
+func WithAudience(position, r []byte) []byte {
+	r = bytes.Clone(r)
+	r[26] |= withAudience >> 8
+	return seal(position, r)
 }

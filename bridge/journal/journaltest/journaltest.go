@@ -52,6 +52,8 @@ func Run(t *testing.T, open Opener) {
 		"readers and trimmer": testReadWhileTrimming,
 		"latest":              testLatest,
 		"latest in pages":     testLatestPages,
+		"audiences":           testAudiences,
+		"audiences count":     testAudienceSize,
 		"latest of two":       testLatestFamily,
 		"latest beyond":       testLatestBeyondRetention,
 		"latest, few keys":    testLatestMaxKeys,
@@ -93,6 +95,20 @@ func entry(queue, key string, n int) journal.Entry {
 
 func sized(queue, key string, size int) journal.Entry {
 	return journal.Entry{Time: received, Queue: queue, Key: key, Body: []byte(strings.Repeat("x", size))}
+}
+
+// addressed returns the entry for those alone.
+func addressed(e journal.Entry, tokens ...string) journal.Entry {
+	e.Audience = tokens
+	return e
+}
+
+func manyTokens(n int) []string {
+	tokens := make([]string, n)
+	for i := range tokens {
+		tokens[i] = fmt.Sprint("u:", i)
+	}
+	return tokens
 }
 
 func mustAppend(t *testing.T, l journal.Log, entries ...journal.Entry) []journal.Entry {
@@ -198,6 +214,9 @@ func testReadBack(t *testing.T, open Opener) {
 		entry(queueMessage, "", 1),
 		journal.Entry{Time: received, Queue: queueUnread, Key: "conversation/é\x00ß", Body: []byte("\x00\xff")},
 		journal.Entry{Time: received.Add(time.Nanosecond), Queue: "q"},
+		addressed(entry(queueMessage, "", 3), "u:ada"),
+		addressed(entry(queueUnread, strings.Repeat("k", journal.MaxName), 4), "g:é\x00", "u:"+strings.Repeat("a", journal.MaxName-2)),
+		addressed(journal.Entry{Time: received, Queue: "q"}, manyTokens(journal.MaxAudience)...),
 	)
 	second := mustAppend(t, l, entry(queueMessage, "", 2))
 	mustAppend(t, l)
@@ -214,8 +233,8 @@ func testReadBack(t *testing.T, open Opener) {
 	if diff := diffEntries(want[2:], readAll(t, l, 2, 100)); diff != "" {
 		t.Errorf("Read after 2 (-want +got):\n%s", diff)
 	}
-	if b := l.Bounds(); b.First != 1 || b.Last != 4 {
-		t.Errorf("Bounds = %d to %d, want 1 to 4", b.First, b.Last)
+	if b := l.Bounds(); b.First != 1 || b.Last != 7 {
+		t.Errorf("Bounds = %d to %d, want 1 to 7", b.First, b.Last)
 	}
 }
 
@@ -265,6 +284,10 @@ func testNothingOnError(t *testing.T, open Opener) {
 		{"no queue", t.Context(), journal.Batch{Entries: append(good.Entries, entry("", "", 1)), Marks: good.Marks}},
 		{"long queue", t.Context(), journal.Batch{Entries: append(good.Entries, entry(long, "", 1)), Marks: good.Marks}},
 		{"long key", t.Context(), journal.Batch{Entries: append(good.Entries, entry("q", long, 1)), Marks: good.Marks}},
+		{"an audience of nobody", t.Context(), journal.Batch{Entries: append(good.Entries, addressed(good.Entries[0], []string{}...)), Marks: good.Marks}},
+		{"a large audience", t.Context(), journal.Batch{Entries: append(good.Entries, addressed(good.Entries[0], manyTokens(journal.MaxAudience+1)...)), Marks: good.Marks}},
+		{"an empty token", t.Context(), journal.Batch{Entries: append(good.Entries, addressed(good.Entries[0], "u:a", "")), Marks: good.Marks}},
+		{"a long token", t.Context(), journal.Batch{Entries: append(good.Entries, addressed(good.Entries[0], long)), Marks: good.Marks}},
 		{"no name", t.Context(), journal.Batch{Entries: good.Entries, Marks: append(good.Marks, journal.Mark{})}},
 		{"long name", t.Context(), journal.Batch{Entries: good.Entries, Marks: append(good.Marks, journal.Mark{Name: long})}},
 	} {
@@ -399,6 +422,53 @@ func testMaxBytes(t *testing.T, open Opener) {
 	e = mustAppend(t, l, sized(queueMessage, "", size))[0]
 	if b := l.Bounds(); b.First != e.Position || b.Last != e.Position {
 		t.Errorf("after an entry larger than the log, and one more: %d to %d, want only %d", b.First, b.Last, e.Position)
+	}
+}
+
+// testAudiences looks where an audience could get lost: in what is notified, read, and found as the newest, also beyond retention.
+func testAudiences(t *testing.T, open Opener) {
+	l := open(t, "a", Options{MaxBytes: 32 << 10})
+	defer mustClose(t, l)
+	var notified []journal.Entry
+	l.Notify(func(entries []journal.Entry) { notified = append(notified, entries...) })
+	want := mustAppend(t, l,
+		entry(queueUnread, "conversation/1", 1),
+		addressed(entry(queueUnread, "conversation/1/ada", 2), "u:ada"),
+		addressed(entry(queueUnread, "conversation/1/both", 3), "g:support", "u:ada"),
+	)
+	check := func(when string) {
+		t.Helper()
+		if diff := diffEntries(want, latest(t, l, queueUnread, 2)); diff != "" {
+			t.Errorf("%s: newest (-want +got):\n%s", when, diff)
+		}
+	}
+	if diff := diffEntries(want, notified); diff != "" {
+		t.Errorf("notified (-want +got):\n%s", diff)
+	}
+	if diff := diffEntries(want, readAll(t, l, 0, 100)); diff != "" {
+		t.Errorf("read (-want +got):\n%s", diff)
+	}
+	check("at first")
+	for range 100 {
+		mustAppend(t, l, sized(queueMessage, "", 4<<10))
+	}
+	if b := l.Bounds(); b.First <= want[2].Position {
+		t.Fatalf("the log begins at %d, so nothing lies beyond retention", b.First)
+	}
+	check("beyond retention")
+}
+
+// testAudienceSize fills a log with audiences alone.
+func testAudienceSize(t *testing.T, open Opener) {
+	const limit = 256 << 10
+	l := open(t, "a", Options{MaxBytes: limit})
+	defer mustClose(t, l)
+	tokens := []string{"g:" + strings.Repeat("g", 2000), "u:" + strings.Repeat("u", 2000)}
+	for range 300 {
+		mustAppend(t, l, addressed(journal.Entry{Time: received, Queue: queueMessage}, tokens...))
+	}
+	if b := l.Bounds(); b.Last-b.First+1 > limit/4000 || b.Last-b.First+1 < limit/8000 {
+		t.Errorf("a log of %d bytes keeps %d entries with 4000 bytes of audience", limit, b.Last-b.First+1)
 	}
 }
 

@@ -105,7 +105,11 @@ func fillBeyondRetention(t *testing.T, l journal.Log) map[string]journal.Entry {
 	put(entry(queueConnected, "channel/early", 0))
 	put(entry(queueConnected, "channel/moves", 0))
 	for n := range 300 {
-		put(entry(queueUnread, fmt.Sprint("conversation/", n*7%20), n))
+		e := entry(queueUnread, fmt.Sprint("conversation/", n*7%20), n)
+		if n%3 == 0 {
+			e = addressed(e, "g:support", fmt.Sprint("u:", n))
+		}
+		put(e)
 		mustAppend(t, l, sized(queueMessage, "", 1<<10))
 		if n == 200 {
 			put(entry(queueDisconnected, "channel/moves", n))

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/source"
 )
 
 // The rule of the top README makes of its event what stands beside it.
@@ -63,6 +64,75 @@ func TestReferenceFile(t *testing.T) {
 	for _, r := range results {
 		if r.Problem != nil {
 			t.Errorf("%s%s", r.Problem, r.Diff)
+		}
+	}
+}
+
+// The access that the reference shows allows whom it says.
+func TestReferenceAccess(t *testing.T) {
+	reference, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?s)```yaml\n(access:\n.*?)```").FindSubmatch(reference)
+	if block == nil {
+		t.Fatal("there is no access")
+	}
+	var report source.Report
+	f := source.Parse("README.md", append(block[1], "tables: {staff: {ada: agent}}\n"...), &report)
+	s := mapping.Source{File: f}
+	for _, p := range f.Pairs(f.Root, "the block", &report) {
+		if p.Key.Value == "access" {
+			s.Access = p.Value
+		} else {
+			s.Tables = p.Value
+		}
+	}
+	a := mapping.CompileAccess([]mapping.Source{s}, &report)
+	for _, p := range report.Problems() {
+		t.Fatal(p)
+	}
+	roles := func(names ...any) map[string]any { return map[string]any{"roles": names} }
+	for _, ask := range []struct {
+		queue, user string
+		claims      map[string]any
+		want        bool
+	}{
+		{mapping.QueueMessage, "bob", roles("inbox"), true},
+		{mapping.QueueMessage, "bob", roles("other"), false},
+		{mapping.QueueMessage, "admin", nil, true},
+		{mapping.QueueUnreadCount, "ada", nil, true},
+		{mapping.QueueUnreadCount, "bob", map[string]any{"level": json.Number("2")}, true},
+		{mapping.QueueUnreadCount, "bob", roles("inbox"), false},
+	} {
+		if got, reason := a.Allow(ask.queue, ask.user, ask.claims); got != ask.want {
+			t.Errorf("%+v: %t %s", ask, got, reason)
+		}
+	}
+}
+
+// Every form of audience that the reference shows can be written in a rule.
+func TestReferenceAudiences(t *testing.T) {
+	reference, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	forms := regexp.MustCompile("(?m)^audience: .*$").FindAllString(string(reference), -1)
+	if len(forms) != 3 {
+		t.Fatalf("%d forms of audience", len(forms))
+	}
+	for _, form := range forms {
+		m := compileText(t, "README.md", []byte(`
+rules:
+  - name: r
+    topic: t
+    queue: /queue/channel/connected
+    `+form+`
+    fields: {id: 2f9d1c7a-7f0b-4c39-8b5d-6a1e0c4d9b22, name: a, source: b, source_channel_id: c}
+`))
+		r := m.Map(mapping.Event{Topic: "t", Payload: []byte(`{"agent":"ada","watchers":["bob"],"team":"billing"}`)})
+		if len(r.Outputs) != 1 || len(r.Outputs[0].Audience) == 0 {
+			t.Errorf("%s: %+v", form, r)
 		}
 	}
 }

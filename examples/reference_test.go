@@ -18,6 +18,7 @@ func TestReference(t *testing.T) {
 	var words []string
 	words = append(words, mapping.RuleKeys()...)
 	words = append(words, mapping.TestKeys()...)
+	words = append(words, mapping.AccessKeys()...)
 	words = append(words, mapping.Functions()...)
 	for _, queue := range mapping.Queues() {
 		words = append(words, queue)

@@ -50,6 +50,8 @@ func TestNoAccess(t *testing.T) {
 	for _, text := range []string{"", "tables: {a: {b: c}}", "access:", "access: ~"} {
 		if a := access(t, text); a != nil {
 			t.Errorf("%q: %+v", text, a)
+		} else if ok, reason := a.Allow("/queue/message", "x", nil); !ok {
+			t.Errorf("%q: %s", text, reason)
 		}
 	}
 }

@@ -31,7 +31,10 @@ type Config struct {
 	// Mapper is the compiled rules, tables and tests of all files.
 	Mapper *mapping.Mapper `mapstructure:"-"`
 
-	// Hash identifies the configuration: the effective settings, tables, rules and tests, whatever file or variable
+	// Access is who may subscribe to what; nil: everybody to everything.
+	Access *mapping.Access `mapstructure:"-"`
+
+	// Hash identifies the configuration: the effective settings, access, tables, rules and tests, whatever file or variable
 	// they came from. Secrets are left out of it, so that it can be published; a new secret does not change it.
 	Hash string `mapstructure:"-"`
 
@@ -93,11 +96,12 @@ type Limits struct {
 
 // Auth is who may connect.
 type Auth struct {
-	JWT        JWT         `mapstructure:"jwt"`
-	Broker     AuthBroker  `mapstructure:"broker"`
-	TokensFile string      `mapstructure:"tokens_file"`
-	Tokens     auth.Tokens `mapstructure:"-"` // what TokensFile holds
-	Anonymous  bool        `mapstructure:"anonymous"`
+	GroupsClaim string      `mapstructure:"groups_claim"`
+	JWT         JWT         `mapstructure:"jwt"`
+	Broker      AuthBroker  `mapstructure:"broker"`
+	TokensFile  string      `mapstructure:"tokens_file"`
+	Tokens      auth.Tokens `mapstructure:"-"` // what TokensFile holds
+	Anonymous   bool        `mapstructure:"anonymous"`
 
 	// Kinds are those that are configured, in the order of the file; those that only variables configure come last.
 	Kinds []auth.Kind `mapstructure:"-"`
@@ -175,6 +179,7 @@ func Default() *Config {
 			},
 		},
 		Auth: Auth{
+			GroupsClaim: "groups",
 			JWT: JWT{
 				SecretEncoding: "utf8",
 				Algorithm:      []string{"HS256"},

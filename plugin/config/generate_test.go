@@ -62,7 +62,7 @@ const sampleHead = `# yaml-language-server: $schema=plugin/config/schema.json
 #   BRIDGE_AUTH_JWT_SECRET=... mqtt-stomp-bridge serve -c config.yaml
 #
 # In a setting, ${VAR} stands for a variable of the environment, ${VAR:-default} where it may be missing, ${VAR:?message} where
-# it must not be empty, and $${ for the characters themselves. Nothing is replaced in tables, rules and tests.
+# it must not be empty, and $${ for the characters themselves. Nothing is replaced in access, tables, rules and tests.
 # BRIDGE_<PATH> overrides a setting: BRIDGE_BROKER_URL for broker.url; lists with commas.
 # Relative paths start at this file. A reload is a SIGHUP, or a change of any file that was read.
 # Durations: 15s, 5m, 1h30m. Sizes: 64KiB, 256MiB, 1GB, or a number of bytes.
@@ -140,15 +140,16 @@ Generated from the table of keys in keys.go. [config.yaml](../../config.yaml) sh
 - What is left out or empty has its default.
 - In a setting, ` + "`${VAR}`" + ` stands for a variable of the environment; it is a mistake where the variable is not set.
   ` + "`${VAR:-default}`" + ` takes the default where it is not set or empty, ` + "`${VAR:?message}`" + ` makes that a mistake with this message,
-  ` + "`$${`" + ` stands for the characters ` + "`${`" + `. Nothing is replaced in tables, rules and tests.
+  ` + "`$${`" + ` stands for the characters ` + "`${`" + `. Nothing is replaced in access, tables, rules and tests.
 - The variable in the table overrides the setting, and of ` + "`password`" + ` and ` + "`password_file`" + `, or ` + "`secret`" + ` and ` + "`secret_file`" + `,
   the other one too. Lists are written with commas, but a secret is taken whole. An empty variable counts as not set.
   Any other variable that begins with ` + "`BRIDGE_`" + ` is a mistake, save ` + "`BRIDGE_TEST_`" + ` and what Kubernetes sets for its services.
 - A relative path starts at the file that names it, or at the working directory where a variable does.
 - Durations: ` + "`15s`, `5m`, `24h`, `1h30m`" + `. Sizes: ` + "`64KiB`, `256MiB`, `1GB`" + `, or a number of bytes.
-- A reload (SIGHUP, or a change of any file that was read) takes what is marked *yes*, and ` + "`tables`, `rules` and `tests`" + `.
+- A reload (SIGHUP, or a change of any file that was read) takes what is marked *yes*, and ` + "`access`, `tables`, `rules` and `tests`" + `.
   For the rest it says what needs a restart.
-- Beside the settings the file holds ` + "`tables`, `rules` and `tests`" + `; included files hold nothing else.
+- Beside the settings the file holds ` + "`access`" + `, which says who may subscribe to what, and ` + "`tables`, `rules` and `tests`" + `;
+  included files hold only the last three. The [rules' reference](../../examples/README.md) describes all four.
 `
 
 // TestReference keeps REFERENCE.md what the table of keys says.

@@ -31,7 +31,7 @@ func (l *loader) fingerprint(c *Config) string {
 		fmt.Fprintf(h, "auth %q\n", c.Auth.Kinds)
 	}
 	for _, s := range l.sources {
-		for _, n := range []*yaml.Node{s.Tables, s.Rules, s.Tests} {
+		for _, n := range []*yaml.Node{s.Access, s.Tables, s.Rules, s.Tests} {
 			hashNode(h, n)
 		}
 	}

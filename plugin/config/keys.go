@@ -144,6 +144,8 @@ var keys = []Key{
 	{Path: "server.limits.body", kind: size(0, GiB),
 		Meaning: "Body of one STOMP frame from a client."},
 
+	{Path: "auth.groups_claim", Reloaded: true, kind: name(),
+		Meaning: "Claim that names the groups of the user, a text or a list of texts, for the `audience` of rules."},
 	{Path: "auth.jwt.secret", List: true, Secret: true, Reloaded: true, kind: secret(),
 		Meaning: "The secret; several while one replaces another: a token may be signed with any. HS256 needs 32 bytes or more (HS384: 48, HS512: 64). Better in `secret_file` or in the variable, which takes one."},
 	{Path: "auth.jwt.secret_file", List: true, Reloaded: true, kind: path(),
@@ -246,10 +248,16 @@ func children(section string) []string {
 		}
 	}
 	if section == "" {
-		names = append(names, ruleKeys...)
+		names = append(names, expressionKeys()...)
 	}
 	return names
 }
 
 // ruleKeys are the keys of a rule file, which the top level of config.yaml has as well.
 var ruleKeys = []string{"tables", "rules", "tests"}
+
+// accessKey is the key of config.yaml that says who may subscribe to what.
+const accessKey = "access"
+
+// expressionKeys are the keys at the top level that hold no settings.
+func expressionKeys() []string { return append(slices.Clone(ruleKeys), accessKey) }

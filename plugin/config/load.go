@@ -31,6 +31,7 @@ func Load(path string, environ []string) (*Config, []source.Problem) {
 	l.check(c)
 	l.readIncludes()
 	c.Mapper = mapping.Compile(l.sources, mapping.Options{BaseTopic: c.Broker.BaseTopic}, &l.report)
+	c.Access = mapping.CompileAccess(l.sources, &l.report)
 	problems := l.problems()
 	if slices.ContainsFunc(problems, func(p source.Problem) bool { return !p.Warning }) {
 		return nil, problems
@@ -116,16 +117,19 @@ func (l *loader) readMain(path string) {
 	f := l.parse(path)
 	rules := mapping.Source{File: f}
 	for _, p := range l.pairs(f, "the configuration") {
-		if !rulePart(&rules, p) {
+		switch {
+		case p.Key.Value == accessKey:
+			rules.Access = p.Value
+		case !rulePart(&rules, p):
 			l.walk(f, "", p)
 		}
 	}
 	l.addRules(rules)
 }
 
-// addRules adds a file's share of the rules, if it has any.
+// addRules adds a file's share of the rules and of access, if it has any.
 func (l *loader) addRules(s mapping.Source) {
-	if s.Tables != nil || s.Rules != nil || s.Tests != nil {
+	if s.Tables != nil || s.Rules != nil || s.Tests != nil || s.Access != nil {
 		l.sources = append(l.sources, s)
 	}
 }

@@ -24,7 +24,7 @@ const goodSecret = "0123456789abcdef0123456789abcdef"
 
 // onlySettings compares configurations by their settings, with secrets.
 var onlySettings = cmp.Options{
-	cmpopts.IgnoreFields(config.Config{}, "Mapper", "Hash", "Files"),
+	cmpopts.IgnoreFields(config.Config{}, "Mapper", "Access", "Hash", "Files"),
 	cmpopts.EquateEmpty(),
 	cmp.Comparer(func(a, b config.Secret) bool { return string(a) == string(b) }),
 	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
@@ -131,6 +131,29 @@ func TestSampleHasTheDefaults(t *testing.T) {
 	}
 }
 
+// TestAccess loads a configuration whose access and an included file share their tables, and one without access.
+func TestAccess(t *testing.T) {
+	path := write(t, "config.yaml", `
+include: staff.yaml
+access:
+  - {queue: /queue/message, allow: '"inbox" in claims.roles and table.staff[user] != nil'}
+  - {queue: [/queue/unread-count, /queue/channel/connected, /queue/channel/disconnected], allow: true}
+`)
+	putFile(t, filepath.Join(filepath.Dir(path), "staff.yaml"), "tables: {staff: {ada: agent}}\n")
+	a := mustLoad(t, path).Access
+	claims := map[string]any{"roles": []any{"inbox"}}
+	if ok, reason := a.Allow("/queue/message", "ada", claims); !ok {
+		t.Errorf("ada: %s", reason)
+	}
+	ok, reason := a.Allow("/queue/message", "bob", claims)
+	if want := "allow (" + path + ":4) is false, where claims.roles is a list"; ok || reason != want {
+		t.Errorf("bob: %t, %q, want %q", ok, reason, want)
+	}
+	if c := mustLoad(t, write(t, "config.yaml", "access:\n")); c.Access != nil {
+		t.Errorf("without access: %+v", c.Access)
+	}
+}
+
 // TestSampleRules runs the tests that stand beside the example rules.
 func TestSampleRules(t *testing.T) {
 	results := mustLoad(t, sample).Mapper.Test()
@@ -198,6 +221,7 @@ func TestEverySetting(t *testing.T) {
 			},
 		},
 		Auth: config.Auth{
+			GroupsClaim: "teams",
 			JWT: config.JWT{
 				Secret: []config.Secret{
 					"the bytes of a key that has base64 around it",

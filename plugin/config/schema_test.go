@@ -61,14 +61,24 @@ func keySchema(k config.Key) object {
 	return s
 }
 
-// ruleSchemas describes tables, rules and tests. Which keys, queues and fields there are is the mapper's to say.
+// ruleSchemas describes access, tables, rules and tests. Which keys, queues and fields there are is the mapper's to say.
 func ruleSchemas() object {
 	return object{
 		"tables": object{"description": "Look-up tables: table.NAME[key] in an expression. Reloaded.", "type": []string{"object", "null"},
 			"additionalProperties": object{"type": "object", "additionalProperties": scalar()}},
-		"rules": listOf("What events become. Reloaded.", ruleSchema()),
-		"tests": listOf("Events, and what the rules must make of them; check runs them. Reloaded.", testSchema()),
+		"access": listOf("Who may subscribe to what; without it everybody to everything. Not in an included file. Reloaded.", accessSchema()),
+		"rules":  listOf("What events become. Reloaded.", ruleSchema()),
+		"tests":  listOf("Events, and what the rules must make of them; check runs them. Reloaded.", testSchema()),
 	}
+}
+
+func accessSchema() object {
+	queue := object{"enum": append(mapping.Queues(), "*")}
+	known := object{
+		"queue": object{"description": "A queue, several, or * for all.", "anyOf": []any{queue, object{"type": "array", "minItems": 1, "items": queue}}},
+		"allow": object{"description": "Condition, an expression over user, claims and table.", "type": []string{"string", "boolean"}},
+	}
+	return object{"type": "object", "additionalProperties": false, "required": mapping.AccessKeys(), "properties": only(known, mapping.AccessKeys())}
 }
 
 func listOf(meaning string, item object) object {
@@ -77,6 +87,10 @@ func listOf(meaning string, item object) object {
 
 func scalar() object {
 	return object{"type": []string{"string", "number", "boolean"}}
+}
+
+func oneOrMore() object {
+	return object{"anyOf": []any{scalar(), object{"type": "array", "minItems": 1, "items": scalar()}}}
 }
 
 func ruleSchema() object {
@@ -100,6 +114,9 @@ func ruleSchema() object {
 			object{"enum": mapping.Queues()},
 			object{"type": "object", "additionalProperties": false, "minProperties": 1, "properties": conditions},
 		}},
+		"audience": object{"description": "Who may get it: users, or {users, groups}. Each is text, with = in front an expression, or a list. Default: everybody.",
+			"anyOf": []any{oneOrMore(), object{"type": "object", "additionalProperties": false, "minProperties": 1,
+				"properties": object{"users": oneOrMore(), "groups": oneOrMore()}}}},
 		"fields": fieldsSchema(),
 	}
 	return object{"type": "object", "additionalProperties": false, "required": []string{"name", "topic", "queue", "fields"},
@@ -144,7 +161,7 @@ func testSchema() object {
 		"qos":          object{"enum": []int{0, 1, 2}, "default": 0},
 		"retained":     object{"description": "Whether the event is a replayed copy.", "type": "boolean", "default": false},
 		"received":     object{"description": "Time of receipt, RFC 3339.", "type": "string"},
-		"expect": object{"description": "The exact payloads by queue, filtered, or rejected with a part of the reason.", "anyOf": []any{
+		"expect": object{"description": "The exact payloads by queue, each with its audience or without, filtered, or rejected with a part of the reason.", "anyOf": []any{
 			object{"const": "filtered"},
 			object{"type": "object", "additionalProperties": false, "minProperties": 1, "properties": expect},
 		}},

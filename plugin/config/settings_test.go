@@ -49,6 +49,7 @@ var others = map[string]string{
 	"server.limits.header_line":           "7KiB",
 	"server.limits.headers":               "77",
 	"server.limits.body":                  "7KiB",
+	"auth.groups_claim":                   "roles",
 	"auth.jwt.secret":                     strings.Repeat("a,", 32),
 	"auth.jwt.secret_file":                "testdata/good/files/secret",
 	"auth.jwt.secret_encoding":            "base64",
@@ -260,6 +261,7 @@ func TestHash(t *testing.T) {
 	other := map[string]string{
 		"a setting":        load(strings.Replace(base, "info", "warn", 1), "tables: {u: {a: b}}\n"),
 		"a variable":       load(base, "tables: {u: {a: b}}\n", "BRIDGE_LOG_LEVEL=warn"),
+		"access":           load(base+"access: [{queue: '*', allow: true}]\n", "tables: {u: {a: b}}\n"),
 		"a table":          load(strings.Replace(base, "a: b", "a: c", 1), "tables: {u: {a: b}}\n"),
 		"an included file": load(base, "tables: {u: {a: c}}\n"),
 	}

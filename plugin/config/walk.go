@@ -144,7 +144,7 @@ func redact(f *source.File, n *yaml.Node) {
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			key, value := n.Content[i], n.Content[i+1]
 			switch {
-			case slices.Contains(ruleKeys, key.Value):
+			case slices.Contains(expressionKeys(), key.Value):
 			case secretLike(key.Value), isSection(key.Value) && value.Kind != yaml.MappingNode:
 				hide(f, value)
 			default:

@@ -66,9 +66,7 @@ func (b *Bridge) commit(ctx context.Context, batch []*mqtt.Event) error {
 			if mark != nil {
 				commit.Marks = append(commit.Marks, *mark)
 			}
-			commit.Entries = append(commit.Entries, journal.Entry{
-				Time: e.Received, Queue: o.Queue, Key: latestKey(o), Audience: o.Audience, Body: o.Body,
-			})
+			commit.Entries = append(commit.Entries, entryOf(o, e.Received))
 		}
 		rejected = append(rejected, deadLettersOf(e, result.Rejections)...)
 		if e.QoS > 0 && len(result.Outputs) > 0 {
@@ -118,6 +116,11 @@ func mapped(e *mqtt.Event) mapping.Event {
 		User:        user,
 		Received:    e.Received,
 	}
+}
+
+// entryOf is the output as the journal keeps it.
+func entryOf(o mapping.Output, received time.Time) journal.Entry {
+	return journal.Entry{Time: received, Queue: o.Queue, Key: latestKey(o), Audience: o.Audience, Body: o.Body}
 }
 
 // latestKey is the name under which the log keeps the newest entry: one namespace over all queues, so that a channel is in

@@ -146,6 +146,8 @@ func BenchmarkChat(b *testing.B) {
 	header := chatRules[:strings.Index(chatRules, chatRule)]
 	for _, bench := range []struct{ name, rules string }{
 		{"one rule", header + chatRule},
+		{"one rule, an audience of the rule", header + chatRule + "    audience: {groups: support}\n"},
+		{"one rule, an audience of the event", header + chatRule + "    audience: {users: =payload.from.id, groups: support}\n"},
 		{"two rules, two outputs", chatRules},
 		{"one rule of a hundred", header + otherRules(99) + chatRule},
 	} {
@@ -169,6 +171,26 @@ func otherRules(n int) string {
 			fmt.Sprintf("chat/{channel_id}/{conversation_id}/other%d", i)).Replace(chatRule))
 	}
 	return b.String()
+}
+
+// BenchmarkAudience maps an event whose audience are so many users.
+func BenchmarkAudience(b *testing.B) {
+	for _, n := range []int{1, 10, 1000} {
+		m := mapper(b, audienceRule("=payload.to"))
+		users := make([]string, n)
+		for i := range users {
+			users[i] = fmt.Sprintf(`"user-%d"`, (i*7919)%n)
+		}
+		e := event("channel/"+idA, `{"to":[`+strings.Join(users, ",")+`]}`)
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if r := m.Map(e); len(r.Outputs) != 1 || len(r.Outputs[0].Audience) != n {
+					b.Fatalf("%+v", r)
+				}
+			}
+		})
+	}
 }
 
 // BenchmarkTyped converts the seven values of a message and stores them in its typed payload: by the compiled setters that Map

@@ -13,31 +13,34 @@ import (
 )
 
 // BenchmarkAppend appends entries of 500 bytes, each with a mark as a digest and every other one with a key, to logs that are
-// full, so that as much is trimmed as comes. Memory lies beside disk.
+// full, so that as much is trimmed as comes. Memory lies beside disk, and entries for everybody beside some for two users.
 func BenchmarkAppend(b *testing.B) {
 	const maxBytes = 16 << 20
 	for _, size := range []int{1, 64, 256} {
-		b.Run(fmt.Sprint("memory/", size), func(b *testing.B) {
-			l := journal.NewMemory(journal.MemoryOptions{MaxBytes: maxBytes})
-			benchmarkAppend(b, l, size)
-		})
-		b.Run(fmt.Sprint("disk/", size), func(b *testing.B) {
-			dir := b.TempDir()
-			l, err := disk.Open(b.Context(), disk.Options{Dir: dir, MaxBytes: maxBytes})
-			if err != nil {
-				b.Fatal(err)
-			}
-			benchmarkAppend(b, l, size)
-			if info, err := os.Stat(filepath.Join(dir, "journal.db")); err == nil {
-				b.ReportMetric(float64(info.Size())/maxBytes, "file/limit")
-			}
-		})
+		for name, audience := range map[string][]string{"": nil, "/audience": {"u:ada", "u:grace"}} {
+			b.Run(fmt.Sprint("memory/", size, name), func(b *testing.B) {
+				l := journal.NewMemory(journal.MemoryOptions{MaxBytes: maxBytes})
+				benchmarkAppend(b, l, size, audience)
+			})
+			b.Run(fmt.Sprint("disk/", size, name), func(b *testing.B) {
+				dir := b.TempDir()
+				l, err := disk.Open(b.Context(), disk.Options{Dir: dir, MaxBytes: maxBytes})
+				if err != nil {
+					b.Fatal(err)
+				}
+				benchmarkAppend(b, l, size, audience)
+				if info, err := os.Stat(filepath.Join(dir, "journal.db")); err == nil {
+					b.ReportMetric(float64(info.Size())/maxBytes, "file/limit")
+				}
+			})
+		}
 	}
 }
 
-func benchmarkAppend(b *testing.B, l journal.Log, size int) {
+func benchmarkAppend(b *testing.B, l journal.Log, size int, audience []string) {
 	defer l.Close()
 	p := newProducer()
+	p.audience = audience
 	for l.Bounds().First == 1 {
 		p.append(b, l, 1024)
 	}
@@ -57,6 +60,7 @@ type producer struct {
 	n           int
 	body        []byte
 	keys, names []string
+	audience    []string
 }
 
 func newProducer() *producer {
@@ -75,7 +79,7 @@ func (p *producer) append(b *testing.B, l journal.Log, size int) {
 	now := time.Now()
 	for i := range size {
 		p.n++
-		batch.Entries[i] = journal.Entry{Time: now, Queue: "/queue/message", Body: p.body}
+		batch.Entries[i] = journal.Entry{Time: now, Queue: "/queue/message", Audience: p.audience, Body: p.body}
 		if p.n%2 == 0 {
 			batch.Entries[i].Queue, batch.Entries[i].Key = "/queue/unread-count", p.keys[p.n*7919%len(p.keys)]
 		}

@@ -137,6 +137,9 @@ func (c *compiler) readAccess(f *source.File, n *yaml.Node) []accessRule {
 		}
 		rules = append(rules, r.read(source.Deref(e)))
 	}
+	if c.report.Err() != nil {
+		return rules // a queue may be named by what is wrong
+	}
 	for _, q := range Queues() {
 		if !named[q] {
 			c.report.Warnf(f, n, "if that is meant, say so: {queue: "+q+", allow: false}", "nobody may subscribe to %s, which no entry names", q)

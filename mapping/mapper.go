@@ -1,7 +1,8 @@
 // Package mapping turns MQTT events into the typed payloads of the STOMP queues, by rules written in YAML. It does no I/O.
 //
 // A rule is compiled once, at load, where all mistakes of all files are found that need no event. What cannot be mapped at
-// run time is a Rejection; no rule and no payload ends the process, and the work on one event is bounded.
+// run time is a Rejection; no rule and no payload ends the process, and the work on one event is bounded. Access to the queues
+// is said in the language of the rules, and so compiled here too.
 package mapping
 
 import (

@@ -156,18 +156,23 @@ func (b *Bridge) awaitCommits(committing *sync.WaitGroup, giveUp func()) {
 type Update struct {
 	Mapper     *mapping.Mapper
 	Auth       auth.Authenticator
+	Access     server.Access                // nil: everybody may subscribe to everything
+	Tokens     func(auth.Identity) []string // see server.Config
 	Origins    server.Origins
 	ConfigHash string
 }
 
 // Reload puts the update into force as a whole: from the next batch on every event is mapped by the new rules. New topic
 // filters are granted before those that are no longer wanted are dropped; Reload waits for that until ctx is done, and the
-// client goes on with it after. Sessions whose token is no longer valid end.
+// client goes on with it after. Sessions whose token is no longer valid, or that have a
+// subscription which is no longer allowed, end.
 func (b *Bridge) Reload(ctx context.Context, u Update) error {
 	b.reload.Lock()
 	defer b.reload.Unlock()
 	b.server.SetOrigins(u.Origins)
 	b.server.SetAuth(u.Auth)
+	b.server.SetTokens(u.Tokens)
+	b.server.SetAccess(u.Access)
 	b.useMapper(u.Mapper)
 	b.client.SetStatus(map[string]string{"config": u.ConfigHash})
 	wanted := filters(u.Mapper)

@@ -65,6 +65,27 @@ func (x *session) recheckAccess() {
 	}
 }
 
+// SetTokens replaces what tells the audiences that a client is of, for those who are connected too.
+func (s *Server) SetTokens(f func(auth.Identity) []string) {
+	s.audience.Store(&f)
+	for _, x := range s.snapshot() {
+		if by := x.credentials.Load(); by != nil {
+			x.out.update(func(feed *hub.Feed, control []byte) []byte {
+				feed.SetTokens(s.tokens(by.identity))
+				return control
+			})
+		}
+	}
+}
+
+func (s *Server) tokens(who auth.Identity) []string {
+	f := *s.audience.Load()
+	if f == nil {
+		return nil
+	}
+	return f(who)
+}
+
 // tokenDestination is where a client sends a new token to.
 const tokenDestination = "/auth/token"
 
@@ -83,7 +104,9 @@ func (x *session) renew(f *stomp.Frame) error {
 	if by.identity.User != old.identity.User {
 		return &auth.Error{Reason: "the new token is of another user"}
 	}
-	x.letIn(by)
+	if err := x.letIn(by); err != nil {
+		return err
+	}
 	x.recheckAccess()
 	x.out.update(func(feed *hub.Feed, control []byte) []byte {
 		feed.SetTokens(x.server.tokens(by.identity))

@@ -60,6 +60,7 @@ type Server struct {
 	upgrader websocket.Upgrader
 	auth     atomic.Pointer[auth.Authenticator]
 	access   atomic.Pointer[Access]
+	audience atomic.Pointer[func(auth.Identity) []string] // Config.Tokens
 	origins  atomic.Pointer[Origins]
 	ends     tally // session ends by cause
 	refusals tally // handshakes refused, by cause
@@ -109,6 +110,7 @@ func New(c Config) (*Server, error) {
 	}
 	s.auth.Store(&s.config.Auth)
 	s.access.Store(&s.config.Access)
+	s.audience.Store(&s.config.Tokens)
 	s.origins.Store(&origins)
 	return s, nil
 }
@@ -337,14 +339,6 @@ func (t *tally) all() map[string]int64 {
 		all[name] = n
 	}
 	return all
-}
-
-// tokens returns the audiences that the client is of.
-func (s *Server) tokens(who auth.Identity) []string {
-	if s.config.Tokens == nil {
-		return nil
-	}
-	return s.config.Tokens(who)
 }
 
 // newID returns a session's id: hexadecimal, as several clients do not unescape.

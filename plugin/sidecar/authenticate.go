@@ -10,6 +10,8 @@ import (
 
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/mqtt"
+	"mqtt-stomp-bridge/bridge/server"
+	"mqtt-stomp-bridge/mapping/audience"
 	"mqtt-stomp-bridge/plugin/config"
 )
 
@@ -144,4 +146,31 @@ func signToken(c *config.Config, user string, ttl time.Duration) (string, error)
 		return "", errors.New("auth.jwt.secret: there is none to sign a token with: set BRIDGE_AUTH_JWT_SECRET_FILE or BRIDGE_AUTH_JWT_SECRET, or ask whoever has the private key")
 	}
 	return jwtConfig(c).Sign(user, ttl)
+}
+
+// access returns who may subscribe to what.
+func access(c *config.Config) server.Access {
+	if c.Access == nil {
+		return nil // and no interface around a nil pointer
+	}
+	return c.Access
+}
+
+// tokens returns what tells the audiences that a client is of: its user, and the groups in the claim that the configuration
+// names, which is a text or a list.
+func tokens(c *config.Config) func(auth.Identity) []string {
+	claim := c.Auth.GroupsClaim
+	return func(who auth.Identity) []string {
+		all := []string{audience.User(who.User)}
+		groups, isList := who.Claims[claim].([]any)
+		if !isList {
+			groups = []any{who.Claims[claim]}
+		}
+		for _, g := range groups {
+			if name, ok := g.(string); ok && name != "" {
+				all = append(all, audience.Group(name))
+			}
+		}
+		return all
+	}
 }

@@ -228,7 +228,7 @@ func (r *reloader) prepare(next *config.Config) (u bridge.Update, swap func(), e
 	if err != nil {
 		return u, nil, err
 	}
-	u.Auth = chain
+	u.Auth, u.Access, u.Tokens = chain, access(next), tokens(next)
 	if u.Origins, err = server.NewOrigins(next.Server.AllowedOrigins); err != nil {
 		return u, nil, err
 	}

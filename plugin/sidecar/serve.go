@@ -132,6 +132,8 @@ func (s *sidecar) open(ctx context.Context) error {
 		Log:  log,
 		Server: server.Config{
 			Auth:           authenticator,
+			Access:         access(c),
+			Tokens:         tokens(c),
 			AllowedOrigins: c.Server.AllowedOrigins,
 			TrustedProxies: c.Server.TrustedProxies,
 			Path:           c.Server.Path,

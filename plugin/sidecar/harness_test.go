@@ -196,23 +196,31 @@ func publish(t *testing.T, addr string, args ...string) {
 // A stompjs is a Node process that runs testdata/node/stompjs.mjs.
 type stompjs struct {
 	t     *testing.T
+	stdin io.Writer // a line is a new token
 	lines chan stompjsLine
 }
 
 type stompjsLine struct {
-	Ready  bool   `json:"ready"`
-	Closed bool   `json:"closed"`
-	Error  string `json:"error"`
-	Queue  string `json:"queue"`
-	ID     string `json:"id"`
-	Body   string `json:"body"`
+	Ready   bool   `json:"ready"`
+	Closed  bool   `json:"closed"`
+	Renewed bool   `json:"renewed"`
+	Error   string `json:"error"`
+	Queue   string `json:"queue"`
+	ID      string `json:"id"`
+	Body    string `json:"body"`
 }
 
 // startStompjs connects a stompjs client and returns when all its subscriptions are answered.
 func startStompjs(t *testing.T, url, token string, queues ...string) *stompjs {
 	t.Helper()
+	return startStompjsWith(t, url, []string{"TOKEN=" + token}, queues...)
+}
+
+// startStompjsWith takes what the client shows of itself as variables.
+func startStompjsWith(t *testing.T, url string, shown []string, queues ...string) *stompjs {
+	t.Helper()
 	c := exec.Command("node", append([]string{"testdata/node/stompjs.mjs", url}, queues...)...)
-	c.Env = append(os.Environ(), "TOKEN="+token)
+	c.Env = append(os.Environ(), shown...)
 	c.Stderr = os.Stderr
 	stdin, err := c.StdinPipe()
 	if err != nil {
@@ -225,7 +233,7 @@ func startStompjs(t *testing.T, url, token string, queues ...string) *stompjs {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s := &stompjs{t: t, lines: make(chan stompjsLine, 1024)}
+	s := &stompjs{t: t, stdin: stdin, lines: make(chan stompjsLine, 1024)}
 	read := make(chan struct{})
 	go func() {
 		defer close(read)

@@ -3,7 +3,10 @@
 //   {"queue":...,"id":...,"body":...}    a message
 //   {"error":...}                        an ERROR frame's message
 //   {"closed":true}                      the connection is gone
-// Reads the token from $TOKEN and the rest from its arguments: URL QUEUE...
+//   {"renewed":true}                     a new token was accepted
+// Reads the token from $TOKEN, or $LOGIN and $PASSCODE, and the rest from its arguments: URL QUEUE... A line on standard input is
+// a new token.
+import { createInterface } from 'node:readline';
 import { Client } from '@stomp/stompjs';
 import WebSocket from 'ws';
 
@@ -13,7 +16,9 @@ let waiting = queues.length;
 
 const client = new Client({
   webSocketFactory: () => new WebSocket(url, ['v12.stomp', 'v11.stomp', 'v10.stomp']),
-  connectHeaders: { Authorization: `Bearer ${process.env.TOKEN}` },
+  connectHeaders: process.env.LOGIN
+    ? { login: process.env.LOGIN, passcode: process.env.PASSCODE }
+    : { Authorization: `Bearer ${process.env.TOKEN}` },
   reconnectDelay: 500,
   onConnect: () => {
     waiting = queues.length;
@@ -30,8 +35,12 @@ const client = new Client({
 });
 client.activate();
 
-process.stdin.resume(); // the test closes standard input to end it
-process.stdin.on('end', async () => {
+const input = createInterface({ input: process.stdin });
+input.on('line', (token) => {
+  client.watchForReceipt('renewal', () => print({ renewed: true }));
+  client.publish({ destination: '/auth/token', headers: { Authorization: `Bearer ${token}`, receipt: 'renewal' } });
+});
+input.on('close', async () => { // the test closes standard input to end it
   await client.deactivate();
   process.exit(0);
 });

@@ -165,26 +165,29 @@ func TestFailuresAreLimited(t *testing.T) {
 		}
 		bob := auth.Credentials{Login: "bob", Passcode: "pass"}
 		try(bob, "")
-		for i := range 5 {
+		for i := range 10 {
 			try(guess("ann", i), wrong)
 		}
-		try(guess("ann", 9), many)
+		try(guess("ann", 19), many)
 		try(annPass, many) // not even the right one is told
-		if got := l.questions(); got != 6 {
-			t.Errorf("%d questions, want 6", got)
+		if got := l.questions(); got != 11 {
+			t.Errorf("%d questions, want 11", got)
 		}
-		for i := range 5 {
+		for i := range 10 {
 			try(guess("bob", i), wrong)
 		}
 		try(bob, "") // who is known already does not suffer
-		try(guess("eve", 9), wrong)
+		elsewhere := bob
+		elsewhere.Remote = netip.MustParseAddr("192.0.2.77")
+		try(elsewhere, many) // but nobody at another address is told that a guess was right
+		try(guess("eve", 19), wrong)
 		time.Sleep(30*time.Second - 1)
 		try(annPass, many)
 		time.Sleep(time.Nanosecond)
 		try(annPass, "")
 		try(annPass, "")
-		try(guess("ann", 9), wrong)
-		try(guess("ann", 9), many)
+		try(guess("ann", 19), wrong)
+		try(guess("ann", 19), many)
 	})
 	synctest.Test(t, func(t *testing.T) {
 		b := auth.NewBroker(auth.BrokerConfig{Checker: &logins{passwords: map[string]string{"ann": "pass"}}})
@@ -252,8 +255,8 @@ func TestGuessesAtOnce(t *testing.T) {
 			})
 		}
 		running.Wait()
-		if got := l.questions(); got != 105 {
-			t.Errorf("%d questions, want 105", got)
+		if got := l.questions(); got != 110 {
+			t.Errorf("%d questions, want 110", got)
 		}
 		if l.most != 8 {
 			t.Errorf("%d questions at one time, want 8", l.most)
@@ -271,8 +274,29 @@ func TestGuessesThatDoNotWait(t *testing.T) {
 			time.AfterFunc(time.Millisecond, cancel)
 			b.Authenticate(ctx, annPass)
 		}
-		if got := l.questions(); got != 5 {
-			t.Errorf("%d questions, want 5", got)
+		if got := l.questions(); got != 10 {
+			t.Errorf("%d questions, want 10", got)
+		}
+	})
+}
+
+// A hundred tabs that come back at once behind one proxy are not taken for guesses; of each user only the first are asked about.
+func TestRightOnesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &logins{passwords: map[string]string{"ann": "pass", "bob": "pass"}, pause: 100 * time.Millisecond}
+		b := auth.NewBroker(auth.BrokerConfig{Checker: l, Cache: time.Minute})
+		var running sync.WaitGroup
+		for i := range 100 {
+			running.Go(func() {
+				c := auth.Credentials{Login: []string{"ann", "bob"}[i%2], Passcode: "pass", Remote: netip.MustParseAddr("192.0.2.1")}
+				if _, err := b.Authenticate(t.Context(), c); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		running.Wait()
+		if got := l.questions(); got > 2*8 {
+			t.Errorf("%d questions for two users", got)
 		}
 	})
 }

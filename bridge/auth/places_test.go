@@ -105,8 +105,9 @@ func TestWithConnect(t *testing.T) {
 		{name: "login beside a token", handshake: "abc", login: "ann", token: "abc"},
 		{name: "passcode is the token", handshake: "abc", login: "ann", passcode: "abc", token: "abc"},
 		{name: "passcode is the token, as Bearer", authorization: "abc", passcode: "Bearer abc", token: "abc"},
-		{name: "passcode beside a token", handshake: "abc", login: "ann", passcode: "pass", want: "two different tokens"},
-		{name: "passcode beside a frame's token", authorization: "abc", passcode: "pass", want: "two different tokens"},
+		{name: "passcode beside a token", handshake: "abc", login: "ann", passcode: "pass", token: "abc"},
+		{name: "another token as passcode", handshake: "abc", login: "ann", passcode: "a.b.c", want: "two different tokens"},
+		{name: "another token as passcode in the frame", authorization: "abc", passcode: "a.b.c", want: "two different tokens"},
 		{name: "passcode with spaces", login: "ann", passcode: " p ", withLogin: "ann", withPasscode: " p "},
 	}
 	for _, tt := range tests {

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -125,13 +127,37 @@ func (r *running) start() {
 	p := program{stdin: strings.NewReader(""), stdout: io.Discard, stderr: r.log, environ: r.environ}
 	go func() { r.code <- p.run(ctx, []string{"serve", "-c", r.config}) }()
 	r.t.Cleanup(func() {
+		r.checkSecrets(r.metrics())
 		if code := r.stop(); code != exitOK {
 			r.t.Errorf("serve ended with code %d", code)
 		}
+		r.checkSecrets(r.log.String())
 		if r.t.Failed() {
 			r.t.Logf("log of the sidecar:\n%s", r.log)
 		}
 	})
+}
+
+// checkSecrets looks for what no log and no page may hold, whatever a test is about: JSON Web Tokens, which all begin alike,
+// and what the tests use as secrets and passwords.
+func (r *running) checkSecrets(text string) {
+	r.t.Helper()
+	for _, s := range []string{"eyJhbGci", base64.RawURLEncoding.EncodeToString([]byte("eyJhbGci")), secret, serviceToken, "bob's password", "bridge password", "app password"} {
+		if strings.Contains(text, s) {
+			r.t.Errorf("%q stands in\n%s", s, text)
+		}
+	}
+}
+
+// metrics returns what the ops endpoint shows, nothing when it is not there any more.
+func (r *running) metrics() string {
+	response, err := http.Get("http://" + r.ops + "/metrics")
+	if err != nil {
+		return ""
+	}
+	defer response.Body.Close()
+	body, _ := io.ReadAll(response.Body)
+	return string(body)
 }
 
 // stop ends the sidecar as a signal does and returns its exit code.

@@ -109,6 +109,45 @@ func TestReloadSettings(t *testing.T) {
 	}
 }
 
+// With client_ca_file a client needs a certificate too, beside its token.
+func TestClientCertificates(t *testing.T) {
+	b := startDemoBroker(t)
+	s := prepareSidecar(t, "server: {cert_file: tls.crt, key_file: tls.key, client_ca_file: clients.crt}\n"+sourceRule("a/{n}", "first"), reloadEnviron(b)...)
+	dir := filepath.Dir(s.config)
+	certificate, key := selfSigned(t, "server")
+	write(t, filepath.Join(dir, "tls.crt"), certificate)
+	write(t, filepath.Join(dir, "tls.key"), key)
+	pairs := map[string]tls.Certificate{}
+	for _, name := range []string{"known", "unknown"} {
+		certificate, key := selfSigned(t, name)
+		pair, err := tls.X509KeyPair([]byte(certificate), []byte(key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pairs[name] = pair
+		if name == "known" {
+			write(t, filepath.Join(dir, "clients.crt"), certificate)
+		}
+	}
+	s.start()
+	s.waitReady()
+	for name, certificates := range map[string][]tls.Certificate{"none": nil, "unknown": {pairs["unknown"]}, "known": {pairs["known"]}} {
+		c, err := listen.Dial(t.Context(), listen.Config{URL: "wss" + strings.TrimPrefix(s.url(), "ws"), Token: s.token("grace"),
+			Queues: []string{"/queue/channel/connected"}, TLS: &tls.Config{InsecureSkipVerify: true, Certificates: certificates}})
+		if (err == nil) != (name == "known") {
+			t.Errorf("with the certificate %s: %v", name, err)
+		}
+		if err != nil {
+			continue
+		}
+		b.Publish("a/1", []byte("{}"))
+		if got := nextChannel(t, c); got.Name != "1" {
+			t.Errorf("got %+v", got)
+		}
+		c.Close()
+	}
+}
+
 // certificateName is the common name of the certificate that the sidecar shows.
 func (r *running) certificateName() string {
 	r.t.Helper()

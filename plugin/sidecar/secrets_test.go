@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"net"
 	"net/http"
 	"net/url"
@@ -28,7 +29,7 @@ const (
 
 // withKeys is a configuration with these secrets.
 func withKeys(secrets ...string) string {
-	return "auth: {jwt: {secret: ['" + strings.Join(secrets, "', '") + "']}}\n" + documentRules
+	return "auth: {jwt: {secret: ['" + strings.Join(secrets, "', '") + "']}, broker: {enabled: true}}\n" + documentRules
 }
 
 // brokenConfigs have a mistake in or near a secret.
@@ -114,6 +115,10 @@ func (r *running) logins(tokens []string) {
 		r.exchange(nil, stomp.Frame{Command: stomp.CommandSend, Headers: connect.Headers})
 		r.exchange(http.Header{"Authorization": {"Bearer " + token}}, connectFrame(), subscribe)
 		r.exchange(http.Header{"Authorization": {"Basic " + token}}, connect)
+		r.exchange(http.Header{"Sec-Websocket-Protocol": {"v12.stomp, bearer." + base64.RawURLEncoding.EncodeToString([]byte(token))}}, connectFrame(), subscribe)
+		r.exchange(http.Header{"Sec-Websocket-Protocol": {"v12.stomp, bearer." + token}}, connectFrame(), subscribe)
+		r.exchange(nil, connectFrame("login:ada", "passcode:"+token), subscribe)
+		r.exchange(nil, connect, stomp.Frame{Command: stomp.CommandSend, Headers: headers("destination:/auth/token", "receipt:1", "Authorization:"+token)}, subscribe)
 		if answer, err := http.Get("http://" + r.listen + "/ws.communication?access_token=" + url.QueryEscape(token)); err == nil {
 			answer.Body.Close()
 		}

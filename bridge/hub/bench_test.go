@@ -56,7 +56,7 @@ func BenchmarkReplay(b *testing.B) {
 	var buffer []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		f := bench.hub.NewFeed(func() {})
+		f := bench.hub.NewFeed(waker(nil))
 		f.Subscribe(message, plain{name: "r"}, hub.Options{Resume: bench.resume(0)})
 		for f.Position() < entries {
 			out, _, err := f.Next(buffer[:0], 64<<10)
@@ -68,4 +68,58 @@ func BenchmarkReplay(b *testing.B) {
 		}
 		f.Close()
 	}
+}
+
+// One entry at a time to a group: what a lane does for all its members but the writes.
+func BenchmarkGroup(b *testing.B) {
+	for _, members := range []int{100, 1000, 10_000} {
+		for name, audience := range map[string][]string{"everybody": nil, "one": {"u:7"}, "nobody": {"u:none"}, "every second": {"g:even"}} {
+			b.Run(fmt.Sprintf("members=%d/for=%s", members, name), func(b *testing.B) { benchmarkGroup(b, members, audience) })
+		}
+	}
+}
+
+func benchmarkGroup(b *testing.B, members int, audience []string) {
+	bench := newBench(b, hub.Config{}, journal.MemoryOptions{MaxBytes: 1 << 20})
+	var group *hub.Group
+	feeds := make([]*hub.Feed, members)
+	for i := range feeds {
+		feeds[i] = bench.feed()
+		feeds[i].SetTokens([]string{fmt.Sprint("u:", i), []string{"g:even", "g:odd"}[i%2]})
+		feeds[i].Subscribe(message, plain{name: "same"}, hub.Options{})
+		if group == nil {
+			group = feeds[i].NewGroup(waker(nil))
+		}
+		if !group.Join(feeds[i]) {
+			b.Fatal("Join is false")
+		}
+	}
+	body := make([]byte, 400)
+	b.ReportAllocs()
+	var bytes int
+	for b.Loop() {
+		entry := journal.Entry{Queue: message, Audience: audience, Body: body}
+		if err := bench.log.Append(b.Context(), journal.Batch{Entries: []journal.Entry{entry}}); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := group.Next(64 << 10); err != nil {
+			b.Fatal(err)
+		}
+		if group.Everybody() {
+			for _, f := range feeds {
+				bytes += len(group.Frames(f))
+			}
+			group.Wrote(feeds)
+			continue
+		}
+		for f := range group.Addressed() {
+			bytes += len(group.Frames(f))
+			group.Wrote([]*hub.Feed{f})
+		}
+	}
+	b.ReportMetric(float64(bytes)/float64(b.N), "B/event")
+	for _, f := range feeds {
+		group.Leave(f, true)
+	}
+	group.Close()
 }

@@ -55,7 +55,7 @@ func client(t *testing.T, b *bench, queue string, seed uint64, done <-chan struc
 		if last > 0 {
 			o.Resume = b.resume(last)
 		}
-		f := b.hub.NewFeed(func() {})
+		f := b.hub.NewFeed(waker(nil))
 		if _, complete := f.Subscribe(queue, plain{name: "c"}, o); last > 0 && !complete {
 			t.Errorf("%s: the resume from %d is a gap", queue, last)
 		}
@@ -125,12 +125,12 @@ func TestConcurrentConflation(t *testing.T) {
 	var running sync.WaitGroup
 	for i := range 4 {
 		woken := make(chan struct{}, 1)
-		f := b.hub.NewFeed(func() {
+		f := b.hub.NewFeed(waker(func() {
 			select {
 			case woken <- struct{}{}:
 			default:
 			}
-		})
+		}))
 		defer f.Close()
 		f.Subscribe(unread, plain{name: "u"}, hub.Options{Snapshot: i%2 == 0})
 		running.Go(func() {

@@ -183,7 +183,7 @@ func TestConflationAfterRestart(t *testing.T) {
 	lagging(b, 50)
 	again := hub.New(b.log, hub.Config{Queues: []string{message, unread, channel}, Conflate: []string{unread}})
 	defer again.Close()
-	f := again.NewFeed(func() {})
+	f := again.NewFeed(waker(nil))
 	defer f.Close()
 	f.Subscribe(unread, plain{name: "u"}, hub.Options{Resume: b.resume(0)})
 	wantFrames(t, rounds(50, 50), drain(t, f))

@@ -6,7 +6,7 @@ import "slices"
 // It is not safe for concurrent use.
 type Feed struct {
 	hub     *Hub
-	wake    func()
+	owner   Owner
 	group   *Group   // whose feed it is; nil: a session's
 	tokens  []string // of the client, see SetTokens
 	cursors []*Cursor
@@ -33,11 +33,18 @@ type Resume struct {
 	Position uint64
 }
 
-// NewFeed returns a Feed without subscriptions. Close it. Entries that come while nothing waits for the feed make the hub call
-// wake, maybe from within the log's Append; wake must not block, nor call the hub.
-func (h *Hub) NewFeed(wake func()) *Feed {
-	return &Feed{hub: h, wake: wake}
+// An Owner is who reads a feed or a group.
+type Owner interface {
+	// Wake is called when entries come after nothing waited, maybe from within the log's Append: it must not block, nor call
+	// the hub.
+	Wake()
 }
+
+// NewFeed returns a Feed without subscriptions. Close it.
+func (h *Hub) NewFeed(owner Owner) *Feed { return &Feed{hub: h, owner: owner} }
+
+// Owner returns what NewFeed was given.
+func (f *Feed) Owner() Owner { return f.owner }
 
 // SetTokens says which audiences the client is of. Without a call it gets only what is for everybody.
 func (f *Feed) SetTokens(tokens []string) { f.tokens = tokens }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/maphash"
+	"iter"
+	"maps"
 	"slices"
 )
 
@@ -65,9 +67,9 @@ func (f *Feed) Shape() (shape uint64, ok bool) {
 	return shape, len(f.cursors) > 0
 }
 
-// NewGroup returns a group without members that has f's subscriptions and stands where f does. wake is NewFeed's. Close it.
-func (f *Feed) NewGroup(wake func()) *Group {
-	g := &Group{feed: Feed{hub: f.hub, wake: wake}, members: map[*Feed]struct{}{}}
+// NewGroup returns a group without members that has f's subscriptions and stands where f does. Close it.
+func (f *Feed) NewGroup(owner Owner) *Group {
+	g := &Group{feed: Feed{hub: f.hub, owner: owner}, members: map[*Feed]struct{}{}}
 	g.feed.group = g
 	for _, c := range f.cursors {
 		g.feed.cursors = append(g.feed.cursors, &Cursor{queue: c.queue, ring: c.ring, use: c.use, pos: c.pos, written: c.pos, own: c.own, conflates: c.conflates})
@@ -159,6 +161,12 @@ func (g *Group) private(list []byte) *private {
 
 // Any reports whether the last Next has frames for anybody.
 func (g *Group) Any() bool { return len(g.frames)+len(g.privates) > 0 }
+
+// Everybody reports whether the last Next has frames for all members.
+func (g *Group) Everybody() bool { return len(g.frames) > 0 }
+
+// Addressed yields the members for whom the last Next has frames that not all members get.
+func (g *Group) Addressed() iter.Seq[*Feed] { return maps.Keys(g.privates) }
 
 // Frames returns what the last Next has for the member. It is valid, and must not be changed, until the next one. Several
 // goroutines may call it at a time, as long as none calls Next.

@@ -137,7 +137,7 @@ func TestGroup(t *testing.T) {
 		if _, ok := c.members[0].feed.Shape(); !ok {
 			t.Fatal("the feed has no shape")
 		}
-		c.group = c.members[0].feed.NewGroup(func() {})
+		c.group = c.members[0].feed.NewGroup(waker(nil))
 		joins := 0
 		for range 3000 {
 			m := c.members[random.IntN(len(c.members))]
@@ -208,7 +208,7 @@ func TestGroupConflates(t *testing.T) {
 		f.Subscribe(unread, plain{name: "u"}, hub.Options{})
 		feeds = append(feeds, f)
 	}
-	g := feeds[0].NewGroup(func() {})
+	g := feeds[0].NewGroup(waker(nil))
 	for _, f := range feeds {
 		if !g.Join(f) {
 			t.Fatal("Join is false")
@@ -258,7 +258,7 @@ func TestJoinRefuses(t *testing.T) {
 		t.Error("a format that nobody shares has a shape")
 	}
 	same := subscribe(hub.Options{}, "m")
-	g := first.NewGroup(func() {})
+	g := first.NewGroup(waker(nil))
 	defer g.Close()
 	one, ok1 := first.Shape()
 	two, ok2 := same.Shape()

@@ -145,7 +145,7 @@ func (h *Hub) wakeFeeds() {
 			continue
 		}
 		for f := range r.feeds {
-			f.wake()
+			f.owner.Wake()
 		}
 	}
 }

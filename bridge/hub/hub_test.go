@@ -33,6 +33,15 @@ func (p plain) AppendFrame(dst []byte, e *journal.Entry) []byte {
 	return fmt.Appendf(dst, "%s %d %s\n", p.name, e.Position, e.Body)
 }
 
+// A waker is told that a feed wakes; nil: nobody is.
+type waker func()
+
+func (w waker) Wake() {
+	if w != nil {
+		w()
+	}
+}
+
 // A bench is a hub over a log in memory.
 type bench struct {
 	t   testing.TB
@@ -74,7 +83,7 @@ func (b *bench) publishMany(n int, entry string) {
 }
 
 func (b *bench) feed() *hub.Feed {
-	f := b.hub.NewFeed(func() {})
+	f := b.hub.NewFeed(waker(nil))
 	b.t.Cleanup(f.Close)
 	return f
 }
@@ -415,8 +424,8 @@ func TestRingBytes(t *testing.T) {
 func TestWake(t *testing.T) {
 	b := newBench(t, hub.Config{}, journal.MemoryOptions{})
 	woken, otherWoken := make(chan struct{}, 10), make(chan struct{}, 10)
-	f := b.hub.NewFeed(func() { woken <- struct{}{} })
-	other := b.hub.NewFeed(func() { otherWoken <- struct{}{} })
+	f := b.hub.NewFeed(waker(func() { woken <- struct{}{} }))
+	other := b.hub.NewFeed(waker(func() { otherWoken <- struct{}{} }))
 	defer f.Close()
 	defer other.Close()
 	f.Subscribe(message, plain{name: "m"}, hub.Options{})

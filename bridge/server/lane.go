@@ -85,7 +85,7 @@ func (s *shard) admit(shape uint64, o *outbound) *lane {
 	l := s.lanes[shape]
 	if l == nil {
 		l = &lane{shard: s, shape: shape}
-		l.group = o.feed.NewGroup(l.wake)
+		l.group = o.feed.NewGroup(l)
 		if s.lanes == nil {
 			s.lanes = map[uint64]*lane{}
 		}
@@ -94,11 +94,12 @@ func (s *shard) admit(shape uint64, o *outbound) *lane {
 	l.mu.Lock()
 	l.joiners = append(l.joiners, o)
 	l.mu.Unlock()
-	l.wake()
+	l.Wake()
 	return l
 }
 
-func (l *lane) wake() {
+// Wake implements hub.Owner.
+func (l *lane) Wake() {
 	if !l.queued.Swap(true) {
 		l.shard.add(l)
 	}
@@ -114,8 +115,12 @@ func (l *lane) turn() {
 	if l.group.Any() {
 		l.pass++
 	}
-	if l.group.Any() || err != nil {
+	if l.group.Everybody() || err != nil {
 		l.crowd = append(l.crowd[:0], l.members...)
+	} else {
+		for f := range l.group.Addressed() {
+			l.crowd = append(l.crowd, f.Owner().(*outbound))
+		}
 	}
 	pass := l.pass
 	l.mu.Unlock()
@@ -127,7 +132,7 @@ func (l *lane) turn() {
 		o.enter(l)
 	}
 	if more {
-		l.wake()
+		l.Wake()
 	}
 	l.shard.dismiss(l)
 }
@@ -202,7 +207,7 @@ func (o *outbound) enter(l *lane) {
 		l.take(o)
 	}
 	o.mu.Unlock()
-	o.wake() // what came meanwhile woke nobody
+	o.Wake() // what came meanwhile woke nobody
 }
 
 // take makes the outbound a member if it stands where the lane does.
@@ -238,7 +243,7 @@ func (o *outbound) leave() (rest *[]byte) {
 	l.members[last] = nil
 	l.members = l.members[:last]
 	if last == 0 {
-		l.wake() // to be dismissed
+		l.Wake() // to be dismissed
 	}
 	return rest
 }

@@ -50,19 +50,19 @@ const finalTimeout = 400 * time.Millisecond
 
 func (s *shard) newOutbound(conn net.Conn, h *hub.Hub, limits *Limits, failed func(error)) *outbound {
 	o := &outbound{conn: conn, raw: rawConn(conn), shard: s, limits: limits, failed: failed}
-	o.feed = h.NewFeed(o.wake)
+	o.feed = h.NewFeed(o)
 	o.drained.L = &o.mu
 	return o
 }
 
-// wake has the shard write what waits.
-func (o *outbound) wake() {
+// Wake implements hub.Owner: it has the shard write what waits.
+func (o *outbound) Wake() {
 	if !o.queued.Swap(true) {
 		o.shard.add(o)
 	}
 }
 
-// turn is wake's, in the shard. What does not go out at once is no work for the shard, where others wait.
+// turn is Wake's, in the shard. What does not go out at once is no work for the shard, where others wait.
 func (o *outbound) turn() {
 	o.queued.Store(false)
 	if o.step() {

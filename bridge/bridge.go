@@ -196,6 +196,9 @@ func (b *Bridge) useMapper(m *mapping.Mapper) {
 	b.mapper.Store(m)
 }
 
+// Sessions returns how all sessions stand, in no order.
+func (b *Bridge) Sessions() []server.Status { return b.server.Sessions() }
+
 // Ready returns why the bridge cannot do its work at the moment; empty when it can.
 func (b *Bridge) Ready() []string {
 	var reasons []string

@@ -28,13 +28,27 @@ type Cursor struct {
 	inFlight []uint64 // positions sent and not acknowledged, in order; only when track is set
 	settled  uint64   // up to here none is waited for any more
 
-	stands         int64  // for how many subscriptions: 1, or the members of a Group
-	live, replayed int64  // entries in the frames that Next has appended since Wrote
-	accounted      int64  // live entries counted as delivered, conflated or not addressed
+	stands         int64 // for how many subscriptions: 1, or the members of a Group
+	live, replayed int64 // entries in the frames that Next has appended since Wrote
+	outcomes       Outcomes
 	published      uint64 // entries that came to the ring while the cursor was there; set by leave
 
 	next uint64 // number of the next entry in the ring; only within gather
 	left int    // room, as gather goes on
+}
+
+// Outcomes are what became of the live entries of one subscription so far.
+type Outcomes struct {
+	Delivered    int64 `json:"delivered"`
+	Conflated    int64 `json:"conflated"`
+	NotAddressed int64 `json:"not_addressed"`
+}
+
+func (o Outcomes) sum() int64 { return o.Delivered + o.Conflated + o.NotAddressed }
+
+// plus returns the sum of both, the other taken n times.
+func (o Outcomes) plus(n int64, other Outcomes) Outcomes {
+	return Outcomes{o.Delivered + n*other.Delivered, o.Conflated + n*other.Conflated, o.NotAddressed + n*other.NotAddressed}
 }
 
 // MaxWindow is the largest window. It is also how many unacknowledged positions are remembered at most for a subscription
@@ -88,10 +102,16 @@ func (c *Cursor) took(position uint64) {
 	c.inFlight = append(c.inFlight, position)
 }
 
+// behind reports whether entries older than the subscription come next.
+func (c *Cursor) behind() bool {
+	r := c.ring
+	return c.snapshot || c.pos < c.liveFrom && (c.pos < r.evicted || r.after(c.pos) < c.born)
+}
+
 // conflated notes that the entry at the position is skipped.
 func (c *Cursor) conflated(position uint64) {
 	if position > c.liveFrom {
-		c.accounted++
+		c.outcomes.Conflated++
 		c.ring.conflated.Add(c.stands)
 	}
 	c.skipTo(position)
@@ -100,7 +120,7 @@ func (c *Cursor) conflated(position uint64) {
 // passed notes that the entry at the position is for others.
 func (c *Cursor) passed(position uint64) {
 	if position > c.liveFrom {
-		c.accounted++
+		c.outcomes.NotAddressed++
 		c.ring.notAddressed.Add(c.stands)
 	}
 	c.skipTo(position)
@@ -121,7 +141,7 @@ func (c *Cursor) wrote() {
 	c.written = c.pos
 	c.ring.delivered.Add(c.live)
 	c.ring.replayed.Add(c.replayed)
-	c.accounted += c.live
+	c.outcomes.Delivered += c.live
 	c.live, c.replayed = 0, 0
 }
 
@@ -181,4 +201,4 @@ func (c *Cursor) leave(f *Feed) {
 }
 
 // close counts what a cursor that has left leaves behind.
-func (c *Cursor) close() { c.ring.leftBehind.Add(int64(c.published) - c.accounted) }
+func (c *Cursor) close() { c.ring.leftBehind.Add(int64(c.published) - c.outcomes.sum()) }

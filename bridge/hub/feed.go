@@ -146,3 +146,29 @@ func (f *Feed) Position() uint64 {
 	}
 	return p
 }
+
+// A Status is how one subscription stands.
+type Status struct {
+	Queue    string `json:"queue"`
+	Waiting  int64  `json:"waiting"`   // live entries that were published and are not dealt with
+	Behind   bool   `json:"behind"`    // older entries that it asked for come first: a replay or a snapshot
+	InFlight int    `json:"in_flight"` // messages that wait for their acknowledgement
+	Outcomes
+}
+
+func (s *Status) add(o Outcomes) {
+	s.Outcomes = s.Outcomes.plus(1, o)
+	s.Waiting -= o.sum()
+}
+
+// Status returns how the subscriptions stand, in the order in which they were made.
+func (f *Feed) Status() []Status {
+	f.hub.mu.RLock()
+	defer f.hub.mu.RUnlock()
+	all := make([]Status, len(f.cursors))
+	for i, c := range f.cursors {
+		all[i] = Status{Queue: c.queue, Waiting: int64(c.ring.tail - c.born), Behind: c.behind(), InFlight: len(c.inFlight)}
+		all[i].add(c.outcomes)
+	}
+	return all
+}

@@ -93,7 +93,7 @@ func (g *Group) Next(limit int) (more bool, err error) {
 	g.frames, more, err = g.feed.Next(g.frames[:0], limit)
 	for i, c := range g.feed.cursors {
 		g.shares[i].entries = c.live
-		c.accounted += c.live
+		c.outcomes.Delivered += c.live
 		c.live = 0
 		c.written = c.pos
 	}
@@ -140,7 +140,8 @@ func (g *Group) distribute() {
 		}
 		g.privates[f] = p
 		for i, n := range p.entries {
-			g.feed.cursors[i].ring.notAddressed.Add(-n)
+			f.cursors[i].outcomes = f.cursors[i].outcomes.plus(n, Outcomes{Delivered: 1, NotAddressed: -1})
+			f.cursors[i].ring.notAddressed.Add(-n)
 		}
 	}
 }
@@ -230,7 +231,7 @@ func (g *Group) Join(f *Feed) bool {
 	}
 	f.hub.detach(f, f.cursors...)
 	for i, c := range f.cursors {
-		c.accounted -= g.feed.cursors[i].accounted
+		c.outcomes = c.outcomes.plus(-1, g.feed.cursors[i].outcomes)
 	}
 	g.members[f] = struct{}{}
 	if g.index != nil {
@@ -276,11 +277,11 @@ func (g *Group) Leave(f *Feed, wrote bool) {
 	for i, c := range f.cursors {
 		ours, share := g.feed.cursors[i], g.shares[i]
 		c.pos, c.written = ours.pos, ours.pos
-		c.accounted += ours.accounted
+		c.outcomes = c.outcomes.plus(1, ours.outcomes)
 		if !wrote {
 			c.written = share.from
 			c.live = share.entries + g.privates[f].extra(i)
-			c.accounted -= c.live
+			c.outcomes.Delivered -= c.live
 		}
 	}
 	f.taken = max(f.taken, g.feed.taken)
@@ -290,4 +291,13 @@ func (g *Group) Leave(f *Feed, wrote bool) {
 		f.last = max(f.last, g.before)
 	}
 	f.hub.attach(f, f.cursors...)
+}
+
+// Status is Feed.Status for a member.
+func (g *Group) Status(f *Feed) []Status {
+	all := f.Status()
+	for i, c := range g.feed.cursors {
+		all[i].add(c.outcomes)
+	}
+	return all
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"mqtt-stomp-bridge/bridge/hub"
 	"mqtt-stomp-bridge/bridge/journal"
 )
@@ -285,4 +287,63 @@ func TestJoinRefuses(t *testing.T) {
 		t.Error("the same at the same place: Join is false")
 	}
 	g.Leave(same, true)
+}
+
+// How a subscription stands is told alike from within the group and by itself.
+func TestStatus(t *testing.T) {
+	b := newBench(t, hub.Config{RingEntries: 8}, journal.MemoryOptions{})
+	b.publish(unread+" a", message)
+	f := b.feed()
+	f.SetTokens([]string{"u:ann"})
+	f.Subscribe(unread, plain{name: "u"}, hub.Options{Resume: b.resume(0)})
+	f.Subscribe(message, plain{name: "m"}, hub.Options{Track: true, Window: 1})
+	want := func(when string, queues ...hub.Status) {
+		t.Helper()
+		if d := cmp.Diff(queues, f.Status()); d != "" {
+			t.Errorf("%s (-want +got):\n%s", when, d)
+		}
+	}
+	want("before the replay", hub.Status{Queue: unread, Behind: true}, hub.Status{Queue: message})
+	drain(t, f)
+	b.publish(message, message)
+	b.publishTo(unread, "x", "u:bob")
+	b.publishTo(unread, "y", "u:ann")
+	drain(t, f)
+	want("live", hub.Status{Queue: unread, Outcomes: hub.Outcomes{Delivered: 1, NotAddressed: 1}},
+		hub.Status{Queue: message, Waiting: 1, InFlight: 1, Outcomes: hub.Outcomes{Delivered: 1}})
+
+	one, other := b.feed(), b.feed()
+	for _, f := range []*hub.Feed{one, other} {
+		f.SetTokens([]string{"u:ann"})
+		f.Subscribe(unread, plain{name: "u"}, hub.Options{})
+	}
+	b.publish(unread + " a")
+	drain(t, one)
+	drain(t, other)
+	g := one.NewGroup(waker(nil))
+	if !g.Join(one) || !g.Join(other) {
+		t.Fatal("Join is false")
+	}
+	b.publish(unread + " b")
+	b.publishTo(unread, "y", "u:ann")
+	b.publishTo(unread, "x", "u:bob")
+	if _, err := g.Next(1 << 16); err != nil {
+		t.Fatal(err)
+	}
+	g.Wrote([]*hub.Feed{one})
+	b.publish(unread + " c")
+	inside := []hub.Status{{Queue: unread, Waiting: 1, Outcomes: hub.Outcomes{Delivered: 3, NotAddressed: 1}}}
+	if d := cmp.Diff(inside, g.Status(one)); d != "" {
+		t.Errorf("in the group (-want +got):\n%s", d)
+	}
+	g.Leave(one, true)
+	g.Leave(other, false)
+	g.Close()
+	if d := cmp.Diff(inside, one.Status()); d != "" {
+		t.Errorf("when it has left (-want +got):\n%s", d)
+	}
+	unwritten := []hub.Status{{Queue: unread, Waiting: 3, Outcomes: hub.Outcomes{Delivered: 1, NotAddressed: 1}}}
+	if d := cmp.Diff(unwritten, other.Status()); d != "" {
+		t.Errorf("when it has left with two that are not written (-want +got):\n%s", d)
+	}
 }

@@ -25,6 +25,7 @@ type session struct {
 	out    *outbound
 	id     string
 	remote string // see Server.remote
+	since  int64  // when it began, in seconds since 1970
 
 	// Owned by the reader.
 	decoder    *stomp.Decoder
@@ -67,7 +68,7 @@ var readPool = sync.Pool{New: func() any { return new([readChunk]byte) }}
 
 // newSession returns a session on an upgraded connection.
 func (s *Server) newSession(conn *websocket.Conn, in *inbound, remote string) *session {
-	x := &session{server: s, conn: conn, in: in, id: newID(), remote: remote, decoder: stomp.NewDecoder(s.config.Limits.Frame)}
+	x := &session{server: s, conn: conn, in: in, id: newID(), remote: remote, since: time.Now().Unix(), decoder: stomp.NewDecoder(s.config.Limits.Frame)}
 	x.out = s.nextShard().newOutbound(in.Conn, s.config.Hub, &s.config.Limits, x.feedFailed)
 	conn.SetPongHandler(func(string) error {
 		x.heard()

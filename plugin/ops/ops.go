@@ -2,16 +2,21 @@
 package ops
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
+	"net/url"
+	"slices"
 
 	"mqtt-stomp-bridge/bridge"
+	"mqtt-stomp-bridge/bridge/server"
 )
 
 // Bridge is what the endpoint reports on.
 type Bridge interface {
 	Ready() []string // why the bridge cannot do its work at the moment
 	Counts() bridge.Counts
+	Sessions() []server.Status
 }
 
 // Readiness is the document at /readyz.
@@ -20,8 +25,9 @@ type Readiness struct {
 	Reasons []string `json:"reasons"` // why not
 }
 
-// Handler serves /healthz, which answers 200 while the process does, /readyz, which answers 200 or 503 with a Readiness, and
-// /metrics for Prometheus. reloads may be nil.
+// Handler serves /healthz, which answers 200 while the process does, /readyz, which answers 200 or 503 with a Readiness,
+// /metrics for Prometheus, and /sessions, a list of server.Status, those that lag most first, with ?user= of one user alone.
+// reloads may be nil.
 func Handler(b Bridge, reloads func() Reloads) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metricsHandler(b, reloads))
@@ -37,5 +43,28 @@ func Handler(b Bridge, reloads func() Reloads) http.Handler {
 		}
 		json.NewEncoder(w).Encode(Readiness{Ready: len(reasons) == 0, Reasons: append([]string{}, reasons...)})
 	})
+	mux.HandleFunc("GET /sessions", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(listed(b.Sessions(), r.URL.Query()))
+	})
 	return mux
+}
+
+// listed returns the sessions that were asked for, in their order.
+func listed(all []server.Status, query url.Values) []server.Status {
+	if query.Has("user") {
+		all = slices.DeleteFunc(all, func(s server.Status) bool { return s.User != query.Get("user") })
+	}
+	slices.SortFunc(all, func(x, y server.Status) int {
+		return cmp.Or(cmp.Compare(lag(y), lag(x)), cmp.Compare(x.User, y.User), cmp.Compare(x.Session, y.Session))
+	})
+	return all
+}
+
+// lag is how much waits for a session.
+func lag(s server.Status) (n int64) {
+	for _, sub := range s.Subscriptions {
+		n += sub.Waiting
+	}
+	return n
 }

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -29,6 +30,38 @@ func (r reasons) Counts() bridge.Counts {
 		Queues:      map[string]hub.Counts{"/queue/message": {Published: 3, Delivered: 5, Conflated: 1, LeftBehind: 2, Replayed: 4}},
 		Server:      server.Counts{Sessions: 2, Ends: map[string]int64{"client closed": 3}, Refusals: map[string]int64{"origin is not allowed": 1}},
 		MQTT:        mqtt.Stats{Connects: 2, ConnectErrors: 3, AbsentSessions: 1, Acks: 6},
+	}
+}
+
+func (r reasons) Sessions() []server.Status {
+	return []server.Status{
+		{Session: "1", User: "bob", Remote: "192.0.2.1:5", Since: time.Unix(1611741600, 0).UTC()},
+		{Session: "2", User: "ann", Since: time.Unix(1611741600, 0).UTC()},
+		{Session: "3", User: "bob", HeldUp: true, Since: time.Unix(1611741600, 0).UTC(), Subscriptions: []hub.Status{{Queue: "/queue/message", Waiting: 7,
+			Outcomes: hub.Outcomes{Delivered: 1, Conflated: 2, NotAddressed: 3}}}},
+	}
+}
+
+// Those that lag come first, and one user's can be asked for.
+func TestSessions(t *testing.T) {
+	get := func(path string) string {
+		w := httptest.NewRecorder()
+		ops.Handler(reasons(nil), nil).ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		return strings.TrimSpace(w.Body.String())
+	}
+	const (
+		first  = `{"session":"1","user":"bob","remote":"192.0.2.1:5","since":"2021-01-27T10:00:00Z","held_up":false,"answers_bytes":0,"subscriptions":null}`
+		second = `{"session":"2","user":"ann","remote":"","since":"2021-01-27T10:00:00Z","held_up":false,"answers_bytes":0,"subscriptions":null}`
+		third  = `{"session":"3","user":"bob","remote":"","since":"2021-01-27T10:00:00Z","held_up":true,"answers_bytes":0,"subscriptions":[{"queue":"/queue/message","waiting":7,"behind":false,"in_flight":0,"delivered":1,"conflated":2,"not_addressed":3}]}`
+	)
+	for path, want := range map[string]string{
+		"/sessions":             "[" + third + "," + second + "," + first + "]",
+		"/sessions?user=bob":    "[" + third + "," + first + "]",
+		"/sessions?user=nobody": "[]",
+	} {
+		if got := get(path); got != want {
+			t.Errorf("%s:\n%s\nwant\n%s", path, got, want)
+		}
 	}
 }
 

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,7 +13,9 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"mqtt-stomp-bridge/bridge/hub"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
+	"mqtt-stomp-bridge/bridge/server"
 	"mqtt-stomp-bridge/plugin/listen"
 )
 
@@ -89,6 +93,12 @@ func TestAccess(t *testing.T) {
 		}
 	}
 
+	if all := s.sessions("bob"); len(all) != 1 || len(all[0].Subscriptions) != 1 {
+		t.Errorf("the sessions of bob are %+v", all)
+	} else if got := all[0].Subscriptions[0].Outcomes; got != (hub.Outcomes{Delivered: 2, NotAddressed: 2}) {
+		t.Errorf("what became of bob's entries: %+v", got)
+	}
+
 	for name, shown := range map[string]string{"ann": signed(t, time.Hour, jwt.MapClaims{"sub": "ann"}), "a static token": serviceToken} {
 		_, err := listen.Dial(t.Context(), listen.Config{URL: s.url(), Token: shown, Queues: []string{"/queue/unread-count"}})
 		if err == nil || !strings.Contains(err.Error(), "access denied") {
@@ -113,6 +123,20 @@ func TestAccess(t *testing.T) {
 	if m := bob.message(); !strings.Contains(m.Body, "still there") {
 		t.Errorf("got %s", m.Body)
 	}
+}
+
+// sessions returns what the ops endpoint tells of a user's sessions.
+func (r *running) sessions(user string) (all []server.Status) {
+	r.t.Helper()
+	response, err := http.Get("http://" + r.ops + "/sessions?user=" + user)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if err := json.NewDecoder(response.Body).Decode(&all); err != nil {
+		r.t.Fatal(err)
+	}
+	return all
 }
 
 // A stompjs client sends a new token over the connection that it has, and stays when the old one ends.

@@ -1,0 +1,54 @@
+package server
+
+import (
+	"time"
+
+	"mqtt-stomp-bridge/bridge/hub"
+)
+
+// A Status is how one session stands.
+type Status struct {
+	Session       string       `json:"session"`
+	User          string       `json:"user"` // empty: CONNECT has not come
+	Remote        string       `json:"remote"`
+	Since         time.Time    `json:"since"`
+	Expires       *time.Time   `json:"expires,omitempty"`
+	HeldUp        bool         `json:"held_up"`       // its last write waits for the client to read
+	AnswersWait   int          `json:"answers_bytes"` // beside that
+	Subscriptions []hub.Status `json:"subscriptions"`
+}
+
+// Sessions returns how all sessions stand, in no order.
+func (s *Server) Sessions() []Status {
+	open := s.snapshot()
+	all := make([]Status, 0, len(open))
+	for _, x := range open {
+		all = append(all, x.status())
+	}
+	return all
+}
+
+func (x *session) status() Status {
+	s := Status{Session: x.id, Remote: x.remote, Since: time.Unix(x.since, 0).UTC()}
+	if by := x.credentials.Load(); by != nil {
+		s.User = by.identity.User
+		if expires := by.identity.Expires; !expires.IsZero() {
+			s.Expires = &expires
+		}
+	}
+	x.out.describe(&s)
+	return s
+}
+
+func (o *outbound) describe(s *Status) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s.HeldUp, s.AnswersWait = o.blocked, len(o.control)
+	if o.lane == nil {
+		s.Subscriptions = o.feed.Status()
+		return
+	}
+	o.lane.mu.Lock()
+	defer o.lane.mu.Unlock()
+	s.Subscriptions = o.lane.group.Status(o.feed)
+}

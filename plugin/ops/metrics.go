@@ -2,6 +2,7 @@ package ops
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -26,23 +27,29 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("mqtt_stomp_bridge_"+name, help, labels, nil)
 }
 
+// The names are documented in METRICS.md, which a test writes from these.
 var (
-	events      = desc("events_total", "MQTT events received.")
+	events      = desc("events_total", "MQTT events received and mapped.")
+	waiting     = desc("events_waiting", "MQTT events received and not yet mapped: hundreds when the bridge cannot keep up.")
 	unmatched   = desc("events_unmatched_total", "MQTT events whose topic no rule matches.")
-	outcomes    = desc("rule_outcomes_total", "Events, or elements of an each, by the rule whose topic matches and what became of them.", "rule", "outcome")
+	outcomes    = desc("rule_outcomes_total", "Events, or elements of an each, by the rule whose topic matches and what became of them: mapped, filtered, rejected, duplicate.", "rule", "outcome")
 	entries     = desc("entries_total", "Entries published to the subscribers of a queue.", "queue")
-	deliveries  = desc("deliveries_total", "What became of the entries, by subscription; replayed are those older than their subscription.", "queue", "outcome")
+	deliveries  = desc("deliveries_total", "What became of the entries, by subscription: delivered, conflated, left behind; replayed are those older than their subscription.", "queue", "outcome")
 	sessions    = desc("sessions", "Clients connected now.")
-	ends        = desc("session_ends_total", "Sessions that have ended, by cause.", "cause")
-	refusals    = desc("handshakes_refused_total", "Handshakes refused, by cause.", "cause")
-	letters     = desc("dead_letters_total", "Dead letters, by whether the broker took them.", "outcome")
+	opened      = desc("sessions_opened_total", "Clients that have connected so far.")
+	ends        = desc("session_ends_total", "Sessions that have ended, by cause. A cause is there from its first time on.", "cause")
+	refusals    = desc("handshakes_refused_total", "Handshakes refused, by cause. A cause is there from its first time on.", "cause")
+	letters     = desc("dead_letters_total", "Dead letters, by whether the broker took them: published, refused.", "outcome")
 	lettersKept = desc("dead_letters_kept", "Dead letters that the broker refuses and that are kept to be offered again.")
 	connects    = desc("mqtt_connects_total", "Connections to the broker that receive events, the first included.")
 	failures    = desc("mqtt_connect_errors_total", "Attempts to connect to the broker that failed.")
 	absent      = desc("mqtt_sessions_absent_total", "Reconnects that found no session at the broker: what it kept is lost.")
+	takenOver   = desc("mqtt_sessions_taken_over_total", "Connections that the broker ended since another client has the same client identifier.")
 	acks        = desc("mqtt_acks_total", "Events acknowledged to the broker.")
+	staleAcks   = desc("mqtt_stale_acks_total", "Events whose connection had ended before they could be acknowledged: the broker sends them again.")
 	ready       = desc("ready", "1 when the bridge can do its work, as /readyz says.")
-	reloadsDone = desc("reloads_total", "Attempts to put a changed configuration into force.", "result")
+	notReady    = desc("not_ready_reasons", "Reasons of /readyz why not, by what they are about: mqtt, journal, dead letters.", "part")
+	reloadsDone = desc("reloads_total", "Attempts to put a changed configuration into force: done, refused.", "result")
 )
 
 // A collector reads all figures at each scrape; nothing is counted twice.
@@ -59,6 +66,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	n := c.bridge.Counts()
 	s := sender{ch}
 	s.counter(events, n.Events)
+	s.gauge(waiting, float64(max(0, int64(n.MQTT.Events)-n.Events))) // the two are not read at one instant
 	s.counter(unmatched, n.Unmatched)
 	for rule, o := range n.Rules {
 		s.counter(outcomes, o.Mapped, rule, "mapped")
@@ -74,6 +82,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		s.counter(deliveries, q.Replayed, queue, "replayed")
 	}
 	s.gauge(sessions, float64(n.Server.Sessions))
+	s.counter(opened, n.Server.Opened)
 	s.byCause(ends, n.Server.Ends)
 	s.byCause(refusals, n.Server.Refusals)
 	s.counter(letters, n.DeadLetters.Published, "published")
@@ -82,8 +91,10 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	s.counter(connects, int64(n.MQTT.Connects))
 	s.counter(failures, int64(n.MQTT.ConnectErrors))
 	s.counter(absent, int64(n.MQTT.AbsentSessions))
+	s.counter(takenOver, int64(n.MQTT.TakenOver))
 	s.counter(acks, int64(n.MQTT.Acks))
-	s.readiness(c.bridge)
+	s.counter(staleAcks, int64(n.MQTT.StaleAcks))
+	s.readiness(c.bridge.Ready())
 	if c.reloads != nil {
 		r := c.reloads()
 		s.counter(reloadsDone, r.Done, "done")
@@ -98,8 +109,8 @@ func (s sender) counter(d *prometheus.Desc, n int64, labels ...string) {
 	s.ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 }
 
-func (s sender) gauge(d *prometheus.Desc, n float64) {
-	s.ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, n)
+func (s sender) gauge(d *prometheus.Desc, n float64, labels ...string) {
+	s.ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, n, labels...)
 }
 
 func (s sender) byCause(d *prometheus.Desc, counts map[string]int64) {
@@ -108,12 +119,27 @@ func (s sender) byCause(d *prometheus.Desc, counts map[string]int64) {
 	}
 }
 
-func (s sender) readiness(b Bridge) {
-	if len(b.Ready()) == 0 {
+func (s sender) readiness(reasons []string) {
+	if len(reasons) == 0 {
 		s.gauge(ready, 1)
 	} else {
 		s.gauge(ready, 0)
 	}
+	parts := map[string]int{"mqtt": 0, "journal": 0, "dead letters": 0}
+	for _, r := range reasons {
+		parts[part(r)]++
+	}
+	for p, n := range parts {
+		s.gauge(notReady, float64(n), p)
+	}
+}
+
+// part returns what a reason is about: it begins with that, as in "mqtt, sending connection: not connected".
+func part(reason string) string {
+	if i := strings.IndexAny(reason, ",:"); i >= 0 {
+		return reason[:i]
+	}
+	return reason
 }
 
 var _ Bridge = (*bridge.Bridge)(nil)

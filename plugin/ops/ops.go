@@ -14,7 +14,7 @@ import (
 
 // Bridge is what the endpoint reports on.
 type Bridge interface {
-	Ready() []string // why the bridge cannot do its work at the moment
+	Ready() []string // why the bridge cannot do its work at the moment; each begins with what it is about and a colon
 	Counts() bridge.Counts
 	Sessions() []server.Status
 }

@@ -3,6 +3,7 @@ package ops_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,8 +29,8 @@ func (r reasons) Counts() bridge.Counts {
 		Rules:       map[string]bridge.RuleCounts{"chat message": {Mapped: 3, Filtered: 1, Rejected: 2, Duplicate: 1}},
 		DeadLetters: bridge.DeadLetterCounts{Published: 1, Refused: 1, Kept: 1},
 		Queues:      map[string]hub.Counts{"/queue/message": {Published: 3, Delivered: 5, Conflated: 1, LeftBehind: 2, Replayed: 4}},
-		Server:      server.Counts{Sessions: 2, Ends: map[string]int64{"client closed": 3}, Refusals: map[string]int64{"origin is not allowed": 1}},
-		MQTT:        mqtt.Stats{Connects: 2, ConnectErrors: 3, AbsentSessions: 1, Acks: 6},
+		Server:      server.Counts{Sessions: 2, Opened: 5, Ends: map[string]int64{"client closed": 3}, Refusals: map[string]int64{"origin is not allowed": 1}},
+		MQTT:        mqtt.Stats{Connects: 2, ConnectErrors: 3, AbsentSessions: 1, TakenOver: 4, Events: 9, Acks: 6, StaleAcks: 2},
 	}
 }
 
@@ -65,17 +66,28 @@ func TestSessions(t *testing.T) {
 	}
 }
 
-// The figures of the bridge, by the names that are documented.
-func TestMetrics(t *testing.T) {
+// scrape returns the bridge's lines at /metrics, comments included.
+func scrape(b reasons) []string {
 	w := httptest.NewRecorder()
-	h := ops.Handler(reasons(nil), func() ops.Reloads { return ops.Reloads{Done: 4, Refused: 5} })
+	h := ops.Handler(b, func() ops.Reloads { return ops.Reloads{Done: 4, Refused: 5} })
 	h.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
-	var got []string
+	var lines []string
 	for line := range strings.Lines(w.Body.String()) {
-		if strings.HasPrefix(line, "mqtt_stomp_bridge_") {
-			got = append(got, strings.TrimSpace(line))
+		if strings.Contains(line, "mqtt_stomp_bridge_") {
+			lines = append(lines, strings.TrimSpace(line))
 		}
 	}
+	return lines
+}
+
+// samples are the lines of scrape that are no comments.
+func samples(b reasons) []string {
+	return slices.DeleteFunc(scrape(b), func(line string) bool { return line[0] == '#' })
+}
+
+// The figures of the bridge, by the names that are documented.
+func TestMetrics(t *testing.T) {
+	got := samples(nil)
 	want := []string{
 		`mqtt_stomp_bridge_dead_letters_kept 1`,
 		`mqtt_stomp_bridge_dead_letters_total{outcome="published"} 1`,
@@ -87,11 +99,17 @@ func TestMetrics(t *testing.T) {
 		`mqtt_stomp_bridge_entries_total{queue="/queue/message"} 3`,
 		`mqtt_stomp_bridge_events_total 7`,
 		`mqtt_stomp_bridge_events_unmatched_total 1`,
+		`mqtt_stomp_bridge_events_waiting 2`,
 		`mqtt_stomp_bridge_handshakes_refused_total{cause="origin is not allowed"} 1`,
 		`mqtt_stomp_bridge_mqtt_acks_total 6`,
 		`mqtt_stomp_bridge_mqtt_connect_errors_total 3`,
 		`mqtt_stomp_bridge_mqtt_connects_total 2`,
 		`mqtt_stomp_bridge_mqtt_sessions_absent_total 1`,
+		`mqtt_stomp_bridge_mqtt_sessions_taken_over_total 4`,
+		`mqtt_stomp_bridge_mqtt_stale_acks_total 2`,
+		`mqtt_stomp_bridge_not_ready_reasons{part="dead letters"} 0`,
+		`mqtt_stomp_bridge_not_ready_reasons{part="journal"} 0`,
+		`mqtt_stomp_bridge_not_ready_reasons{part="mqtt"} 0`,
 		`mqtt_stomp_bridge_ready 1`,
 		`mqtt_stomp_bridge_reloads_total{result="done"} 4`,
 		`mqtt_stomp_bridge_reloads_total{result="refused"} 5`,
@@ -101,6 +119,25 @@ func TestMetrics(t *testing.T) {
 		`mqtt_stomp_bridge_rule_outcomes_total{outcome="rejected",rule="chat message"} 2`,
 		`mqtt_stomp_bridge_session_ends_total{cause="client closed"} 3`,
 		`mqtt_stomp_bridge_sessions 2`,
+		`mqtt_stomp_bridge_sessions_opened_total 5`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// What is wrong is told by part, as Bridge.Ready words it.
+func TestMetricsNotReady(t *testing.T) {
+	got := slices.DeleteFunc(samples(reasons{
+		"mqtt: not connected",
+		"mqtt, sending connection: not connected",
+		"journal: no space left on device",
+	}), func(line string) bool { return !strings.Contains(line, "ready") })
+	want := []string{
+		`mqtt_stomp_bridge_not_ready_reasons{part="dead letters"} 0`,
+		`mqtt_stomp_bridge_not_ready_reasons{part="journal"} 1`,
+		`mqtt_stomp_bridge_not_ready_reasons{part="mqtt"} 2`,
+		`mqtt_stomp_bridge_ready 0`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -1,0 +1,73 @@
+package ops_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "rewrite METRICS.md")
+
+const reference = "METRICS.md"
+
+// TestReference compares METRICS.md with what /metrics says of itself, or rewrites it.
+func TestReference(t *testing.T) {
+	want := metricsReference()
+	if *update {
+		if err := os.WriteFile(reference, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	got, err := os.ReadFile(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("%s is stale, run go test ./plugin/ops -update (-want +got):\n%s", reference, diff)
+	}
+}
+
+const referenceHead = `# Metrics
+
+What ` + "`/metrics`" + ` on ` + "`ops.listen`" + ` has, besides Prometheus' usual figures of a Go process (` + "`go_*`, `process_*`" + `).
+Counters begin at 0 with the process. A test writes this table.
+
+| name | type | labels | what it counts |
+| --- | --- | --- | --- |
+`
+
+var label = regexp.MustCompile(`[{,](\w+)=`)
+
+// metricsReference is the table of all metrics, made of the comments and the labels in a scrape.
+func metricsReference() string {
+	var b strings.Builder
+	b.WriteString(referenceHead)
+	var help, kind string
+	for _, line := range scrape(nil) {
+		words := strings.SplitN(line, " ", 4)
+		switch {
+		case words[0] != "#": // a sample: the first of its name ends the row
+			if kind == "" {
+				continue
+			}
+			name, _, _ := strings.Cut(words[0], "{")
+			var labels []string
+			for _, m := range label.FindAllStringSubmatch(line, -1) {
+				labels = append(labels, "`"+m[1]+"`")
+			}
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", name, kind, strings.Join(labels, ", "), help)
+			kind = ""
+		case words[1] == "HELP":
+			help = words[3]
+		case words[1] == "TYPE":
+			kind = words[3]
+		}
+	}
+	return b.String()
+}

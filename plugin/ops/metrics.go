@@ -34,7 +34,7 @@ var (
 	unmatched   = desc("events_unmatched_total", "MQTT events whose topic no rule matches.")
 	outcomes    = desc("rule_outcomes_total", "Events, or elements of an each, by the rule whose topic matches and what became of them: mapped, filtered, rejected, duplicate.", "rule", "outcome")
 	entries     = desc("entries_total", "Entries published to the subscribers of a queue.", "queue")
-	deliveries  = desc("deliveries_total", "What became of the entries, by subscription: delivered, conflated, left behind; replayed are those older than their subscription.", "queue", "outcome")
+	deliveries  = desc("deliveries_total", "What became of the entries, by subscription: delivered, conflated, not addressed (others are its audience), left behind; replayed are those older than their subscription.", "queue", "outcome")
 	sessions    = desc("sessions", "Clients connected now.")
 	opened      = desc("sessions_opened_total", "Clients that have connected so far.")
 	ends        = desc("session_ends_total", "Sessions that have ended, by cause. A cause is there from its first time on.", "cause")
@@ -78,6 +78,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		s.counter(entries, q.Published, queue)
 		s.counter(deliveries, q.Delivered, queue, "delivered")
 		s.counter(deliveries, q.Conflated, queue, "conflated")
+		s.counter(deliveries, q.NotAddressed, queue, "not addressed")
 		s.counter(deliveries, q.LeftBehind, queue, "left behind")
 		s.counter(deliveries, q.Replayed, queue, "replayed")
 	}

@@ -28,7 +28,7 @@ func (r reasons) Counts() bridge.Counts {
 		Unmatched:   1,
 		Rules:       map[string]bridge.RuleCounts{"chat message": {Mapped: 3, Filtered: 1, Rejected: 2, Duplicate: 1}},
 		DeadLetters: bridge.DeadLetterCounts{Published: 1, Refused: 1, Kept: 1},
-		Queues:      map[string]hub.Counts{"/queue/message": {Published: 3, Delivered: 5, Conflated: 1, LeftBehind: 2, Replayed: 4}},
+		Queues:      map[string]hub.Counts{"/queue/message": {Published: 3, Delivered: 5, Conflated: 1, NotAddressed: 6, LeftBehind: 2, Replayed: 4}},
 		Server:      server.Counts{Sessions: 2, Opened: 5, Ends: map[string]int64{"client closed": 3}, Refusals: map[string]int64{"origin is not allowed": 1}},
 		MQTT:        mqtt.Stats{Connects: 2, ConnectErrors: 3, AbsentSessions: 1, TakenOver: 4, Events: 9, Acks: 6, StaleAcks: 2},
 	}
@@ -95,6 +95,7 @@ func TestMetrics(t *testing.T) {
 		`mqtt_stomp_bridge_deliveries_total{outcome="conflated",queue="/queue/message"} 1`,
 		`mqtt_stomp_bridge_deliveries_total{outcome="delivered",queue="/queue/message"} 5`,
 		`mqtt_stomp_bridge_deliveries_total{outcome="left behind",queue="/queue/message"} 2`,
+		`mqtt_stomp_bridge_deliveries_total{outcome="not addressed",queue="/queue/message"} 6`,
 		`mqtt_stomp_bridge_deliveries_total{outcome="replayed",queue="/queue/message"} 4`,
 		`mqtt_stomp_bridge_entries_total{queue="/queue/message"} 3`,
 		`mqtt_stomp_bridge_events_total 7`,

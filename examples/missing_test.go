@@ -1,0 +1,187 @@
+package examples_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
+)
+
+// happening is what goes on while the commands of a section run, by the section's number: an event that is published again
+// and again.
+var happening = map[string]string{
+	"2": `{"id": 7, "from": "customer", "content": {"text": "Hello"}}`,
+	"3": `{"id": 7, "from": "customer", "content": {"text": "Hello"}}`,
+	"5": `{"id": 8, "from": "nobody", "content": {"text": "Hello"}}`,
+	"6": `{"id": 7, "from": "customer", "content": {"text": "Hello"}}`,
+}
+
+// The commands of missing.md answer as it says.
+func TestMissing(t *testing.T) {
+	for _, name := range []string{"bash", "curl", "mosquitto_sub", "mosquitto_pub"} {
+		needCommand(t, name)
+	}
+	s := startStand(t)
+	page, err := os.ReadFile("missing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections := regexp.MustCompile(`(?m)^## (\d+)\. `).FindAllSubmatchIndex(page, -1)
+	if len(sections) < 10 {
+		t.Fatalf("%d sections", len(sections))
+	}
+	for i, at := range sections {
+		end := len(page)
+		if i+1 < len(sections) {
+			end = sections[i+1][0]
+		}
+		number := string(page[at[2]:at[3]])
+		t.Run(number, func(t *testing.T) {
+			stop := s.publish(t, happening[number])
+			defer stop()
+			for _, block := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllSubmatch(page[at[1]:end], -1) {
+				for _, c := range strings.Split(string(block[1]), "$ ")[1:] {
+					command, want, _ := strings.Cut(c, "\n")
+					s.run(t, command, want)
+				}
+			}
+		})
+	}
+}
+
+func needCommand(t *testing.T, name string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err == nil {
+		return
+	}
+	if os.Getenv(mosquittotest.Require) == "1" {
+		t.Fatalf("%s is not installed and %s=1", name, mosquittotest.Require)
+	}
+	t.Skipf("%s is not installed", name)
+}
+
+// A stand is a broker and a bridge, with a shell beside them to which their ports are the usual ones.
+type stand struct {
+	dir     string
+	environ []string
+	ports   *strings.Replacer // usual address -> the stand's
+}
+
+func startStand(t *testing.T) *stand {
+	t.Helper()
+	broker := mosquittotest.Start(t, mosquittotest.Options{})
+	listen, ops := freeAddress(t), freeAddress(t)
+	s := &stand{dir: t.TempDir(), ports: strings.NewReplacer("127.0.0.1:9464", ops, "127.0.0.1:8080", listen)}
+	binary := filepath.Join(s.dir, "mqtt-stomp-bridge")
+	if out, err := exec.Command("go", "build", "-o", binary, "mqtt-stomp-bridge/plugin/sidecar").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	config, err := os.ReadFile("../config.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(broker.Addr)
+	options := fmt.Sprintf("-h 127.0.0.1\n-p %s\n", port) // Mosquitto's clients read them there
+	for name, content := range map[string]string{"config.yaml": string(config), "mosquitto_sub": options, "mosquitto_pub": options} {
+		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.environ = append(os.Environ(),
+		"PATH="+s.dir+string(filepath.ListSeparator)+os.Getenv("PATH"),
+		"XDG_CONFIG_HOME="+s.dir,
+		"BRIDGE_BROKER_URL=mqtt://"+broker.Addr,
+		"BRIDGE_SERVER_LISTEN="+listen,
+		"BRIDGE_OPS_LISTEN="+ops,
+		"BRIDGE_AUTH_JWT_SECRET="+strings.Repeat("s", 64),
+	)
+	s.serve(t, binary)
+	return s
+}
+
+func (s *stand) serve(t *testing.T, binary string) {
+	t.Helper()
+	c := exec.Command(binary)
+	log := &bytes.Buffer{} // read after the end
+	c.Dir, c.Env, c.Stderr = s.dir, s.environ, log
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		c.Process.Signal(syscall.SIGTERM)
+		if err := c.Wait(); err != nil {
+			t.Errorf("the bridge: %v", err)
+		}
+		if t.Failed() {
+			t.Logf("log of the bridge:\n%s", log)
+		}
+	})
+	for deadline := time.Now().Add(30 * time.Second); s.command(t.Context(), "mqtt-stomp-bridge healthcheck").Run() != nil; {
+		if time.Now().After(deadline) {
+			t.Fatal("the bridge does not get ready")
+		}
+	}
+}
+
+func (s *stand) command(ctx context.Context, line string) *exec.Cmd {
+	c := exec.CommandContext(ctx, "bash", "-c", s.ports.Replace(line))
+	c.Dir, c.Env = s.dir, s.environ
+	return c
+}
+
+// run runs a command line and compares what it prints with the text, in which … stands for anything.
+func (s *stand) run(t *testing.T, line, want string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	got, _ := s.command(ctx, line).CombinedOutput() // an answer of no is an error too
+	pattern := `(?s)^` + strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(want)), "…", ".*?") + `$`
+	if !regexp.MustCompile(pattern).MatchString(strings.TrimSpace(strings.ReplaceAll(string(got), "\r", ""))) {
+		t.Errorf("$ %s\ngot:\n%s\nwant:\n%s", line, got, want)
+	}
+}
+
+// publish publishes the payload again and again until it is told to stop; none: it does nothing.
+func (s *stand) publish(t *testing.T, payload string) (stop func()) {
+	if payload == "" {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var publishing sync.WaitGroup
+	publishing.Go(func() {
+		for ctx.Err() == nil {
+			c := exec.CommandContext(ctx, "mosquitto_pub", "-q", "1", "-t", "chat/whatsapp/42/message", "-m", payload, "--repeat", "100", "--repeat-delay", "0.3")
+			c.Env = s.environ
+			if err := c.Run(); err != nil && ctx.Err() == nil {
+				t.Errorf("mosquitto_pub: %v", err)
+				return
+			}
+		}
+	})
+	return func() {
+		cancel()
+		publishing.Wait()
+	}
+}
+
+// freeAddress returns a loopback address that nobody listened on a moment ago.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}

@@ -140,15 +140,23 @@ func (s *stand) command(ctx context.Context, line string) *exec.Cmd {
 	return c
 }
 
-// run runs a command line and compares what it prints with the text, in which … stands for anything.
+// run runs a command line and compares what it prints with the text, in which … stands for anything. What takes its time, as a
+// reload does, is asked for again.
 func (s *stand) run(t *testing.T, line, want string) {
 	t.Helper()
+	pattern := regexp.MustCompile(`(?s)^` + strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(want)), "…", ".*?") + `$`)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	got, _ := s.command(ctx, line).CombinedOutput() // an answer of no is an error too
-	pattern := `(?s)^` + strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(want)), "…", ".*?") + `$`
-	if !regexp.MustCompile(pattern).MatchString(strings.TrimSpace(strings.ReplaceAll(string(got), "\r", ""))) {
-		t.Errorf("$ %s\ngot:\n%s\nwant:\n%s", line, got, want)
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		got, _ := s.command(ctx, line).CombinedOutput() // an answer of no is an error too
+		text := strings.TrimSpace(strings.ReplaceAll(string(got), "\r", ""))
+		if pattern.MatchString(text) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("$ %s\ngot:\n%s\nwant:\n%s", line, text, want)
+			return
+		}
 	}
 }
 

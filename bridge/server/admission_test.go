@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -10,9 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/gorilla/websocket"
 
 	"mqtt-stomp-bridge/bridge/server"
+	"mqtt-stomp-bridge/bridge/stomp"
 )
 
 // Each limit on connections at one less, itself, and one more, and again when one has gone.
@@ -104,6 +107,80 @@ func TestUsersAreCountedApart(t *testing.T) {
 			t.Errorf("the other user got %q", got)
 		}
 	})
+}
+
+// Subscriptions at one less than the limit, at it, and one more.
+func TestSubscriptionLimit(t *testing.T) {
+	for n, want := range map[int]string{3: "", 4: "", 5: "too many subscriptions"} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHouse(t, server.Config{Limits: server.Limits{Subscriptions: 4}})
+			c := h.connect()
+			for i := range n {
+				c.send(fmt.Sprintf("SUBSCRIBE | id:%d | destination:/queue/message", i))
+			}
+			synctest.Wait()
+			got := strings.Join(c.texts(), "\n")
+			if (want == "") != (got == "") || !strings.Contains(got, want) {
+				t.Errorf("%d subscriptions: got %q, want %q", n, got, want)
+			}
+			if ends := h.server.Counts().Ends; want != "" && ends[want] != 1 {
+				t.Errorf("ends %v", ends)
+			}
+		})
+	}
+}
+
+// A token of 16 KiB goes through wherever one can stand; one byte more is refused.
+func TestLongToken(t *testing.T) {
+	sized := func(t *testing.T, size int) string {
+		for filler := size * 3 / 4; ; filler-- {
+			token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+				"sub": "ann", "exp": time.Now().Add(time.Hour).Unix(), "filler": strings.Repeat("x", filler)}).SignedString(secrets[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(token) <= size {
+				return token
+			}
+		}
+	}
+	for _, place := range []string{"header", "subprotocol", "CONNECT", "passcode"} {
+		for size, ok := range map[int]bool{16 << 10: true, 17 << 10: false} {
+			t.Run(fmt.Sprint(place, " ", size), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					h := newHouse(t, server.Config{Limits: server.Limits{Frame: stomp.Limits{Line: 24 << 10}}})
+					token := sized(t, size)
+					var header http.Header
+					var protocols []string
+					connect := "CONNECT | accept-version:1.2"
+					switch place {
+					case "header":
+						header = http.Header{"Authorization": {token}}
+					case "subprotocol":
+						protocols = []string{"v12.stomp", "bearer." + base64.RawURLEncoding.EncodeToString([]byte(token))}
+					case "CONNECT":
+						connect += " | Authorization:" + token
+					case "passcode":
+						connect += " | passcode:" + token
+					}
+					conn, _, err := h.dial(header, protocols...)
+					if err != nil {
+						if ok {
+							t.Errorf("handshake: %v", err)
+						}
+						return
+					}
+					c := newClient(t, conn)
+					go c.read()
+					c.send(connect)
+					synctest.Wait()
+					if got := c.texts(); len(got) == 0 || strings.HasPrefix(got[0], "CONNECTED") != ok {
+						t.Errorf("got %q", got)
+					}
+				})
+			})
+		}
+	}
 }
 
 // What X-Forwarded-For says counts when a trusted proxy says it, from the right.

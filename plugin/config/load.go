@@ -23,11 +23,7 @@ import (
 // A configuration that nobody could connect to is complete enough for check and try; CanServe says whether a bridge can be
 // started from it.
 func Load(path string, environ []string) (*Config, []source.Problem) {
-	l := &loader{env: parseEnviron(environ), settings: map[string][]setting{}}
-	l.readMain(path)
-	l.readEnviron()
-	l.expand()
-	c := l.decode()
+	l, c := read(path, environ)
 	l.check(c)
 	l.readIncludes()
 	c.Mapper = mapping.Compile(l.sources, mapping.Options{BaseTopic: c.Broker.BaseTopic}, &l.report)
@@ -39,6 +35,21 @@ func Load(path string, environ []string) (*Config, []source.Problem) {
 	c.Files = l.files
 	c.Hash = l.fingerprint(c)
 	return c, problems
+}
+
+// Settings returns the settings of a configuration as far as there is no mistake in them, and otherwise their defaults; no rules.
+// It is for what only looks at a running bridge, which goes on with what it had when a mistake was saved.
+func Settings(path string, environ []string) *Config {
+	_, c := read(path, environ)
+	return c
+}
+
+func read(path string, environ []string) (*loader, *Config) {
+	l := &loader{env: parseEnviron(environ), settings: map[string][]setting{}}
+	l.readMain(path)
+	l.readEnviron()
+	l.expand()
+	return l, l.decode()
 }
 
 // CanServe returns why no bridge can be started from c, although it is without a mistake.

@@ -109,6 +109,19 @@ func TestReloadSettings(t *testing.T) {
 	}
 }
 
+// A mistake that is saved is refused, and the bridge that runs on is healthy: who restarts the unhealthy must not stop it.
+func TestHealthBesideABrokenFile(t *testing.T) {
+	b := startDemoBroker(t)
+	s := startSidecar(t, sourceRule("a/{n}", "first"), reloadEnviron(b)...)
+	for i, text := range []string{"rules: [{name: x}]", "a: [", "broker: {keepalive: nonsense}"} {
+		replace(t, s.config, text)
+		eventually(t, "the refusal", func() bool { return strings.Count(s.log.String(), "reload refused") == i+1 })
+		if code, stdout, stderr := s.command("healthcheck"); code != exitOK {
+			t.Errorf("beside %s: code %d, %s%s", text, code, stdout, stderr)
+		}
+	}
+}
+
 // With client_ca_file a client needs a certificate too, beside its token.
 func TestClientCertificates(t *testing.T) {
 	b := startDemoBroker(t)

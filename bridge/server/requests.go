@@ -110,6 +110,9 @@ func (x *session) connect(f *stomp.Frame) error {
 
 // authenticate lets the session in by what the handshake has shown, or the frame does.
 func (x *session) authenticate(f *stomp.Frame) error {
+	if x.denied != nil {
+		return x.denied
+	}
 	shown, err := x.shown(x.token, f)
 	x.token = ""
 	if err != nil || x.credentials.Load() != nil {

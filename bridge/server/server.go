@@ -145,6 +145,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	token, by, status, err := s.admitRequest(r, remote)
+	var denied *auth.Error
+	if errors.As(err, &denied) && r.Header.Get("Authorization") == "" {
+		err = nil // a page has sent it, which could not read the status: CONNECT is answered instead
+	}
 	if err != nil {
 		s.release(remote)
 		s.refuse(w, r, remote, status, err.Error())
@@ -157,7 +161,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x := s.newSession(conn, in, remote)
-	x.token = token
+	x.token, x.denied = token, denied
 	if !s.register(x) {
 		x.end(goingAway)
 	}

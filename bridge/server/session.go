@@ -29,7 +29,8 @@ type session struct {
 
 	// Owned by the reader.
 	decoder    *stomp.Decoder
-	token      string // of the handshake, until CONNECT
+	token      string      // of the handshake, until CONNECT
+	denied     *auth.Error // why that token lets nobody in; nil: it does, or there is none
 	connected  bool
 	unauthed   int           // bytes read before CONNECT was accepted
 	silence    time.Duration // how long the peer may be silent; 0 until CONNECT was accepted

@@ -27,14 +27,15 @@ type accessRule struct {
 }
 
 // CompileAccess compiles the access sections of all sources, and reports every mistake in them; those in tables are
-// Compile's to report. It returns nil where no source has such a section: everybody may subscribe to everything. What it
-// returns must not be used when report.Err is not nil.
+// Compile's to report. It returns nil where no source has such a section: everybody may subscribe to everything. A section
+// without entries is a mistake, so that commenting them out does not open the queues. What it returns must not be used when
+// report.Err is not nil.
 func CompileAccess(sources []Source, report *source.Report) *Access {
 	c := newCompiler(sources, new(source.Report))
 	c.report = report
 	var a *Access
 	for _, s := range sources {
-		if s.Access == nil || source.Null(s.Access) {
+		if s.Access == nil {
 			continue
 		}
 		if a == nil {
@@ -119,11 +120,13 @@ func claimValue(v any) any {
 
 // readAccess reads the entries of one file.
 func (c *compiler) readAccess(f *source.File, n *yaml.Node) []accessRule {
-	const hint = "write - {queue: /queue/…, allow: CONDITION}"
 	if n.Kind != yaml.SequenceNode || len(n.Content) == 0 {
-		what := source.Kind(n)
+		what, hint := source.Kind(n), "write - {queue: /queue/…, allow: CONDITION}"
 		if n.Kind == yaml.SequenceNode {
 			what = "an empty one, which would allow nothing"
+		}
+		if source.Null(n) {
+			hint += ", or leave access away where everybody may have everything"
 		}
 		c.report.Errorf(f, n, hint, "access takes a list, not %s", what)
 		return nil

@@ -66,7 +66,7 @@ func ruleSchemas() object {
 	return object{
 		"tables": object{"description": "Look-up tables: table.NAME[key] in an expression. Reloaded.", "type": []string{"object", "null"},
 			"additionalProperties": object{"type": "object", "additionalProperties": scalar()}},
-		"access": listOf("Who may subscribe to what; without it everybody to everything. Not in an included file. Reloaded.", accessSchema()),
+		"access": accessSchema(),
 		"rules":  listOf("What events become. Reloaded.", ruleSchema()),
 		"tests":  listOf("Events, and what the rules must make of them; check runs them. Reloaded.", testSchema()),
 	}
@@ -78,7 +78,9 @@ func accessSchema() object {
 		"queue": object{"description": "A queue, several, or * for all.", "anyOf": []any{queue, object{"type": "array", "minItems": 1, "items": queue}}},
 		"allow": object{"description": "Condition, an expression over user, claims and table.", "type": []string{"string", "boolean"}},
 	}
-	return object{"type": "object", "additionalProperties": false, "required": mapping.AccessKeys(), "properties": only(known, mapping.AccessKeys())}
+	entry := object{"type": "object", "additionalProperties": false, "required": mapping.AccessKeys(), "properties": only(known, mapping.AccessKeys())}
+	return object{"description": "Who may subscribe to what; without it everybody to everything. Not in an included file. Reloaded.",
+		"type": "array", "minItems": 1, "items": entry}
 }
 
 func listOf(meaning string, item object) object {

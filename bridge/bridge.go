@@ -242,11 +242,20 @@ type Counts struct {
 	Queues      map[string]hub.Counts
 	Server      server.Counts
 	MQTT        mqtt.Stats
+	Journal     JournalCounts
+}
+
+// JournalCounts are the journal's figures.
+type JournalCounts struct {
+	First, Last  uint64 // positions that are kept
+	Bytes, Limit int64  // of the entries there, and how many they may be
 }
 
 // Counts returns the figures so far.
 func (b *Bridge) Counts() Counts {
 	events, unmatched, rules := b.rules.all()
+	bounds := b.log.Bounds()
+	bytes, limit := b.log.Size()
 	return Counts{
 		Events:      events,
 		Unmatched:   unmatched,
@@ -255,5 +264,6 @@ func (b *Bridge) Counts() Counts {
 		Queues:      b.hub.Counts(),
 		Server:      b.server.Counts(),
 		MQTT:        b.client.Stats(),
+		Journal:     JournalCounts{First: bounds.First, Last: bounds.Last, Bytes: bytes, Limit: limit},
 	}
 }

@@ -95,6 +95,9 @@ type Log interface {
 	// Bounds returns what the log keeps now.
 	Bounds() Bounds
 
+	// Size returns how many bytes the entries within retention take, and how many they may: beyond that the oldest go.
+	Size() (bytes, limit int64)
+
 	// Notify sets the function that is called with the entries of every commit, in order and one call at a time, once they
 	// are visible to Read. It must not call Append. Call Notify once, before the first Append.
 	Notify(func([]Entry))

@@ -207,6 +207,13 @@ func (m *Memory) Bounds() Bounds {
 	return Bounds{Epoch: m.epoch, First: m.first, Last: m.last}
 }
 
+// Size implements Log.
+func (m *Memory) Size() (bytes, limit int64) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.bytes, m.limits.MaxBytes
+}
+
 // Notify implements Log.
 func (m *Memory) Notify(f func([]Entry)) {
 	m.appending.Lock()

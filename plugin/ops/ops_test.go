@@ -30,6 +30,7 @@ func (r reasons) Counts() bridge.Counts {
 		DeadLetters: bridge.DeadLetterCounts{Published: 1, Refused: 1, Kept: 1},
 		Queues:      map[string]hub.Counts{"/queue/message": {Published: 3, Delivered: 5, Conflated: 1, NotAddressed: 6, LeftBehind: 2, Replayed: 4}},
 		Server:      server.Counts{Sessions: 2, Opened: 5, Ends: map[string]int64{"client closed": 3}, Refusals: map[string]int64{"origin is not allowed": 1}},
+		Journal:     bridge.JournalCounts{First: 3, Last: 9, Bytes: 700, Limit: 1000},
 		MQTT:        mqtt.Stats{Connects: 2, ConnectErrors: 3, AbsentSessions: 1, TakenOver: 4, Events: 9, Acks: 6, StaleAcks: 2},
 	}
 }
@@ -102,6 +103,10 @@ func TestMetrics(t *testing.T) {
 		`mqtt_stomp_bridge_events_unmatched_total 1`,
 		`mqtt_stomp_bridge_events_waiting 2`,
 		`mqtt_stomp_bridge_handshakes_refused_total{cause="origin is not allowed"} 1`,
+		`mqtt_stomp_bridge_journal_bytes 700`,
+		`mqtt_stomp_bridge_journal_bytes_limit 1000`,
+		`mqtt_stomp_bridge_journal_first_position 3`,
+		`mqtt_stomp_bridge_journal_last_position 9`,
 		`mqtt_stomp_bridge_mqtt_acks_total 6`,
 		`mqtt_stomp_bridge_mqtt_connect_errors_total 3`,
 		`mqtt_stomp_bridge_mqtt_connects_total 2`,

@@ -99,6 +99,13 @@ func (l *Log) Bounds() journal.Bounds {
 	return journal.Bounds{Epoch: l.epoch, First: l.totals.first, Last: l.totals.last}
 }
 
+// Size implements journal.Log.
+func (l *Log) Size() (bytes, limit int64) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.totals.bytes, l.limits.MaxBytes
+}
+
 // Notify implements journal.Log.
 func (l *Log) Notify(f func([]journal.Entry)) {
 	l.turn <- struct{}{}

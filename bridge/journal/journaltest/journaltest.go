@@ -409,6 +409,9 @@ func testMaxBytes(t *testing.T, open Opener) {
 	if got := len(all) * size; got > limit || got < limit/2 {
 		t.Errorf("the log keeps %d bytes with a limit of %d", got, limit)
 	}
+	if got, most := l.Size(); got < int64(len(all)*size) || got > most || most != limit {
+		t.Errorf("Size = %d, %d for %d entries of %d bytes with a limit of %d", got, most, len(all), size, limit)
+	}
 	for _, after := range []uint64{0, b.First - 2} {
 		if _, err := l.Read(after, 10); !errors.Is(err, journal.ErrTrimmed) {
 			t.Errorf("Read(%d) = %v, want ErrTrimmed; the log begins at %d", after, err, b.First)

@@ -243,6 +243,7 @@ type Counts struct {
 	Server      server.Counts
 	MQTT        mqtt.Stats
 	Journal     JournalCounts
+	Latency     hub.Latency
 }
 
 // JournalCounts are the journal's figures.
@@ -265,5 +266,6 @@ func (b *Bridge) Counts() Counts {
 		Server:      b.server.Counts(),
 		MQTT:        b.client.Stats(),
 		Journal:     JournalCounts{First: bounds.First, Last: bounds.Last, Bytes: bytes, Limit: limit},
+		Latency:     b.hub.Latency(),
 	}
 }

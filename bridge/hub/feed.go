@@ -1,6 +1,9 @@
 package hub
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // A Feed is what one session reads: the entries of all its subscriptions, in the order of positions.
 // It is not safe for concurrent use.
@@ -11,6 +14,7 @@ type Feed struct {
 	tokens  []string // of the client, see SetTokens
 	cursors []*Cursor
 	leaving []*Cursor // unsubscribed, but Next has appended frames for them that are not written yet
+	oldest  time.Time // receipt of the oldest live entry that Next has appended since Wrote; zero: none
 	last    uint64    // the greatest position written
 	taken   uint64    // the greatest position Next has appended
 	reached uint64    // the last Next has left out nothing up to this position
@@ -123,6 +127,8 @@ func (f *Feed) Ack(c *Cursor, position uint64, cumulative bool) bool {
 
 // Wrote tells the feed that all it has appended so far was written.
 func (f *Feed) Wrote() {
+	f.hub.latency.observe(f.oldest, 1)
+	f.oldest = time.Time{}
 	f.last = max(f.last, f.taken)
 	for _, c := range f.cursors {
 		c.wrote()

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"time"
 )
 
 // A Group is one feed in the place of many, which have the same subscriptions and stand at the same place: what comes next is
@@ -90,6 +91,7 @@ func (g *Group) Next(limit int) (more bool, err error) {
 		c.stands = int64(len(g.members))
 	}
 	g.asides, g.privates = g.asides[:0], nil
+	g.feed.oldest = time.Time{}
 	g.frames, more, err = g.feed.Next(g.frames[:0], limit)
 	for i, c := range g.feed.cursors {
 		g.shares[i].entries = c.live
@@ -107,6 +109,9 @@ func (g *Group) Next(limit int) (more bool, err error) {
 // setAside notes an entry with an audience.
 func (g *Group) setAside(c *Cursor, e *Entry, frame []byte, at int) {
 	c.passed(e.Position) // for all members but those that distribute finds
+	if g.feed.oldest.IsZero() {
+		g.feed.oldest = e.Time
+	}
 	g.feed.taken = max(g.feed.taken, e.Position)
 	g.asides = append(g.asides, aside{cursor: slices.Index(g.feed.cursors, c), audience: e.Audience, frame: frame, at: at})
 }
@@ -180,6 +185,7 @@ func (g *Group) Frames(f *Feed) []byte {
 
 // Wrote tells the group to which members the frames of the last Next were written.
 func (g *Group) Wrote(members []*Feed) {
+	g.feed.hub.latency.observe(g.feed.oldest, len(members))
 	for i, c := range g.feed.cursors {
 		c.ring.delivered.Add(g.shares[i].entries * int64(len(members)))
 	}
@@ -282,6 +288,7 @@ func (g *Group) Leave(f *Feed, wrote bool) {
 			c.written = share.from
 			c.live = share.entries + g.privates[f].extra(i)
 			c.outcomes.Delivered -= c.live
+			f.oldest = g.feed.oldest
 		}
 	}
 	f.taken = max(f.taken, g.feed.taken)

@@ -38,6 +38,8 @@ type Hub struct {
 	last  uint64           // position of the newest published entry
 	rings map[string]*ring // destination -> ring; the map itself never changes
 
+	latency latency
+
 	// feedsMu guards every ring's feeds.
 	feedsMu  sync.RWMutex
 	attached atomic.Int64 // how many they are

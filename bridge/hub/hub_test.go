@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -500,4 +502,53 @@ func TestAudience(t *testing.T) {
 		}
 	}
 	wantFrames(t, want, drain(t, f))
+}
+
+// A write counts once, with the oldest live entry in it; a replay does not count.
+func TestLatency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, hub.Config{}, journal.MemoryOptions{})
+		publish := func() {
+			entry := journal.Entry{Queue: message, Time: time.Now(), Body: []byte("x")}
+			if err := b.log.Append(t.Context(), journal.Batch{Entries: []journal.Entry{entry}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		publish()
+		time.Sleep(time.Hour)
+		one, other := b.feed(), b.feed()
+		one.Subscribe(message, plain{name: "m"}, hub.Options{Resume: b.resume(0)})
+		other.Subscribe(message, plain{name: "m"}, hub.Options{})
+		drain(t, one)
+		publish()
+		time.Sleep(20 * time.Millisecond)
+		publish()
+		drain(t, one) // 20ms
+		drain(t, other)
+		g := one.NewGroup(waker(nil))
+		if !g.Join(one) || !g.Join(other) {
+			t.Fatal("Join is false")
+		}
+		publish()
+		time.Sleep(2 * time.Second)
+		if _, err := g.Next(1 << 16); err != nil {
+			t.Fatal(err)
+		}
+		g.Wrote([]*hub.Feed{one}) // 2s
+		g.Leave(one, true)
+		g.Leave(other, false)
+		time.Sleep(time.Second)
+		other.Wrote() // 3s
+		g.Close()
+		got := b.hub.Latency()
+		want := map[time.Duration]uint64{10 * time.Millisecond: 0, 25 * time.Millisecond: 2, time.Second: 2, 2500 * time.Millisecond: 3, 5 * time.Second: 4}
+		for end, n := range want {
+			if got.Buckets[end] != n {
+				t.Errorf("up to %v: %d writes, want %d", end, got.Buckets[end], n)
+			}
+		}
+		if got.Count != 4 || got.Sum != 5040*time.Millisecond {
+			t.Errorf("%d writes in %v, want 4 in 5.04s", got.Count, got.Sum)
+		}
+	})
 }

@@ -48,15 +48,19 @@ func (f *Feed) next(dst []byte, limit int, end uint64) (out []byte, more bool, e
 			f.group.setAside(p.cursor, e, p.cursor.appendSlot(nil, p.slot), len(dst))
 		default:
 			dst = p.cursor.appendSlot(dst, p.slot)
-			f.took(p.cursor, e.Position)
+			f.took(p.cursor, e)
 		}
 	}
 	return dst, more || lagging != nil, nil
 }
 
-func (f *Feed) took(c *Cursor, position uint64) {
-	c.took(position)
-	f.taken = max(f.taken, position)
+// took notes that the frame for an entry was appended.
+func (f *Feed) took(c *Cursor, e *Entry) {
+	if e.Position > c.liveFrom && (f.oldest.IsZero() || e.Time.Before(f.oldest)) {
+		f.oldest = e.Time
+	}
+	c.took(e.Position)
+	f.taken = max(f.taken, e.Position)
 }
 
 // A pick is one frame to append, or one entry to skip.
@@ -215,7 +219,7 @@ func (f *Feed) appendReplayed(dst []byte, e *journal.Entry) []byte {
 			f.group.setAside(c, e, c.append(nil, e), len(dst))
 		default:
 			dst = c.append(dst, e)
-			f.took(c, e.Position)
+			f.took(c, e)
 		}
 	}
 	return dst
@@ -248,7 +252,7 @@ func (f *Feed) takeSnapshot(dst []byte, c *Cursor, limit int) (out []byte, more 
 			continue
 		}
 		dst = c.append(dst, &page[i])
-		f.took(c, page[i].Position)
+		f.took(c, &page[i])
 	}
 	return dst, true, nil // at the least what is live
 }

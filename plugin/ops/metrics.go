@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"mqtt-stomp-bridge/bridge"
+	"mqtt-stomp-bridge/bridge/hub"
 )
 
 // metricsHandler serves the figures of the bridge, of its reloads and of the process.
@@ -35,6 +36,7 @@ var (
 	outcomes    = desc("rule_outcomes_total", "Events, or elements of an each, by the rule whose topic matches and what became of them: mapped, filtered, rejected, duplicate.", "rule", "outcome")
 	entries     = desc("entries_total", "Entries published to the subscribers of a queue.", "queue")
 	deliveries  = desc("deliveries_total", "What became of the entries, by subscription: delivered, conflated, not addressed (others are its audience), left behind; replayed are those older than their subscription.", "queue", "outcome")
+	latency     = desc("write_latency_seconds", "Time from the receipt of an event until a write to a client had it, by write, of the oldest event in it.")
 	sessions    = desc("sessions", "Clients connected now.")
 	opened      = desc("sessions_opened_total", "Clients that have connected so far.")
 	ends        = desc("session_ends_total", "Sessions that have ended, by cause. A cause is there from its first time on.", "cause")
@@ -86,6 +88,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		s.counter(deliveries, q.LeftBehind, queue, "left behind")
 		s.counter(deliveries, q.Replayed, queue, "replayed")
 	}
+	s.latency(n.Latency)
 	s.gauge(sessions, float64(n.Server.Sessions))
 	s.counter(opened, n.Server.Opened)
 	s.byCause(ends, n.Server.Ends)
@@ -120,6 +123,14 @@ func (s sender) counter(d *prometheus.Desc, n int64, labels ...string) {
 
 func (s sender) gauge(d *prometheus.Desc, n float64, labels ...string) {
 	s.ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, n, labels...)
+}
+
+func (s sender) latency(l hub.Latency) {
+	buckets := make(map[float64]uint64, len(l.Buckets))
+	for end, n := range l.Buckets {
+		buckets[end.Seconds()] = n
+	}
+	s.ch <- prometheus.MustNewConstHistogram(latency, l.Count, l.Sum.Seconds(), buckets)
 }
 
 func (s sender) byCause(d *prometheus.Desc, counts map[string]int64) {

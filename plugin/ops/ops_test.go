@@ -30,6 +30,7 @@ func (r reasons) Counts() bridge.Counts {
 		DeadLetters: bridge.DeadLetterCounts{Published: 1, Refused: 1, Kept: 1},
 		Queues:      map[string]hub.Counts{"/queue/message": {Published: 3, Delivered: 5, Conflated: 1, NotAddressed: 6, LeftBehind: 2, Replayed: 4}},
 		Server:      server.Counts{Sessions: 2, Opened: 5, Ends: map[string]int64{"client closed": 3}, Refusals: map[string]int64{"origin is not allowed": 1}},
+		Latency:     hub.Latency{Count: 5, Sum: 3 * time.Second, Buckets: map[time.Duration]uint64{time.Millisecond: 2, time.Second: 4}},
 		Journal:     bridge.JournalCounts{First: 3, Last: 9, Bytes: 700, Limit: 1000},
 		MQTT:        mqtt.Stats{Connects: 2, ConnectErrors: 3, AbsentSessions: 1, TakenOver: 4, Events: 9, Acks: 6, StaleAcks: 2},
 	}
@@ -126,6 +127,11 @@ func TestMetrics(t *testing.T) {
 		`mqtt_stomp_bridge_session_ends_total{cause="client closed"} 3`,
 		`mqtt_stomp_bridge_sessions 2`,
 		`mqtt_stomp_bridge_sessions_opened_total 5`,
+		`mqtt_stomp_bridge_write_latency_seconds_bucket{le="0.001"} 2`,
+		`mqtt_stomp_bridge_write_latency_seconds_bucket{le="1"} 4`,
+		`mqtt_stomp_bridge_write_latency_seconds_bucket{le="+Inf"} 5`,
+		`mqtt_stomp_bridge_write_latency_seconds_sum 3`,
+		`mqtt_stomp_bridge_write_latency_seconds_count 5`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

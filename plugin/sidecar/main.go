@@ -64,6 +64,7 @@ func init() {
 		{"demo", "run the bridge with a broker, a story and a page, nothing else needed", (*program).demo},
 		{"token", "make a token for the configured secret", (*program).token},
 		{"listen", "print what the queues deliver, as mosquitto_sub does for topics", (*program).listen},
+		{"doctor", "look at the broker and the configuration, and say what will bite", (*program).doctor},
 		{"healthcheck", "ask a running bridge whether it is ready", (*program).healthcheck},
 		{"version", "print the version", (*program).version},
 	}

@@ -1,0 +1,129 @@
+package doctor
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// An acl is what an acl_file says about the bridge's user. nil: not known.
+type acl struct {
+	file    string // "": there is none, and everything is allowed
+	entries []aclEntry
+	last    int // the last line about the user, 0: there is none
+}
+
+// An aclEntry is a topic or pattern line that counts for the user.
+type aclEntry struct {
+	line   int
+	access string // read, write, readwrite or deny
+	topic  string
+}
+
+// readACL reads the lines of an acl_file that count for the user, "" for anonymous clients, and the client id.
+func readACL(name, user, clientID string) (*acl, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	a := &acl{file: name}
+	current := "" // lines before the first user line are for anonymous clients
+	scan := bufio.NewScanner(f)
+	for n := 1; scan.Scan(); n++ {
+		text := strings.TrimSpace(scan.Text())
+		if text == "" || text[0] == '#' {
+			continue
+		}
+		word, rest, _ := strings.Cut(text, " ")
+		rest = strings.TrimSpace(rest)
+		switch {
+		case word == "user":
+			current = rest
+			if current == user {
+				a.last = n
+			}
+		case word == "topic" && current == user:
+			a.entries, a.last = append(a.entries, parseEntry(n, rest)), n
+		case word == "pattern":
+			e := parseEntry(n, rest)
+			if user == "" && strings.Contains(e.topic, "%u") {
+				continue
+			}
+			e.topic = strings.NewReplacer("%u", user, "%c", clientID).Replace(e.topic)
+			a.entries = append(a.entries, e)
+		}
+	}
+	return a, scan.Err()
+}
+
+// parseEntry parses what follows topic or pattern: an access, which may be missing, and a topic.
+func parseEntry(line int, text string) aclEntry {
+	access, topic, ok := strings.Cut(text, " ")
+	switch {
+	case ok && (access == "read" || access == "write" || access == "readwrite" || access == "deny"):
+		return aclEntry{line, access, strings.TrimSpace(topic)}
+	default:
+		return aclEntry{line, "readwrite", text}
+	}
+}
+
+// A verdict is whether a topic filter can be read.
+type verdict struct {
+	known bool
+	whole bool   // all of it
+	part  bool   // some of it
+	where string // the lines that say so
+}
+
+// read returns the verdict on a topic filter. Denials come first, whatever the order of the lines.
+func (a *acl) read(filter string) verdict {
+	if a == nil {
+		return verdict{}
+	}
+	if a.file == "" {
+		return verdict{known: true, whole: true, where: "the broker, which has no acl_file,"}
+	}
+	v := verdict{known: true, where: a.file}
+	for _, e := range a.entries {
+		if e.access != "deny" || !intersects(e.topic, filter) {
+			continue
+		}
+		v.where = fmt.Sprintf("%s:%d", a.file, e.line)
+		if covers(e.topic, filter) {
+			return v
+		}
+		v.part = true
+	}
+	for _, e := range a.entries {
+		if e.access != "read" && e.access != "readwrite" || !intersects(e.topic, filter) {
+			continue
+		}
+		if covers(e.topic, filter) && !v.part {
+			v.whole = true
+			v.where = fmt.Sprintf("%s:%d", a.file, e.line)
+			return v
+		}
+		v.part = true
+		v.where = fmt.Sprintf("%s:%d", a.file, e.line)
+	}
+	return v
+}
+
+// aclLine says where in the acl_file to write a line.
+func (d *doctor) aclLine(write string) string {
+	user := "user " + d.Settings.Broker.Username
+	if d.Settings.Broker.Username == "" {
+		user = "the first user line, for anonymous clients"
+	}
+	switch {
+	case d.acl == nil || d.acl.file == "":
+		return fmt.Sprintf("in the acl_file, below %s: %s; then SIGHUP to the broker", user, write)
+	case d.acl.last == 0 && d.Settings.Broker.Username == "":
+		return fmt.Sprintf("%s, above its first user line: %s; then SIGHUP to the broker", d.acl.file, write)
+	case d.acl.last == 0:
+		return fmt.Sprintf("%s, at its end: %s, and below it: %s; then SIGHUP to the broker", d.acl.file, user, write)
+	}
+	return fmt.Sprintf("%s, after line %d: %s; then SIGHUP to the broker", d.acl.file, d.acl.last, write)
+}

@@ -1,0 +1,159 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"time"
+
+	"github.com/eclipse/paho.golang/packets"
+	"github.com/eclipse/paho.golang/paho"
+)
+
+const (
+	dialTimeout   = 10 * time.Second
+	answerTimeout = 10 * time.Second // of the broker, to any one packet
+	keepAlive     = 30               // seconds
+	maxPacket     = 1 << 20          // bytes; what the bridge itself takes
+	receiveMax    = 256
+)
+
+// A session is one connection of the doctor's.
+type session struct {
+	*paho.Client
+	ack *paho.Connack
+}
+
+// A refusal is a CONNACK that lets nobody in.
+type refusal struct {
+	code byte   // MQTT 5 reason code
+	said string // the broker's own words, may be empty
+}
+
+// Error implements error.
+func (r *refusal) Error() string { return reasonText(r.code, r.said) }
+
+// errOldMQTT is an answer in MQTT 3.1.1.
+var errOldMQTT = errors.New("the broker answers in MQTT 3.1.1: it does not speak MQTT 5, or not on this port")
+
+// errNoAnswer is a connection that ends before a CONNACK.
+var errNoAnswer = errors.New("the broker closes the connection without an answer")
+
+// connect opens a connection under the client identifier; the session lives on for expiry seconds. received is called for
+// each message, one at a time; nil: none is expected.
+func (d *doctor) connect(ctx context.Context, u *url.URL, id string, clean bool, expiry uint32, received func(*paho.Publish)) (*session, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	request, err := d.connectPacket(id, clean, expiry)
+	if err != nil {
+		return nil, err
+	}
+	nc, err := d.Dial(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	conn := &watchedConn{Conn: nc}
+	client := paho.NewClient(paho.ClientConfig{
+		Conn: packets.NewThreadSafeConn(conn),
+		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
+			if received != nil {
+				received(p.Packet)
+			}
+			return true, nil
+		}},
+		PacketTimeout: answerTimeout,
+	})
+	ack, err := client.Connect(ctx, request)
+	switch {
+	case ack != nil && ack.ReasonCode >= firstRefusal:
+		return nil, &refusal{ack.ReasonCode, ack.Properties.ReasonString}
+	case err != nil:
+		return nil, conn.explain(err)
+	}
+	return &session{client, ack}, nil
+}
+
+func (d *doctor) connectPacket(id string, clean bool, expiry uint32) (*paho.Connect, error) {
+	most, window := uint32(maxPacket), uint16(receiveMax)
+	b := d.Settings.Broker
+	p := &paho.Connect{
+		ClientID:     id,
+		CleanStart:   clean,
+		KeepAlive:    keepAlive,
+		Username:     b.Username,
+		UsernameFlag: b.Username != "",
+		Properties:   &paho.ConnectProperties{MaximumPacketSize: &most, ReceiveMaximum: &window, RequestProblemInfo: true},
+	}
+	if expiry > 0 {
+		p.Properties.SessionExpiryInterval = &expiry
+	}
+	if d.Password != nil {
+		password, err := d.Password()
+		if err != nil {
+			return nil, fmt.Errorf("broker.password_file: %w", err)
+		}
+		p.PasswordFlag, p.Password = true, password
+	}
+	return p, nil
+}
+
+// leave ends the connection, and with it the session unless keep is set.
+func (s *session) leave(keep bool) {
+	p := &paho.Disconnect{}
+	if !keep {
+		p.Properties = &paho.DisconnectProperties{SessionExpiryInterval: new(uint32)}
+	}
+	s.Disconnect(p)
+	<-s.Done()
+}
+
+// subscribe returns the reason code of the SUBACK.
+func (s *session) subscribe(ctx context.Context, filter string) (byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	ack, err := s.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: filter, QoS: 1}}})
+	if ack != nil && len(ack.Reasons) == 1 {
+		return ack.Reasons[0], nil
+	}
+	return 0, err
+}
+
+// publish publishes at QoS 1 and returns the reason code of the PUBACK.
+func (s *session) publish(ctx context.Context, p *paho.Publish) (byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	p.QoS = 1
+	response, err := s.Publish(ctx, p)
+	if response != nil {
+		return response.ReasonCode, nil
+	}
+	return 0, err
+}
+
+// A watchedConn keeps the first bytes that it reads.
+type watchedConn struct {
+	net.Conn
+	first []byte // at most 4
+}
+
+// Read reads from the connection.
+func (c *watchedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.first = append(c.first, p[:min(n, 4-len(c.first))]...)
+	return n, err
+}
+
+// explain says what an error before the CONNACK means.
+func (c *watchedConn) explain(err error) error {
+	// An MQTT 5 CONNACK has three octets at least after its length; two are one of MQTT 3.1.1.
+	if bytes.HasPrefix(c.first, []byte{packets.CONNACK << 4, 2}) {
+		return errOldMQTT
+	}
+	if len(c.first) == 0 && isEOF(err) {
+		return errNoAnswer
+	}
+	return err
+}

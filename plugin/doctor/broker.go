@@ -30,10 +30,22 @@ func (d *doctor) examineBroker(ctx context.Context) {
 	v.subscribe(ctx, s)
 	v.roundTrip(ctx, s)
 	published := v.publish(ctx, s)
-	if d.Away > 0 {
+	if d.Away > 0 && s.life.Err() == nil {
 		d.measureAway(ctx, u, s)
 	}
-	sleep(ctx, d.Listen)
+	bound, cancel := context.WithTimeout(ctx, d.Listen)
+	defer cancel()
+	select {
+	case <-bound.Done():
+	case <-s.life.Done():
+		d.add(finding{Fail, "connect", fmt.Sprintf("the connection ended while it was looked at: %v", context.Cause(s.life)), "", "look at the broker's log"})
+		return
+	}
+	v.report(published)
+}
+
+// report says what was seen, once nothing more is waited for.
+func (v *view) report(published bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.reportBridge()

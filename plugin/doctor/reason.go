@@ -73,25 +73,25 @@ func (d *doctor) unreachable(u *url.URL, err error) (means, set string) {
 	if errors.As(err, &refused) {
 		return d.refused(refused.code)
 	}
-	if means, set := d.untrusted(err); means != "" {
+	if means, set := d.untrusted(u, err); means != "" {
 		return means, set
 	}
 	var dns *net.DNSError
-	url := d.places.of("broker.url")
+	place := d.places.of("broker.url")
 	switch {
 	case errors.As(err, &dns):
-		return fmt.Sprintf("the name %q cannot be resolved from here", dns.Name), url + "; in compose the name is the service's"
+		return fmt.Sprintf("the name %q cannot be resolved from here", dns.Name), place + "; in compose the name is the service's"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nothing listens there; without a listener line Mosquitto 2 listens on its own loopback only, which in a container nobody else reaches",
-			url + "; or in mosquitto.conf: listener " + portOf(u)
+			place + "; or in mosquitto.conf: listener " + portOf(u)
 	case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, syscall.EHOSTUNREACH) || isTimeout(err):
-		return "no answer in time: a firewall, a wrong address, or a port that speaks something else", url
+		return "no answer in time: a firewall, a wrong address, or a port that speaks something else", place
 	case errors.Is(err, errOldMQTT):
-		return "the bridge needs MQTT 5 for sessions that outlive the connection; Mosquitto has it from 1.6 on", url + " of a broker with MQTT 5; in mosquitto.conf of 2.1: accept_protocol_versions with 5"
+		return "the bridge needs MQTT 5 for sessions that outlive the connection; Mosquitto has it from 1.6 on", place + " of a broker with MQTT 5; in mosquitto.conf of 2.1: accept_protocol_versions with 5"
 	case errors.Is(err, errNoAnswer) || isEOF(err):
-		return "a port with TLS does so with a client that does not speak it, and Mosquitto when max_connections is reached", url + ": mqtts:// for TLS"
+		return "a port with TLS does so with a client that does not speak it, and Mosquitto when max_connections is reached", place + ": mqtts:// for TLS"
 	}
-	return "", url
+	return "", place
 }
 
 // refused says what the code of a CONNACK means.
@@ -113,13 +113,13 @@ func (d *doctor) refused(code byte) (means, set string) {
 }
 
 // untrusted names what is wrong with TLS, if something is.
-func (d *doctor) untrusted(err error) (means, set string) {
+func (d *doctor) untrusted(u *url.URL, err error) (means, set string) {
 	var (
 		authority x509.UnknownAuthorityError
 		name      x509.HostnameError
 		invalid   x509.CertificateInvalidError
 		record    tls.RecordHeaderError
-		alert     tls.AlertError
+		alert     *net.OpError
 	)
 	switch {
 	case errors.As(err, &authority):
@@ -132,9 +132,9 @@ func (d *doctor) untrusted(err error) (means, set string) {
 			invalid.Cert.NotBefore.Format("2006-01-02"), invalid.Cert.NotAfter.Format("2006-01-02")), "certfile in mosquitto.conf to a new one, then SIGHUP to the broker"
 	case errors.As(err, &invalid):
 		return "the broker's certificate cannot be used", "certfile in mosquitto.conf"
-	case errors.As(err, &record):
+	case errors.As(err, &record), isEOF(err) && secure(u):
 		return "the broker does not speak TLS on this port", d.places.of("broker.url") + ": mqtt:// or another port"
-	case errors.As(err, &alert):
+	case errors.As(err, &alert) && alert.Op == "remote error": // crypto/tls: an alert that was received
 		return "the broker ends the TLS handshake; with require_certificate true it wants a certificate of the bridge's",
 			d.places.of("broker.cert_file") + " and broker.key_file, signed by the cafile of mosquitto.conf"
 	}
@@ -162,3 +162,5 @@ func portOf(u *url.URL) string {
 	}
 	return "1883"
 }
+
+func secure(u *url.URL) bool { return u.Scheme == "mqtts" || u.Scheme == "ssl" }

@@ -78,7 +78,7 @@ func (v *view) reportRules() {
 				"right for events; where they are states, clients do not get the present ones after a start", place + ": retained: deliver"})
 		}
 		if r.rejected > 0 {
-			v.add(finding{Warn, "rejected", fmt.Sprintf("rule %q cannot map %d of the %s that came", info.Name, r.rejected, count(r.mapped+r.filtered+r.skipped+r.rejected, "message")),
+			v.add(finding{Warn, "rejected", fmt.Sprintf("rule %q cannot map %d of the %s that came", info.Name, r.rejected, count(r.events, "event")),
 				"they go to " + v.Settings.Broker.BaseTopic + "/dead-letter/" + info.Name, place + ": see why with mqtt-stomp-bridge try --listen"})
 		}
 	}

@@ -24,7 +24,8 @@ const (
 // A session is one connection of the doctor's.
 type session struct {
 	*paho.Client
-	ack *paho.Connack
+	ack  *paho.Connack
+	life context.Context // ends with the connection; its cause says why
 }
 
 // A refusal is a CONNACK that lets nobody in.
@@ -56,6 +57,7 @@ func (d *doctor) connect(ctx context.Context, u *url.URL, id string, clean bool,
 		return nil, err
 	}
 	conn := &watchedConn{Conn: nc}
+	life, end := context.WithCancelCause(context.Background())
 	client := paho.NewClient(paho.ClientConfig{
 		Conn: packets.NewThreadSafeConn(conn),
 		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
@@ -64,6 +66,10 @@ func (d *doctor) connect(ctx context.Context, u *url.URL, id string, clean bool,
 			}
 			return true, nil
 		}},
+		OnClientError: func(err error) { end(err) },
+		OnServerDisconnect: func(p *paho.Disconnect) {
+			end(&refusal{p.ReasonCode, p.Properties.ReasonString})
+		},
 		PacketTimeout: answerTimeout,
 	})
 	ack, err := client.Connect(ctx, request)
@@ -73,7 +79,7 @@ func (d *doctor) connect(ctx context.Context, u *url.URL, id string, clean bool,
 	case err != nil:
 		return nil, conn.explain(err)
 	}
-	return &session{client, ack}, nil
+	return &session{client, ack, life}, nil
 }
 
 func (d *doctor) connectPacket(id string, clean bool, expiry uint32) (*paho.Connect, error) {
@@ -112,7 +118,7 @@ func (s *session) leave(keep bool) {
 
 // subscribe returns the reason code of the SUBACK.
 func (s *session) subscribe(ctx context.Context, filter string) (byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	ack, err := s.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: filter, QoS: 1}}})
 	if ack != nil && len(ack.Reasons) == 1 {
@@ -123,7 +129,7 @@ func (s *session) subscribe(ctx context.Context, filter string) (byte, error) {
 
 // publish publishes at QoS 1 and returns the reason code of the PUBACK.
 func (s *session) publish(ctx context.Context, p *paho.Publish) (byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	p.QoS = 1
 	response, err := s.Publish(ctx, p)
@@ -131,6 +137,14 @@ func (s *session) publish(ctx context.Context, p *paho.Publish) (byte, error) {
 		return response.ReasonCode, nil
 	}
 	return 0, err
+}
+
+// bound returns a context that ends with ctx, with the connection, or after the time that the broker has to answer. paho
+// would wait for an answer on a connection that is lost.
+func (s *session) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	stop := context.AfterFunc(s.life, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 // A watchedConn keeps the first bytes that it reads.

@@ -39,7 +39,9 @@ type filterView struct {
 
 // A ruleView is what a rule made of the events that came.
 type ruleView struct {
-	mapped, filtered, rejected, skipped int // skipped: retained ones, by the rule's wish
+	events   int // elements of an each one by one
+	rejected int
+	skipped  int // retained ones, by the rule's wish
 }
 
 func newView(d *doctor) *view {
@@ -74,23 +76,27 @@ func (v *view) received(p *paho.Publish) {
 		v.figures[p.Topic] = string(p.Payload)
 	case p.Topic == v.Publish && bytes.Equal(p.Payload, v.event()):
 		v.returned = true
+		v.countFilter(p)
 	default:
-		v.count(p)
+		v.countFilter(p)
+		v.countRules(p)
 	}
 }
 
-// count notes an event for its filter and for its rules.
-func (v *view) count(p *paho.Publish) {
+func (v *view) countFilter(p *paho.Publish) {
 	for _, f := range v.filters {
-		if !covers(f.Topic, p.Topic) {
-			continue
-		}
-		if p.Retain {
+		switch {
+		case !covers(f.Topic, p.Topic):
+		case p.Retain:
 			f.retained++
-		} else {
+		default:
 			f.live++
 		}
 	}
+}
+
+// countRules notes what the rules make of an event.
+func (v *view) countRules(p *paho.Publish) {
 	e := mapping.Event{Topic: p.Topic, Payload: p.Payload, QoS: p.QoS, Retained: p.Retain, Received: time.Now(), User: map[string]string{}}
 	if p.Properties != nil {
 		e.ContentType = p.Properties.ContentType
@@ -100,15 +106,12 @@ func (v *view) count(p *paho.Publish) {
 	}
 	for _, o := range v.Settings.Mapper.Map(e).Outcomes {
 		r := v.rules[o.Rule]
+		r.events++
 		switch {
-		case o.What == mapping.Mapped:
-			r.mapped++
 		case o.What == mapping.Rejected:
 			r.rejected++
 		case o.Why == "retained":
 			r.skipped++
-		default:
-			r.filtered++
 		}
 	}
 }

@@ -81,6 +81,11 @@ func TestCommands(t *testing.T) {
 		{name: "listen-nobody", args: []string{"listen", "-L", "ws://127.0.0.1:1/", "-W", "0.1"}},
 		{name: "listen-token-file", args: []string{"listen", "-L", "ws://127.0.0.1:1/", "--token-file", "absent.txt"}},
 
+		{name: "doctor-help", args: []string{"doctor", "-h"}},
+		{name: "doctor-filter", args: []string{"doctor", "-c", "good.yaml", "--publish", "chat/+/message"}},
+		{name: "doctor-away", args: []string{"doctor", "-c", "good.yaml", "--away", "-1"}},
+		{name: "doctor-mistakes", args: []string{"doctor", "-c", "mistakes.yaml"}},
+
 		{name: "healthcheck-nobody", args: []string{"healthcheck", "-c", "nobody.yaml"}},
 		{name: "healthcheck-none", args: []string{"healthcheck", "-c", "noops.yaml"}},
 	}

@@ -32,8 +32,8 @@ func TestAdviceIsConfigured(t *testing.T) {
 	readme := read(t, "README.md")
 	for line := range strings.Lines(read(t, "mosquitto.conf")) {
 		setting, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		limit := strings.HasPrefix(setting, "max_") || strings.HasPrefix(setting, "autosave_")
-		if limit && !strings.Contains(readme, "| `"+setting+"` | `"+value+"`") {
+		advice := setting == "persistence" || strings.HasPrefix(setting, "max_") || strings.HasPrefix(setting, "autosave_") || strings.HasPrefix(setting, "set_")
+		if advice && !strings.Contains(readme, "| `"+setting+"` | `"+value+"`") {
 			t.Errorf("the README does not advise %s %s", setting, value)
 		}
 	}

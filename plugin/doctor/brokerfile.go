@@ -107,15 +107,20 @@ func (f *brokerFile) setting(name string) (confLine, bool) {
 	return confLine{}, false
 }
 
-// plugin returns the line that loads a plugin whose file's name contains part.
-func (f *brokerFile) plugin(part string) (confLine, bool) {
+// plugins returns the lines that load plugins.
+func (f *brokerFile) plugins() []confLine {
+	var lines []confLine
 	for _, l := range f.lines {
-		if slices.Contains([]string{"plugin", "global_plugin", "auth_plugin", "plugin_load"}, l.name) && strings.Contains(l.value, part) {
-			return l, true
+		if slices.Contains([]string{"plugin", "global_plugin", "auth_plugin", "plugin_load"}, l.name) {
+			lines = append(lines, l)
 		}
 	}
-	return confLine{}, false
+	return lines
 }
+
+// The plugins of 2.1 for the store and for passwords have no say in what may be read.
+func (l confLine) isStore() bool     { return strings.Contains(l.value, "persist_sqlite") }
+func (l confLine) isPasswords() bool { return strings.Contains(l.value, "password_file") }
 
 // line names the place of a setting in mosquitto.conf, and what to write there.
 func (d *doctor) line(name, write string) string {

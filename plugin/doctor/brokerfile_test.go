@@ -38,6 +38,7 @@ func TestBrokerFile(t *testing.T) {
 		{"expires in seconds, as 2.1 can", map[string]string{conf: "persistent_client_expiration 3600s"}, []string{"fail  persistent_client_expiration: "}},
 		{"expires some time", map[string]string{conf: "persistent_client_expiration soon"}, []string{"warn  persistent_client_expiration: "}},
 		{"anybody", map[string]string{conf: "allow_anonymous true"}, []string{"warn  allow_anonymous: "}},
+		{"anybody, as 2.1 has it", map[string]string{conf: "listener_allow_anonymous true"}, []string{"warn  allow_anonymous: BROKER/mosquitto.conf:1: listener_allow_anonymous true"}},
 		{"little memory", map[string]string{conf: "memory_limit 1000000"}, []string{"warn  memory_limit: "}},
 		{"nodelay", map[string]string{conf: "set_tcp_nodelay true"}, []string{"!set_tcp_nodelay"}},
 		{"included, in Mosquitto's order", map[string]string{conf: "max_queued_messages 1\ninclude_dir /mosquitto/config/conf.d\n",

@@ -48,6 +48,24 @@ func answering(t *testing.T, answer string) string {
 	return l.Addr().String()
 }
 
+// closing starts a server that closes each connection at once.
+func closing(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() { l.Close(); <-done })
+	go func() {
+		defer close(done)
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+			c.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
 // certificate makes a self-signed one for 127.0.0.1 or for a name.
 func certificate(t *testing.T, name string, expires time.Duration) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
@@ -113,12 +131,13 @@ func TestUnreachable(t *testing.T) {
 		{"no such name", "mqtt://no-such-name.invalid:1883", nil, []string{`means: the name "no-such-name.invalid" cannot be resolved from here`}},
 		{"MQTT 3.1.1", "mqtt://" + answering(t, "\x20\x02\x00\x01"), nil, []string{"the broker answers in MQTT 3.1.1", "the bridge needs MQTT 5"}},
 		{"old version refused as MQTT 5 has it", "mqtt://" + answering(t, "\x20\x03\x00\x84\x00"), nil, []string{"unsupported protocol version (0x84)", "the broker does not speak MQTT 5"}},
-		{"not MQTT", "mqtt://" + answering(t, "HTTP/1.1 400 Bad Request\r\n\r\n"), nil, []string{"fail  connect: "}},
+		{"not MQTT", "mqtt://" + answering(t, "HTTP/1.1 400 Bad Request\r\n\r\n"), nil, []string{"what listens there does not speak MQTT"}},
 		{"busy", "mqtt://" + answering(t, "\x20\x03\x00\x89\x00"), nil, []string{"server busy (0x89)"}},
+		{"full, as Mosquitto is", "mqtt://" + closing(t), nil, []string{"the broker closes the connection without an answer", "Mosquitto when max_connections is reached"}},
 		{"closes", "mqtt://" + answering(t, ""), nil, []string{"the broker closes the connection without an answer", "set:   BRIDGE_BROKER_URL: mqtts:// for TLS"}},
 		{"TLS where there is none", "mqtts://" + answering(t, "\x20\x02\x00\x01 and more than a record's header"), nil, []string{"means: the broker does not speak TLS on this port", "set:   BRIDGE_BROKER_URL: mqtt:// or another port"}},
 		{"TLS to a plain Mosquitto", "mqtts://" + mosquitto.Addr, nil, []string{"means: the broker does not speak TLS on this port"}},
-		{"no TLS where there is", "mqtt://" + secured(t, &tls.Config{Certificates: []tls.Certificate{good}}), nil, []string{"fail  connect: ", "mqtts://"}},
+		{"no TLS where there is", "mqtt://" + secured(t, &tls.Config{Certificates: []tls.Certificate{good}}), nil, []string{"set:   BRIDGE_BROKER_URL: mqtts:// for TLS"}},
 		{"unknown authority", "mqtts://" + secured(t, &tls.Config{Certificates: []tls.Certificate{good}}), nil, []string{"means: the broker's certificate is signed by nobody that is trusted here", "broker.ca_file"}},
 		{"another name", "mqtts://" + secured(t, &tls.Config{Certificates: []tls.Certificate{named}}), &tls.Config{RootCAs: namedPool}, []string{"means: the broker's certificate is for broker.example.org, not for 127.0.0.1"}},
 		{"expired", "mqtts://" + secured(t, &tls.Config{Certificates: []tls.Certificate{expired}}), &tls.Config{RootCAs: expiredPool}, []string{"means: the broker's certificate is valid from ", "certfile in mosquitto.conf"}},

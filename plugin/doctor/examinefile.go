@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,7 +31,8 @@ func (d *doctor) readACL() {
 		l, ok = d.file.setting("plugin_opt_acl_file") // 2.1
 	}
 	if !ok {
-		if _, decides := d.file.plugin(""); !decides {
+		decides := func(l confLine) bool { return !l.isStore() && !l.isPasswords() }
+		if !slices.ContainsFunc(d.file.plugins(), decides) {
 			d.acl = &acl{}
 		}
 		return
@@ -131,8 +133,9 @@ func (d *doctor) since(version ...int) bool {
 
 // examineStore looks at what outlives the broker.
 func (d *doctor) examineStore() {
-	if l, ok := d.file.plugin("persist_sqlite"); ok {
-		d.ok("persistence", "%s: %s %s", l.place(), l.name, l.value)
+	plugins := d.file.plugins()
+	if i := slices.IndexFunc(plugins, confLine.isStore); i >= 0 {
+		d.ok("persistence", "%s: %s %s", plugins[i].place(), plugins[i].name, plugins[i].value)
 		return
 	}
 	on, seen := d.flag("persistence", false)
@@ -195,9 +198,11 @@ func parseExpiration(text string) (time.Duration, bool) {
 
 // examineRest looks at what does not lose messages and may surprise all the same.
 func (d *doctor) examineRest() {
-	if on, seen := d.flag("allow_anonymous", false); on {
-		d.add(finding{Warn, "allow_anonymous", seen, "whoever reaches the port can publish events as your services do, and read everything",
-			d.line("allow_anonymous", "allow_anonymous false") + ", with password_file and acl_file"})
+	for _, name := range []string{"allow_anonymous", "listener_allow_anonymous"} { // the second since 2.1
+		if on, seen := d.flag(name, false); on {
+			d.add(finding{Warn, "allow_anonymous", seen, "whoever reaches the port can publish events as your services do, and read what no acl_file hides",
+				d.line(name, name+" false") + ", with password_file and acl_file"})
+		}
 	}
 	if l, ok := d.file.setting("memory_limit"); ok && l.value != "0" {
 		d.add(finding{Warn, "memory_limit", fmt.Sprintf("%s: memory_limit %s", l.place(), l.value), "when it is reached, messages are dropped and clients disconnected", "nothing, if it has room for what may wait: a million events of 500 bytes take 0.9 GB"})

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/url"
-	"os"
 	"strings"
 	"syscall"
 )
@@ -64,7 +63,7 @@ func reasonText(code byte, said string) string {
 
 // isEOF reports whether the other side has closed the connection.
 func isEOF(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // unreachable says what it means that there is no connection to u, and what to set.
@@ -84,14 +83,16 @@ func (d *doctor) unreachable(u *url.URL, err error) (means, set string) {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nothing listens there; without a listener line Mosquitto 2 listens on its own loopback only, which in a container nobody else reaches",
 			place + "; or in mosquitto.conf: listener " + portOf(u)
-	case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, syscall.EHOSTUNREACH) || isTimeout(err):
+	case errors.Is(err, syscall.EHOSTUNREACH) || isTimeout(err):
 		return "no answer in time: a firewall, a wrong address, or a port that speaks something else", place
+	case errors.Is(err, errNotMQTT):
+		return "", place
 	case errors.Is(err, errOldMQTT):
 		return "the bridge needs MQTT 5 for sessions that outlive the connection; Mosquitto has it from 1.6 on", place + " of a broker with MQTT 5; in mosquitto.conf of 2.1: accept_protocol_versions with 5"
 	case errors.Is(err, errNoAnswer) || isEOF(err):
 		return "a port with TLS does so with a client that does not speak it, and Mosquitto when max_connections is reached", place + ": mqtts:// for TLS"
 	}
-	return "", place
+	return "", ""
 }
 
 // refused says what the code of a CONNACK means.

@@ -40,6 +40,9 @@ func (r *refusal) Error() string { return reasonText(r.code, r.said) }
 // errOldMQTT is an answer in MQTT 3.1.1.
 var errOldMQTT = errors.New("the broker answers in MQTT 3.1.1: it does not speak MQTT 5, or not on this port")
 
+// errNotMQTT is an answer that is no CONNACK.
+var errNotMQTT = errors.New("what listens there does not speak MQTT")
+
 // errNoAnswer is a connection that ends before a CONNACK.
 var errNoAnswer = errors.New("the broker closes the connection without an answer")
 
@@ -166,8 +169,11 @@ func (c *watchedConn) explain(err error) error {
 	if bytes.HasPrefix(c.first, []byte{packets.CONNACK << 4, 2}) {
 		return errOldMQTT
 	}
-	if len(c.first) == 0 && isEOF(err) {
+	switch {
+	case len(c.first) == 0 && isEOF(err):
 		return errNoAnswer
+	case len(c.first) > 0 && c.first[0] != packets.CONNACK<<4:
+		return errNotMQTT
 	}
 	return err
 }

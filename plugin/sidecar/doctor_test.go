@@ -97,24 +97,24 @@ func TestDoctor(t *testing.T) {
 		broker  *mosquittotest.Broker
 		environ []string
 		args    []string
-		conf    bool // with --mosquitto-conf
+		conf    string // --mosquitto-conf; "": not given
 	}{
-		{name: "stock", broker: stock, conf: true},
+		{name: "stock", broker: stock, conf: stock.Path("mosquitto.conf")},
 		{name: "stock-from-outside", broker: stock},
 		{name: "stock-measured", broker: stock, args: []string{"--away", "1100", "--publish", "chat/whatsapp/42/message"}},
-		{name: "hiding", broker: hiding, environ: login, conf: true},
+		{name: "hiding", broker: hiding, environ: login, conf: hiding.Path("mosquitto.conf")},
 		{name: "hiding-from-outside", broker: hiding, environ: login},
 		{name: "hiding-published", broker: hiding, environ: login, args: []string{"--publish", "chat/whatsapp/42/message"}},
-		{name: "advised", broker: advised, environ: login, conf: true},
-		{name: "advised-published", broker: advised, environ: login, args: []string{"--away", "1100", "--publish", "chat/whatsapp/42/message"}, conf: true},
+		{name: "advised", broker: advised, environ: login, conf: "../../mosquitto/mosquitto.conf"},
+		{name: "advised-published", broker: advised, environ: login, args: []string{"--away", "1100", "--publish", "chat/whatsapp/42/message"}, conf: advised.Path("mosquitto.conf")},
 		{name: "no-user", broker: advised},
 		{name: "wrong-password", broker: advised, environ: []string{login[0], "BRIDGE_BROKER_PASSWORD=wrong"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			r := prepareSidecar(t, doctorRules, append(test.environ, "BRIDGE_BROKER_URL=mqtt://"+test.broker.Addr)...)
-			if test.conf {
-				test.args = append(test.args, "--mosquitto-conf", test.broker.Path("mosquitto.conf"))
+			if test.conf != "" {
+				test.args = append(test.args, "--mosquitto-conf", test.conf)
 			}
 			out, code := r.doctor(test.args...)
 			got := fmt.Sprintf("%s==== exit code %d\n", out, code)

@@ -127,36 +127,24 @@ func (d *doctor) examineLimits(p *paho.ConnackProperties) {
 }
 
 func describeLimits(p *paho.ConnackProperties) string {
-	limit := func(name string, n uint32, given bool, none string) string {
-		if !given {
-			return name + " " + none
-		}
-		return fmt.Sprintf("%s %d", name, n)
-	}
 	yes := map[bool]string{true: "yes", false: "no"}
-	var window, alias, qos uint32
-	if p.ReceiveMaximum != nil {
-		window = uint32(*p.ReceiveMaximum)
-	}
-	if p.TopicAliasMaximum != nil {
-		alias = uint32(*p.TopicAliasMaximum)
-	}
-	if p.MaximumQoS != nil {
-		qos = uint32(*p.MaximumQoS)
-	}
-	var size uint32
-	if p.MaximumPacketSize != nil {
-		size = *p.MaximumPacketSize
-	}
 	return strings.Join([]string{
-		limit("Receive Maximum", window, p.ReceiveMaximum != nil, "65535"),
-		limit("Maximum QoS", qos, p.MaximumQoS != nil, "2"),
-		limit("Maximum Packet Size", size, p.MaximumPacketSize != nil, "none"),
-		limit("Topic Alias Maximum", alias, p.TopicAliasMaximum != nil, "0"),
+		describeLimit("Receive Maximum", p.ReceiveMaximum, "65535"),
+		describeLimit("Maximum QoS", p.MaximumQoS, "2"),
+		describeLimit("Maximum Packet Size", p.MaximumPacketSize, "none"),
+		describeLimit("Topic Alias Maximum", p.TopicAliasMaximum, "0"),
 		"retain " + yes[p.RetainAvailable],
 		"wildcards " + yes[p.WildcardSubAvailable],
 		"shared subscriptions " + yes[p.SharedSubAvailable],
 	}, ", ")
+}
+
+// describeLimit names a property, with what MQTT 5 has where the broker says nothing.
+func describeLimit[T byte | uint16 | uint32](name string, value *T, absent string) string {
+	if value == nil {
+		return name + " " + absent
+	}
+	return fmt.Sprintf("%s %d", name, *value)
 }
 
 // examinePacketSize compares the largest packet that the broker takes with the largest that the bridge takes.

@@ -24,46 +24,40 @@ import (
 	"mqtt-stomp-bridge/plugin/doctor"
 )
 
-// answering starts a server that reads a little and answers with the bytes; none: it closes.
-func answering(t *testing.T, answer string) string {
+// serve starts a server on the loopback interface that does the same with each connection, one by one.
+func serve(t *testing.T, do func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveOn(t, l, do)
+}
+
+func serveOn(t *testing.T, l net.Listener, do func(net.Conn)) string {
+	t.Helper()
 	done := make(chan struct{})
 	t.Cleanup(func() { l.Close(); <-done })
 	go func() {
 		defer close(done)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			c.Read(make([]byte, 1024))
-			io.WriteString(c, answer)
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+			do(c)
 			c.Close()
 		}
 	}()
 	return l.Addr().String()
 }
 
-// closing starts a server that closes each connection at once.
-func closing(t *testing.T) string {
+// answering starts a server that answers a CONNECT with the bytes, and closes at the next packet; none: it closes at once.
+func answering(t *testing.T, answer string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	t.Cleanup(func() { l.Close(); <-done })
-	go func() {
-		defer close(done)
-		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
-			c.Close()
+	return serve(t, func(c net.Conn) {
+		packets.ReadPacket(c)
+		if answer != "" {
+			io.WriteString(c, answer)
+			packets.ReadPacket(c)
 		}
-	}()
-	return l.Addr().String()
+	})
 }
 
 // certificate makes a self-signed one for 127.0.0.1 or for a name.
@@ -100,20 +94,7 @@ func secured(t *testing.T, c *tls.Config) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	t.Cleanup(func() { l.Close(); <-done })
-	go func() {
-		defer close(done)
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			conn.Read(make([]byte, 1024))
-			conn.Close()
-		}
-	}()
-	return l.Addr().String()
+	return serveOn(t, l, func(c net.Conn) { c.Read(make([]byte, 1024)) })
 }
 
 func TestUnreachable(t *testing.T) {
@@ -121,6 +102,11 @@ func TestUnreachable(t *testing.T) {
 	named, namedPool := certificate(t, "broker.example.org", time.Hour)
 	expired, expiredPool := certificate(t, "127.0.0.1", -24*time.Hour)
 	mosquitto := mosquittotest.Start(t, mosquittotest.Options{})
+	garbling := serve(t, func(c net.Conn) {
+		c.Read(make([]byte, 4096)) // the whole ClientHello
+		io.WriteString(c, "no TLS, and more than a record's header")
+		io.Copy(io.Discard, c)
+	})
 	tests := []struct {
 		name string
 		url  string
@@ -133,16 +119,16 @@ func TestUnreachable(t *testing.T) {
 		{"old version refused as MQTT 5 has it", "mqtt://" + answering(t, "\x20\x03\x00\x84\x00"), nil, []string{"unsupported protocol version (0x84)", "the broker does not speak MQTT 5"}},
 		{"not MQTT", "mqtt://" + answering(t, "HTTP/1.1 400 Bad Request\r\n\r\n"), nil, []string{"what listens there does not speak MQTT"}},
 		{"busy", "mqtt://" + answering(t, "\x20\x03\x00\x89\x00"), nil, []string{"server busy (0x89)"}},
-		{"full, as Mosquitto is", "mqtt://" + closing(t), nil, []string{"the broker closes the connection without an answer", "Mosquitto when max_connections is reached"}},
+		{"full, as Mosquitto is", "mqtt://" + serve(t, func(net.Conn) {}), nil, []string{"the broker closes the connection without an answer", "Mosquitto when max_connections is reached"}},
 		{"closes", "mqtt://" + answering(t, ""), nil, []string{"the broker closes the connection without an answer", "set:   BRIDGE_BROKER_URL: mqtts:// for TLS"}},
-		{"TLS where there is none", "mqtts://" + answering(t, "\x20\x02\x00\x01 and more than a record's header"), nil, []string{"means: the broker does not speak TLS on this port", "set:   BRIDGE_BROKER_URL: mqtt:// or another port"}},
+		{"TLS where there is none", "mqtts://" + garbling, nil, []string{"means: the broker does not speak TLS on this port", "set:   BRIDGE_BROKER_URL: mqtt:// or another port"}},
 		{"TLS to a plain Mosquitto", "mqtts://" + mosquitto.Addr, nil, []string{"means: the broker does not speak TLS on this port"}},
 		{"no TLS where there is", "mqtt://" + secured(t, &tls.Config{Certificates: []tls.Certificate{good}}), nil, []string{"set:   BRIDGE_BROKER_URL: mqtts:// for TLS"}},
 		{"unknown authority", "mqtts://" + secured(t, &tls.Config{Certificates: []tls.Certificate{good}}), nil, []string{"means: the broker's certificate is signed by nobody that is trusted here", "broker.ca_file"}},
 		{"another name", "mqtts://" + secured(t, &tls.Config{Certificates: []tls.Certificate{named}}), &tls.Config{RootCAs: namedPool}, []string{"means: the broker's certificate is for broker.example.org, not for 127.0.0.1"}},
 		{"expired", "mqtts://" + secured(t, &tls.Config{Certificates: []tls.Certificate{expired}}), &tls.Config{RootCAs: expiredPool}, []string{"means: the broker's certificate is valid from ", "certfile in mosquitto.conf"}},
 		{"client certificate wanted", "mqtts://" + secured(t, &tls.Config{Certificates: []tls.Certificate{good}, ClientAuth: tls.RequireAnyClientCert}), &tls.Config{RootCAs: goodPool},
-			[]string{"with require_certificate true it wants a certificate of the bridge's", "broker.cert_file"}},
+			[]string{"with require_certificate true the broker wants a certificate of the bridge's", "broker.cert_file"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

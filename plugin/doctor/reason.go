@@ -135,8 +135,9 @@ func (d *doctor) untrusted(u *url.URL, err error) (means, set string) {
 		return "the broker's certificate cannot be used", "certfile in mosquitto.conf"
 	case errors.As(err, &record), isEOF(err) && secure(u):
 		return "the broker does not speak TLS on this port", d.places.of("broker.url") + ": mqtt:// or another port"
-	case errors.As(err, &alert) && alert.Op == "remote error": // crypto/tls: an alert that was received
-		return "the broker ends the TLS handshake; with require_certificate true it wants a certificate of the bridge's",
+	case errors.As(err, &alert) && alert.Op == "remote error", // crypto/tls: an alert that was received
+		errors.Is(err, errNoAnswer) && secure(u): // it may be lost when the broker closes right after it
+		return "with require_certificate true the broker wants a certificate of the bridge's",
 			d.places.of("broker.cert_file") + " and broker.key_file, signed by the cafile of mosquitto.conf"
 	}
 	return "", ""

@@ -94,7 +94,7 @@ func (v *view) figure(topics ...string) (string, bool) {
 	return "", false
 }
 
-func (v *view) number(topics ...string) float64 {
+func (v *view) quantity(topics ...string) float64 {
 	value, _ := v.figure(topics...)
 	n, _ := strconv.ParseFloat(value, 64) // nothing, or no number: 0
 	return n
@@ -131,7 +131,7 @@ func (v *view) reportFigures() {
 }
 
 func (v *view) reportDropped() {
-	dropped, recently := v.number("publish/messages/dropped"), v.number("load/publish/dropped/5min")
+	dropped, recently := v.quantity("publish/messages/dropped"), v.quantity("load/publish/dropped/5min")
 	if dropped == 0 {
 		return
 	}

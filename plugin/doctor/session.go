@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -59,10 +58,9 @@ func (d *doctor) connect(ctx context.Context, u *url.URL, id string, clean bool,
 	if err != nil {
 		return nil, err
 	}
-	conn := &watchedConn{Conn: nc}
 	life, end := context.WithCancelCause(context.Background())
 	client := paho.NewClient(paho.ClientConfig{
-		Conn: packets.NewThreadSafeConn(conn),
+		Conn: packets.NewThreadSafeConn(&watchedConn{Conn: nc}),
 		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
 			if received != nil {
 				received(p.Packet)
@@ -79,8 +77,10 @@ func (d *doctor) connect(ctx context.Context, u *url.URL, id string, clean bool,
 	switch {
 	case ack != nil && ack.ReasonCode >= firstRefusal:
 		return nil, &refusal{ack.ReasonCode, ack.Properties.ReasonString}
+	case isEOF(err): // while the CONNECT was written
+		return nil, errNoAnswer
 	case err != nil:
-		return nil, conn.explain(err)
+		return nil, err
 	}
 	return &session{client, ack, life}, nil
 }
@@ -150,30 +150,24 @@ func (s *session) bound(ctx context.Context) (context.Context, context.CancelFun
 	return ctx, func() { stop(); cancel() }
 }
 
-// A watchedConn keeps the first bytes that it reads.
+// A watchedConn says what is wrong with an answer that is no CONNACK of MQTT 5. paho would wait for the rest of it.
 type watchedConn struct {
 	net.Conn
-	first []byte // at most 4
+	first []byte // what was read, at most 2; owned by the reader
 }
 
 // Read reads from the connection.
 func (c *watchedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	c.first = append(c.first, p[:min(n, 4-len(c.first))]...)
-	return n, err
-}
-
-// explain says what an error before the CONNACK means.
-func (c *watchedConn) explain(err error) error {
-	// An MQTT 5 CONNACK has three octets at least after its length; two are one of MQTT 3.1.1.
-	if bytes.HasPrefix(c.first, []byte{packets.CONNACK << 4, 2}) {
-		return errOldMQTT
-	}
+	c.first = append(c.first, p[:min(n, 2-len(c.first))]...)
 	switch {
 	case len(c.first) == 0 && isEOF(err):
-		return errNoAnswer
+		return 0, errNoAnswer
 	case len(c.first) > 0 && c.first[0] != packets.CONNACK<<4:
-		return errNotMQTT
+		return 0, errNotMQTT
+	// An MQTT 5 CONNACK has three octets at least after its length; two are one of MQTT 3.1.1.
+	case len(c.first) == 2 && c.first[1] == 2:
+		return 0, errOldMQTT
 	}
-	return err
+	return n, err
 }

@@ -46,7 +46,7 @@ func (l *Logins) CheckPassword(ctx context.Context, login, password string) (boo
 		case packets.ConnackBadUsernameOrPassword, packets.ConnackNotAuthorized, packets.ConnackBanned:
 			return false, nil
 		}
-		errs = append(errs, fmt.Errorf("broker %s: %s", u, reasonText(code, ""))) // its own words may quote the login
+		errs = append(errs, fmt.Errorf("broker %s: %s", u, ReasonText(code, ""))) // its own words may quote the login
 	}
 	return false, errors.Join(errs...)
 }

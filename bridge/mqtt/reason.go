@@ -63,11 +63,11 @@ type brokerError struct {
 }
 
 func (e *brokerError) Error() string {
-	return fmt.Sprintf("%s: %s", e.did, reasonText(e.code, e.reason))
+	return fmt.Sprintf("%s: %s", e.did, ReasonText(e.code, e.reason))
 }
 
-// reasonText is the meaning of code and, where it gives one, the broker's reason.
-func reasonText(code byte, said string) string {
+// ReasonText returns the meaning of a reason code (MQTT 5, 2.4) and, where it gives one, the broker's own reason.
+func ReasonText(code byte, said string) string {
 	text := fmt.Sprintf("reason code 0x%02x", code)
 	if meaning, ok := reasons[code]; ok {
 		text = fmt.Sprintf("%s (0x%02x)", meaning, code)

@@ -116,7 +116,7 @@ func TestUnreachable(t *testing.T) {
 		{"nobody", nobody(t), nil, []string{"connection refused", "means: nothing listens there; without a listener line Mosquitto 2 listens on its own loopback only", "set:   BRIDGE_BROKER_URL; or in mosquitto.conf: listener "}},
 		{"no such name", "mqtt://no-such-name.invalid:1883", nil, []string{`means: the name "no-such-name.invalid" cannot be resolved from here`}},
 		{"MQTT 3.1.1", "mqtt://" + answering(t, "\x20\x02\x00\x01"), nil, []string{"the broker answers in MQTT 3.1.1", "the bridge needs MQTT 5"}},
-		{"old version refused as MQTT 5 has it", "mqtt://" + answering(t, "\x20\x03\x00\x84\x00"), nil, []string{"unsupported protocol version (0x84)", "the broker does not speak MQTT 5"}},
+		{"old version refused as MQTT 5 has it", "mqtt://" + answering(t, "\x20\x03\x00\x84\x00"), nil, []string{"unsupported protocol version: the broker does not speak MQTT 5 (0x84)", "the broker does not speak MQTT 5"}},
 		{"not MQTT", "mqtt://" + answering(t, "HTTP/1.1 400 Bad Request\r\n\r\n"), nil, []string{"what listens there does not speak MQTT"}},
 		{"busy", "mqtt://" + answering(t, "\x20\x03\x00\x89\x00"), nil, []string{"server busy (0x89)"}},
 		{"full, as Mosquitto is", "mqtt://" + serve(t, func(net.Conn) {}), nil, []string{"the broker closes the connection without an answer", "Mosquitto when max_connections is reached"}},

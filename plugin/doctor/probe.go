@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.golang/paho"
+
+	"mqtt-stomp-bridge/bridge/mqtt"
 )
 
 const (
@@ -29,7 +31,7 @@ func (v *view) subscribe(ctx context.Context, s *session) {
 		case err != nil:
 			v.add(finding{Fail, "subscribe", fmt.Sprintf("%s: %v", f.Topic, err), "the bridge gets nothing of it", "look at the broker's log"})
 		case code >= firstRefusal:
-			v.add(finding{Fail, "subscribe", fmt.Sprintf("%s: the broker refuses: %s", f.Topic, reasonText(code, "")),
+			v.add(finding{Fail, "subscribe", fmt.Sprintf("%s: the broker refuses: %s", f.Topic, mqtt.ReasonText(code, "")),
 				"the bridge gets nothing of it, and is not ready", "in the broker's access control: read " + f.Topic + " for " + v.user()})
 		case code == 0:
 			v.add(finding{Fail, "subscribe", f.Topic + ": the broker grants QoS 0 only",
@@ -53,7 +55,7 @@ func (v *view) roundTrip(ctx context.Context, s *session) {
 		v.add(finding{Fail, "base_topic", fmt.Sprintf("publishing to %s at QoS 1: %v", v.ownTopic(), err), "", "look at the broker's log"})
 		return
 	case code >= firstRefusal:
-		v.add(finding{Fail, "base_topic", fmt.Sprintf("%s may not publish below %s: %s", v.user(), base, reasonText(code, "")),
+		v.add(finding{Fail, "base_topic", fmt.Sprintf("%s may not publish below %s: %s", v.user(), base, mqtt.ReasonText(code, "")),
 			"neither the bridge's state nor its dead letters can be published", v.aclLine(line)})
 		return
 	}
@@ -85,7 +87,7 @@ func (v *view) publish(ctx context.Context, s *session) bool {
 	case err != nil:
 		v.add(finding{Fail, "publish", fmt.Sprintf("%s: %v", v.Publish, err), "", "look at the broker's log"})
 	case code >= firstRefusal:
-		v.add(finding{Note, "publish", fmt.Sprintf("%s: %s may not publish there: %s", v.Publish, v.user(), reasonText(code, "")),
+		v.add(finding{Note, "publish", fmt.Sprintf("%s: %s may not publish there: %s", v.Publish, v.user(), mqtt.ReasonText(code, "")),
 			"as it should be, since the bridge only reads there; so it shows nothing of the reading",
 			"nothing; publish as your backend does during doctor --listen 60s"})
 	default:
@@ -134,7 +136,7 @@ func (d *doctor) countWaiting(ctx context.Context, u *url.URL, s *session, topic
 	for range d.Away {
 		if code, err := s.publish(ctx, &paho.Publish{Topic: topic, Payload: payload}); err != nil || code >= firstRefusal {
 			d.countArrived(ctx, u, id) // takes the session away
-			return 0, fmt.Errorf("publishing to %s: %s %v", topic, reasonText(code, ""), err)
+			return 0, fmt.Errorf("publishing to %s: %s %v", topic, mqtt.ReasonText(code, ""), err)
 		}
 	}
 	return d.countArrived(ctx, u, id)

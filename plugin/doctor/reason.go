@@ -22,45 +22,6 @@ const (
 	codeWildcards          byte = 0xa2
 )
 
-// reasons are the codes that a CONNACK, a SUBACK or a PUBACK may refuse with, in words.
-var reasons = map[byte]string{
-	0x80:                   "unspecified error",
-	0x81:                   "malformed packet",
-	0x82:                   "protocol error",
-	0x83:                   "implementation specific error",
-	codeUnsupportedVersion: "unsupported protocol version",
-	codeClientID:           "client identifier not valid",
-	codeBadPassword:        "bad user name or password",
-	codeNotAuthorized:      "not authorized",
-	0x88:                   "server unavailable",
-	0x89:                   "server busy",
-	0x8a:                   "banned",
-	0x8c:                   "bad authentication method",
-	0x8f:                   "topic filter invalid",
-	0x90:                   "topic name invalid",
-	0x95:                   "packet too large",
-	0x97:                   "quota exceeded",
-	0x99:                   "payload format invalid",
-	0x9a:                   "retain not supported",
-	0x9b:                   "QoS not supported",
-	0x9c:                   "use another server",
-	0x9d:                   "server moved",
-	0x9f:                   "connection rate exceeded",
-	codeWildcards:          "wildcard subscriptions not supported",
-}
-
-// reasonText is the meaning of a code and, where it gives one, the broker's own reason.
-func reasonText(code byte, said string) string {
-	text := fmt.Sprintf("reason code 0x%02x", code)
-	if meaning, ok := reasons[code]; ok {
-		text = fmt.Sprintf("%s (0x%02x)", meaning, code)
-	}
-	if said != "" {
-		text += fmt.Sprintf(": %q", said)
-	}
-	return text
-}
-
 // isEOF reports whether the other side has closed the connection.
 func isEOF(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/eclipse/paho.golang/packets"
 	"github.com/eclipse/paho.golang/paho"
+
+	"mqtt-stomp-bridge/bridge/mqtt"
 )
 
 const (
@@ -34,7 +36,7 @@ type refusal struct {
 }
 
 // Error implements error.
-func (r *refusal) Error() string { return reasonText(r.code, r.said) }
+func (r *refusal) Error() string { return mqtt.ReasonText(r.code, r.said) }
 
 // errOldMQTT is an answer in MQTT 3.1.1.
 var errOldMQTT = errors.New("the broker answers in MQTT 3.1.1: it does not speak MQTT 5, or not on this port")

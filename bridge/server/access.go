@@ -26,7 +26,7 @@ func (r *refusal) Error() string { return r.err.Message }
 // allowed returns nil if the session may be subscribed to the queue.
 func (x *session) allowed(queue string, by *credentials) error {
 	access := x.server.access.Load()
-	if access == nil || *access == nil {
+	if *access == nil {
 		return nil
 	}
 	ok, reason := (*access).Allow(queue, by.identity.User, by.identity.Claims)
@@ -69,12 +69,11 @@ func (x *session) recheckAccess() {
 func (s *Server) SetTokens(f func(auth.Identity) []string) {
 	s.audience.Store(&f)
 	for _, x := range s.snapshot() {
-		if by := x.credentials.Load(); by != nil {
-			x.out.update(func(feed *hub.Feed, control []byte) []byte {
+		x.out.adjust(func(feed *hub.Feed) {
+			if by := x.credentials.Load(); by != nil {
 				feed.SetTokens(s.tokens(by.identity))
-				return control
-			})
-		}
+			}
+		})
 	}
 }
 

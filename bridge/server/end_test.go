@@ -184,6 +184,64 @@ func TestAuthUnable(t *testing.T) {
 	})
 }
 
+// hanging waits for somebody who does not answer.
+type hanging struct{ unable }
+
+func (hanging) Authenticate(ctx context.Context, _ auth.Credentials) (auth.Identity, error) {
+	<-ctx.Done()
+	return auth.Identity{}, ctx.Err()
+}
+
+// Whoever is asked about a client has no longer than the client has to connect.
+func TestAuthHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, server.Config{Auth: hanging{}, Limits: server.Limits{ConnectTimeout: 5 * time.Second}})
+		conn, _, err := h.dial(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newClient(t, conn)
+		go c.read()
+		c.send("CONNECT | accept-version:1.2 | Authorization:any")
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if got := strings.Join(c.texts(), "\n"); got != "ERROR | message:the token could not be checked\nclose 1008" {
+			t.Errorf("CONNECT was answered by %q", got)
+		}
+	})
+}
+
+// Other audiences hold at once for those who are connected, and a client that does not read its answers delays nobody.
+func TestSetTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, server.Config{})
+		c := h.connect()
+		c.send("SUBSCRIBE | id:a | destination:/queue/message")
+		deaf := h.connectUnread()
+		ask := frame("SUBSCRIBE | id:a | destination:/queue/message | receipt:" + strings.Repeat("r", 1000))
+		ask += frame("UNSUBSCRIBE | id:a | receipt:" + strings.Repeat("r", 1000))
+		go func() {
+			for deaf.WriteMessage(websocket.TextMessage, []byte(ask)) == nil {
+			}
+		}()
+		synctest.Wait()
+		h.publish("/queue/message", "", "1", "g:support")
+		synctest.Wait()
+		began := time.Now()
+		h.server.SetTokens(func(who auth.Identity) []string { return []string{"g:support"} })
+		if d := time.Since(began); d > 0 {
+			t.Errorf("SetTokens took %v", d)
+		}
+		h.publish("/queue/message", "", "2", "g:support")
+		synctest.Wait()
+		got := c.texts()
+		if len(got) != 1 || !strings.HasSuffix(got[0], " || 2") {
+			t.Errorf("got %q, want the second message alone", got)
+		}
+		deaf.Close()
+	})
+}
+
 // A token without an end makes a session without one.
 func TestNoExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -216,15 +216,31 @@ func (o *outbound) update(f func(feed *hub.Feed, control []byte) []byte) {
 		o.drained.Wait()
 	}
 	if !o.ending() {
-		o.joining = nil
-		if rest := o.leave(); rest != nil {
-			o.write(rest)
-		}
+		o.takeBack()
 		o.control = f(o.feed, o.control)
-		o.changed = true
 	}
 	o.mu.Unlock()
 	o.flush()
+}
+
+// adjust calls f with the feed between two writes. Unlike update it waits for nobody: others than the session call it.
+func (o *outbound) adjust(f func(feed *hub.Feed)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.ending() {
+		o.takeBack()
+		f(o.feed)
+		o.Wake()
+	}
+}
+
+// takeBack has the feed be the session's own again, so that it can be changed.
+func (o *outbound) takeBack() {
+	o.joining = nil
+	if rest := o.leave(); rest != nil {
+		o.write(rest)
+	}
+	o.changed = true
 }
 
 func (o *outbound) ending() bool { return o.final != nil || o.finished }

@@ -197,8 +197,11 @@ func (s *Server) admitRequest(r *http.Request, remote string) (token string, by 
 // errUnchecked is what a client learns when its token could be neither accepted nor refused.
 var errUnchecked = &stomp.Error{Message: "the token could not be checked"}
 
-// admit returns what the client is let in with, an *auth.Error when it is refused, or errUnchecked.
+// admit returns what the client is let in with, an *auth.Error when it is refused, or errUnchecked, also when finding out takes
+// longer than a client has to connect.
 func (s *Server) admit(ctx context.Context, shown auth.Credentials) (*credentials, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.config.Limits.ConnectTimeout)
+	defer cancel()
 	authenticator := s.auth.Load()
 	identity, err := (*authenticator).Authenticate(ctx, shown)
 	var refused *auth.Error

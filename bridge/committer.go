@@ -51,27 +51,7 @@ func (b *Bridge) commit(ctx context.Context, batch []*mqtt.Event) error {
 	var commit journal.Batch
 	var rejected []deadLetter
 	for _, e := range batch {
-		duplicate := b.isDuplicate(e)
-		result := mapper.Map(mapped(e))
-		b.rules.count(result, duplicate)
-		if duplicate {
-			continue
-		}
-		for _, o := range result.Outputs {
-			repeated, mark := b.repeats.seen(o, e.Received)
-			if repeated {
-				b.rules.countRepeat(o.Rule)
-				continue
-			}
-			if mark != nil {
-				commit.Marks = append(commit.Marks, *mark)
-			}
-			commit.Entries = append(commit.Entries, entryOf(o, e.Received))
-		}
-		rejected = append(rejected, deadLettersOf(e, result.Rejections)...)
-		if e.QoS > 0 && len(result.Outputs) > 0 {
-			b.redeliveries.use(e)
-		}
+		rejected = append(rejected, b.take(e, mapper, &commit)...)
 	}
 	if err := b.letters.publish(ctx, rejected); err != nil {
 		return err
@@ -84,6 +64,33 @@ func (b *Bridge) commit(ctx context.Context, batch []*mqtt.Event) error {
 		b.client.Ack(e)
 	}
 	return nil
+}
+
+// take maps one event and counts its outcomes. It adds what is to be committed, and returns the dead letters.
+func (b *Bridge) take(e *mqtt.Event, mapper *mapping.Mapper, commit *journal.Batch) []deadLetter {
+	duplicate := b.isDuplicate(e)
+	result := mapper.Map(mapped(e))
+	if duplicate {
+		b.rules.count(result, duplicate, nil)
+		return nil
+	}
+	var repeated []string // rules
+	for _, o := range result.Outputs {
+		known, mark := b.repeats.seen(o, e.Received)
+		if known {
+			repeated = append(repeated, o.Rule)
+			continue
+		}
+		if mark != nil {
+			commit.Marks = append(commit.Marks, *mark)
+		}
+		commit.Entries = append(commit.Entries, entryOf(o, e.Received))
+	}
+	b.rules.count(result, duplicate, repeated)
+	if e.QoS > 0 && len(result.Outputs) > 0 {
+		b.redeliveries.use(e)
+	}
+	return deadLettersOf(e, result.Rejections)
 }
 
 // isDuplicate reports whether the event was journalled before and comes again only because its acknowledgement got lost.

@@ -19,8 +19,9 @@ type ruleCounts struct {
 	rules             map[string]RuleCounts
 }
 
-// count adds the outcomes of one event; those of a duplicate that would have been mapped count as duplicate.
-func (c *ruleCounts) count(r mapping.Result, duplicate bool) {
+// count adds the outcomes of one event, in one step: a counter never goes back. Of a duplicate those that would have been
+// mapped count as duplicate, and so does one output for each rule in repeated, whose dedupe has dropped it.
+func (c *ruleCounts) count(r mapping.Result, duplicate bool, repeated []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.events++
@@ -44,16 +45,12 @@ func (c *ruleCounts) count(r mapping.Result, duplicate bool) {
 		}
 		c.rules[o.Rule] = n
 	}
-}
-
-// countRepeat counts an outcome as duplicate that count has counted as mapped: the rule's dedupe has dropped it.
-func (c *ruleCounts) countRepeat(rule string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n := c.rules[rule]
-	n.Mapped--
-	n.Duplicate++
-	c.rules[rule] = n
+	for _, rule := range repeated {
+		n := c.rules[rule]
+		n.Mapped--
+		n.Duplicate++
+		c.rules[rule] = n
+	}
 }
 
 func (c *ruleCounts) all() (events, unmatched int64, rules map[string]RuleCounts) {

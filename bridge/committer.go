@@ -75,6 +75,7 @@ func (b *Bridge) take(e *mqtt.Event, mapper *mapping.Mapper, commit *journal.Bat
 		return nil
 	}
 	var repeated []string // rules
+	trace := traceParent(e.User)
 	for _, o := range result.Outputs {
 		known, mark := b.repeats.seen(o, e.Received)
 		if known {
@@ -84,7 +85,7 @@ func (b *Bridge) take(e *mqtt.Event, mapper *mapping.Mapper, commit *journal.Bat
 		if mark != nil {
 			commit.Marks = append(commit.Marks, *mark)
 		}
-		commit.Entries = append(commit.Entries, entryOf(o, e.Received))
+		commit.Entries = append(commit.Entries, entryOf(o, e.Received, trace))
 	}
 	b.rules.count(result, duplicate, repeated)
 	if e.QoS > 0 && len(result.Outputs) > 0 {
@@ -126,8 +127,8 @@ func mapped(e *mqtt.Event) mapping.Event {
 }
 
 // entryOf is the output as the journal keeps it.
-func entryOf(o mapping.Output, received time.Time) journal.Entry {
-	return journal.Entry{Time: received, Queue: o.Queue, Key: latestKey(o), Audience: o.Audience, Body: o.Body}
+func entryOf(o mapping.Output, received time.Time, trace string) journal.Entry {
+	return journal.Entry{Time: received, Queue: o.Queue, Key: latestKey(o), Audience: o.Audience, Body: o.Body, TraceParent: trace}
 }
 
 // latestKey is the name under which the log keeps the newest entry: one namespace over all queues, so that a channel is in

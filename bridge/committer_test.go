@@ -36,7 +36,7 @@ func TestNewestByAudience(t *testing.T) {
 		output(mapping.QueueUnreadCount, conversation, "9", support()),
 		output(mapping.QueueUnreadCount, channel, "10", nil), // one id of two things
 	} {
-		b.Entries = append(b.Entries, entryOf(o, time.Now()))
+		b.Entries = append(b.Entries, entryOf(o, time.Now(), ""))
 	}
 	if err := log.Append(t.Context(), b); err != nil {
 		t.Fatal(err)

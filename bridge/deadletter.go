@@ -82,6 +82,7 @@ func (d deadLetter) message(baseTopic string) mqtt.Message {
 	add("topic", d.event.Topic)
 	add("qos", strconv.Itoa(int(d.event.QoS)))
 	add("retained", strconv.FormatBool(d.event.Retained))
+	add(traceProperty, traceParent(d.event.User))
 	add("time", d.event.Received.UTC().Format("2006-01-02T15:04:05.000Z"))
 	return m
 }

@@ -53,6 +53,15 @@ func TestDeadLetterMessage(t *testing.T) {
 	}
 }
 
+func TestDeadLetterKeepsTheTrace(t *testing.T) {
+	l := letter("payload")
+	l.event.User = []mqtt.UserProperty{{Name: "traceparent", Value: trace}, {Name: "other", Value: "x"}}
+	want := mqtt.UserProperty{Name: "traceparent", Value: trace}
+	if got := l.message("base").User; !slices.Contains(got, want) {
+		t.Errorf("%v lacks %v", got, want)
+	}
+}
+
 func TestDeadLettersUntilAcknowledged(t *testing.T) {
 	refused := &mqtt.RefusedError{Topic: "base/dead-letter/r", Code: 0x87, Reason: "Not authorized"}
 	for _, test := range []struct {

@@ -16,7 +16,7 @@ type record struct {
 const tokenSize = 16
 
 func (r *record) size() int64 {
-	n := len(r.entry.Queue) + len(r.entry.Key) + len(r.entry.Body)
+	n := len(r.entry.Queue) + len(r.entry.Key) + len(r.entry.TraceParent) + len(r.entry.Body)
 	for _, token := range r.entry.Audience {
 		n += len(token) + tokenSize
 	}

@@ -23,6 +23,8 @@ type Entry struct {
 	Key      string    // what the newest entry per key is kept for; "" for none. One namespace over all queues, see Latest
 	Audience []string  // tokens of who may get it, see audience.Audience; nil: everybody
 	Body     []byte    // the payload, JSON
+
+	TraceParent string // where the event belongs in a distributed trace, as it came; "" for none
 }
 
 // A Mark is remembered beside the entries, in the transaction of its batch. A later mark of the same name replaces it.
@@ -41,6 +43,9 @@ type Batch struct {
 // MaxName bounds the bytes of a queue, a key, a token of an audience and the name of a mark.
 const MaxName = 4096
 
+// MaxTraceParent bounds the bytes of an entry's TraceParent.
+const MaxTraceParent = 255
+
 // MaxAudience bounds the tokens of an entry's audience.
 const MaxAudience = 10_000
 
@@ -49,6 +54,9 @@ func (b Batch) Validate() error {
 	for i, e := range b.Entries {
 		if e.Queue == "" || len(e.Queue) > MaxName || len(e.Key) > MaxName {
 			return fmt.Errorf("journal: entry %d: queue of %d bytes and key of %d, the limit is %d", i, len(e.Queue), len(e.Key), MaxName)
+		}
+		if len(e.TraceParent) > MaxTraceParent {
+			return fmt.Errorf("journal: entry %d: trace parent of %d bytes, the limit is %d", i, len(e.TraceParent), MaxTraceParent)
 		}
 		if err := validateAudience(e.Audience); err != nil {
 			return fmt.Errorf("journal: entry %d: %w", i, err)

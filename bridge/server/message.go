@@ -44,6 +44,9 @@ func (f format) AppendFrame(dst []byte, e *hub.Entry) []byte {
 	if f.note != "" {
 		dst = stomp.AppendHeader(dst, f.version, "resume", f.note)
 	}
+	if e.TraceParent != "" {
+		dst = stomp.AppendHeader(dst, f.version, "traceparent", e.TraceParent)
+	}
 	dst = append(dst, "content-type:application/json\ncontent-length:"...)
 	dst = strconv.AppendInt(dst, int64(len(e.Body)), 10)
 	dst = append(dst, "\n\n"...)

@@ -12,6 +12,7 @@ type Message struct {
 	ID           string // the message-id
 	Subscription string // the id of the subscription it came for
 	Ack          string // what ACK and NACK have to name; empty with ack mode auto
+	TraceParent  string // of the event; empty where it had none
 	Headers      []stomp.Header
 	Body         []byte
 }
@@ -22,6 +23,7 @@ func newMessage(f stomp.Frame) Message {
 	m.ID, _ = f.Get("message-id")
 	m.Subscription, _ = f.Get("subscription")
 	m.Ack, _ = f.Get("ack")
+	m.TraceParent, _ = f.Get("traceparent")
 	return m
 }
 

@@ -19,7 +19,7 @@ type Format string
 const (
 	FormatText Format = "text" // the queue, a tab, the body
 	FormatBody Format = "body" // the body alone
-	FormatJSON Format = "json" // an object of queue, message_id and body
+	FormatJSON Format = "json" // an object of queue, message_id, maybe traceparent, and body
 )
 
 // Run prints messages until there were Count of them or ctx has ended, which are both no error, or until Wait has passed,
@@ -96,8 +96,9 @@ func object(m Message) []byte {
 	err := encoder.Encode(struct {
 		Queue string `json:"queue"`
 		ID    string `json:"message_id"`
+		Trace string `json:"traceparent,omitempty"`
 		Body  any    `json:"body"`
-	}{m.Queue, m.ID, body})
+	}{m.Queue, m.ID, m.TraceParent, body})
 	if err != nil {
 		panic("listen: " + err.Error()) // texts and valid JSON can always be written
 	}

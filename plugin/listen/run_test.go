@@ -18,7 +18,7 @@ import (
 func story(p *peer) {
 	p.accept("0,0", 1)
 	p.send("MESSAGE\ndestination:/queue/a\nmessage-id:e-1\n\n{\"a\": \"<b>\"}\x00")
-	p.send("MESSAGE\ndestination:/queue/a\nmessage-id:e-2\n\nno \"JSON\"\x00")
+	p.send("MESSAGE\ndestination:/queue/a\nmessage-id:e-2\ntraceparent:00-a-b-01\n\nno \"JSON\"\x00")
 	p.leave()
 }
 
@@ -38,7 +38,7 @@ func TestRun(t *testing.T) {
 		{"bodies", func(c *listen.Config) { c.Count, c.Format = 2, listen.FormatBody }, "{\"a\": \"<b>\"}\nno \"JSON\"\n", nil, 0},
 		{
 			"objects", func(c *listen.Config) { c.Count, c.Format = 2, listen.FormatJSON },
-			`{"queue":"/queue/a","message_id":"e-1","body":{"a":"<b>"}}` + "\n" + `{"queue":"/queue/a","message_id":"e-2","body":"no \"JSON\""}` + "\n",
+			`{"queue":"/queue/a","message_id":"e-1","body":{"a":"<b>"}}` + "\n" + `{"queue":"/queue/a","message_id":"e-2","traceparent":"00-a-b-01","body":"no \"JSON\""}` + "\n",
 			nil, 0,
 		},
 	}

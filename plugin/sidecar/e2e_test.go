@@ -207,6 +207,35 @@ func TestDeadLetter(t *testing.T) {
 	}
 }
 
+// A traceparent among an event's user properties goes with whatever becomes of the event.
+func TestTraceContext(t *testing.T) {
+	needNode(t)
+	needCommand(t, "mosquitto_pub")
+	broker := mosquittotest.Start(t, mosquittotest.Options{})
+	letters := subscribeMQTT(t, broker.Addr, "mqtt-stomp-bridge/dead-letter/#")
+	s := startSidecar(t, documentRules, "BRIDGE_BROKER_URL=mqtt://"+broker.Addr)
+	browser := startStompjs(t, s.url(), s.token("grace"), "/queue/unread-count")
+	const valid, invalid = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01"
+	send := func(payload string, more ...string) {
+		t.Helper()
+		publish(t, broker.Addr, append([]string{"-t", documentEvents[1][0], "-m", payload}, more...)...)
+	}
+	for _, step := range []struct{ sent, want string }{{valid, valid}, {"", ""}, {invalid, ""}} {
+		if step.sent == "" {
+			send(documentEvents[1][1])
+		} else {
+			send(documentEvents[1][1], "-D", "publish", "user-property", "traceparent", step.sent)
+		}
+		if m := browser.message(); m.Trace != step.want {
+			t.Errorf("traceparent %q came as %q, want %q", step.sent, m.Trace, step.want)
+		}
+	}
+	send(`{"count":-1}`, "-D", "publish", "user-property", "traceparent", valid)
+	if m := nextLetter(t, letters); m.user["traceparent"] != valid {
+		t.Errorf("the dead letter has %q", m.user)
+	}
+}
+
 // A clean end: clients see a close, the broker gets the offline status, and it takes less than ten seconds.
 func TestShutdown(t *testing.T) {
 	needNode(t)

@@ -233,6 +233,7 @@ type stompjsLine struct {
 	Error   string `json:"error"`
 	Queue   string `json:"queue"`
 	ID      string `json:"id"`
+	Trace   string `json:"trace"`
 	Body    string `json:"body"`
 }
 

@@ -64,6 +64,9 @@ func smallLog(t *testing.T, dir string) contents {
 			if i == 1 {
 				e.Audience = []string{"g:support", fmt.Sprint("u:", n)}
 			}
+			if i <= 1 {
+				e.TraceParent = fmt.Sprintf("00-%032x-%016x-01", n+1, i+1)
+			}
 			b.Entries = append(b.Entries, e)
 		}
 		if err := l.Append(t.Context(), b); err != nil {
@@ -253,9 +256,9 @@ func TestForeignFile(t *testing.T) {
 			}
 			editDB(t, path, func(tx *bolt.Tx) error {
 				b := tx.Bucket([]byte("mqtt-stomp-bridge journal"))
-				return b.Put([]byte("state"), disk.StateOfFormat(3))
+				return b.Put([]byte("state"), disk.StateOfFormat(4))
 			})
-		}, "another version's file: format 3, this program reads 1 to 2"},
+		}, "another version's file: format 4, this program reads 1 to 3"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -12,6 +12,13 @@ func StateOfFormat(f uint32) []byte {
 	return seal(keyState, v)
 }
 
+// WithTrace returns the record, whose body is taken for its trace parent from now on.
+func WithTrace(position, r []byte) []byte {
+	r = bytes.Clone(r)
+	r[24] |= withTrace >> 8
+	return seal(position, r)
+}
+
 // WithAudience returns the record, whose body is taken for its audience from now on.
 func WithAudience(position, r []byte) []byte {
 	r = bytes.Clone(r)

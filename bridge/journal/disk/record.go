@@ -50,20 +50,26 @@ func positionKey(p uint64) []byte { return binary.BigEndian.AppendUint64(nil, p)
 //
 //	checksum 4 | stamp 8, nanoseconds | time 8, seconds | 4, nanoseconds | length of queue 2 | of key 2 | queue | key | body
 //
-// Where the length of the key has its highest bit set, an audience stands before the body:
+// Where the length of the queue has its highest bit set, a trace parent stands before the body:
+//
+//	length 1 | trace parent
+//
+// Where the length of the key has its highest bit set, an audience stands before the body, after the trace parent:
 //
 //	length of what follows 4 | for each token: length 2, token
 const (
 	recordHeader   = 28
+	traceHeader    = 1
 	audienceHeader = 4
 	tokenHeader    = 2
+	withTrace      = 1 << 15
 	withAudience   = 1 << 15
 )
 
 type record []byte
 
 func newRecord(position []byte, e *journal.Entry, stamp time.Duration) record {
-	r := make([]byte, recordHeader, recordHeader+len(e.Queue)+len(e.Key)+audienceLen(e.Audience)+len(e.Body))
+	r := make([]byte, recordHeader, recordHeader+len(e.Queue)+len(e.Key)+traceHeader+len(e.TraceParent)+audienceLen(e.Audience)+len(e.Body))
 	binary.BigEndian.PutUint64(r[4:], uint64(stamp))
 	binary.BigEndian.PutUint64(r[12:], uint64(e.Time.Unix()))
 	binary.BigEndian.PutUint32(r[20:], uint32(e.Time.Nanosecond()))
@@ -71,6 +77,10 @@ func newRecord(position []byte, e *journal.Entry, stamp time.Duration) record {
 	binary.BigEndian.PutUint16(r[26:], uint16(len(e.Key)))
 	r = append(r, e.Queue...)
 	r = append(r, e.Key...)
+	if e.TraceParent != "" {
+		binary.BigEndian.PutUint16(r[24:], withTrace|uint16(len(e.Queue)))
+		r = append(append(r, byte(len(e.TraceParent))), e.TraceParent...)
+	}
 	if e.Audience != nil {
 		binary.BigEndian.PutUint16(r[26:], withAudience|uint16(len(e.Key)))
 		r = appendAudience(r, e.Audience)
@@ -108,15 +118,16 @@ func (r record) check(position []byte) error {
 	if len(r) < recordHeader+r.queueLen()+r.keyLen() {
 		return fmt.Errorf("%w: %d bytes are too few", ErrDamaged, len(r))
 	}
-	if _, _, ok := r.split(); !ok {
-		return errAudience
-	}
-	return nil
+	_, err := r.split()
+	return err
 }
 
-var errAudience = fmt.Errorf("%w: an audience that does not fit", ErrDamaged)
+var (
+	errTrace    = fmt.Errorf("%w: a trace parent that does not fit", ErrDamaged)
+	errAudience = fmt.Errorf("%w: an audience that does not fit", ErrDamaged)
+)
 
-func (r record) queueLen() int { return int(binary.BigEndian.Uint16(r[24:])) }
+func (r record) queueLen() int { return int(binary.BigEndian.Uint16(r[24:]) &^ withTrace) }
 func (r record) keyLen() int   { return int(binary.BigEndian.Uint16(r[26:]) &^ withAudience) }
 
 func (r record) stamp() time.Duration { return time.Duration(binary.BigEndian.Uint64(r[4:])) }
@@ -124,33 +135,50 @@ func (r record) queue() string        { return string(r[recordHeader:][:r.queueL
 func (r record) key() string          { return string(r[recordHeader+r.queueLen():][:r.keyLen()]) }
 func (r record) size() int64          { return retention.Size(len(r) - recordHeader) }
 
-// split returns the tokens of the audience as they lie there, nil for everybody, and the body; false when they do not fit.
-func (r record) split() (tokens, body []byte, ok bool) {
-	body = r[recordHeader+r.queueLen()+r.keyLen():]
-	if binary.BigEndian.Uint16(r[26:])&withAudience == 0 {
-		return nil, body, true
+// parts are what follows the key of a record, as it lies there.
+type parts struct {
+	trace  []byte // empty for none
+	tokens []byte // nil for everybody
+	body   []byte
+}
+
+func (r record) split() (p parts, err error) {
+	p.body = r[recordHeader+r.queueLen()+r.keyLen():]
+	if binary.BigEndian.Uint16(r[24:])&withTrace != 0 {
+		if len(p.body) < traceHeader || len(p.body) < traceHeader+int(p.body[0]) {
+			return parts{}, errTrace
+		}
+		end := traceHeader + int(p.body[0])
+		p.trace, p.body = p.body[traceHeader:end], p.body[end:]
 	}
-	if len(body) < audienceHeader {
-		return nil, nil, false
+	if binary.BigEndian.Uint16(r[26:])&withAudience != 0 {
+		if len(p.body) < audienceHeader {
+			return parts{}, errAudience
+		}
+		size := binary.BigEndian.Uint32(p.body)
+		if p.body = p.body[audienceHeader:]; size == 0 || uint64(size) > uint64(len(p.body)) {
+			return parts{}, errAudience
+		}
+		p.tokens, p.body = p.body[:size], p.body[size:]
 	}
-	size := binary.BigEndian.Uint32(body)
-	if body = body[audienceHeader:]; size == 0 || uint64(size) > uint64(len(body)) {
-		return nil, nil, false
-	}
-	return body[:size], body[size:], true
+	return p, nil
 }
 
 // entry returns a copy.
 func (r record) entry(position uint64) (journal.Entry, error) {
-	tokens, body, _ := r.split()
-	audience, err := readAudience(tokens)
+	p, err := r.split()
+	if err != nil {
+		return journal.Entry{}, err
+	}
+	audience, err := readAudience(p.tokens)
 	return journal.Entry{
-		Position: position,
-		Time:     time.Unix(int64(binary.BigEndian.Uint64(r[12:])), int64(binary.BigEndian.Uint32(r[20:]))).UTC(),
-		Queue:    r.queue(),
-		Key:      r.key(),
-		Audience: audience,
-		Body:     append([]byte{}, body...),
+		Position:    position,
+		Time:        time.Unix(int64(binary.BigEndian.Uint64(r[12:])), int64(binary.BigEndian.Uint32(r[20:]))).UTC(),
+		Queue:       r.queue(),
+		Key:         r.key(),
+		Audience:    audience,
+		Body:        append([]byte{}, p.body...),
+		TraceParent: string(p.trace),
 	}, err
 }
 
@@ -218,8 +246,8 @@ type totals struct {
 
 const (
 	stateHeader = 64
-	format      = 2 // of the buckets and values above; every format has its number here
-	oldest      = 1 // format that is read as well: it has no audiences. The first commit makes it the newest
+	format      = 3 // of the buckets and values above; every format has its number here
+	oldest      = 1 // format that is read as well; 1 has no audiences, 2 no trace parents. The first commit makes it the newest
 )
 
 var errFormat = errors.New("another version's file")

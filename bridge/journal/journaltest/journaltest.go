@@ -103,6 +103,12 @@ func addressed(e journal.Entry, tokens ...string) journal.Entry {
 	return e
 }
 
+// traced returns the entry with that trace parent.
+func traced(e journal.Entry, parent string) journal.Entry {
+	e.TraceParent = parent
+	return e
+}
+
 func manyTokens(n int) []string {
 	tokens := make([]string, n)
 	for i := range tokens {
@@ -217,6 +223,8 @@ func testReadBack(t *testing.T, open Opener) {
 		addressed(entry(queueMessage, "", 3), "u:ada"),
 		addressed(entry(queueUnread, strings.Repeat("k", journal.MaxName), 4), "g:é\x00", "u:"+strings.Repeat("a", journal.MaxName-2)),
 		addressed(journal.Entry{Time: received, Queue: "q"}, manyTokens(journal.MaxAudience)...),
+		traced(entry(queueMessage, "", 5), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+		traced(addressed(journal.Entry{Time: received, Queue: "q"}, "u:ada"), strings.Repeat("-", journal.MaxTraceParent)),
 	)
 	second := mustAppend(t, l, entry(queueMessage, "", 2))
 	mustAppend(t, l)
@@ -233,8 +241,8 @@ func testReadBack(t *testing.T, open Opener) {
 	if diff := diffEntries(want[2:], readAll(t, l, 2, 100)); diff != "" {
 		t.Errorf("Read after 2 (-want +got):\n%s", diff)
 	}
-	if b := l.Bounds(); b.First != 1 || b.Last != 7 {
-		t.Errorf("Bounds = %d to %d, want 1 to 7", b.First, b.Last)
+	if b := l.Bounds(); b.First != 1 || b.Last != 9 {
+		t.Errorf("Bounds = %d to %d, want 1 to 9", b.First, b.Last)
 	}
 }
 
@@ -284,6 +292,7 @@ func testNothingOnError(t *testing.T, open Opener) {
 		{"no queue", t.Context(), journal.Batch{Entries: append(good.Entries, entry("", "", 1)), Marks: good.Marks}},
 		{"long queue", t.Context(), journal.Batch{Entries: append(good.Entries, entry(long, "", 1)), Marks: good.Marks}},
 		{"long key", t.Context(), journal.Batch{Entries: append(good.Entries, entry("q", long, 1)), Marks: good.Marks}},
+		{"long trace parent", t.Context(), journal.Batch{Entries: append(good.Entries, traced(good.Entries[0], long)), Marks: good.Marks}},
 		{"an audience of nobody", t.Context(), journal.Batch{Entries: append(good.Entries, addressed(good.Entries[0], []string{}...)), Marks: good.Marks}},
 		{"a large audience", t.Context(), journal.Batch{Entries: append(good.Entries, addressed(good.Entries[0], manyTokens(journal.MaxAudience+1)...)), Marks: good.Marks}},
 		{"an empty token", t.Context(), journal.Batch{Entries: append(good.Entries, addressed(good.Entries[0], "u:a", "")), Marks: good.Marks}},
@@ -428,7 +437,7 @@ func testMaxBytes(t *testing.T, open Opener) {
 	}
 }
 
-// testAudiences looks where an audience could get lost: in what is notified, read, and found as the newest, also beyond retention.
+// testAudiences looks where an audience, or a trace parent, could get lost: in what is notified, read, and found as the newest, also beyond retention.
 func testAudiences(t *testing.T, open Opener) {
 	l := open(t, "a", Options{MaxBytes: 32 << 10})
 	defer mustClose(t, l)
@@ -437,7 +446,7 @@ func testAudiences(t *testing.T, open Opener) {
 	want := mustAppend(t, l,
 		entry(queueUnread, "conversation/1", 1),
 		addressed(entry(queueUnread, "conversation/1/ada", 2), "u:ada"),
-		addressed(entry(queueUnread, "conversation/1/both", 3), "g:support", "u:ada"),
+		traced(addressed(entry(queueUnread, "conversation/1/both", 3), "g:support", "u:ada"), "00-0-0-00"),
 	)
 	check := func(when string) {
 		t.Helper()

@@ -1,6 +1,6 @@
 // Subscribes to queues with @stomp/stompjs and prints one JSON object a line:
 //   {"ready":true}                       every SUBSCRIBE has its RECEIPT
-//   {"queue":...,"id":...,"body":...}    a message
+//   {"queue":...,"id":...,"body":...}    a message, with "trace" where it has a traceparent
 //   {"error":...}                        an ERROR frame's message
 //   {"closed":true}                      the connection is gone
 //   {"renewed":true}                     a new token was accepted
@@ -27,7 +27,7 @@ const client = new Client({
       client.watchForReceipt(receipt, () => {
         if (--waiting === 0) print({ ready: true });
       });
-      client.subscribe(queue, (m) => print({ queue, id: m.headers['message-id'], body: m.body }), { receipt });
+      client.subscribe(queue, (m) => print({ queue, id: m.headers['message-id'], trace: m.headers.traceparent, body: m.body }), { receipt });
     }
   },
   onStompError: (frame) => print({ error: frame.headers.message }),

@@ -199,6 +199,9 @@ func (b *Bridge) useMapper(m *mapping.Mapper) {
 // Sessions returns how all sessions stand, in no order.
 func (b *Bridge) Sessions() []server.Status { return b.server.Sessions() }
 
+// Lag returns how far the slowest sessions are behind.
+func (b *Bridge) Lag() server.Lag { return b.server.Lag() }
+
 // Ready returns why the bridge cannot do its work at the moment; empty when it can.
 func (b *Bridge) Ready() []string {
 	var reasons []string
@@ -248,15 +251,25 @@ type Counts struct {
 
 // JournalCounts are the journal's figures.
 type JournalCounts struct {
-	First, Last  uint64 // positions that are kept
-	Bytes, Limit int64  // of the entries there, and how many they may be
+	First, Last  uint64    // positions that are kept
+	Oldest       time.Time // when the event of the first was received; zero: none is kept
+	Bytes, Limit int64     // of the entries there, and how many they may be
+}
+
+func countJournal(log journal.Log) JournalCounts {
+	bounds := log.Bounds()
+	c := JournalCounts{First: bounds.First, Last: bounds.Last}
+	c.Bytes, c.Limit = log.Size()
+	// Between the two calls it may have left the log, and then there is nothing to tell until the next time.
+	if page, err := log.Read(bounds.First-1, 1); err == nil && len(page) > 0 {
+		c.Oldest = page[0].Time
+	}
+	return c
 }
 
 // Counts returns the figures so far.
 func (b *Bridge) Counts() Counts {
 	events, unmatched, rules := b.rules.all()
-	bounds := b.log.Bounds()
-	bytes, limit := b.log.Size()
 	return Counts{
 		Events:      events,
 		Unmatched:   unmatched,
@@ -265,7 +278,7 @@ func (b *Bridge) Counts() Counts {
 		Queues:      b.hub.Counts(),
 		Server:      b.server.Counts(),
 		MQTT:        b.client.Stats(),
-		Journal:     JournalCounts{First: bounds.First, Last: bounds.Last, Bytes: bytes, Limit: limit},
+		Journal:     countJournal(b.log),
 		Latency:     b.hub.Latency(),
 	}
 }

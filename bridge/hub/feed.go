@@ -178,3 +178,19 @@ func (f *Feed) Status() []Status {
 	}
 	return all
 }
+
+// Lag raises most[queue] to how many entries wait for the subscription to it, as Status has it, for all subscriptions.
+func (f *Feed) Lag(most map[string]int64) { f.lag(most, nil) }
+
+// lag takes the cursors of the group whose member the feed is.
+func (f *Feed) lag(most map[string]int64, shared []*Cursor) {
+	f.hub.mu.RLock()
+	defer f.hub.mu.RUnlock()
+	for i, c := range f.cursors {
+		waiting := int64(c.ring.tail-c.born) - c.outcomes.sum()
+		if shared != nil {
+			waiting -= shared[i].outcomes.sum()
+		}
+		most[c.queue] = max(most[c.queue], waiting)
+	}
+}

@@ -308,3 +308,6 @@ func (g *Group) Status(f *Feed) []Status {
 	}
 	return all
 }
+
+// Lag is Feed.Lag for a member.
+func (g *Group) Lag(f *Feed, most map[string]int64) { f.lag(most, g.feed.cursors) }

@@ -302,6 +302,13 @@ func TestStatus(t *testing.T) {
 		if d := cmp.Diff(queues, f.Status()); d != "" {
 			t.Errorf("%s (-want +got):\n%s", when, d)
 		}
+		lag := map[string]int64{}
+		f.Lag(lag)
+		for _, q := range queues {
+			if lag[q.Queue] != q.Waiting {
+				t.Errorf("%s: the lag in %s is %d, want %d", when, q.Queue, lag[q.Queue], q.Waiting)
+			}
+		}
 	}
 	want("before the replay", hub.Status{Queue: unread, Behind: true}, hub.Status{Queue: message})
 	drain(t, f)
@@ -335,6 +342,10 @@ func TestStatus(t *testing.T) {
 	inside := []hub.Status{{Queue: unread, Waiting: 1, Outcomes: hub.Outcomes{Delivered: 3, NotAddressed: 1}}}
 	if d := cmp.Diff(inside, g.Status(one)); d != "" {
 		t.Errorf("in the group (-want +got):\n%s", d)
+	}
+	lag := map[string]int64{unread: 0}
+	if g.Lag(one, lag); lag[unread] != 1 {
+		t.Errorf("in the group: the lag is %d, want 1", lag[unread])
 	}
 	g.Leave(one, true)
 	g.Leave(other, false)

@@ -52,3 +52,33 @@ func (o *outbound) describe(s *Status) {
 	defer o.lane.mu.Unlock()
 	s.Subscriptions = o.lane.group.Status(o.feed)
 }
+
+// A Lag is how far sessions are behind.
+type Lag struct {
+	Entries map[string]int64 // destination -> how many wait for the subscription that lags most; nobody subscribed: absent
+	HeldUp  int              // sessions whose last write waits for the client to read
+}
+
+// Lag returns how far the slowest are behind, which costs less than Sessions.
+func (s *Server) Lag() Lag {
+	l := Lag{Entries: map[string]int64{}}
+	for _, x := range s.snapshot() {
+		x.out.lag(&l)
+	}
+	return l
+}
+
+func (o *outbound) lag(l *Lag) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.blocked {
+		l.HeldUp++
+	}
+	if o.lane == nil {
+		o.feed.Lag(l.Entries)
+		return
+	}
+	o.lane.mu.Lock()
+	defer o.lane.mu.Unlock()
+	o.lane.group.Lag(o.feed, l.Entries)
+}

@@ -10,6 +10,7 @@ import (
 
 	"mqtt-stomp-bridge/bridge"
 	"mqtt-stomp-bridge/bridge/hub"
+	"mqtt-stomp-bridge/bridge/server"
 )
 
 // metricsHandler serves the figures of the bridge, of its reloads and of the process.
@@ -36,6 +37,8 @@ var (
 	outcomes    = desc("rule_outcomes_total", "Events, or elements of an each, by the rule whose topic matches and what became of them: mapped, filtered, rejected, duplicate.", "rule", "outcome")
 	entries     = desc("entries_total", "Entries published to the subscribers of a queue.", "queue")
 	deliveries  = desc("deliveries_total", "What became of the entries, by subscription: delivered, conflated, not addressed (others are its audience), left behind; replayed are those older than their subscription.", "queue", "outcome")
+	lag         = desc("lag_entries", "Entries that wait for the subscription to a queue that lags most; /sessions says whose it is.", "queue")
+	heldUp      = desc("sessions_held_up", "Clients whose last write waits for them to read.")
 	latency     = desc("write_latency_seconds", "Time from the receipt of an event until a write to a client had it, by write, of the oldest event in it.")
 	sessions    = desc("sessions", "Clients connected now.")
 	opened      = desc("sessions_opened_total", "Clients that have connected so far.")
@@ -53,6 +56,7 @@ var (
 	keptLimit   = desc("journal_bytes_limit", "Bytes that they may take, journal.max_bytes: beyond that the oldest go.")
 	first       = desc("journal_first_position", "Oldest position that a client can still resume from.")
 	last        = desc("journal_last_position", "Newest position.")
+	oldest      = desc("journal_oldest_timestamp_seconds", "When the event at the oldest position was received: a client that has been away for longer is told of a gap. Absent while the journal is empty.")
 	ready       = desc("ready", "1 when the bridge can do its work, as /readyz says.")
 	notReady    = desc("not_ready_reasons", "Reasons of /readyz why not, by what they are about: mqtt, journal, dead letters.", "part")
 	reloadsDone = desc("reloads_total", "Attempts to put a changed configuration into force: done, refused.", "result")
@@ -88,6 +92,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		s.counter(deliveries, q.LeftBehind, queue, "left behind")
 		s.counter(deliveries, q.Replayed, queue, "replayed")
 	}
+	s.lag(n.Queues, c.bridge.Lag())
 	s.latency(n.Latency)
 	s.gauge(sessions, float64(n.Server.Sessions))
 	s.counter(opened, n.Server.Opened)
@@ -106,6 +111,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	s.gauge(keptLimit, float64(n.Journal.Limit))
 	s.gauge(first, float64(n.Journal.First))
 	s.gauge(last, float64(n.Journal.Last))
+	if t := n.Journal.Oldest; !t.IsZero() {
+		s.gauge(oldest, float64(t.UnixMilli())/1000)
+	}
 	s.readiness(c.bridge.Ready())
 	if c.reloads != nil {
 		r := c.reloads()
@@ -123,6 +131,14 @@ func (s sender) counter(d *prometheus.Desc, n int64, labels ...string) {
 
 func (s sender) gauge(d *prometheus.Desc, n float64, labels ...string) {
 	s.ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, n, labels...)
+}
+
+// lag sends 0 for queues that nobody is subscribed to.
+func (s sender) lag(queues map[string]hub.Counts, l server.Lag) {
+	for queue := range queues {
+		s.gauge(lag, float64(l.Entries[queue]), queue)
+	}
+	s.gauge(heldUp, float64(l.HeldUp))
 }
 
 func (s sender) latency(l hub.Latency) {

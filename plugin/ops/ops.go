@@ -16,6 +16,7 @@ import (
 type Bridge interface {
 	Ready() []string // why the bridge cannot do its work at the moment; each begins with what it is about and a colon
 	Counts() bridge.Counts
+	Lag() server.Lag
 	Sessions() []server.Status
 }
 
@@ -56,13 +57,13 @@ func listed(all []server.Status, query url.Values) []server.Status {
 		all = slices.DeleteFunc(all, func(s server.Status) bool { return s.User != query.Get("user") })
 	}
 	slices.SortFunc(all, func(x, y server.Status) int {
-		return cmp.Or(cmp.Compare(lag(y), lag(x)), cmp.Compare(x.User, y.User), cmp.Compare(x.Session, y.Session))
+		return cmp.Or(cmp.Compare(waits(y), waits(x)), cmp.Compare(x.User, y.User), cmp.Compare(x.Session, y.Session))
 	})
 	return all
 }
 
-// lag is how much waits for a session.
-func lag(s server.Status) (n int64) {
+// waits is how much waits for a session.
+func waits(s server.Status) (n int64) {
 	for _, sub := range s.Subscriptions {
 		n += sub.Waiting
 	}

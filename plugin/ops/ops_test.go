@@ -31,9 +31,13 @@ func (r reasons) Counts() bridge.Counts {
 		Queues:      map[string]hub.Counts{"/queue/message": {Published: 3, Delivered: 5, Conflated: 1, NotAddressed: 6, LeftBehind: 2, Replayed: 4}},
 		Server:      server.Counts{Sessions: 2, Opened: 5, Ends: map[string]int64{"client closed": 3}, Refusals: map[string]int64{"origin is not allowed": 1}},
 		Latency:     hub.Latency{Count: 5, Sum: 3 * time.Second, Buckets: map[time.Duration]uint64{time.Millisecond: 2, time.Second: 4}},
-		Journal:     bridge.JournalCounts{First: 3, Last: 9, Bytes: 700, Limit: 1000},
+		Journal:     bridge.JournalCounts{First: 3, Last: 9, Oldest: time.Unix(1611741600, 5e8), Bytes: 700, Limit: 1000},
 		MQTT:        mqtt.Stats{Connects: 2, ConnectErrors: 3, AbsentSessions: 1, TakenOver: 4, Events: 9, Acks: 6, StaleAcks: 2},
 	}
+}
+
+func (r reasons) Lag() server.Lag {
+	return server.Lag{Entries: map[string]int64{"/queue/message": 7}, HeldUp: 1}
 }
 
 func (r reasons) Sessions() []server.Status {
@@ -108,6 +112,8 @@ func TestMetrics(t *testing.T) {
 		`mqtt_stomp_bridge_journal_bytes_limit 1000`,
 		`mqtt_stomp_bridge_journal_first_position 3`,
 		`mqtt_stomp_bridge_journal_last_position 9`,
+		`mqtt_stomp_bridge_journal_oldest_timestamp_seconds 1.6117416005e+09`,
+		`mqtt_stomp_bridge_lag_entries{queue="/queue/message"} 7`,
 		`mqtt_stomp_bridge_mqtt_acks_total 6`,
 		`mqtt_stomp_bridge_mqtt_connect_errors_total 3`,
 		`mqtt_stomp_bridge_mqtt_connects_total 2`,
@@ -126,6 +132,7 @@ func TestMetrics(t *testing.T) {
 		`mqtt_stomp_bridge_rule_outcomes_total{outcome="rejected",rule="chat message"} 2`,
 		`mqtt_stomp_bridge_session_ends_total{cause="client closed"} 3`,
 		`mqtt_stomp_bridge_sessions 2`,
+		`mqtt_stomp_bridge_sessions_held_up 1`,
 		`mqtt_stomp_bridge_sessions_opened_total 5`,
 		`mqtt_stomp_bridge_write_latency_seconds_bucket{le="0.001"} 2`,
 		`mqtt_stomp_bridge_write_latency_seconds_bucket{le="1"} 4`,

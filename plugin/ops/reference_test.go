@@ -48,7 +48,7 @@ var label = regexp.MustCompile(`[{,](\w+)=`)
 func metricsReference() string {
 	var b strings.Builder
 	b.WriteString(referenceHead)
-	var help, kind string
+	var name, help, kind string
 	for _, line := range scrape(nil) {
 		words := strings.SplitN(line, " ", 4)
 		switch {
@@ -56,15 +56,16 @@ func metricsReference() string {
 			if kind == "" {
 				continue
 			}
-			name, _, _ := strings.Cut(words[0], "{")
 			var labels []string
 			for _, m := range label.FindAllStringSubmatch(line, -1) {
-				labels = append(labels, "`"+m[1]+"`")
+				if m[1] != "le" { // a histogram's own
+					labels = append(labels, "`"+m[1]+"`")
+				}
 			}
 			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", name, kind, strings.Join(labels, ", "), help)
 			kind = ""
 		case words[1] == "HELP":
-			help = words[3]
+			name, help = words[2], words[3]
 		case words[1] == "TYPE":
 			kind = words[3]
 		}

@@ -4,7 +4,6 @@ go 1.26.0
 
 require (
 	github.com/MicahParks/jwkset v0.11.4 // published key sets: fetching and reading them
-	github.com/MicahParks/keyfunc/v3 v3.9.1 // which key of a set a token names; brings jwkset and x/time, nothing else
 	github.com/eclipse/paho.golang v0.23.0 // the MQTT 5 client: manual acknowledgement, sessions, reconnects
 	github.com/expr-lang/expr v1.17.8 // the rules' expressions: compiled, without dependencies, built-ins by allow-list
 	github.com/fsnotify/fsnotify v1.10.1 // reload when a file changes

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"crypto"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"github.com/MicahParks/jwkset"
-	"github.com/MicahParks/keyfunc/v3"
 	"github.com/golang-jwt/jwt/v5"
 )
 
@@ -48,10 +46,10 @@ type JWKS struct {
 	wanted chan struct{} // holds one when a token's key is not known; never closed
 
 	mu      sync.Mutex
-	keys    keyfunc.Keyfunc // nil: never fetched
-	failed  bool            // the last fetch did
-	settled time.Time       // when the last fetch ended
-	busy    chan struct{}   // closed when the present fetch ends; nil: none is on its way
+	keys    keySet        // nil: never fetched
+	failed  bool          // the last fetch did
+	settled time.Time     // when the last fetch ended
+	busy    chan struct{} // closed when the present fetch ends; nil: none is on its way
 }
 
 // NewJWKS returns a key set without keys, or says what is wrong with c.
@@ -136,7 +134,7 @@ func (j *JWKS) refresh(ctx context.Context) bool {
 		j.busy = make(chan struct{})
 	}
 	j.mu.Unlock()
-	keys, n, err := j.fetch(ctx)
+	keys, err := j.fetch(ctx)
 
 	j.mu.Lock()
 	first, failedBefore := j.keys == nil, j.failed
@@ -155,14 +153,14 @@ func (j *JWKS) refresh(ctx context.Context) bool {
 	case err != nil && !failedBefore:
 		j.log.Warn("the keys of tokens cannot be fetched again: those that are known go on", "url", j.url, "error", err)
 	case err == nil && (first || failedBefore):
-		j.log.Info("the keys of tokens are fetched", "url", j.url, "keys", n)
+		j.log.Info("the keys of tokens are fetched", "url", j.url, "keys", len(keys))
 	}
 	return err == nil
 }
 
-// fetch returns the keys that can be used, and how many they are. A set without any is an error: it is more likely a mistake of
-// the server than its last word.
-func (j *JWKS) fetch(ctx context.Context) (keyfunc.Keyfunc, int, error) {
+// fetch returns the keys that can be used. A set without any is an error: it is more likely a mistake of the server than its
+// last word.
+func (j *JWKS) fetch(ctx context.Context) (keySet, error) {
 	set, err := jwkset.NewStorageFromHTTP(j.url, jwkset.HTTPClientStorageOptions{
 		Client:      j.client,
 		Ctx:         ctx,
@@ -171,43 +169,28 @@ func (j *JWKS) fetch(ctx context.Context) (keyfunc.Keyfunc, int, error) {
 		ValidateOptions: jwkset.JWKValidateOptions{SkipAll: true},
 	})
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	all, err := set.KeyReadAll(ctx)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	var good []jwkset.JWK
+	var keys keySet
 	for _, key := range all {
-		public := publicKey(key)
-		err := checkKey(public)
-		switch use := key.Marshal().USE; {
-		case use != "" && use != jwkset.UseSig:
-		case err != nil:
-			j.log.Debug("a key of the set is not used", "url", j.url, "kid", key.Marshal().KID, "reason", err)
-		default:
-			good = append(good, key)
+		k, err := newPublishedKey(key)
+		if err != nil {
+			j.log.Debug("a key of the set is not used", "url", j.url, "kid", k.id, "reason", err)
+			continue
 		}
+		keys = append(keys, k)
 	}
-	if len(good) == 0 {
-		return nil, 0, errors.New("there is no key in it that can be used")
+	if len(keys) == 0 {
+		return nil, errors.New("there is no key in it that can be used")
 	}
-	if err := set.KeyReplaceAll(ctx, good); err != nil {
-		return nil, 0, err
-	}
-	keys, err := keyfunc.New(keyfunc.Options{Ctx: ctx, Storage: set})
-	return keys, len(good), err
+	return keys, nil
 }
 
-// publicKey returns the public part of a key that should not have a private one.
-func publicKey(key jwkset.JWK) crypto.PublicKey {
-	if private, ok := key.Key().(interface{ Public() crypto.PublicKey }); ok {
-		return private.Public()
-	}
-	return key.Key()
-}
-
-// known returns the keys that may have signed the token: the one that it names, or all. They are those for its algorithm.
+// known returns the keys that may have signed the token.
 func (j *JWKS) known(t *jwt.Token) (any, error) {
 	j.mu.Lock()
 	keys, failed := j.keys, j.failed
@@ -215,37 +198,11 @@ func (j *JWKS) known(t *jwt.Token) (any, error) {
 	if keys == nil {
 		return nil, errNoKeys
 	}
-	found, err := keys.Keyfunc(t)
-	switch {
-	case errors.Is(err, jwkset.ErrKeyNotFound) && failed:
+	found, err := keys.signing(t)
+	if err == errUnknownKey && failed {
 		return nil, errNoKeys
-	case errors.Is(err, jwkset.ErrKeyNotFound):
-		return nil, errUnknownKey
-	case err != nil:
-		return nil, refuse("signature is not valid") // its key is for another algorithm
 	}
-	return fitting(t.Method.Alg(), found)
-}
-
-// errUnknownKey refuses a token whose key is not in the set.
-var errUnknownKey = &Error{Reason: "token is signed with a key that is not known"}
-
-// fitting returns what is for the algorithm of one key or of several.
-func fitting(algorithm string, found any) (any, error) {
-	keys := []jwt.VerificationKey{found}
-	if several, ok := found.(jwt.VerificationKeySet); ok {
-		keys = several.Keys
-	}
-	var set jwt.VerificationKeySet
-	for _, key := range keys {
-		if fits(algorithm, key) {
-			set.Keys = append(set.Keys, key)
-		}
-	}
-	if len(set.Keys) == 0 {
-		return nil, refuse("signature is not valid")
-	}
-	return set, nil
+	return found, err
 }
 
 // await is known, after a fetch if the key may be a new one.

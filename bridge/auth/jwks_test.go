@@ -138,7 +138,7 @@ func TestJWKS(t *testing.T) {
 		weak := jwk(t, "weak", publicOf("weak RSA")[0])
 		set := keySet(jwk(t, "rsa", publicOf("RSA")[0], `"alg":"RS256"`, `"use":"sig"`), jwk(t, "ec", publicOf("P-256")[0]), jwk(t, "ed", publicOf("Ed25519")[0]),
 			jwk(t, "p384", publicOf("P-384")[0]), weak, jwk(t, "enc", publicOf("other RSA")[0], `"use":"enc"`),
-			`{"kty":"oct","kid":"oct","k":"c2VjcmV0"}`, `{"kty":"EC","crv":"secp256k1","kid":"k1","x":"AA","y":"AA"}`, `{"kty":"other"}`)
+			jwk(t, "oaep", publicOf("other RSA")[0], `"alg":"RSA-OAEP"`), `{"kty":"oct","kid":"oct","k":"c2VjcmV0"}`, `{"kty":"EC","crv":"secp256k1","kid":"k1","x":"AA","y":"AA"}`, `{"kty":"other"}`)
 		h := newKeyHouse(t, &keyServer{set: set}, "RS256", "PS256", "ES256", "EdDSA")
 		for algorithm, key := range map[string]string{"RS256": "RSA", "ES256": "P-256", "EdDSA": "Ed25519"} {
 			kid := map[string]string{"RSA": "rsa", "P-256": "ec", "Ed25519": "ed"}[key]
@@ -149,6 +149,7 @@ func TestJWKS(t *testing.T) {
 		h.check(signedBy(t, "RS256", "other RSA", withKid("rsa"), annClaims), bad)
 		h.check(signedBy(t, "RS256", "RSA", withKid("ec"), annClaims), bad)
 		h.check(signedBy(t, "PS256", "RSA", withKid("rsa"), annClaims), bad) // the set says RS256
+		h.check(signedBy(t, "PS256", "RSA", nil, annClaims), bad)            // also of the key that is not named
 		h.check(signedBy(t, "ES384", "P-384", map[string]any{"kid": "p384", "alg": "ES256"}, annClaims), bad)
 		h.check(signedBy(t, "ES384", "P-384", withKid("p384"), annClaims), notSigned)
 		h.check(signedBy(t, "RS256", "RSA", withKid(7), annClaims), bad)
@@ -156,12 +157,26 @@ func TestJWKS(t *testing.T) {
 		h.check(signed(`{"alg":"RS256","kid":"oct"}`, `{"sub":"ann","exp":1800000000}`, []byte("secret")), unknownKey)
 		h.check(signedBy(t, "RS256", "weak RSA", withKid("weak"), annClaims), unknownKey)
 		h.check(signedBy(t, "RS256", "other RSA", withKid("enc"), annClaims), unknownKey)
+		h.check(signedBy(t, "RS256", "other RSA", withKid("oaep"), annClaims), unknownKey)
 		h.check(signedBy(t, "RS256", "other RSA", nil, annClaims), bad)
 		h.check(signedBy(t, "RS256", "RSA", withKid("../../etc/passwd"), annClaims), unknownKey)
 		h.check(signedBy(t, "RS256", "RSA", withKid("https://evil.example.org/"), annClaims), unknownKey)
 		if n := h.server.count(); n != 1 {
 			t.Errorf("%d fetches, want 1", n)
 		}
+	})
+}
+
+// Several keys may have one name (RFC 7517, 4.5): those for the token's algorithm count.
+func TestJWKSNamesakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newKeyHouse(t, &keyServer{set: keySet(jwk(t, "one", publicOf("P-256")[0]), jwk(t, "one", publicOf("RSA")[0], `"alg":"PS256"`),
+			jwk(t, "one", publicOf("other RSA")[0]))}, "RS256", "PS256", "ES256")
+		for _, one := range [][2]string{{"ES256", "P-256"}, {"PS256", "RSA"}, {"RS256", "other RSA"}, {"PS256", "other RSA"}} {
+			h.check(signedBy(t, one[0], one[1], withKid("one"), annClaims), "")
+			h.check(signedBy(t, one[0], one[1], nil, annClaims), "")
+		}
+		h.check(signedBy(t, "RS256", "RSA", withKid("one"), annClaims), "signature is not valid")
 	})
 }
 

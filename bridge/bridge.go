@@ -180,6 +180,9 @@ func (b *Bridge) Reload(ctx context.Context, u Update) error {
 	return b.client.SetFilters(ctx, wanted)
 }
 
+// RecheckAuth ends the sessions whose token the authenticator does not accept any more, as when it has other keys.
+func (b *Bridge) RecheckAuth() { b.server.RecheckAuth() }
+
 // ReloadFailed says on the status topic that a reload was refused: the place and the message alone, no source line.
 func (b *Bridge) ReloadFailed(hash, reason string) {
 	b.client.SetStatus(map[string]string{"config": hash, "reload_error": reason})

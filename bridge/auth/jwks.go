@@ -36,14 +36,20 @@ type JWKSConfig struct {
 	URL    string       // https, or http on a loopback address; see CheckKeysURL
 	Client *http.Client // default: one with http.DefaultTransport; redirects must pass CheckKeysURL too
 	Logger *slog.Logger // default: discard
+
+	// Withdrawn is told after a fetch that may have made identities invalid which were accepted before: the first, since an
+	// earlier JWKS may have accepted some, and every one without a key that the fetch before had. Nobody waits for its
+	// receiver: with room for one it misses nothing. nil: nobody is told.
+	Withdrawn chan<- struct{}
 }
 
 // JWKS keeps a published key set. NewJWKS is the only way to make one; before Run fetches the keys, nothing can be checked.
 type JWKS struct {
-	url    string
-	client *http.Client
-	log    *slog.Logger
-	wanted chan struct{} // holds one when a token's key is not known; never closed
+	url       string
+	client    *http.Client
+	log       *slog.Logger
+	withdrawn chan<- struct{}
+	wanted    chan struct{} // holds one when a token's key is not known; never closed
 
 	mu      sync.Mutex
 	keys    keySet        // nil: never fetched
@@ -79,7 +85,7 @@ func NewJWKS(c JWKSConfig) (*JWKS, error) {
 		}
 		return CheckKeysURL(r.URL)
 	}
-	return &JWKS{url: c.URL, client: client, log: c.Logger, wanted: make(chan struct{}, 1), busy: make(chan struct{})}, nil
+	return &JWKS{url: c.URL, client: client, log: c.Logger, withdrawn: c.Withdrawn, wanted: make(chan struct{}, 1), busy: make(chan struct{})}, nil
 }
 
 // CheckKeysURL says why keys must not be fetched from u: whoever can change them on the way can sign tokens.
@@ -137,8 +143,9 @@ func (j *JWKS) refresh(ctx context.Context) bool {
 	keys, err := j.fetch(ctx)
 
 	j.mu.Lock()
-	first, failedBefore := j.keys == nil, j.failed
+	first, failedBefore, gone := j.keys == nil, j.failed, 0
 	if err == nil {
+		gone = keys.lacks(j.keys)
 		j.keys = keys
 	}
 	j.failed, j.settled = err != nil, time.Now()
@@ -154,6 +161,15 @@ func (j *JWKS) refresh(ctx context.Context) bool {
 		j.log.Warn("the keys of tokens cannot be fetched again: those that are known go on", "url", j.url, "error", err)
 	case err == nil && (first || failedBefore):
 		j.log.Info("the keys of tokens are fetched", "url", j.url, "keys", len(keys))
+	}
+	if gone > 0 {
+		j.log.Info("keys of tokens are withdrawn: sessions that need them end", "url", j.url, "withdrawn", gone, "keys", len(keys))
+	}
+	if gone > 0 || first && err == nil {
+		select {
+		case j.withdrawn <- struct{}{}:
+		default:
+		}
 	}
 	return err == nil
 }

@@ -83,16 +83,18 @@ func (s *keyServer) count() int {
 
 // keyHouse is a JWKS that runs, and an authenticator that uses it.
 type keyHouse struct {
-	t      *testing.T
-	server *keyServer
-	jwt    *auth.JWT
-	lines  *bytes.Buffer // logged
+	t         *testing.T
+	server    *keyServer
+	jwt       *auth.JWT
+	withdrawn chan struct{}
+	lines     *bytes.Buffer // logged
 }
 
 func newKeyHouse(t *testing.T, s *keyServer, algorithms ...string) *keyHouse {
 	t.Helper()
-	h := &keyHouse{t: t, server: s, lines: &bytes.Buffer{}}
-	keys, err := auth.NewJWKS(auth.JWKSConfig{URL: "https://id.example.org/jwks.json", Client: &http.Client{Transport: s}, Logger: slog.New(slog.NewTextHandler(h.lines, nil))})
+	h := &keyHouse{t: t, server: s, withdrawn: make(chan struct{}, 1), lines: &bytes.Buffer{}}
+	keys, err := auth.NewJWKS(auth.JWKSConfig{URL: "https://id.example.org/jwks.json", Client: &http.Client{Transport: s},
+		Logger: slog.New(slog.NewTextHandler(h.lines, nil)), Withdrawn: h.withdrawn})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,6 +223,66 @@ func TestJWKSRotation(t *testing.T) {
 		time.Sleep(time.Hour)
 		if n := s.count() - before; n != 6 {
 			t.Errorf("%d fetches in a quiet hour, want 6", n)
+		}
+	})
+}
+
+// Only a fetch that takes something away tells of it, so that sessions are not rechecked in vain.
+func TestJWKSWithdrawn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rsaKey, other, ec := publicOf("RSA")[0], publicOf("other RSA")[0], publicOf("P-256")[0]
+		one, two, three := jwk(t, "one", rsaKey), jwk(t, "two", other), jwk(t, "three", ec)
+		s := &keyServer{err: errors.New("connection refused")}
+		h := newKeyHouse(t, s, "RS256", "ES256")
+		for _, step := range []struct {
+			name string
+			set  string // "": the server is away
+			want bool
+		}{
+			{"never fetched", "", false},
+			{"first", keySet(one, two), true},
+			{"same", keySet(one, two), false},
+			{"other order", keySet(two, one), false},
+			{"new key", keySet(three, two, one), false},
+			{"away", "", false},
+			{"same, after it was away", keySet(one, two, three), false},
+			{"key gone", keySet(one, three), true},
+			{"same, without it", keySet(one, three), false},
+			{"no key", keySet(), false},
+			{"no key for signatures", keySet(jwk(t, "one", rsaKey, `"use":"enc"`)), false},
+			{"half an answer", keySet(one, three)[:100], false},
+			{"same, after mistakes", keySet(one, three), false},
+			{"other key of the same name", keySet(jwk(t, "one", other), three), true},
+			{"same key of another name", keySet(jwk(t, "two", other), three), true},
+			{"same key for one algorithm", keySet(jwk(t, "two", other, `"alg":"RS256"`), three), true},
+			{"key not for signatures any more", keySet(jwk(t, "two", other, `"alg":"RS256"`), jwk(t, "three", ec, `"use":"enc"`)), true},
+			{"all others", keySet(one), true},
+		} {
+			s.change(func() {
+				s.set, s.err = step.set, nil
+				if step.set == "" {
+					s.err = errors.New("connection refused")
+				}
+			})
+			time.Sleep(11 * time.Minute)
+			synctest.Wait()
+			told := len(h.withdrawn) > 0
+			for len(h.withdrawn) > 0 {
+				<-h.withdrawn
+			}
+			if told != step.want {
+				t.Errorf("%s: told %v, want %v", step.name, told, step.want)
+			}
+		}
+		// Nobody waits for a receiver.
+		for _, set := range []string{keySet(two), keySet(three), keySet(one)} {
+			s.change(func() { s.set = set })
+			time.Sleep(11 * time.Minute)
+		}
+		h.check(signedBy(t, "RS256", "RSA", withKid("one"), annClaims), "")
+		synctest.Wait()
+		if n := strings.Count(h.lines.String(), "keys of tokens are withdrawn"); n != 9 {
+			t.Errorf("logged %d times, want 9:\n%s", n, h.lines)
 		}
 	})
 }

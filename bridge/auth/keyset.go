@@ -38,6 +38,12 @@ func (k publishedKey) isFor(algorithm string) bool {
 	return (k.algorithm == "" || k.algorithm == algorithm) && fits(algorithm, k.public)
 }
 
+// is reports whether other is the same key, for the same tokens.
+func (k publishedKey) is(other publishedKey) bool {
+	public, ok := k.public.(interface{ Equal(crypto.PublicKey) bool }) // all that checkKey accepts have it
+	return ok && k.id == other.id && k.algorithm == other.algorithm && public.Equal(other.public)
+}
+
 // A keySet is the keys of a set that can be used.
 type keySet []publishedKey
 
@@ -66,6 +72,17 @@ func (s keySet) signing(t *jwt.Token) (any, error) {
 		return nil, refuse("signature is not valid")
 	}
 	return set, nil
+}
+
+// lacks returns how many of the earlier keys are not there any more, or not for the same tokens.
+func (s keySet) lacks(earlier keySet) int {
+	n := 0
+	for _, k := range earlier {
+		if !slices.ContainsFunc(s, k.is) {
+			n++
+		}
+	}
+	return n
 }
 
 // errUnknownKey refuses a token whose key is not in the set.

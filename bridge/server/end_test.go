@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -151,6 +152,72 @@ func TestSetAuth(t *testing.T) {
 			t.Errorf("%d sessions are open, want 2", n.Sessions)
 		}
 	})
+}
+
+// An authenticator that changes its mind ends those who are connected, and those whom it has let in a moment before.
+func TestRecheckAuth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fickle{held: make(chan struct{})}
+		h := newHouse(t, server.Config{Auth: f})
+		open := map[string]*client{}
+		for _, user := range []string{"ann", "bob", "late ann"} {
+			conn, _, err := h.dial(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			open[user] = newClient(t, conn)
+			go open[user].read()
+			open[user].send("CONNECT | accept-version:1.2 | Authorization:" + user)
+		}
+		synctest.Wait()
+		h.server.RecheckAuth()
+		synctest.Wait()
+		if n := h.server.Counts(); n.Sessions != 3 {
+			t.Errorf("%d sessions are open after nothing has changed, want 3", n.Sessions)
+		}
+		f.changed.Store(true)
+		h.server.RecheckAuth()
+		close(f.held)
+		synctest.Wait()
+		for user, want := range map[string]string{"ann": "CONNECTED ERROR", "bob": "CONNECTED", "late ann": "ERROR"} {
+			var got []string
+			for _, text := range open[user].texts() {
+				if command, rest, _ := strings.Cut(text, " "); command != "close" {
+					got = append(got, command)
+					if command == "ERROR" && !strings.Contains(rest, "message:401 no ann any more") {
+						t.Errorf("%s got %q", user, text)
+					}
+				}
+			}
+			if strings.Join(got, " ") != want {
+				t.Errorf("%s got %q, want %s", user, got, want)
+			}
+		}
+	})
+}
+
+// fickle lets everybody in, and when it has changed no ann any more. The answers to those who are late are held back.
+type fickle struct {
+	changed atomic.Bool
+	held    chan struct{}
+}
+
+func (f *fickle) Authenticate(_ context.Context, c auth.Credentials) (auth.Identity, error) {
+	id := auth.Identity{User: strings.TrimPrefix(c.Token, "late ")}
+	if err := f.Recheck(id); err != nil {
+		return auth.Identity{}, err
+	}
+	if id.User != c.Token {
+		<-f.held
+	}
+	return id, nil
+}
+
+func (f *fickle) Recheck(id auth.Identity) error {
+	if f.changed.Load() && id.User == "ann" {
+		return &auth.Error{Reason: "no ann any more"}
+	}
+	return nil
 }
 
 // unable can neither accept nor refuse a token.

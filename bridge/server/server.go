@@ -290,6 +290,19 @@ func (s *Server) close() {
 // SetAuth replaces the authenticator. Sessions whose token it refuses end with 401.
 func (s *Server) SetAuth(a auth.Authenticator) {
 	s.auth.Store(&a)
+	s.recheckAll()
+}
+
+// RecheckAuth ends with 401 the sessions whose token the authenticator does not accept any more, as when it has other keys.
+func (s *Server) RecheckAuth() {
+	was := s.auth.Load()
+	same := *was // at another address, by which letIn sees that a token was checked before
+	if s.auth.CompareAndSwap(was, &same) {
+		s.recheckAll()
+	} // otherwise SetAuth has come in between, and rechecks
+}
+
+func (s *Server) recheckAll() {
 	for _, x := range s.snapshot() {
 		x.recheck()
 	}

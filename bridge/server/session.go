@@ -295,7 +295,7 @@ func (x *session) letIn(by *credentials) error {
 			}
 		})
 	}
-	if x.server.auth.Load() != by.checkedBy { // SetAuth may not have seen the session
+	if x.server.auth.Load() != by.checkedBy { // SetAuth or RecheckAuth may not have seen the session
 		x.recheck()
 	}
 	return nil

@@ -18,8 +18,9 @@ import (
 // An authentication makes authenticators of configurations. It keeps from one to the next what must outlive a reload: the
 // published keys, which may not be to be had again just now, and the failed logins.
 type authentication struct {
-	broker mqtt.Config // as at the start: its settings need a restart
-	logger *slog.Logger
+	broker    mqtt.Config // as at the start: its settings need a restart
+	logger    *slog.Logger
+	withdrawn chan<- struct{} // see auth.JWKSConfig
 
 	// Of the configuration in force.
 	settings config.AuthBroker
@@ -63,7 +64,7 @@ func (a *authentication) jwt(c *config.Config) (auth.Authenticator, error) {
 	j := jwtConfig(c)
 	if url := c.Auth.JWT.JWKSURL; url != "" {
 		if url != a.keysURL {
-			keys, err := auth.NewJWKS(auth.JWKSConfig{URL: url, Logger: a.logger})
+			keys, err := auth.NewJWKS(auth.JWKSConfig{URL: url, Logger: a.logger, Withdrawn: a.withdrawn})
 			if err != nil {
 				return nil, err
 			}

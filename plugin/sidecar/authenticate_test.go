@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -113,38 +114,40 @@ func TestTokensFileIsReloaded(t *testing.T) {
 	if _, err := s.listener(serviceToken); err == nil {
 		t.Error("the token that is gone still works")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := second.Next(ctx); err != context.DeadlineExceeded && ctx.Err() == nil {
-		t.Errorf("the session of the other token: %v", err)
-	}
+	s.stays(second)
 	if log := s.log.String(); strings.Contains(log, serviceToken) {
 		t.Errorf("a token is logged:\n%s", log)
 	}
 }
 
-// Published keys outlive a reload while their server is away, and a new URL takes their place.
-func TestKeySetOutlivesAReload(t *testing.T) {
+// publishedKey makes a key: as it stands in a set, and a token that it has signed.
+func publishedKey(t *testing.T, id string) (jwk, token string) {
+	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
 	}
+	unsigned := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{"sub": "ann", "exp": time.Now().Add(time.Hour).Unix()})
+	unsigned.Header["kid"] = id
+	if token, err = unsigned.SignedString(key); err != nil {
+		t.Fatal(err)
+	}
 	encode := base64.RawURLEncoding.EncodeToString
+	return fmt.Sprintf(`{"kty":"RSA","kid":%q,"n":"%s","e":"%s"}`, id, encode(key.N.Bytes()), encode(big.NewInt(int64(key.E)).Bytes())), token
+}
+
+// Published keys outlive a reload while their server is away, and a new URL takes their place.
+func TestKeySetOutlivesAReload(t *testing.T) {
+	one, token := publishedKey(t, "one")
 	var away atomic.Bool
 	keys := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if away.Load() {
 			http.Error(w, "away", http.StatusServiceUnavailable)
 			return
 		}
-		fmt.Fprintf(w, `{"keys":[{"kty":"RSA","kid":"one","n":"%s","e":"%s"}]}`, encode(key.N.Bytes()), encode(big.NewInt(int64(key.E)).Bytes()))
+		fmt.Fprintf(w, `{"keys":[%s]}`, one)
 	}))
 	defer keys.Close()
-	unsigned := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{"sub": "ann", "exp": time.Now().Add(time.Hour).Unix()})
-	unsigned.Header["kid"] = "one"
-	token, err := unsigned.SignedString(key)
-	if err != nil {
-		t.Fatal(err)
-	}
 
 	b := startDemoBroker(t)
 	s := prepareSidecar(t, sourceRule("a/{n}", "first"), append(reloadEnviron(b), "BRIDGE_AUTH_JWT_JWKS_URL="+keys.URL, "BRIDGE_AUTH_JWT_ALGORITHM=RS256")...)
@@ -161,10 +164,62 @@ func TestKeySetOutlivesAReload(t *testing.T) {
 	if err != nil {
 		t.Fatalf("after a reload without the server: %v", err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	s.stays(c)
+}
+
+// Sessions whose key is not published any more end when that is known, and no others. Until then nobody can tell.
+func TestWithdrawnKeys(t *testing.T) {
+	one, firstToken := publishedKey(t, "one")
+	two, secondToken := publishedKey(t, "two")
+	answered := make(chan struct{})
+	answer := sync.OnceFunc(func() { close(answered) })
+	keys := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/both" {
+			fmt.Fprintf(w, `{"keys":[%s,%s]}`, one, two)
+			return
+		}
+		<-answered
+		fmt.Fprintf(w, `{"keys":[%s]}`, two)
+	}))
+	defer keys.Close()
+	defer answer()
+	published := func(path string) string {
+		return "auth: {jwt: {algorithm: RS256, jwks_url: '" + keys.URL + path + "'}}\n" + sourceRule("a/{n}", "first")
+	}
+	b := startDemoBroker(t)
+	s := prepareSidecar(t, published("/both"), reloadEnviron(b)...)
+	s.withoutVariable("BRIDGE_AUTH_JWT_SECRET")
+	s.start()
+	s.waitReady()
+	first, err := s.listener(firstToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := s.listener(secondToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replace(t, s.config, published("/one"))
+	s.reloaded(1)
+	for _, c := range []*listen.Client{first, second} {
+		s.stays(c)
+	}
+	answer()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if _, err := first.Next(ctx); err == nil || !strings.Contains(err.Error(), "401 token is signed with a key that is not known") {
+		t.Errorf("the session of the key that is gone: %v", err)
+	}
+	s.stays(second)
+}
+
+// stays looks whether the client's session goes on.
+func (r *running) stays(c *listen.Client) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := c.Next(ctx); ctx.Err() == nil {
-		t.Errorf("the session has ended: %v", err)
+		r.t.Errorf("the session has ended: %v", err)
 	}
 }
 

@@ -92,13 +92,14 @@ type sidecar struct {
 	ops         net.Listener // nil: none
 	certificate *certificate // nil: no TLS
 	auth        *authentication
+	withdrawn   chan struct{} // holds one when sessions are to be rechecked; never closed
 	reloads     reloadCounts
 }
 
 // newSidecar opens the listeners and the journal and connects the parts; the caller must run it. pages serves what is not the
 // endpoint; it may be nil.
 func newSidecar(ctx context.Context, c *config.Config, logger *slog.Logger, pages http.Handler) (*sidecar, error) {
-	s := &sidecar{config: c, logger: logger, pages: pages}
+	s := &sidecar{config: c, logger: logger, pages: pages, withdrawn: make(chan struct{}, 1)}
 	if err := s.open(ctx); err != nil {
 		s.closeListeners()
 		s.auth.close()
@@ -109,7 +110,7 @@ func newSidecar(ctx context.Context, c *config.Config, logger *slog.Logger, page
 
 func (s *sidecar) open(ctx context.Context) error {
 	c := s.config
-	s.auth = &authentication{logger: s.logger}
+	s.auth = &authentication{logger: s.logger, withdrawn: s.withdrawn}
 	mqttConfig, err := mqttConfig(c)
 	if err != nil {
 		return err
@@ -207,15 +208,28 @@ func (s *sidecar) run(ctx context.Context) error {
 		}()
 	}
 	running, cancel := context.WithCancel(ctx) // the bridge may end by itself
-	var collecting sync.WaitGroup
-	collecting.Go(func() {
+	var beside sync.WaitGroup
+	beside.Go(func() {
 		collectAfterRush(running, func() int64 { return s.bridge.Counts().Server.Opened }, debug.FreeOSMemory)
 	})
+	beside.Go(func() { s.recheck(running) })
 	err := s.bridge.Run(ctx)
 	cancel()
-	collecting.Wait()
+	beside.Wait()
 	s.logger.Info("stopped")
 	return err
+}
+
+// recheck ends the sessions that withdrawn keys have let in, until ctx is done.
+func (s *sidecar) recheck(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.withdrawn:
+			s.bridge.RecheckAuth()
+		}
+	}
 }
 
 func serverLimits(l config.Limits) server.Limits {

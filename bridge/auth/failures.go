@@ -42,7 +42,7 @@ func newFailures() *failures {
 func (f *failures) take(login string, from netip.Addr, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	l, p := f.hash(login), place(from)
+	l, p := f.hash(login), Place(from)
 	if !perLogin.allows(f.logins[l], now) || !perAddress.allows(f.places[p], now) {
 		return false
 	}
@@ -56,13 +56,13 @@ func (f *failures) giveBack(login string, from netip.Addr, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	uncount(f.logins, f.hash(login), perLogin.every, now)
-	uncount(f.places, place(from), perAddress.every, now)
+	uncount(f.places, Place(from), perAddress.every, now)
 }
 
 func (f *failures) hash(login string) uint64 { return maphash.String(f.seed, login) }
 
-// place is what one client has of addresses: of IPv6 a whole /64.
-func place(a netip.Addr) netip.Addr {
+// Place returns what limits by address count as one, since one client may have it all: of IPv6 a whole /64, without a zone.
+func Place(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
 	if !a.Is6() {
 		return a

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"mqtt-stomp-bridge/bridge/auth"
 )
 
 // remote returns where the request comes from: the peer's address, with its port, or if that is a trusted proxy the address
@@ -57,7 +59,7 @@ type busy struct {
 
 // reserve counts a session in before it is made, or says why it may not be.
 func (s *Server) reserve(remote string) *busy {
-	address := host(remote)
+	place := auth.Place(address(remote))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	limits := s.config.Limits
@@ -66,14 +68,14 @@ func (s *Server) reserve(remote string) *busy {
 		return &busy{http.StatusServiceUnavailable, "the server ends"}
 	case s.reserved >= limits.Sessions:
 		return &busy{http.StatusServiceUnavailable, "too many sessions"}
-	case limits.SessionsPerAddress > 0 && s.addresses[address] >= limits.SessionsPerAddress:
+	case limits.SessionsPerAddress > 0 && s.places[place] >= limits.SessionsPerAddress:
 		return &busy{http.StatusTooManyRequests, "too many sessions of one address"}
 	case s.connects != nil && !s.connects.Allow():
 		return &busy{http.StatusTooManyRequests, "too many new connections a second"}
 	}
 	s.reserved++
 	if limits.SessionsPerAddress > 0 {
-		s.addresses[address]++
+		s.places[place]++
 	}
 	s.running.Add(1)
 	return nil
@@ -84,7 +86,7 @@ func (s *Server) release(remote string) {
 	defer s.mu.Unlock()
 	s.reserved--
 	if s.config.Limits.SessionsPerAddress > 0 {
-		countDown(s.addresses, host(remote))
+		countDown(s.places, auth.Place(address(remote)))
 	}
 	s.running.Done()
 }
@@ -112,7 +114,7 @@ func (s *Server) leave(user string) {
 	}
 }
 
-func countDown(counts map[string]int, key string) {
+func countDown[K comparable](counts map[K]int, key K) {
 	if counts[key]--; counts[key] == 0 {
 		delete(counts, key)
 	}

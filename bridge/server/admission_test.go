@@ -109,6 +109,48 @@ func TestUsersAreCountedApart(t *testing.T) {
 	})
 }
 
+// Who has an IPv6 network has more addresses than can be counted: they count as one.
+func TestSessionsPerNetwork(t *testing.T) {
+	h := newHouse(t, server.Config{Limits: server.Limits{SessionsPerAddress: 2}, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	web := httptest.NewServer(h.server)
+	defer web.Close()
+	var open []*websocket.Conn
+	dial := func(from string) int {
+		conn, response, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(web.URL, "http"), http.Header{"X-Forwarded-For": {from}})
+		if response == nil {
+			t.Fatalf("from %s: %v", from, err)
+		}
+		if err == nil {
+			open = append(open, conn)
+			t.Cleanup(func() { conn.Close() })
+		}
+		return response.StatusCode
+	}
+	const in, full = http.StatusSwitchingProtocols, http.StatusTooManyRequests
+	for _, one := range []struct {
+		from string
+		want int
+	}{
+		{"2001:db8:0:1::1", in},
+		{"2001:db8:0:1:ffff::2", in},
+		{"2001:db8:0:1::3", full},
+		{"2001:db8:0:2::1", in},
+		{"203.0.113.1", in},
+		{"203.0.113.2", in},
+		{"203.0.113.1", in},
+		{"::ffff:203.0.113.1", full},
+	} {
+		if got := dial(one.from); got != one.want {
+			t.Errorf("from %s: status %d, want %d", one.from, got, one.want)
+		}
+	}
+	open[0].Close()
+	waitFor(t, "room in the network", func() bool { return dial("2001:db8:0:1::4") == in })
+	if got := dial("2001:db8:0:1::1"); got != full {
+		t.Errorf("status %d, want %d", got, full)
+	}
+}
+
 // Subscriptions at one less than the limit, at it, and one more.
 func TestSubscriptionLimit(t *testing.T) {
 	for n, want := range map[int]string{3: "", 4: "", 5: "too many subscriptions"} {

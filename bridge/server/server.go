@@ -44,7 +44,7 @@ type Config struct {
 type Limits struct {
 	Sessions             int           // connections at once, default 20,000
 	SessionsPerUser      int           // 0: no limit
-	SessionsPerAddress   int           // 0: no limit
+	SessionsPerAddress   int           // of IPv6 by /64; 0: no limit
 	Connects             int           // new connections a second; 0: no limit
 	Subscriptions        int           // per session, default 16
 	ConnectTimeout       time.Duration // from the upgrade to an accepted CONNECT, default 10s
@@ -70,13 +70,13 @@ type Server struct {
 	context  context.Context // ends with the server
 	cancel   context.CancelFunc
 
-	mu        sync.Mutex
-	sessions  map[*session]struct{}
-	reserved  int            // sessions, and handshakes on their way to one
-	addresses map[string]int // of those, by address; only where that is limited
-	users     map[string]int // sessions, by user; only where that is limited
-	closing   bool
-	running   sync.WaitGroup
+	mu       sync.Mutex
+	sessions map[*session]struct{}
+	reserved int                // sessions, and handshakes on their way to one
+	places   map[netip.Addr]int // of those, by auth.Place; only where that is limited
+	users    map[string]int     // sessions, by user; only where that is limited
+	closing  bool
+	running  sync.WaitGroup
 }
 
 // readBuffer is as small as gorilla has it: it is there for headers and heart-beats. The payloads of larger messages are read
@@ -91,11 +91,11 @@ func New(c Config) (*Server, error) {
 	}
 	c.withDefaults()
 	s := &Server{
-		config:    c,
-		shards:    make([]shard, runtime.GOMAXPROCS(0)),
-		sessions:  map[*session]struct{}{},
-		addresses: map[string]int{},
-		users:     map[string]int{},
+		config:   c,
+		shards:   make([]shard, runtime.GOMAXPROCS(0)),
+		sessions: map[*session]struct{}{},
+		places:   map[netip.Addr]int{},
+		users:    map[string]int{},
 	}
 	s.context, s.cancel = context.WithCancel(context.Background())
 	if n := c.Limits.Connects; n > 0 {

@@ -19,6 +19,7 @@ var kinds = []auth.Kind{auth.KindJWT, auth.KindBroker, auth.KindTokensFile, auth
 func (l *loader) checkAuth(c *Config) {
 	l.checkSecrets(c)
 	l.readPublicKeys(c)
+	l.readKeySetAuthorities(c)
 	l.checkAlgorithms(c)
 	l.readTokens(c)
 	c.Auth.Kinds = c.Auth.configured()
@@ -110,6 +111,17 @@ func (l *loader) readPublicKeys(c *Config) {
 			l.settings["auth.jwt.public_key_file"][i].bad = true
 		}
 		c.Auth.JWT.PublicKeys = append(c.Auth.JWT.PublicKeys, keys...)
+	}
+}
+
+func (l *loader) readKeySetAuthorities(c *Config) {
+	s, ok := l.one("auth.jwt.jwks_ca_file")
+	if !ok {
+		return
+	}
+	c.Auth.JWT.JWKSCAs = l.readCertificates(s)
+	if c.Auth.JWT.JWKSURL == "" && !l.anyBad("auth.jwt.jwks_url") {
+		l.warnf(s, "", "has no effect without auth.jwt.jwks_url")
 	}
 }
 

@@ -54,6 +54,11 @@ func TestKinds(t *testing.T) {
 func TestAuthFiles(t *testing.T) {
 	c := mustLoad(t, write(t, "config.yaml", ""), "BRIDGE_AUTH_JWT_PUBLIC_KEY_FILE=testdata/good/files/rsa.pem,testdata/good/files/cert.pem",
 		"BRIDGE_AUTH_JWT_ALGORITHM=RS256,ES256", "BRIDGE_AUTH_TOKENS_FILE=testdata/good/files/tokens")
+	authority := mustLoad(t, write(t, "config.yaml", ""), "BRIDGE_AUTH_JWT_JWKS_URL=https://id.example.org/jwks.json", "BRIDGE_AUTH_JWT_ALGORITHM=RS256",
+		"BRIDGE_AUTH_JWT_JWKS_CA_FILE=testdata/good/files/cert.pem")
+	if authority.Auth.JWT.JWKSCAs == nil || !slices.ContainsFunc(authority.Files, func(f string) bool { return filepath.Base(f) == "cert.pem" }) {
+		t.Errorf("the authorities are %v, read from %q", authority.Auth.JWT.JWKSCAs, authority.Files)
+	}
 	if len(c.Auth.JWT.PublicKeys) != 2 || len(c.Auth.Tokens) != 1 || c.Auth.Tokens[0].Name != "reports" {
 		t.Errorf("got %d keys and the tokens %v", len(c.Auth.JWT.PublicKeys), c.Auth.Tokens)
 	}

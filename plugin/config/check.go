@@ -108,14 +108,26 @@ func (l *loader) readSecret(s setting) (string, bool) {
 	return string(data), true
 }
 
+// readCertificates reads the authorities in the file that s names, or reports why it cannot and returns nil.
+func (l *loader) readCertificates(s setting) *x509.CertPool {
+	data, ok := l.readFile(s)
+	if !ok {
+		return nil
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(data) {
+		l.errorf(s, "", "%q holds no certificate in PEM form", s.text)
+		return nil
+	}
+	return pool
+}
+
 func (l *loader) checkBroker(c *Config) {
 	if s, ok := l.one("broker.password_file"); ok {
 		l.readSecret(s)
 	}
 	if s, ok := l.one("broker.ca_file"); ok {
-		if data, ok := l.readFile(s); ok && !x509.NewCertPool().AppendCertsFromPEM(data) {
-			l.errorf(s, "", "%q holds no certificate in PEM form", s.text)
-		}
+		l.readCertificates(s)
 	}
 	for _, path := range []string{"broker.ca_file", "broker.cert_file", "broker.insecure"} {
 		s, ok := l.one(path)

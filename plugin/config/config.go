@@ -3,6 +3,7 @@ package config
 
 import (
 	"crypto"
+	"crypto/x509"
 	"log/slog"
 	"net/netip"
 	"net/url"
@@ -116,6 +117,8 @@ type JWT struct {
 	PublicKeyFile  []string             `mapstructure:"public_key_file"`
 	PublicKeys     []crypto.PublicKey   `mapstructure:"-"` // what PublicKeyFile holds
 	JWKSURL        string               `mapstructure:"jwks_url"`
+	JWKSCAFile     string               `mapstructure:"jwks_ca_file"`
+	JWKSCAs        *x509.CertPool       `mapstructure:"-"`         // what JWKSCAFile holds; nil: the system's
 	Algorithm      []string             `mapstructure:"algorithm"` // fit the keys
 	UserClaim      string               `mapstructure:"user_claim"`
 	RequiredClaims []auth.RequiredClaim `mapstructure:"required_claims"`

@@ -156,6 +156,8 @@ var keys = []Key{
 		Meaning: "PEM file with public keys or certificates, one or several: a token may be signed by any. RSA of 2048 bits or more, ECDSA on P-256, P-384 or P-521, Ed25519. Of a certificate only the key counts."},
 	{Path: "auth.jwt.jwks_url", Reloaded: true, kind: keysURL(),
 		Meaning: "Where the keys are published as a JSON Web Key Set; `https`, or `http` on this machine. They are fetched every 10 minutes, and for a token that names a new key, at most every 10 seconds. A key that names its `alg` is for that one alone. Sessions whose key is not in the set any more end with 401. While the server is away, or its set has no key at all, the known keys go on."},
+	{Path: "auth.jwt.jwks_ca_file", Reloaded: true, kind: path(),
+		Meaning: "PEM file with the certificates that the one of `jwks_url` must descend from. None: those of the system."},
 	{Path: "auth.jwt.algorithm", List: true, Reloaded: true, kind: oneOf(auth.Algorithms()...),
 		Meaning: "The signatures that are accepted, whatever a token says of itself. They must be for the keys: HS for secrets; RS, PS, ES and EdDSA for public keys."},
 	{Path: "auth.jwt.user_claim", Reloaded: true, kind: name(),

@@ -55,6 +55,7 @@ var others = map[string]string{
 	"auth.jwt.secret_encoding":            "base64",
 	"auth.jwt.public_key_file":            "testdata/good/files/rsa.pem",
 	"auth.jwt.jwks_url":                   "https://id.example.org/jwks.json",
+	"auth.jwt.jwks_ca_file":               "testdata/good/files/cert.pem",
 	"auth.jwt.algorithm":                  "RS256",
 	"auth.jwt.user_claim":                 "user_id",
 	"auth.jwt.issuer":                     "https://id.example.org",
@@ -86,6 +87,7 @@ var companions = map[string][]string{
 	"server.client_ca_file":    {"server.cert_file", "server.key_file"},
 	"auth.jwt.public_key_file": {"auth.jwt.algorithm"},
 	"auth.jwt.jwks_url":        {"auth.jwt.algorithm"},
+	"auth.jwt.jwks_ca_file":    {"auth.jwt.jwks_url", "auth.jwt.algorithm"},
 }
 
 // environOther returns the variables that set the key, and its companions, to their other values.

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -26,7 +29,8 @@ type authentication struct {
 	settings config.AuthBroker
 	logins   *auth.Broker // nil: none
 	keysURL  string
-	keys     *auth.JWKS // nil: none
+	keysCAs  *x509.CertPool // nil: the system's
+	keys     *auth.JWKS     // nil: none
 	stopKeys func()
 }
 
@@ -52,7 +56,7 @@ func (a *authentication) prepare(c *config.Config) (chain auth.Chain, adopt func
 		chain = append(chain, one)
 	}
 	if c.Auth.JWT.JWKSURL == "" {
-		next.keysURL, next.keys = "", nil
+		next.keysURL, next.keysCAs, next.keys = "", nil, nil
 	}
 	if !c.Auth.Broker.Enabled {
 		next.logins = nil
@@ -62,17 +66,24 @@ func (a *authentication) prepare(c *config.Config) (chain auth.Chain, adopt func
 
 func (a *authentication) jwt(c *config.Config) (auth.Authenticator, error) {
 	j := jwtConfig(c)
-	if url := c.Auth.JWT.JWKSURL; url != "" {
-		if url != a.keysURL {
-			keys, err := auth.NewJWKS(auth.JWKSConfig{URL: url, Logger: a.logger, Withdrawn: a.withdrawn})
+	if url, authorities := c.Auth.JWT.JWKSURL, c.Auth.JWT.JWKSCAs; url != "" {
+		if url != a.keysURL || !authorities.Equal(a.keysCAs) {
+			keys, err := auth.NewJWKS(auth.JWKSConfig{URL: url, Client: keysClient(authorities), Logger: a.logger, Withdrawn: a.withdrawn})
 			if err != nil {
 				return nil, err
 			}
-			a.keysURL, a.keys = url, keys
+			a.keysURL, a.keysCAs, a.keys = url, authorities, keys
 		}
 		j.JWKS = a.keys
 	}
 	return auth.NewJWT(j)
+}
+
+// keysClient returns a client that trusts those authorities alone; nil: the system's.
+func keysClient(authorities *x509.CertPool) *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.TLSClientConfig = &tls.Config{RootCAs: authorities}
+	return &http.Client{Transport: t}
 }
 
 func (a *authentication) passwords(settings config.AuthBroker) (auth.Authenticator, error) {

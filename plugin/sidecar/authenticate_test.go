@@ -6,7 +6,10 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
+	"encoding/pem"
 	"fmt"
+	"io"
+	"log"
 	"log/slog"
 	"math/big"
 	"net/http"
@@ -211,6 +214,51 @@ func TestWithdrawnKeys(t *testing.T) {
 		t.Errorf("the session of the key that is gone: %v", err)
 	}
 	s.stays(second)
+}
+
+// A key set behind a private authority is fetched once its file names that one, and no more when it does not.
+func TestKeySetOfAPrivateAuthority(t *testing.T) {
+	one, token := publishedKey(t, "one")
+	keys := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, `{"keys":[%s]}`, one) }))
+	keys.Config.ErrorLog = log.New(io.Discard, "", 0)
+	keys.StartTLS()
+	defer keys.Close()
+	private := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: keys.Certificate().Raw}))
+	another, _ := selfSigned(t, "another")
+
+	b := startDemoBroker(t)
+	s := prepareSidecar(t, "auth: {jwt: {algorithm: RS256, jwks_url: '"+keys.URL+"', jwks_ca_file: ca.pem}}\n"+sourceRule("a/{n}", "first"), reloadEnviron(b)...)
+	s.withoutVariable("BRIDGE_AUTH_JWT_SECRET")
+	authorities := filepath.Join(filepath.Dir(s.config), "ca.pem")
+	write(t, authorities, another)
+	s.start()
+	s.waitReady()
+	const unchecked = "the token could not be checked"
+	if _, err := s.listener(token); err == nil || !strings.Contains(err.Error(), unchecked) {
+		t.Errorf("with another authority: got %v, want %q", err, unchecked)
+	}
+	replace(t, authorities, private)
+	s.reloaded(1)
+	c, err := s.listener(token)
+	if err != nil {
+		t.Fatalf("with the right authority: %v", err)
+	}
+	replace(t, s.config, "auth: {jwt: {algorithm: RS256, jwks_url: '"+keys.URL+"', jwks_ca_file: ca.pem}}\n"+sourceRule("a/{n}", "second"))
+	s.reloaded(2)
+	if n := strings.Count(s.log.String(), "the keys of tokens are fetched"); n != 1 {
+		t.Errorf("the keys were fetched %d times, want once for the same authority", n)
+	}
+	replace(t, authorities, another)
+	s.reloaded(3)
+	if _, err := s.listener(token); err == nil || !strings.Contains(err.Error(), unchecked) {
+		t.Errorf("with another authority again: got %v, want %q", err, unchecked)
+	}
+	s.stays(c)
+	replace(t, authorities, "")
+	eventually(t, "the refusal", func() bool { return strings.Contains(s.log.String(), "reload refused") })
+	if !strings.Contains(s.log.String(), `config.yaml:1:`) || !strings.Contains(s.log.String(), "holds no certificate in PEM form") {
+		t.Error("the refusal does not name the place and the mistake")
+	}
 }
 
 // stays looks whether the client's session goes on.

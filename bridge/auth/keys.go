@@ -67,7 +67,7 @@ func CheckAlgorithms(algorithms []string, secret bool, keys []crypto.PublicKey) 
 	for i, key := range keys {
 		err := checkKey(key)
 		if err == nil && !slices.ContainsFunc(algorithms, func(a string) bool { return fits(a, key) }) {
-			err = fmt.Errorf("is for %s, not for %s", strings.Join(algorithmsFor(key), ", "), strings.Join(algorithms, ", "))
+			err = fmt.Errorf("is for %s, not for %s", strings.Join(AlgorithmsFor(key), ", "), strings.Join(algorithms, ", "))
 		}
 		if err != nil {
 			return fmt.Errorf("public key %d of %d: %w", i+1, len(keys), err)
@@ -84,7 +84,7 @@ func checkKey(key crypto.PublicKey) error {
 			return fmt.Errorf("RSA key has %d bits: it needs at least %d (RFC 7518, 3.3)", bits, leastRSA)
 		}
 	case *ecdsa.PublicKey:
-		if name := key.Curve.Params().Name; len(algorithmsFor(key)) == 0 {
+		if name := key.Curve.Params().Name; len(AlgorithmsFor(key)) == 0 {
 			return fmt.Errorf("elliptic curve %s is for no algorithm: it must be P-256, P-384 or P-521 (RFC 7518, 3.4)", name)
 		}
 	case ed25519.PublicKey:
@@ -94,8 +94,8 @@ func checkKey(key crypto.PublicKey) error {
 	return nil
 }
 
-// algorithmsFor returns the algorithms that the key is for.
-func algorithmsFor(key crypto.PublicKey) []string {
+// AlgorithmsFor returns those of Algorithms that the key is for: at least one for each key of ParsePublicKeys.
+func AlgorithmsFor(key crypto.PublicKey) []string {
 	return slices.DeleteFunc(Algorithms(), func(a string) bool { return !fits(a, key) })
 }
 

@@ -27,7 +27,7 @@ func newPublishedKey(key jwkset.JWK) (publishedKey, error) {
 	switch {
 	case said.USE != "" && said.USE != jwkset.UseSig:
 		err = fmt.Errorf("it is for %q", said.USE)
-	case err == nil && k.algorithm != "" && !slices.Contains(algorithmsFor(k.public), k.algorithm):
+	case err == nil && k.algorithm != "" && !slices.Contains(AlgorithmsFor(k.public), k.algorithm):
 		err = fmt.Errorf("it is for %q", k.algorithm)
 	}
 	return k, err

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"crypto"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -143,14 +144,38 @@ func (l *loader) checkAlgorithms(c *Config) {
 			return
 		}
 	}
-	if err := auth.CheckAlgorithms(jwt.Algorithm, len(jwt.Secret) > 0, jwt.PublicKeys); err != nil {
-		for _, path := range []string{"auth.jwt.algorithm", "auth.jwt.public_key_file", "auth.jwt.jwks_url"} {
-			if s, ok := l.one(path); ok {
-				l.errorf(s, hint, "%s", err)
-				return
-			}
+	switch s, ok := l.one("auth.jwt.algorithm"); {
+	case ok:
+		if err := auth.CheckAlgorithms(jwt.Algorithm, len(jwt.Secret) > 0, jwt.PublicKeys); err != nil {
+			l.errorf(s, hint, "%s", err)
+		}
+	case len(jwt.Secret) == 0:
+		l.needAlgorithm(jwt)
+	}
+}
+
+// needAlgorithm reports that public keys have no algorithm.
+func (l *loader) needAlgorithm(jwt JWT) {
+	const needed = "needs auth.jwt.algorithm: its default is for a secret"
+	if s, ok := l.one("auth.jwt.public_key_file"); ok {
+		l.errorf(s, "write algorithm: "+algorithmsOf(jwt.PublicKeys)+" beside it", needed)
+	} else if s, ok := l.one("auth.jwt.jwks_url"); ok {
+		l.errorf(s, "write algorithm: RS256 beside it, or what else the keys of the set are for", needed)
+	}
+}
+
+// algorithmsOf returns the first algorithm that each of the keys is for, as config.yaml has it.
+func algorithmsOf(keys []crypto.PublicKey) string {
+	var names []string
+	for _, key := range keys {
+		if name := auth.AlgorithmsFor(key)[0]; !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
+	if len(names) == 1 {
+		return names[0]
+	}
+	return "[" + strings.Join(names, ", ") + "]"
 }
 
 // readTokens reads the static tokens. Its mistakes are in that file; what stands there is not shown.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
-	"log/slog"
 	"os"
 )
 
@@ -38,7 +37,7 @@ var native = binary.NativeEndian
 
 // checkFile reports whether the database file is whole: as long as its own count of pages says, every page where it belongs
 // and within itself, every page used once, all keys in order.
-func checkFile(ctx context.Context, path string, pageSize int, unclean bool, logger *slog.Logger) error {
+func checkFile(ctx context.Context, path string, pageSize int, unclean bool, p *progress) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -57,7 +56,7 @@ func checkFile(ctx context.Context, path string, pageSize int, unclean bool, log
 	}
 	w := walk{
 		ctx: ctx, file: f, pageSize: uint64(pageSize), pages: m.pages, seen: make([]bool, m.pages),
-		progress: newProgress(logger, "journal: still reading the file"),
+		progress: p,
 	}
 	_, err = w.page(m.root, nil, nil, 0)
 	return err
@@ -105,7 +104,7 @@ type walk struct {
 	seen            []bool
 	visited         uint64
 	buffers         [maxDepth][]byte
-	progress        progress
+	progress        *progress
 }
 
 // page checks the page and those below it. Its keys must not lie before min, nor at or after max; nil is no bound. It returns
@@ -200,7 +199,9 @@ func (w *walk) read(id uint64, depth int) ([]byte, error) {
 		w.seen[id+i] = true
 	}
 	w.visited += n
-	w.progress.at(w.visited, w.pages)
+	if w.progress.due() {
+		w.progress.at(w.visited, w.pages, "bytes", w.visited*w.pageSize, "of", w.pages*w.pageSize)
+	}
 	if n == 1 {
 		return p, nil
 	}

@@ -121,7 +121,7 @@ func (l *Log) inspect(ctx context.Context, unclean bool) error {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	defer db.Close()
-	return checkFile(ctx, l.path(), db.Info().PageSize, unclean, l.logger)
+	return checkFile(ctx, l.path(), db.Info().PageSize, unclean, l.newProgress("journal: still reading the file"))
 }
 
 // load takes the file into use and finds out what it holds.
@@ -152,7 +152,6 @@ func (l *Log) check(ctx context.Context) error {
 	start := time.Now()
 	l.logger.Warn("journal: the last stop was not a clean one, checking the file", "file", l.path())
 	err := l.db.View(func(tx *bolt.Tx) error {
-		p := newProgress(l.logger, "journal: still checking")
 		errs := tx.Check()
 		tick := time.NewTicker(progressEvery)
 		defer tick.Stop()
@@ -167,7 +166,7 @@ func (l *Log) check(ctx context.Context) error {
 					first = fmt.Errorf("%w: %w", ErrDamaged, err)
 				}
 			case <-tick.C:
-				p.report()
+				l.logger.Info("journal: still checking", "for", time.Since(start).Round(time.Second))
 			}
 		}
 	})
@@ -192,11 +191,18 @@ func (l *Log) scan(ctx context.Context, tx *bolt.Tx) error {
 	l.clock = retention.NewClock(l.now, s.lived, s.left)
 
 	found := totals{first: s.last + 1, last: s.last}
+	p := l.newProgress("journal: still reading the entries")
+	reached := func(k []byte) {
+		if p.due() {
+			p.at(uint64(found.kept+found.bytes), uint64(s.kept+s.bytes), "position", binary.BigEndian.Uint64(k), "first", s.first, "last", s.last)
+		}
+	}
 	for k, v := range pairs(tx.Bucket(bucketKept)) {
 		if err := errors.Join(l.index(k, v), ctx.Err()); err != nil {
 			return err
 		}
 		found.kept += record(v).size()
+		reached(k)
 	}
 	next := s.first
 	for k, v := range pairs(tx.Bucket(bucketEntries)) {
@@ -209,12 +215,16 @@ func (l *Log) scan(ctx context.Context, tx *bolt.Tx) error {
 		found.bytes += record(v).size()
 		found.first = s.first
 		next++
+		reached(k)
 	}
+	p = l.newProgress("journal: still reading the marks")
 	for k, v := range pairs(tx.Bucket(bucketMarks)) {
 		if _, err := readMark(k, v); err != nil {
 			return err
 		}
-		found.marks++
+		if found.marks++; p.due() {
+			p.at(uint64(found.marks), uint64(s.marks))
+		}
 	}
 	if next != s.last+1 || found != s.totals {
 		return fmt.Errorf("%w: a part is missing: %+v, want %+v", ErrDamaged, found, s.totals)

@@ -3,6 +3,7 @@ package mapping
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -31,13 +32,21 @@ type TestResult struct {
 }
 
 // Test runs the tests through the code that Map runs.
-func (m *Mapper) Test() []TestResult {
-	results := make([]TestResult, len(m.tests))
-	for i, t := range m.tests {
-		results[i] = t.run(m)
+func (m *Mapper) Test() []TestResult { return slices.Collect(m.TestSeq()) }
+
+// TestSeq runs the tests as Test does, each when its result is asked for.
+func (m *Mapper) TestSeq() iter.Seq[TestResult] {
+	return func(yield func(TestResult) bool) {
+		for _, t := range m.tests {
+			if !yield(t.run(m)) {
+				return
+			}
+		}
 	}
-	return results
 }
+
+// Tests returns how many tests there are.
+func (m *Mapper) Tests() int { return len(m.tests) }
 
 // A test is an event and what the rules are to make of it.
 type test struct {

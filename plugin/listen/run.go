@@ -22,8 +22,8 @@ const (
 	FormatJSON Format = "json" // an object of queue, message_id, maybe traceparent, and body
 )
 
-// Run prints messages until there were Count of them or ctx has ended, which are both no error, or until Wait has passed,
-// which is ErrWaited. Any other error has ended the connection: *ServerError if the server said why.
+// Run prints messages, each by one Write, until there were Count of them or ctx has ended, which are both no error, or until
+// Wait has passed, which is ErrWaited. Any other error has ended the connection: *ServerError if the server said why.
 func Run(ctx context.Context, cfg Config, stdout io.Writer) error {
 	if len(cfg.Queues) == 0 {
 		return errors.New("no queue to listen to")
@@ -48,6 +48,9 @@ func run(ctx context.Context, cfg Config, stdout io.Writer) error {
 			c.log.Debug("closing", "error", err)
 		}
 	}()
+	if cfg.Subscribed != nil {
+		cfg.Subscribed()
+	}
 	if cfg.Wait > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, cfg.Wait, ErrWaited)

@@ -27,7 +27,7 @@ type checkProblem struct {
 }
 
 // check loads the configuration, prints every mistake of it, and runs the tests that stand beside the rules.
-func (p *program) check(_ context.Context, args []string) int {
+func (p *program) check(ctx context.Context, args []string) int {
 	f := p.flags("check", "[-c config.yaml] [--format text|json]")
 	path := configFlag(f)
 	format := f.String("format", "text", "`text`, or json for editors and CI")
@@ -44,7 +44,10 @@ func (p *program) check(_ context.Context, args []string) int {
 	}
 	var results []mapping.TestResult
 	if c != nil {
-		results = c.Mapper.Test()
+		results = p.runTests(ctx, c.Mapper)
+		if ctx.Err() != nil {
+			return p.fail(fmt.Errorf("interrupted after %d of %d tests", len(results), c.Mapper.Tests()))
+		}
 		report.Config, report.Rules, report.Tests = c.Hash, len(c.Mapper.Rules()), len(results)
 	}
 	for _, t := range results {
@@ -66,6 +69,27 @@ func (p *program) check(_ context.Context, args []string) int {
 		return exitFailure
 	}
 	return exitOK
+}
+
+// runTests runs the tests beside the rules until ctx is done.
+func (p *program) runTests(ctx context.Context, m *mapping.Mapper) []mapping.TestResult {
+	progress, rate := newProgress(p.stderr, plainEvery), newRate()
+	defer progress.end()
+	var results []mapping.TestResult
+	failed := 0
+	for r := range m.TestSeq() {
+		if results = append(results, r); r.Problem != nil {
+			failed++
+		}
+		if progress.due() {
+			progress.show(fmt.Sprintf("%d%%  %s of %s tests  %s failed  %s", len(results)*100/m.Tests(),
+				grouped(len(results)), grouped(m.Tests()), grouped(failed), rate.text(len(results))))
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return results
 }
 
 func (p *program) printCheck(path string, report checkReport, problems []source.Problem, results []mapping.TestResult) {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"mqtt-stomp-bridge/mapping"
@@ -45,7 +46,8 @@ func (p *program) listen(ctx context.Context, args []string) int {
 	if *verbose {
 		level = slog.LevelDebug
 	}
-	l.Logger = slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
+	progress := newProgress(p.stderr, 0)
+	l.Logger = slog.New(slog.NewTextHandler(progress.over(p.stderr), &slog.HandlerOptions{Level: level}))
 	if len(l.Queues) == 0 {
 		l.Queues = mapping.Queues()
 	}
@@ -53,13 +55,41 @@ func (p *program) listen(ctx context.Context, args []string) int {
 	if l.URL, l.Token, err = p.endpoint(*path, *url, *user, *tokenFile); err != nil {
 		return p.fail(err)
 	}
-	switch err := listen.Run(ctx, l, p.stdout); {
+	printed := &messageCounter{w: progress.over(p.stdout)}
+	l.Subscribed = func() { progress.redraw(printed.line(*count)) }
+	err = listen.Run(ctx, l, printed)
+	progress.end()
+	switch {
 	case errors.Is(err, listen.ErrWaited):
 		return exitWaited
 	case err != nil:
 		return p.fail(err)
 	}
 	return exitOK
+}
+
+// A messageCounter counts what is written: a message each time.
+type messageCounter struct {
+	w io.Writer
+	n atomic.Int64
+}
+
+// Write implements io.Writer.
+func (c *messageCounter) Write(b []byte) (int, error) {
+	c.n.Add(1)
+	return c.w.Write(b)
+}
+
+// line returns the text of a progress from now on, towards so many messages; 0: no end.
+func (c *messageCounter) line(of int) func() string {
+	rate, end := newRate(), ""
+	if of > 0 {
+		end = " of " + grouped(of)
+	}
+	return func() string {
+		n := int(c.n.Load())
+		return fmt.Sprintf("%s%s %s  %s", grouped(n), end, plural(max(n, of), "message", "messages"), rate.text(n))
+	}
 }
 
 // A stringList is a flag that may be given several times.

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -58,7 +55,7 @@ func (p *program) try(ctx context.Context, args []string) int {
 	case c == nil:
 		return exitFailure
 	case *events != "":
-		return p.tryFile(c, *events)
+		return p.tryFile(ctx, c, *events)
 	case *live > 0:
 		return p.tryListen(ctx, c, *live, time.Duration(*wait*float64(time.Second)))
 	}
@@ -70,7 +67,7 @@ func (p *program) try(ctx context.Context, args []string) int {
 			return p.fail(err)
 		}
 	}
-	if !p.tryEvent(c, e) {
+	if r := tryEvent(p.stdout, c, e); outcomeOf(r) != mapping.Mapped {
 		return exitFailure
 	}
 	return exitOK
@@ -109,95 +106,23 @@ func (p *program) readAll(name string) ([]byte, error) {
 	return io.ReadAll(r)
 }
 
-// tryEvent prints what the rules make of e, and reports whether something came of it and nothing was rejected.
-func (p *program) tryEvent(c *config.Config, e mapping.Event) bool {
+// tryEvent prints what the rules make of e.
+func tryEvent(w io.Writer, c *config.Config, e mapping.Event) mapping.Result {
 	t := c.Mapper.Explain(e)
-	t.Format(p.stdout)
+	t.Format(w)
 	if base := c.Broker.BaseTopic; e.Topic == base || strings.HasPrefix(e.Topic, base+"/") {
-		fmt.Fprintf(p.stdout, "     %s and what is below it is the bridge's own (broker.base_topic): no rule sees it\n", base)
+		fmt.Fprintf(w, "     %s and what is below it is the bridge's own (broker.base_topic): no rule sees it\n", base)
 	}
-	return len(t.Result.Outputs) > 0 && len(t.Result.Rejections) == 0
+	return t.Result
 }
 
-// An eventLine is one event of a file for try.
-type eventLine struct {
-	Topic       string            `json:"topic"`
-	Payload     json.RawMessage   `json:"payload"` // JSON
-	Text        *string           `json:"text"`    // anything else
-	QoS         *byte             `json:"qos"`
-	Retained    bool              `json:"retained"`
-	ContentType string            `json:"content_type"`
-	User        map[string]string `json:"user"`
-	Received    time.Time         `json:"received"`
-}
-
-// maxEventLine is the longest line of such a file.
-const maxEventLine = 4 << 20
-
-func (p *program) tryFile(c *config.Config, name string) int {
-	r, err := p.open(name)
-	if err != nil {
-		return p.fail(err)
-	}
-	defer r.Close()
-	if name == "-" {
-		name = "standard input"
-	}
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, maxEventLine)
-	code, events := exitOK, 0
-	for n := 1; lines.Scan(); n++ {
-		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
-			continue
-		}
-		e, err := parseEvent(lines.Bytes())
-		if err != nil {
-			return p.fail(fmt.Errorf("%s:%d: %w", name, n, err))
-		}
-		events++
-		if !p.tryEvent(c, e) {
-			code = exitFailure
-		}
-	}
-	switch err := lines.Err(); {
-	case errors.Is(err, bufio.ErrTooLong):
-		return p.fail(fmt.Errorf("%s: a line is longer than %d bytes", name, maxEventLine))
-	case err != nil:
-		return p.fail(fmt.Errorf("%s: %w", name, err))
-	}
-	if events == 0 {
-		return p.fail(fmt.Errorf("%s holds no event", name))
-	}
-	return code
-}
-
-// parseEvent reads one line of a file of events.
-func parseEvent(line []byte) (mapping.Event, error) {
-	var l eventLine
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&l); err != nil {
-		return mapping.Event{}, fmt.Errorf("%w; an event is a JSON object with topic, payload or text, and maybe qos, retained, content_type, user, received", err)
-	}
-	e := mapping.Event{Topic: l.Topic, Payload: l.Payload, QoS: 1, Retained: l.Retained, ContentType: l.ContentType,
-		User: l.User, Received: l.Received}
+// outcomeOf sums up what became of an event by all rules: one that no rule takes counts as filtered.
+func outcomeOf(r mapping.Result) mapping.What {
 	switch {
-	case d.More():
-		return e, errors.New("more than one event in a line")
-	case l.Topic == "":
-		return e, errors.New("an event needs a topic")
-	case strings.ContainsAny(l.Topic, wildcards):
-		return e, errWildcard
-	case (l.Text == nil) == (l.Payload == nil):
-		return e, errors.New("an event needs payload or text, one of them")
-	case l.Text != nil:
-		e.Payload = []byte(*l.Text)
+	case len(r.Rejections) > 0:
+		return mapping.Rejected
+	case len(r.Outputs) > 0:
+		return mapping.Mapped
 	}
-	if l.QoS != nil {
-		e.QoS = *l.QoS
-	}
-	if e.Received.IsZero() {
-		e.Received = time.Now()
-	}
-	return e, nil
+	return mapping.Filtered
 }

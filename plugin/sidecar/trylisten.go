@@ -9,7 +9,7 @@ import (
 	"io"
 	"net"
 	"net/url"
-	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/eclipse/paho.golang/packets"
@@ -43,7 +43,7 @@ func (p *program) tryListen(ctx context.Context, c *config.Config, messages int,
 	}
 	t := newTally(c.Mapper)
 	err = p.follow(ctx, s, c.Mapper, t, messages)
-	t.print(p.stdout)
+	t.print(p.stdout, fmt.Sprintf("%d %s", t.events, plural(t.events, "message", "messages")))
 	switch {
 	case err != nil:
 		return p.fail(fmt.Errorf("the connection to the broker is lost: %w", err))
@@ -62,19 +62,21 @@ var errWaited = errors.New("waited long enough")
 
 // follow prints what the rules make of so many messages, until ctx is done. The error is why the connection has ended.
 func (p *program) follow(ctx context.Context, s *liveSource, m *mapping.Mapper, t *tally, messages int) error {
-	progress := newProgress(p.stderr)
-	defer progress.clear()
+	progress := newProgress(p.stderr, 0)
+	out := progress.over(p.stdout)
+	var seen atomic.Int64
+	progress.redraw(func() string { return fmt.Sprintf("%d of %d messages", seen.Load(), messages) })
+	defer progress.end()
 	for t.events < messages {
-		progress.show("%d of %d messages", t.events, messages)
 		select {
 		case e := <-s.events:
 			trace := m.Explain(e)
 			if len(trace.Result.Outcomes) == 0 {
 				continue // no rule's: a filter may be wider than its rules, and # brings the bridge's own topics
 			}
-			progress.clear()
-			trace.Format(p.stdout)
+			trace.Format(out)
 			t.add(trace.Result)
+			seen.Add(1)
 		case err := <-s.ended:
 			return err
 		case <-ctx.Done():
@@ -236,9 +238,10 @@ func (s *liveSource) close() {
 // A tally counts how events ended, by rule.
 type tally struct {
 	events int
+	ended  outcomes // events, by what became of them by all rules
 	rules  []mapping.RuleInfo
 	counts map[string]*outcomes // rule name -> its counts
-	sum    outcomes
+	sum    outcomes             // over the rules
 }
 
 // outcomes are counts by mapping.What.
@@ -254,42 +257,18 @@ func newTally(m *mapping.Mapper) *tally {
 
 func (t *tally) add(r mapping.Result) {
 	t.events++
+	t.ended[outcomeOf(r)]++
 	for _, o := range r.Outcomes {
 		t.counts[o.Rule][o.What]++
 		t.sum[o.What]++
 	}
 }
 
-// print prints a line a rule, those without an event too: they are what one looks for.
-func (t *tally) print(w io.Writer) {
-	fmt.Fprintf(w, "\n%d %s\n%8s %8s %8s  rule\n", t.events, plural(t.events, "message", "messages"), mapping.Mapped, mapping.Filtered, mapping.Rejected)
+// print prints the heading and a line a rule, those without an event too: they are what one looks for.
+func (t *tally) print(w io.Writer, heading string) {
+	fmt.Fprintf(w, "\n%s\n%8s %8s %8s  rule\n", heading, mapping.Mapped, mapping.Filtered, mapping.Rejected)
 	for _, r := range t.rules {
 		n := t.counts[r.Name]
 		fmt.Fprintf(w, "%8d %8d %8d  %s\n", n[mapping.Mapped], n[mapping.Filtered], n[mapping.Rejected], r.Name)
 	}
 }
-
-// A progress is a line on a terminal that is written over; nothing where there is no terminal.
-type progress struct {
-	w io.Writer // nil: none
-}
-
-func newProgress(w io.Writer) progress {
-	if f, ok := w.(*os.File); ok {
-		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			return progress{w}
-		}
-	}
-	return progress{}
-}
-
-// eraseLine goes to the start of the line and clears it (ECMA-48, CR and EL).
-const eraseLine = "\r\x1b[K"
-
-func (p progress) show(format string, args ...any) {
-	if p.w != nil {
-		fmt.Fprintf(p.w, eraseLine+format, args...)
-	}
-}
-
-func (p progress) clear() { p.show("") }

@@ -185,23 +185,6 @@ func TestTryListenTLS(t *testing.T) {
 	}
 }
 
-// A progress line is for a terminal only.
-func TestProgress(t *testing.T) {
-	var b bytes.Buffer
-	p := newProgress(&b)
-	p.show("%d", 1)
-	p.clear()
-	if b.Len() > 0 {
-		t.Errorf("on no terminal it prints %q", b.String())
-	}
-	p = progress{&b}
-	p.show("%d of %d messages", 1, 2)
-	p.clear()
-	if got, want := b.String(), "\r\x1b[K1 of 2 messages\r\x1b[K"; got != want {
-		t.Errorf("on a terminal it prints %q, want %q", got, want)
-	}
-}
-
 // Without a port, MQTT's own is meant.
 func TestDialBrokerPorts(t *testing.T) {
 	s := prepareSidecar(t, liveRules, "BRIDGE_BROKER_URL=mqtt://[::1],mqtts://broker.example:999")

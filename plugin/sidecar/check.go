@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 
 	"mqtt-stomp-bridge/mapping"
 	"mqtt-stomp-bridge/mapping/source"
@@ -73,17 +74,22 @@ func (p *program) check(ctx context.Context, args []string) int {
 
 // runTests runs the tests beside the rules until ctx is done.
 func (p *program) runTests(ctx context.Context, m *mapping.Mapper) []mapping.TestResult {
-	progress, rate := newProgress(p.stderr, plainEvery), newRate()
-	defer progress.end()
+	var done, failed atomic.Int64
+	rate, shown := newRate(), p.newProgress()
+	shown.start(func() string {
+		n, all := int(done.Load()), m.Tests()
+		return fmt.Sprintf("%d%%  %s of %s tests  %s failed  %s", n*100/all, grouped(n), grouped(all), grouped(int(failed.Load())), rate.text(n))
+	}, plainEvery)
+	defer shown.end()
 	var results []mapping.TestResult
-	failed := 0
 	for r := range m.TestSeq() {
-		if results = append(results, r); r.Problem != nil {
-			failed++
+		results = append(results, r)
+		done.Add(1)
+		if r.Problem != nil {
+			failed.Add(1)
 		}
-		if progress.due() {
-			progress.show(fmt.Sprintf("%d%%  %s of %s tests  %s failed  %s", len(results)*100/m.Tests(),
-				grouped(len(results)), grouped(m.Tests()), grouped(failed), rate.text(len(results))))
+		if shown.due() {
+			shown.show()
 		}
 		if ctx.Err() != nil {
 			break

@@ -46,8 +46,8 @@ func (p *program) listen(ctx context.Context, args []string) int {
 	if *verbose {
 		level = slog.LevelDebug
 	}
-	progress := newProgress(p.stderr, 0)
-	l.Logger = slog.New(slog.NewTextHandler(progress.over(p.stderr), &slog.HandlerOptions{Level: level}))
+	shown := p.newProgress()
+	l.Logger = slog.New(slog.NewTextHandler(shown.over(p.stderr), &slog.HandlerOptions{Level: level}))
 	if len(l.Queues) == 0 {
 		l.Queues = mapping.Queues()
 	}
@@ -55,10 +55,10 @@ func (p *program) listen(ctx context.Context, args []string) int {
 	if l.URL, l.Token, err = p.endpoint(*path, *url, *user, *tokenFile); err != nil {
 		return p.fail(err)
 	}
-	printed := &messageCounter{w: progress.over(p.stdout)}
-	l.Subscribed = func() { progress.redraw(printed.line(*count)) }
+	printed := &messageCounter{w: shown.over(p.stdout)}
+	l.Subscribed = func() { shown.start(printed.line(*count), 0) }
 	err = listen.Run(ctx, l, printed)
-	progress.end()
+	shown.end()
 	switch {
 	case errors.Is(err, listen.ErrWaited):
 		return exitWaited

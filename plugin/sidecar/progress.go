@@ -1,124 +1,143 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strconv"
 	"sync"
 	"time"
 )
 
 const (
-	redrawEvery = 100 * time.Millisecond // of the line on a terminal
-	plainEvery  = 5 * time.Second        // of plain lines
+	redrawEvery = 100 * time.Millisecond // the line on a terminal
+	plainEvery  = 5 * time.Second        // lines elsewhere
 	rateOver    = 5 * time.Second
 )
 
-// A progress tells how far long work is: on a terminal by one line that is written over, elsewhere by a plain line every now and
-// then. It is safe for concurrent use.
+// A progress tells how far long work is: on a terminal by a line that is drawn anew every now and then, by a goroutine of its own;
+// elsewhere by plain lines, which the work shows when they are due. Short work comes to its end before the first.
 type progress struct {
 	terminal bool
-	every    time.Duration // between two lines; 0: there are none
+	text     func() string
+	every    time.Duration // between plain lines; 0: there are none
+	last     time.Time     // of the last plain line, or when the work began
 
-	mu   sync.Mutex // guards the rest, and what over writes
+	mu   sync.Mutex // held for each write to the terminal; guards:
 	w    io.Writer
-	last time.Time // when the last line was shown, or the work began
-	line string    // on the terminal; "": none
+	line string // that stands on the terminal; "": none
+	open bool   // what over has written last has not come to the end of its line: there is no place for another
 
-	done chan struct{} // closed by end; nil where nothing is redrawn
+	done chan struct{} // closed by end; nil: nothing is drawn
 	work sync.WaitGroup
 }
 
-// newProgress returns one for work that begins now. Where w is no terminal it shows a line as often as plain says; 0 is never.
-func newProgress(w io.Writer, plain time.Duration) *progress {
-	p := &progress{w: w, terminal: isTerminal(w), every: plain, last: time.Now()}
-	if p.terminal {
-		p.every = redrawEvery
-	}
-	return p
+// newProgress returns one that shows nothing before start.
+func (p *program) newProgress() *progress {
+	// What reads the other end of a pipe may print on the same terminal, and end up in the line.
+	return &progress{w: p.stderr, terminal: isTerminal(p.stderr) && !isPipe(p.stdout)}
 }
 
-// isTerminal reports whether v, a reader or a writer, is the file of a terminal or of another character device.
+// isTerminal reports whether v, a reader or a writer, is the file of a terminal: a character device, but not the null device.
 func isTerminal(v any) bool {
-	f, ok := v.(interface{ Stat() (fs.FileInfo, error) })
-	if !ok {
+	info := stat(v)
+	if info == nil || info.Mode()&fs.ModeCharDevice == 0 {
 		return false
 	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
+}
+
+func isPipe(v any) bool {
+	info := stat(v)
+	return info != nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket) != 0
+}
+
+// stat describes v if it is a file; otherwise nil.
+func stat(v any) fs.FileInfo {
+	f, ok := v.(interface{ Stat() (fs.FileInfo, error) })
+	if !ok {
+		return nil
+	}
 	info, err := f.Stat()
-	return err == nil && info.Mode()&fs.ModeCharDevice != 0
+	if err != nil {
+		return nil
+	}
+	return info
 }
 
-// due reports whether it is time for another line. Short work never gets there.
+// start begins to show the text; where there is no terminal, as often as plain says, and 0 is never. It is called once at most.
+func (p *progress) start(text func() string, plain time.Duration) {
+	p.text, p.every, p.last = text, plain, time.Now()
+	if !p.terminal {
+		return
+	}
+	p.done = make(chan struct{})
+	p.work.Go(p.redraw)
+}
+
+func (p *progress) redraw() {
+	tick := time.NewTicker(redrawEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			p.draw(p.text())
+		case <-p.done:
+			return
+		}
+	}
+}
+
+// due reports whether it is time for a plain line.
 func (p *progress) due() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.every > 0 && time.Since(p.last) >= p.every
+	return !p.terminal && p.every > 0 && time.Since(p.last) >= p.every
 }
 
-// Sequences for terminals (ECMA-48; DECAWM is DEC's, which others have taken over).
+// show shows a plain line.
+func (p *progress) show() {
+	p.last = time.Now()
+	fmt.Fprintf(p.w, "mqtt-stomp-bridge: %s\n", p.text())
+}
+
+// What terminals obey: ECMA-48, and DEC's DECAWM, which all have taken over.
 const (
 	eraseLine = "\r\x1b[K" // CR, EL: go to the start of the line and clear it
 	wrapOff   = "\x1b[?7l" // DECAWM: what is longer than the line ends with it
 	wrapOn    = "\x1b[?7h"
 )
 
-// show shows the line, whether it is due or not.
-func (p *progress) show(line string) {
+func unwrapped(line string) string { return wrapOff + line + wrapOn }
+
+func (p *progress) draw(line string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.last = time.Now()
-	switch {
-	case !p.terminal:
-		fmt.Fprintf(p.w, "mqtt-stomp-bridge: %s\n", line)
-	case line != p.line:
+	if line != p.line && !p.open {
 		p.line = line
-		io.WriteString(p.w, eraseLine+wrapOff+line+wrapOn)
+		io.WriteString(p.w, eraseLine+unwrapped(line))
 	}
 }
 
-// redraw shows the text on a terminal now and, by a goroutine, whenever it is due, until end. It is called once at most.
-func (p *progress) redraw(text func() string) {
-	if !p.terminal {
+// end takes the line away. A second call does nothing.
+func (p *progress) end() {
+	if p.done == nil {
 		return
 	}
-	p.show(text())
-	p.done = make(chan struct{})
-	p.work.Go(func() {
-		tick := time.NewTicker(p.every)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				p.show(text())
-			case <-p.done:
-				return
-			}
-		}
-	})
-}
-
-// end waits for the end of redrawing and takes the line away.
-func (p *progress) end() {
-	if p.done != nil {
-		close(p.done)
-		p.work.Wait()
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.eraseLocked()
-}
-
-func (p *progress) eraseLocked() {
+	close(p.done)
+	p.work.Wait()
+	p.done = nil
 	if p.line != "" {
 		p.line = ""
 		io.WriteString(p.w, eraseLine)
 	}
 }
 
-// over returns a writer to w that takes the line away before each write.
+// over returns a writer to w, which may be used beside all methods. Where w is a terminal as well, the line stays below what is
+// written.
 func (p *progress) over(w io.Writer) io.Writer {
-	if !p.terminal {
+	if !p.terminal || !isTerminal(w) {
 		return w
 	}
 	return overWriter{p, w}
@@ -129,12 +148,22 @@ type overWriter struct {
 	w io.Writer
 }
 
-// Write implements io.Writer.
+// Write implements io.Writer. The line moves by the same write, so that it does not flicker.
 func (o overWriter) Write(b []byte) (int, error) {
 	o.p.mu.Lock()
 	defer o.p.mu.Unlock()
-	o.p.eraseLocked()
-	return o.w.Write(b)
+	o.p.open = !bytes.HasSuffix(b, []byte("\n"))
+	if o.p.line == "" {
+		return o.w.Write(b)
+	}
+	moved := append([]byte(eraseLine), b...)
+	if o.p.open {
+		o.p.line = ""
+	} else {
+		moved = append(moved, unwrapped(o.p.line)...)
+	}
+	n, err := o.w.Write(moved)
+	return min(max(n-len(eraseLine), 0), len(b)), err
 }
 
 // A rate is how many there were in a second, of late.

@@ -8,8 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"mqtt-stomp-bridge/mapping"
@@ -40,51 +40,77 @@ func (p *program) tryFile(ctx context.Context, c *config.Config, name string) in
 		return p.fail(err)
 	}
 	defer r.Close()
-	progress := newProgress(p.stderr, plainEvery)
-	if name == "-" && isTerminal(p.stdin) {
-		progress = newProgress(io.Discard, 0) // where events are typed, it would stand in the way
+	shown := p.newProgress()
+	out := bufio.NewWriterSize(shown.over(p.stdout), tryBuffer)
+	f := &fileTry{config: c, file: newEventFile(name, r, out), tally: newTally(c.Mapper), rate: newRate(), out: out}
+	if name != "-" || !isTerminal(p.stdin) { // where events are typed, a line would stand in the way
+		shown.start(f.progress, plainEvery)
 	}
-	out := bufio.NewWriterSize(progress.over(p.stdout), tryBuffer)
-	f, t := newEventFile(name, r, out), newTally(c.Mapper)
-	err = tryEvents(ctx, c, f, t, out, progress)
-	if t.events > 1 {
-		t.print(out, fmt.Sprintf("%d events: %d mapped, %d filtered, %d rejected", t.events,
-			t.ended[mapping.Mapped], t.ended[mapping.Filtered], t.ended[mapping.Rejected]))
-	}
+	err = f.run(ctx, shown)
+	f.sumUp()
 	failed := out.Flush()
-	progress.end()
+	shown.end()
 	switch {
 	case failed != nil:
 		return p.fail(fmt.Errorf("printing: %w", failed))
 	case err != nil:
 		return p.fail(err)
-	case t.events == 0:
-		return p.fail(fmt.Errorf("%s holds no event", f.name))
-	case t.ended[mapping.Mapped] < t.events:
+	case f.tally.ended[mapping.Mapped] < f.tally.events:
 		return exitFailure
 	}
 	return exitOK
 }
 
-// tryEvents prints what becomes of the events, until there are no more or ctx is done.
-func tryEvents(ctx context.Context, c *config.Config, f *eventFile, t *tally, out *bufio.Writer, progress *progress) error {
-	rate := newRate()
+// A fileTry is the way of try through a file of events.
+type fileTry struct {
+	config *config.Config
+	file   *eventFile
+	tally  *tally
+	out    *bufio.Writer
+
+	// For progress, which may be called beside run.
+	events, rejected atomic.Int64
+	rate             *rate
+}
+
+// run prints what becomes of each event, until there are no more or ctx is done.
+func (f *fileTry) run(ctx context.Context, shown *progress) error {
 	for ctx.Err() == nil {
-		e, err := f.next()
+		e, err := f.file.next()
 		switch {
+		case err == io.EOF && f.tally.events == 0:
+			return fmt.Errorf("%s holds no event", f.file.name)
 		case err == io.EOF:
 			return nil
 		case err != nil:
 			return err
 		}
-		t.add(tryEvent(out, c, e))
-		if progress.due() {
-			out.Flush() // an error stays with out
-			progress.show(fmt.Sprintf("%s%s %s  %s rejected  %s", f.share(), grouped(t.events), plural(t.events, "event", "events"),
-				grouped(t.ended[mapping.Rejected]), rate.text(t.events)))
+		f.tally.add(tryEvent(f.out, f.config, e))
+		f.events.Store(int64(f.tally.events))
+		f.rejected.Store(int64(f.tally.ended[mapping.Rejected]))
+		if f.out.Buffered() > tryBuffer/2 {
+			f.out.Flush() // with whole events; an error stays with out
+		}
+		if shown.due() {
+			f.out.Flush()
+			shown.show()
 		}
 	}
-	return fmt.Errorf("%s: interrupted after line %d", f.name, f.line)
+	return fmt.Errorf("%s: interrupted after line %d", f.file.name, f.file.line)
+}
+
+// progress returns how far run is, in a line.
+func (f *fileTry) progress() string {
+	n := int(f.events.Load())
+	return fmt.Sprintf("%s%s %s  %s rejected  %s", f.file.share(), grouped(n), plural(n, "event", "events"),
+		grouped(int(f.rejected.Load())), f.rate.text(n))
+}
+
+func (f *fileTry) sumUp() {
+	if t := f.tally; t.events > 1 {
+		t.print(f.out, fmt.Sprintf("%d events: %d mapped, %d filtered, %d rejected", t.events,
+			t.ended[mapping.Mapped], t.ended[mapping.Filtered], t.ended[mapping.Rejected]))
+	}
 }
 
 // An eventFile reads events, one a line.
@@ -102,10 +128,8 @@ func newEventFile(name string, r io.Reader, out *bufio.Writer) *eventFile {
 	if name == "-" {
 		f.name = "standard input"
 	}
-	if file, ok := r.(fs.File); ok {
-		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
-			f.size = info.Size()
-		}
+	if info := stat(r); info != nil && info.Mode().IsRegular() {
+		f.size = info.Size()
 	}
 	f.lines = bufio.NewScanner(f.input)
 	f.lines.Buffer(make([]byte, 0, tryBuffer), maxEventLine)
@@ -134,19 +158,20 @@ func (f *eventFile) next() (mapping.Event, error) {
 	return mapping.Event{}, io.EOF
 }
 
-// share returns how much of the file has been read, for a line of progress; "" where that is not known.
+// share returns how much of the file has been read, for a line of progress; "" where that is not known. It may be called beside
+// next.
 func (f *eventFile) share() string {
 	if f.size == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d%%  ", min(100, f.input.n*100/f.size))
+	return fmt.Sprintf("%d%%  ", min(100, f.input.n.Load()*100/f.size))
 }
 
 // A flushingReader counts what it reads, and flushes out before each read.
 type flushingReader struct {
 	r   io.Reader
 	out *bufio.Writer
-	n   int64
+	n   atomic.Int64
 }
 
 // Read implements io.Reader.
@@ -155,7 +180,7 @@ func (f *flushingReader) Read(b []byte) (int, error) {
 		return 0, err
 	}
 	n, err := f.r.Read(b)
-	f.n += int64(n)
+	f.n.Add(int64(n))
 	return n, err
 }
 

@@ -62,11 +62,11 @@ var errWaited = errors.New("waited long enough")
 
 // follow prints what the rules make of so many messages, until ctx is done. The error is why the connection has ended.
 func (p *program) follow(ctx context.Context, s *liveSource, m *mapping.Mapper, t *tally, messages int) error {
-	progress := newProgress(p.stderr, 0)
-	out := progress.over(p.stdout)
+	shown := p.newProgress()
+	out := shown.over(p.stdout)
 	var seen atomic.Int64
-	progress.redraw(func() string { return fmt.Sprintf("%d of %d messages", seen.Load(), messages) })
-	defer progress.end()
+	shown.start(func() string { return fmt.Sprintf("%d of %d messages", seen.Load(), messages) }, 0)
+	defer shown.end()
 	for t.events < messages {
 		select {
 		case e := <-s.events:

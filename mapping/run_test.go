@@ -2,6 +2,7 @@ package mapping_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -130,5 +131,19 @@ tests:
 		if got := body.Message.Content; got != want && got != strings.Trim(want, `"`) {
 			t.Errorf("%s becomes %s, want %s", yaml, got, want)
 		}
+	}
+}
+
+// TestSeq gives what Test gives, as far as it is asked.
+func TestTestSeq(t *testing.T) {
+	m := mapper(t, testedRules+"  - {name: a, topic: x, payload: 1, expect: filtered}\n  - {name: b, topic: x, payload: 1, expect: {rejected: x}}\n")
+	if diff := cmp.Diff(m.Test(), slices.Collect(m.TestSeq())); diff != "" || m.Tests() != 2 {
+		t.Errorf("%d tests; (-Test +TestSeq):\n%s", m.Tests(), diff)
+	}
+	for r := range m.TestSeq() {
+		if r.Name != "a" {
+			t.Errorf("test %s has run after the end", r.Name)
+		}
+		break
 	}
 }

@@ -331,6 +331,18 @@ func TestCheckProgress(t *testing.T) {
 	}
 }
 
+// check, too, ends when it is interrupted, and tells that it has.
+func TestCheckInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stdout, stderr bytes.Buffer
+	p := program{stdout: &stdout, stderr: &stderr}
+	code := p.run(ctx, []string{"check", "-c", "testdata/cli/failing.yaml"})
+	if want := "mqtt-stomp-bridge: interrupted after 1 of 4 tests\n"; code != exitFailure || stderr.String() != want || stdout.Len() > 0 {
+		t.Errorf("code %d, stderr %q, stdout %q, want %d, %q", code, stderr.String(), stdout.String(), exitFailure, want)
+	}
+}
+
 // listen, where its output goes into a file, tells on the terminal how many messages there were; it is silent otherwise.
 func TestListenProgress(t *testing.T) {
 	needCommand(t, "mosquitto_pub")

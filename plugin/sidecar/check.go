@@ -46,8 +46,8 @@ func (p *program) check(ctx context.Context, args []string) int {
 	var results []mapping.TestResult
 	if c != nil {
 		results = p.runTests(ctx, c.Mapper)
-		if ctx.Err() != nil {
-			return p.fail(fmt.Errorf("interrupted after %d of %d tests", len(results), c.Mapper.Tests()))
+		if all := c.Mapper.Tests(); len(results) < all {
+			return p.fail(fmt.Errorf("interrupted after %d of %d tests", len(results), all))
 		}
 		report.Config, report.Rules, report.Tests = c.Hash, len(c.Mapper.Rules()), len(results)
 	}
@@ -78,7 +78,7 @@ func (p *program) runTests(ctx context.Context, m *mapping.Mapper) []mapping.Tes
 	rate, shown := newRate(), p.newProgress()
 	shown.start(func() string {
 		n, all := int(done.Load()), m.Tests()
-		return fmt.Sprintf("%d%%  %s of %s tests  %s failed  %s", n*100/all, grouped(n), grouped(all), grouped(int(failed.Load())), rate.text(n))
+		return fmt.Sprintf("%d%%  %s of %s tests  %s failed  %s", n*100/max(all, 1), grouped(n), grouped(all), grouped(int(failed.Load())), rate.text(n))
 	}, plainEvery)
 	defer shown.end()
 	var results []mapping.TestResult

@@ -7,7 +7,7 @@ import (
 
 const (
 	firstPause = 250 * time.Millisecond
-	maxPause   = 30 * time.Second
+	maxPause   = 10 * time.Second
 
 	firstSilence = time.Minute
 	maxSilence   = time.Hour

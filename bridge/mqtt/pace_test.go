@@ -21,10 +21,10 @@ func TestPauseGrows(t *testing.T) {
 		{1, 0, 250 * time.Millisecond},
 		{1, 0.5, 187500 * time.Microsecond},
 		{2, 0, 500 * time.Millisecond},
-		{7, 0, 16 * time.Second},
-		{8, 0, 30 * time.Second},
-		{8, 0.999999, 15 * time.Second},
-		{1000000, 0, 30 * time.Second},
+		{6, 0, 8 * time.Second},
+		{7, 0, 10 * time.Second},
+		{7, 0.999999, 5 * time.Second},
+		{1000000, 0, 10 * time.Second},
 	}
 	for _, tt := range tests {
 		got := mqtt.Pause(tt.n, tt.jitter).Round(time.Millisecond / 2)

@@ -38,6 +38,7 @@ func (l *loader) check(c *Config) {
 		l.checkCertificate(pair[0], pair[1])
 	}
 	if s, ok := l.one("server.client_ca_file"); ok {
+		l.readCertificates(s)
 		if _, tls := l.one("server.cert_file"); !tls {
 			l.errorf(s, "add cert_file and key_file", "needs server.cert_file")
 		}

@@ -7,8 +7,10 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/listeners"
@@ -86,10 +88,26 @@ func startMochi(t *testing.T, scheme string, config *tls.Config) *mochiBroker {
 	if err := s.Serve(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() })
+	t.Cleanup(func() { closeMochi(t, s) })
 	b.u = &url.URL{Scheme: scheme, Host: lc.Address}
 	if scheme == "unix" {
 		b.u = &url.URL{Scheme: scheme, Path: lc.Address}
 	}
 	return b
+}
+
+// closeMochi says who holds the broker up: it waits for ever for a connection that it has accepted and does not know.
+func closeMochi(t *testing.T, s *mochi.Server) {
+	t.Helper()
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		s.Close()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(patience):
+		stacks := make([]byte, 1<<20)
+		t.Errorf("the broker does not close:\n%s", stacks[:runtime.Stack(stacks, true)])
+	}
 }

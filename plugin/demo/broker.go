@@ -26,9 +26,12 @@ func StartBroker(listener net.Listener, logger *slog.Logger) (*Broker, error) {
 		InlineClient: true,
 		Logger:       slog.New(asDebug{logger.With("component", "demo broker").Handler()}),
 	})
-	b := &Broker{addr: listener.Addr(), server: server, close: sync.OnceValue(server.Close)}
-	if err := b.start(listener); err != nil {
-		listener.Close()
+	connections := &connections{Listener: listener, open: map[net.Conn]struct{}{}}
+	b := &Broker{addr: listener.Addr(), server: server, close: sync.OnceValue(func() error {
+		connections.Close() // or the server waits for those that have sent no CONNECT
+		return server.Close()
+	})}
+	if err := b.start(connections); err != nil {
 		b.Close()
 		return nil, fmt.Errorf("starting the demo's broker: %w", err)
 	}
@@ -89,3 +92,52 @@ func (h asDebug) WithAttrs(attrs []slog.Attr) slog.Handler {
 }
 
 func (h asDebug) WithGroup(name string) slog.Handler { return asDebug{h.Handler.WithGroup(name)} }
+
+// connections is a listener whose Close ends what it has accepted.
+type connections struct {
+	net.Listener
+
+	mu     sync.Mutex
+	closed bool
+	open   map[net.Conn]struct{}
+}
+
+// Accept implements net.Listener.
+func (l *connections) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		c.Close()
+		return nil, net.ErrClosed
+	}
+	l.open[c] = struct{}{}
+	return &accepted{c, l}, nil
+}
+
+// Close implements net.Listener.
+func (l *connections) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	for c := range l.open {
+		c.Close()
+	}
+	return l.Listener.Close()
+}
+
+type accepted struct {
+	net.Conn
+	listener *connections
+}
+
+// Close implements net.Conn.
+func (c *accepted) Close() error {
+	c.listener.mu.Lock()
+	defer c.listener.mu.Unlock()
+	delete(c.listener.open, c.Conn)
+	return c.Conn.Close()
+}

@@ -75,3 +75,34 @@ func TestBrokerStopsListeningAtClose(t *testing.T) {
 		t.Error("a connection was accepted after Close")
 	}
 }
+
+// Somebody who has connected and says nothing does not keep the demo from ending.
+func TestBrokerClosesSilentConnections(t *testing.T) {
+	b := startBroker(t)
+	var conns []net.Conn
+	for range 2 {
+		conn, err := net.Dial("tcp", b.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conns = append(conns, conn)
+	}
+	// When the second client, who came later, is served, so is the first.
+	if _, err := paho.NewClient(paho.ClientConfig{Conn: conns[1]}).Connect(t.Context(), &paho.Connect{ClientID: "test", CleanStart: true}); err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- b.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("Close waits for a client that has sent no CONNECT")
+	}
+	if _, err := conns[0].Read(make([]byte, 1)); err == nil {
+		t.Error("the silent connection is still open")
+	}
+}

@@ -81,7 +81,7 @@ type stand struct {
 func startStand(t *testing.T) *stand {
 	t.Helper()
 	broker := mosquittotest.Start(t, mosquittotest.Options{})
-	listen, ops := freeAddress(t), freeAddress(t)
+	listen, ops := mosquittotest.FreeAddr(t), mosquittotest.FreeAddr(t)
 	s := &stand{dir: t.TempDir(), ports: strings.NewReplacer("127.0.0.1:9464", ops, "127.0.0.1:8080", listen)}
 	binary := filepath.Join(s.dir, "mqtt-stomp-bridge")
 	if out, err := exec.Command("go", "build", "-o", binary, "mqtt-stomp-bridge/plugin/sidecar").CombinedOutput(); err != nil {
@@ -181,15 +181,4 @@ func (s *stand) publish(t *testing.T, payload string) (stop func()) {
 		cancel()
 		publishing.Wait()
 	}
-}
-
-// freeAddress returns a loopback address that nobody listened on a moment ago.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

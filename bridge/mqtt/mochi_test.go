@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/tls"
 	"log/slog"
-	"net"
 	"net/url"
 	"path/filepath"
 	"runtime"
@@ -15,6 +14,8 @@ import (
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
 
 // mochiBroker is a broker in process, whose access control a test can change.
@@ -52,17 +53,6 @@ func (a *acl) set(refused ...string) {
 	}
 }
 
-// freeAddr returns a loopback address on which nobody listens.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // startMochi starts a broker that listens as scheme says.
 func startMochi(t *testing.T, scheme string, config *tls.Config) *mochiBroker {
 	t.Helper()
@@ -71,7 +61,7 @@ func startMochi(t *testing.T, scheme string, config *tls.Config) *mochiBroker {
 	if err := s.AddHook(b.acl, nil); err != nil {
 		t.Fatal(err)
 	}
-	lc := listeners.Config{ID: "l", Address: freeAddr(t), TLSConfig: config}
+	lc := listeners.Config{ID: "l", Address: mosquittotest.FreeAddr(t), TLSConfig: config}
 	var l listeners.Listener
 	switch scheme {
 	case "unix":

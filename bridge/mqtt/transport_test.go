@@ -162,7 +162,7 @@ func TestSchemes(t *testing.T) {
 func TestSeveralURLs(t *testing.T) {
 	b := startMochi(t, "mqtt", nil)
 	c, err := mqtt.New(mqtt.Config{
-		URLs:     []*url.URL{{Scheme: "mqtt", Host: freeAddr(t)}, b.u},
+		URLs:     []*url.URL{{Scheme: "mqtt", Host: mosquittotest.FreeAddr(t)}, b.u},
 		ClientID: "bridge",
 		Filters:  filters("a"),
 	})

@@ -107,7 +107,7 @@ func startPrometheus(t *testing.T, path, target string) *prometheus {
 			t.Fatal(err)
 		}
 	}
-	p := &prometheus{t: t, address: freeAddress(t)}
+	p := &prometheus{t: t, address: mosquittotest.FreeAddr(t)}
 	log := &strings.Builder{} // read after the end
 	c := exec.Command(path, "--config.file=prometheus.yml", "--storage.tsdb.path=data", "--web.listen-address="+p.address)
 	c.Dir, c.Stderr = dir, log
@@ -122,16 +122,6 @@ func startPrometheus(t *testing.T, path, target string) *prometheus {
 		}
 	})
 	return p
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // query returns how many series an expression gives.

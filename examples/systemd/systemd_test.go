@@ -3,7 +3,6 @@ package systemd_test
 
 import (
 	"bytes"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -82,8 +81,8 @@ func (p place) command(t *testing.T, line string, environ ...string) *exec.Cmd {
 // The command lines and the environment of the unit are a bridge that serves, reloads and ends.
 func TestUnitServes(t *testing.T) {
 	p := newPlace(t)
-	ops := freeAddress(t)
-	environ := []string{"BRIDGE_OPS_LISTEN=" + ops, "BRIDGE_SERVER_LISTEN=" + freeAddress(t), "BRIDGE_BROKER_URL=mqtt://" + freeAddress(t)}
+	ops := mosquittotest.FreeAddr(t)
+	environ := []string{"BRIDGE_OPS_LISTEN=" + ops, "BRIDGE_SERVER_LISTEN=" + mosquittotest.FreeAddr(t), "BRIDGE_BROKER_URL=mqtt://" + mosquittotest.FreeAddr(t)}
 	start := directives(t, "ExecStart")
 	if len(start) != 1 {
 		t.Fatalf("ExecStart: %q", start)
@@ -158,15 +157,4 @@ func TestUnitVerifies(t *testing.T) {
 			t.Errorf("systemd-analyze %s: %v\n%s", args[0], err, out)
 		}
 	}
-}
-
-// freeAddress returns a loopback address that nobody listened on a moment ago.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

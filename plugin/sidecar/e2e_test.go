@@ -260,7 +260,7 @@ func TestShutdown(t *testing.T) {
 func TestDemoPage(t *testing.T) {
 	needNode(t)
 	needCommand(t, "chromium")
-	listen := freeAddress(t)
+	listen := mosquittotest.FreeAddr(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	var out lockedBuffer
 	p := program{stdin: strings.NewReader(""), stdout: &out, stderr: &out}

@@ -51,17 +51,6 @@ func needNode(t *testing.T) {
 	need(t, "@stomp/stompjs (npm ci --prefix plugin/sidecar/testdata/node)", err == nil)
 }
 
-// freeAddress returns a loopback address that nobody listened on a moment ago.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // A lockedBuffer is a bytes.Buffer for several goroutines.
 type lockedBuffer struct {
 	mu sync.Mutex
@@ -103,7 +92,7 @@ func startSidecar(t *testing.T, rules string, environ ...string) *running {
 
 func prepareSidecar(t *testing.T, rules string, environ ...string) *running {
 	t.Helper()
-	r := &running{t: t, config: filepath.Join(t.TempDir(), "config.yaml"), listen: freeAddress(t), ops: freeAddress(t)}
+	r := &running{t: t, config: filepath.Join(t.TempDir(), "config.yaml"), listen: mosquittotest.FreeAddr(t), ops: mosquittotest.FreeAddr(t)}
 	r.environ = append([]string{
 		"BRIDGE_SERVER_LISTEN=" + r.listen,
 		"BRIDGE_OPS_LISTEN=" + r.ops,

@@ -239,7 +239,7 @@ func (i image) testRun(t *testing.T) {
 	needCommand(t, "mosquitto_pub")
 	broker := mosquittotest.Start(t, mosquittotest.Options{})
 	environ := []string{
-		"BRIDGE_BROKER_URL=mqtt://" + broker.Addr, "BRIDGE_SERVER_LISTEN=" + freeAddress(t), "BRIDGE_OPS_LISTEN=" + freeAddress(t),
+		"BRIDGE_BROKER_URL=mqtt://" + broker.Addr, "BRIDGE_SERVER_LISTEN=" + mosquittotest.FreeAddr(t), "BRIDGE_OPS_LISTEN=" + mosquittotest.FreeAddr(t),
 		"BRIDGE_AUTH_JWT_SECRET=" + secret, "BRIDGE_LOG_LEVEL=debug",
 	}
 	before, _ := i.files(t)

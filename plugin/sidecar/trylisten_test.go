@@ -114,10 +114,10 @@ func TestTryListenEnds(t *testing.T) {
 		{"nothing comes", liveRules, "mqtt://" + retained.Addr, []string{"-listen", "1", "-W", "0.1"}, exitWaited, "0 messages\n", ""},
 		{"no rules", "", "mqtt://" + retained.Addr, []string{"-listen", "1"}, exitFailure, "there are no rules, so nothing to listen for", ""},
 		{"refused", liveRules, "mqtt://" + broker.Addr, []string{"-listen", "1"}, exitFailure, "the broker refuses the connection: Not authorized", ""},
-		{"nobody there", liveRules, "mqtt://" + freeAddress(t), []string{"-listen", "1"}, exitFailure, "connection refused", ""},
+		{"nobody there", liveRules, "mqtt://" + mosquittotest.FreeAddr(t), []string{"-listen", "1"}, exitFailure, "connection refused", ""},
 		{"WebSocket", liveRules, "ws://" + retained.Addr, []string{"-listen", "1"}, exitFailure,
 			"try --listen cannot speak MQTT over ws; set BRIDGE_BROKER_URL", ""},
-		{"the second address", liveRules, "mqtt://" + freeAddress(t) + ",mqtt://" + retained.Addr, []string{"-listen", "1", "-W", "0.1"}, exitWaited, "0 messages\n", ""},
+		{"the second address", liveRules, "mqtt://" + mosquittotest.FreeAddr(t) + ",mqtt://" + retained.Addr, []string{"-listen", "1", "-W", "0.1"}, exitWaited, "0 messages\n", ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -53,7 +53,7 @@ type Broker struct {
 func Start(t testing.TB, o Options) *Broker {
 	t.Helper()
 	b := &Broker{t: t, bin: look(t, "mosquitto"), Dir: t.TempDir(), log: &buffer{}}
-	b.Addr = freeAddr(t)
+	b.Addr = FreeAddr(t)
 	b.configure(o)
 	t.Cleanup(func() {
 		b.Kill()
@@ -78,16 +78,6 @@ func look(t testing.TB, name string) string {
 	}
 	t.Skipf("%s is not installed", name)
 	return ""
-}
-
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (b *Broker) configure(o Options) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 	"mqtt-stomp-bridge/plugin/ops"
 )
 
@@ -65,7 +65,7 @@ type bridge struct {
 
 func newBridge(t testing.TB, broker, dir string, environ ...string) *bridge {
 	t.Helper()
-	b := &bridge{t: t, config: filepath.Join(t.TempDir(), "config.yaml"), listen: freeAddress(t), ops: freeAddress(t), dir: dir, log: &buffer{}}
+	b := &bridge{t: t, config: filepath.Join(t.TempDir(), "config.yaml"), listen: mosquittotest.FreeAddr(t), ops: mosquittotest.FreeAddr(t), dir: dir, log: &buffer{}}
 	b.environ = append([]string{
 		"PATH=" + os.Getenv("PATH"),
 		"BRIDGE_BROKER_URL=mqtt://" + broker,
@@ -188,16 +188,6 @@ func (b *bridge) waitNotReady(words string) {
 		r, err := b.ready()
 		return err == nil && !r.Ready && strings.Contains(strings.Join(r.Reasons, "\n"), words)
 	})
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // eventually waits for a condition on a real program, for half a minute at most.

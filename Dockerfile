@@ -29,7 +29,7 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/mqtt-stomp-bridge /usr/local/bin/
 COPY --from=build --chown=10001:10001 /out/data /data
 COPY --from=build --chown=10001:10001 /out/tmp /tmp
-COPY config.yaml /etc/mqtt-stomp-bridge/
+COPY --chmod=0644 config.yaml /etc/mqtt-stomp-bridge/
 
 # Not 1883, which is mosquitto's: neither can read the other's files.
 USER 10001:10001

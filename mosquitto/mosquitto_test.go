@@ -27,7 +27,7 @@ var shipped = []string{
 	"password_file /mosquitto/config/passwords",
 	"acl_file /mosquitto/config/acl",
 	"persistence_location /mosquitto/data/",
-	"log_dest stdout",
+	"log_dest stderr",
 }
 
 // The users of the shipped acl, and one of the tests' own.

@@ -87,34 +87,37 @@ func goEnv(t *testing.T, name string) string {
 // library finds the files that ldd names.
 var library = regexp.MustCompile(`/\S+`)
 
+// copyPrograms copies programs of this machine, with the libraries that they need, into a container.
+func (b builder) copyPrograms(container string, programs ...string) {
+	b.t.Helper()
+	needed := map[string]bool{}
+	for _, program := range programs {
+		needed[program] = true
+		libraries, err := exec.Command("ldd", program).Output()
+		if err != nil {
+			b.t.Fatalf("ldd %s: %v", program, err)
+		}
+		for _, file := range library.FindAllString(string(libraries), -1) {
+			needed[file] = true
+		}
+	}
+	for file := range needed {
+		real, err := filepath.EvalSymlinks(file)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		b.run("copy", container, real, file)
+	}
+}
+
 // makeGoImage makes what stands in for golang:1.26: a shell, certificates, and this machine's Go, which build mounts. It says
 // that it is of the architecture, since buildah 1.28 looks for one like the target's.
 func (b builder) makeGoImage(arch string) {
 	b.t.Helper()
 	c := b.run("from", "scratch")
 	b.run("copy", c, b.t.TempDir(), "/tmp")
-	copied := map[string]bool{}
-	take := func(file, as string) {
-		if !copied[as] {
-			real, err := filepath.EvalSymlinks(file)
-			if err != nil {
-				b.t.Fatal(err)
-			}
-			b.run("copy", c, real, as)
-		}
-		copied[as] = true
-	}
-	take("/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/certs/ca-certificates.crt")
-	for _, program := range []string{"/bin/sh", "/bin/mkdir"} {
-		take(program, program)
-		libraries, err := exec.Command("ldd", program).Output()
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		for _, file := range library.FindAllString(string(libraries), -1) {
-			take(file, file)
-		}
-	}
+	b.copyPrograms(c, "/bin/sh", "/bin/mkdir")
+	b.run("copy", c, "/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/certs/ca-certificates.crt")
 	config := []string{"config", "--arch", arch, "--env", "PATH=/go/bin:/bin", "--env", "GOROOT=/go", "--env", "GOPATH=/path", "--env", "GOCACHE=/cache"}
 	for _, name := range []string{"GOPROXY", "GOSUMDB", "GONOSUMDB"} {
 		config = append(config, "--env", name+"="+goEnv(b.t, name))

@@ -139,11 +139,14 @@ func (b *Bridge) Run(ctx context.Context) error {
 	b.awaitCommits(&committing, stopCommitting)
 	timeout, cancel := context.WithTimeout(context.Background(), b.config.ShutdownTimeout/2)
 	defer cancel()
-	errs := []error{err, b.client.Close(timeout)}
+	if failure := b.client.Close(timeout); failure != nil {
+		// Often the broker is being stopped as well. Its will says that the bridge is offline; what lacks its acknowledgement comes again.
+		b.logger.Warn("leaving the broker without a goodbye", "error", failure)
+	}
 	stopServer()
-	errs = append(errs, <-served)
+	ended := <-served
 	b.hub.Close()
-	return errors.Join(append(errs, b.log.Close())...)
+	return errors.Join(err, ended, b.log.Close())
 }
 
 // awaitCommits waits until what was received is committed, but not for long: what is not committed by then comes again.

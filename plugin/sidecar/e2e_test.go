@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -253,6 +254,19 @@ func TestShutdown(t *testing.T) {
 		"-t", "mqtt-stomp-bridge/state", "-C", "1", "-W", "10").Output()
 	if err != nil || !strings.Contains(string(state), `"state":"offline"`) {
 		t.Errorf("status %q, %v", state, err)
+	}
+}
+
+// A broker that does not answer any more, as one that is being stopped as well, does not make a clean end a failure.
+func TestShutdownWithoutTheBroker(t *testing.T) {
+	broker := startSecured(t)
+	s := startSidecar(t, documentRules, brokerEnviron(t, broker)...)
+	broker.Signal(syscall.SIGSTOP)
+	if code := s.stop(); code != exitOK {
+		t.Errorf("code %d", code)
+	}
+	if len(s.lines("leaving the broker without a goodbye")) != 1 {
+		t.Errorf("the log says:\n%s", s.log)
 	}
 }
 

@@ -284,8 +284,8 @@ func (c *Client) Close() error {
 		return nil
 	}
 	err := c.disconnect()
+	c.cancel() // before the server can answer: how reading ends is not its word any more
 	c.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(closeTimeout))
-	c.cancel()
 	c.conn.Close()
 	c.work.Wait()
 	return err

@@ -552,3 +552,21 @@ func TestLatency(t *testing.T) {
 		}
 	})
 }
+
+// A subscription to a queue that was quiet for so long that the log has trimmed everything since, but nothing of this queue, is
+// not behind when more comes at once than the ring holds.
+func TestQuietIsNotBehind(t *testing.T) {
+	const keep = 100
+	b := newBench(t, hub.Config{RingEntries: 4}, journal.MemoryOptions{MaxBytes: keep * int64(len(message)+1+128)})
+	f, other := b.feed(), b.feed()
+	f.Subscribe(channel, plain{name: "c"}, hub.Options{})
+	other.Subscribe(channel, plain{name: "c"}, hub.Options{})
+	b.publish(channel)
+	wantFrames(t, run("c", 1, 1), drain(t, f))
+	b.publishMany(3*keep, message)
+	b.publish(channel, channel, channel, channel, channel, channel)
+	wantFrames(t, run("c", 302, 307), drain(t, f))
+	if _, _, err := step(other); err != hub.ErrBehind { // it lacks the first
+		t.Errorf("Next: %v, want ErrBehind", err)
+	}
+}

@@ -35,7 +35,7 @@ func (f *Feed) next(dst []byte, limit int, end uint64) (out []byte, more bool, e
 	}()
 	lagging, end, more := f.gather(picks, limit, end)
 	if lagging != nil && len(*picks) == 0 {
-		return f.replay(dst, lagging.pos, end, limit)
+		return f.replay(dst, lagging, end, limit)
 	}
 	for _, p := range *picks {
 		e := &p.slot.entry
@@ -176,11 +176,14 @@ func (f *Feed) lowest(end uint64) (first *Cursor) {
 // pageEntries is how many entries one read of the log asks for.
 const pageEntries = 128
 
-// replay appends frames from one page of the log after the position, for every cursor that has them ahead. What the log
-// holds beyond last is not published yet.
-func (f *Feed) replay(dst []byte, after, last uint64, limit int) (out []byte, more bool, err error) {
+// replay appends frames from one page of the log after the place of the lagging cursor, for every cursor that has them ahead.
+// What the log holds beyond last is not published yet.
+func (f *Feed) replay(dst []byte, lagging *Cursor, last uint64, limit int) (out []byte, more bool, err error) {
+	after := lagging.pos
 	page, err := f.hub.log.Read(after, pageEntries)
 	switch {
+	case errors.Is(err, journal.ErrTrimmed) && f.hub.skipTrimmed(lagging):
+		return dst, true, nil
 	case errors.Is(err, journal.ErrTrimmed):
 		return dst, false, ErrBehind
 	case err != nil:
@@ -197,6 +200,17 @@ func (f *Feed) replay(dst []byte, after, last uint64, limit int) (out []byte, mo
 		f.reached = page[i].Position
 	}
 	return dst, true, nil // at the least what the ring holds
+}
+
+// skipTrimmed takes the cursor to where the log begins, if nothing of its queue has left the log since its place: it may have
+// been quiet for long. It reports false where something has.
+func (h *Hub) skipTrimmed(c *Cursor) bool {
+	first := h.log.Bounds().First // before Trimmed, which then knows all that lies before
+	if h.log.Trimmed(c.queue) > c.pos {
+		return false
+	}
+	c.skipTo(first - 1)
+	return true
 }
 
 // appendReplayed appends the frames for e, an entry of the log.

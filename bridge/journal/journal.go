@@ -103,6 +103,10 @@ type Log interface {
 	// Bounds returns what the log keeps now.
 	Bounds() Bounds
 
+	// Trimmed returns the position of the newest entry of the queue that has left the log, or a later one where it is not known
+	// exactly: of entries that left before the log was opened.
+	Trimmed(queue string) uint64
+
 	// Size returns how many bytes the entries within retention take, and how many they may: beyond that the oldest go.
 	Size() (bytes, limit int64)
 

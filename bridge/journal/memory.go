@@ -37,7 +37,8 @@ type Memory struct {
 	entries   deque // positions first to last
 	first     uint64
 	last      uint64
-	bytes     int64 // of entries
+	bytes     int64             // of entries
+	trimmed   map[string]uint64 // queue -> position of the newest that has left
 	newest    *retention.Newest
 	kept      map[uint64]record // position -> newest entry of a key, beyond retention
 	keptBytes int64
@@ -52,14 +53,15 @@ func NewMemory(o MemoryOptions) *Memory {
 		o.Now = time.Now
 	}
 	return &Memory{
-		limits: retention.Limits{MaxAge: o.MaxAge, MaxBytes: o.MaxBytes, MaxKeys: o.Latest.MaxKeys, KeyMaxAge: o.Latest.MaxAge}.WithDefaults(),
-		now:    o.Now,
-		opened: time.Now(),
-		epoch:  NewEpoch(),
-		first:  1,
-		newest: retention.NewNewest(),
-		kept:   map[uint64]record{},
-		marks:  markSet{names: map[string]*mark{}},
+		limits:  retention.Limits{MaxAge: o.MaxAge, MaxBytes: o.MaxBytes, MaxKeys: o.Latest.MaxKeys, KeyMaxAge: o.Latest.MaxAge}.WithDefaults(),
+		now:     o.Now,
+		opened:  time.Now(),
+		epoch:   NewEpoch(),
+		first:   1,
+		trimmed: map[string]uint64{},
+		newest:  retention.NewNewest(),
+		kept:    map[uint64]record{},
+		marks:   markSet{names: map[string]*mark{}},
 	}
 }
 
@@ -129,6 +131,7 @@ func (m *Memory) trimLocked(upTo uint64, lived time.Duration, step retention.Ste
 			return
 		}
 		m.bytes -= r.size()
+		m.trimmed[r.entry.Queue] = m.first
 		if it, ok := m.newest.Get(r.entry.Key); ok && it.Position == m.first {
 			m.kept[m.first] = r
 			m.keptBytes += r.size()
@@ -205,6 +208,13 @@ func (m *Memory) Bounds() Bounds {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return Bounds{Epoch: m.epoch, First: m.first, Last: m.last}
+}
+
+// Trimmed implements Log.
+func (m *Memory) Trimmed(queue string) uint64 {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.trimmed[queue]
 }
 
 // Size implements Log.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"syscall"
@@ -110,6 +111,7 @@ func (l *Log) apply(c *commit) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.totals = c.totals
+	maps.Copy(l.trimmed, c.trimmed)
 	for _, it := range c.forget {
 		l.newest.Remove(it.Key)
 	}

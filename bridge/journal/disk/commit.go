@@ -18,7 +18,8 @@ type commit struct {
 	put     []newest
 	keys    map[string]bool // in put
 	forget  []retention.Item
-	lived   time.Duration // by the log's clock
+	trimmed map[string]uint64 // queue -> position of the newest that has left
+	lived   time.Duration     // by the log's clock
 	stamp   time.Duration
 	step    retention.Step
 
@@ -34,7 +35,7 @@ type newest struct {
 
 func (l *Log) newCommit(group []*request) *commit {
 	c := &commit{
-		log: l, group: group, lived: l.clock.Lived(), stamp: l.clock.Stamp(), keys: map[string]bool{},
+		log: l, group: group, lived: l.clock.Lived(), stamp: l.clock.Stamp(), keys: map[string]bool{}, trimmed: map[string]uint64{},
 		totals: l.totals, swept: l.swept,
 	}
 	for _, r := range group {
@@ -132,6 +133,7 @@ func (c *commit) trim(entries, kept *bolt.Bucket) error {
 		gone = append(gone, old{k, r})
 	}
 	for _, o := range gone {
+		c.trimmed[o.record.queue()] = c.first
 		if it, ok := c.log.newest.Get(o.record.key()); ok && it.Position == c.first && !c.keys[it.Key] {
 			if err := kept.Put(o.key, o.record); err != nil {
 				return err

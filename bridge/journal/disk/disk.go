@@ -61,10 +61,12 @@ type Log struct {
 
 	// mu is never held during a commit or while calling back. What it guards is changed with the turn as well, so that
 	// either is enough for reading.
-	mu     sync.RWMutex
-	closed bool
-	totals totals
-	newest *retention.Newest // those before the first position are in the kept bucket
+	mu      sync.RWMutex
+	closed  bool
+	totals  totals
+	found   uint64            // what had left the log when it was opened lies up to here
+	trimmed map[string]uint64 // queue -> position of the newest that has left since
+	newest  *retention.Newest // those before the first position are in the kept bucket
 }
 
 var _ journal.Log = (*Log)(nil)
@@ -79,12 +81,13 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 		o.Now = time.Now
 	}
 	l := &Log{
-		dir:    o.Dir,
-		limits: retention.Limits{MaxAge: o.MaxAge, MaxBytes: o.MaxBytes, MaxKeys: o.Latest.MaxKeys, KeyMaxAge: o.Latest.MaxAge}.WithDefaults(),
-		logger: o.Logger,
-		now:    o.Now,
-		turn:   make(chan struct{}, 1),
-		newest: retention.NewNewest(),
+		dir:     o.Dir,
+		limits:  retention.Limits{MaxAge: o.MaxAge, MaxBytes: o.MaxBytes, MaxKeys: o.Latest.MaxKeys, KeyMaxAge: o.Latest.MaxAge}.WithDefaults(),
+		logger:  o.Logger,
+		now:     o.Now,
+		turn:    make(chan struct{}, 1),
+		trimmed: map[string]uint64{},
+		newest:  retention.NewNewest(),
 	}
 	if err := l.open(ctx); err != nil {
 		return nil, err
@@ -97,6 +100,13 @@ func (l *Log) Bounds() journal.Bounds {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return journal.Bounds{Epoch: l.epoch, First: l.totals.first, Last: l.totals.last}
+}
+
+// Trimmed implements journal.Log.
+func (l *Log) Trimmed(queue string) uint64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return max(l.found, l.trimmed[queue])
 }
 
 // Size implements journal.Log.

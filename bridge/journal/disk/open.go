@@ -187,7 +187,7 @@ func (l *Log) scan(ctx context.Context, tx *bolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	l.epoch, l.totals = s.epoch, s.totals
+	l.epoch, l.totals, l.found = s.epoch, s.totals, s.first-1
 	l.clock = retention.NewClock(l.now, s.lived, s.left)
 
 	found := totals{first: s.last + 1, last: s.last}

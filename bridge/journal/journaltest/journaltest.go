@@ -49,6 +49,7 @@ func Run(t *testing.T, open Opener) {
 		"notify":              testNotify,
 		"concurrent":          testConcurrent,
 		"retention by bytes":  testMaxBytes,
+		"trimmed by queue":    testTrimmed,
 		"readers and trimmer": testReadWhileTrimming,
 		"latest":              testLatest,
 		"latest in pages":     testLatestPages,
@@ -434,6 +435,33 @@ func testMaxBytes(t *testing.T, open Opener) {
 	e = mustAppend(t, l, sized(queueMessage, "", size))[0]
 	if b := l.Bounds(); b.First != e.Position || b.Last != e.Position {
 		t.Errorf("after an entry larger than the log, and one more: %d to %d, want only %d", b.First, b.Last, e.Position)
+	}
+}
+
+// testTrimmed trims a busy queue, a quiet one and both at once.
+func testTrimmed(t *testing.T, open Opener) {
+	const limit, size = 64 << 10, 4 << 10
+	l := open(t, "a", Options{MaxBytes: limit})
+	defer mustClose(t, l)
+	queues := []string{queueMessage, queueConnected, queueUnread} // nothing comes to the last
+	var all []journal.Entry
+	for n := range 100 {
+		all = append(all, mustAppend(t, l, sized(queueMessage, "", size))...)
+		if n%40 == 0 {
+			all = append(all, mustAppend(t, l, sized(queueConnected, fmt.Sprint("channel/", n), size))...)
+		}
+		want, got := map[string]uint64{}, map[string]uint64{}
+		for _, e := range all[:l.Bounds().First-1] {
+			want[e.Queue] = e.Position
+		}
+		for _, q := range queues {
+			if p := l.Trimmed(q); p > 0 {
+				got[q] = p
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("entry %d: trimmed (-want +got):\n%s", n, diff)
+		}
 	}
 }
 

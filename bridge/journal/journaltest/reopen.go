@@ -48,6 +48,9 @@ func testReopenLatest(t *testing.T, open Opener) {
 	if got := l.Bounds(); got != want {
 		t.Errorf("opened again: Bounds = %v, want %v", got, want)
 	}
+	if got := l.Trimmed(queueUnread); got != want.First-1 {
+		t.Errorf("opened again: Trimmed = %d, want %d: what had left the log is not known any more", got, want.First-1)
+	}
 	checkNewest(t, l, newest)
 	e := mustAppend(t, l, entry(queueUnread, "conversation/1", 1000), entry(queueConnected, "channel/moves", 1000))
 	for _, e := range e {

@@ -77,14 +77,12 @@ func (b *Bridge) take(e *mqtt.Event, mapper *mapping.Mapper, commit *journal.Bat
 	var repeated []string // rules
 	trace := traceParent(e.User)
 	for _, o := range result.Outputs {
-		known, mark := b.repeats.seen(o, e.Received)
+		known, marks := b.repeats.seen(o, e.Received)
 		if known {
 			repeated = append(repeated, o.Rule)
 			continue
 		}
-		if mark != nil {
-			commit.Marks = append(commit.Marks, *mark)
-		}
+		commit.Marks = append(commit.Marks, marks...)
 		commit.Entries = append(commit.Entries, entryOf(o, e.Received, trace))
 	}
 	b.rules.count(result, duplicate, repeated)

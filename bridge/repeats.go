@@ -13,7 +13,7 @@ import (
 // markRepeat begins the names of the marks below: one for each key within its window.
 const markRepeat = "dedupe/"
 
-// maxRepeats is how many keys are remembered at the most; beyond it some are forgotten early.
+// maxRepeats is how many keys are remembered at the most, in the log too; beyond it some are forgotten early.
 const maxRepeats = 200_000
 
 // repeats knows the keys that rules with dedupe have mapped within their windows. It is not safe for concurrent use.
@@ -26,14 +26,14 @@ func newRepeats(log journal.Log) (*repeats, error) {
 	r := &repeats{ends: map[string]time.Time{}}
 	err := log.Marks(markRepeat, func(m journal.Mark) bool {
 		r.ends[m.Name] = m.Expires
-		return true
+		return len(r.ends) < maxRepeats
 	})
 	return r, err
 }
 
 // seen reports whether the output's key was mapped within its window before the given time; an output without one never was.
-// Otherwise it begins a window, whose mark is to be committed with the output.
-func (r *repeats) seen(o mapping.Output, now time.Time) (duplicate bool, mark *journal.Mark) {
+// Otherwise it begins a window, whose mark, the last of those returned, is to be committed with the output.
+func (r *repeats) seen(o mapping.Output, now time.Time) (duplicate bool, marks []journal.Mark) {
 	if o.DedupeKey == "" {
 		return false, nil
 	}
@@ -44,20 +44,23 @@ func (r *repeats) seen(o mapping.Output, now time.Time) (duplicate bool, mark *j
 		return true, nil
 	}
 	if len(r.ends) >= maxRepeats {
-		r.makeRoom(now)
+		marks = r.makeRoom(now)
 	}
 	end := now.Add(o.DedupeWindow)
 	r.ends[name] = end
-	return false, &journal.Mark{Name: name, Expires: end}
+	return false, append(marks, journal.Mark{Name: name, Expires: end})
 }
 
-// makeRoom forgets the windows that have ended, and if these are few, others: dropping nothing is the safe side.
-func (r *repeats) makeRoom(now time.Time) {
+// makeRoom forgets the windows that have ended, and if these are few, others: dropping nothing is the safe side. It returns
+// the marks by which the log forgets those, too, as they have expired long ago; the ones that have ended it forgets by itself.
+func (r *repeats) makeRoom(now time.Time) (forgotten []journal.Mark) {
 	maps.DeleteFunc(r.ends, func(_ string, end time.Time) bool { return !now.Before(end) })
 	for name := range r.ends {
 		if len(r.ends) <= maxRepeats*9/10 {
-			return
+			break
 		}
 		delete(r.ends, name)
+		forgotten = append(forgotten, journal.Mark{Name: name, Expires: time.Unix(0, 0)})
 	}
+	return forgotten
 }

@@ -32,14 +32,11 @@ func TestRepeats(t *testing.T) {
 			t.Fatal(err)
 		}
 		o := mapping.Output{Rule: step.rule, DedupeKey: step.key, DedupeWindow: 10 * time.Minute}
-		got, mark := r.seen(o, begin.Add(step.after))
+		got, marks := r.seen(o, begin.Add(step.after))
 		if got != step.want {
 			t.Errorf("step %d: got %t", i, got)
 		}
-		if mark == nil {
-			continue
-		}
-		b := journal.Batch{Entries: []journal.Entry{{Queue: "q", Time: begin}}, Marks: []journal.Mark{*mark}}
+		b := journal.Batch{Entries: []journal.Entry{{Queue: "q", Time: begin}}, Marks: marks}
 		if err := log.Append(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
@@ -56,11 +53,11 @@ func TestRepeatsWhenTheClockIsSetBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		repeated, mark := r.seen(o, received)
+		repeated, marks := r.seen(o, received)
 		if repeated {
 			t.Fatalf("received at %v: taken for a repeat", received)
 		}
-		b := journal.Batch{Entries: []journal.Entry{{Queue: "q", Time: received}}, Marks: []journal.Mark{*mark}}
+		b := journal.Batch{Entries: []journal.Entry{{Queue: "q", Time: received}}, Marks: marks}
 		if err := log.Append(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
@@ -78,5 +75,39 @@ func TestRepeatsAreBounded(t *testing.T) {
 	}
 	if len(r.ends) > maxRepeats {
 		t.Errorf("%d keys remembered", len(r.ends))
+	}
+}
+
+// Keys that are forgotten early, since there are too many, leave the log too: it must not grow with all that come in a day.
+func TestRepeatsAreBoundedInTheLog(t *testing.T) {
+	now := time.Now()
+	log := journal.NewMemory(journal.MemoryOptions{})
+	r, err := newRepeats(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; n < 3*maxRepeats/2; {
+		b := journal.Batch{Entries: []journal.Entry{{Queue: "q", Time: now}}}
+		for range 1000 {
+			n++
+			_, marks := r.seen(mapping.Output{Rule: "r", DedupeKey: fmt.Sprint(n), DedupeWindow: 24 * time.Hour}, now)
+			b.Marks = append(b.Marks, marks...)
+		}
+		if err := log.Append(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := 0
+	if err := log.Marks(markRepeat, func(m journal.Mark) bool {
+		if _, ok := r.ends[m.Name]; !ok {
+			t.Fatal("a key that was forgotten is in the log")
+		}
+		kept++
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if kept != len(r.ends) || kept > maxRepeats {
+		t.Errorf("the log holds %d keys, %d are remembered, the limit is %d", kept, len(r.ends), maxRepeats)
 	}
 }

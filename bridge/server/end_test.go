@@ -444,3 +444,45 @@ func TestPaths(t *testing.T) {
 		})
 	}
 }
+
+// A slowAuth takes its time.
+type slowAuth struct {
+	auth.Authenticator
+	takes time.Duration
+}
+
+func (a slowAuth) Authenticate(ctx context.Context, c auth.Credentials) (auth.Identity, error) {
+	time.Sleep(a.takes)
+	return a.Authenticator.Authenticate(ctx, c)
+}
+
+// While a new token is checked, which may ask others, the session reads nothing: that is not the client's silence.
+func TestSlowRenewalIsNoSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, server.Config{HeartBeat: time.Second})
+		conn, _, err := h.dial(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newClient(t, conn)
+		go c.read()
+		c.send("CONNECT | accept-version:1.2 | heart-beat:1000,0 | Authorization:" + h.token("ann", time.Hour))
+		synctest.Wait()
+		c.take()
+		h.server.SetAuth(slowAuth{h.authenticator(h.jwt), 5 * time.Second})
+		c.send("SEND | destination:/auth/token | Authorization:" + h.token("ann", 2*time.Hour) + " | receipt:r")
+		for range 10 {
+			time.Sleep(time.Second)
+			c.sendRaw(websocket.TextMessage, "\n")
+		}
+		var got []string
+		for _, text := range c.texts() {
+			if text != "ping" {
+				got = append(got, text)
+			}
+		}
+		if d := cmp.Diff([]string{"RECEIPT | receipt-id:r"}, got); d != "" {
+			t.Errorf("the client got (-want +got):\n%s", d)
+		}
+	})
+}

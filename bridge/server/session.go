@@ -125,10 +125,10 @@ func (x *session) readMessage(r io.Reader) error {
 	for {
 		n, err := r.Read(buffer[:])
 		if n > 0 {
-			x.heard()
 			if err := x.input(buffer[:n]); err != nil {
 				return err
 			}
+			x.heard() // after what it takes to obey, while nothing is read
 		}
 		switch {
 		case err == io.EOF:

@@ -13,12 +13,13 @@ import (
 
 // A subscription is one SUBSCRIBE that was accepted.
 type subscription struct {
-	queue  string
-	id     string // as the client named it; at 1.0 perhaps empty
-	key    string // id, or at 1.0 without one the destination
-	mode   ackMode
-	number int // in the ack header; 0 for those without
-	cursor *hub.Cursor
+	destination string // as the client named it
+	queue       string
+	id          string // as the client named it; at 1.0 perhaps empty
+	key         string // id, or at 1.0 without one the destination
+	mode        ackMode
+	number      int // in the ack header; 0 for those without
+	cursor      *hub.Cursor
 }
 
 // An ackMode is the value of SUBSCRIBE's ack header.
@@ -91,7 +92,7 @@ func (x *session) parseSubscribe(f *stomp.Frame) (*subscription, hub.Options, er
 	if own {
 		queue = "/" + queue
 	}
-	s := &subscription{queue: queue, id: id, key: id, mode: ackAuto}
+	s := &subscription{destination: destination, queue: queue, id: id, key: id, mode: ackAuto}
 	if !hasID {
 		s.key = destination
 	}
@@ -165,12 +166,27 @@ func (x *session) subscribed(key string) *subscription {
 	return nil
 }
 
-func (x *session) unsubscribe(f *stomp.Frame) error {
-	key, ok := f.Get("id")
-	if !ok && x.v() == stomp.V10 {
-		key, _ = f.Get("destination")
+// unsubscribed returns the subscription that an UNSUBSCRIBE frame names, nil when there is none. At 1.0 the destination is
+// enough, though the subscription has an id: those without one come first.
+func (x *session) unsubscribed(f *stomp.Frame) *subscription {
+	id, ok := f.Get("id")
+	if ok || x.v() > stomp.V10 {
+		return x.subscribed(id)
 	}
-	s := x.subscribed(key)
+	destination, _ := f.Get("destination")
+	if s := x.subscribed(destination); s != nil {
+		return s
+	}
+	for _, s := range x.subs {
+		if s.destination == destination {
+			return s
+		}
+	}
+	return nil
+}
+
+func (x *session) unsubscribe(f *stomp.Frame) error {
+	s := x.unsubscribed(f)
 	if s == nil {
 		return refuse("no such subscription", "UNSUBSCRIBE names none that is open")
 	}

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -21,6 +22,7 @@ type Group struct {
 	// Of the last Next.
 	before   uint64  // the feed's last before it
 	shares   []share // by cursor
+	buffer   *[]byte // from framesPool, with the frames; nil: none
 	frames   []byte  // for everybody
 	asides   []aside
 	privates map[*Feed]*private // for members with more than that
@@ -92,7 +94,11 @@ func (g *Group) Next(limit int) (more bool, err error) {
 	}
 	g.asides, g.privates = g.asides[:0], nil
 	g.feed.oldest = time.Time{}
-	g.frames, more, err = g.feed.Next(g.frames[:0], limit)
+	if g.buffer == nil {
+		g.buffer = framesPool.Get().(*[]byte)
+	}
+	g.frames, more, err = g.feed.Next((*g.buffer)[:0], limit)
+	*g.buffer = g.frames
 	for i, c := range g.feed.cursors {
 		g.shares[i].entries = c.live
 		c.outcomes.Delivered += c.live
@@ -104,6 +110,21 @@ func (g *Group) Next(limit int) (more bool, err error) {
 		g.distribute()
 	}
 	return more, err
+}
+
+// framesPool holds what groups append to, since there may be as many groups as clients choose to make.
+var framesPool = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxPooled is the largest buffer that is kept for the next group.
+const maxPooled = 256 << 10
+
+// Release lets go of the frames of the last Next, once all members have them or have left: there are none any more.
+func (g *Group) Release() {
+	if g.buffer != nil && cap(*g.buffer) <= maxPooled {
+		framesPool.Put(g.buffer)
+	}
+	clear(g.asides)
+	g.buffer, g.frames, g.privates = nil, nil, nil
 }
 
 // setAside notes an entry with an audience.
@@ -174,8 +195,8 @@ func (g *Group) Everybody() bool { return len(g.frames) > 0 }
 // Addressed yields the members for whom the last Next has frames that not all members get.
 func (g *Group) Addressed() iter.Seq[*Feed] { return maps.Keys(g.privates) }
 
-// Frames returns what the last Next has for the member. It is valid, and must not be changed, until the next one. Several
-// goroutines may call it at a time, as long as none calls Next.
+// Frames returns what the last Next has for the member. It is valid, and must not be changed, until the next one or Release.
+// Several goroutines may call it at a time, as long as none calls those.
 func (g *Group) Frames(f *Feed) []byte {
 	if p := g.privates[f]; p != nil {
 		return p.frames

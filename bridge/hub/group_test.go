@@ -3,6 +3,7 @@ package hub_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -95,6 +96,7 @@ func (c *crowd) next() {
 		}
 	}
 	c.group.Wrote(written)
+	c.group.Release()
 }
 
 func (c *crowd) join(m *member) {
@@ -116,6 +118,57 @@ func (c *crowd) step(m *member) {
 		c.t.Fatal(err)
 	}
 	m.pending = parse(out)
+}
+
+// Clients choose what their subscriptions have in common, and so how many groups there are: one that has nothing to write keeps
+// nothing of what it has written.
+func TestIdleGroupsAreSmall(t *testing.T) {
+	const groups, size = 100, 1 << 20
+	b := newBench(t, hub.Config{}, journal.MemoryOptions{})
+	var all []*hub.Group
+	for i := range groups {
+		f, other := b.feed(), b.feed()
+		for _, f := range []*hub.Feed{f, other} {
+			f.SetTokens([]string{"u:a"})
+			f.Subscribe(message, plain{name: fmt.Sprint(i)}, hub.Options{})
+		}
+		g := f.NewGroup(waker(nil))
+		defer g.Close()
+		if !g.Join(f) || !g.Join(other) {
+			t.Fatal("a feed does not join")
+		}
+		all = append(all, g)
+	}
+	var batch journal.Batch
+	for _, audience := range [][]string{nil, {"u:a"}} {
+		batch.Entries = append(batch.Entries, journal.Entry{Queue: message, Audience: audience, Body: make([]byte, size)})
+	}
+	if err := b.log.Append(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	before := heap()
+	for _, g := range all {
+		for more := true; more; {
+			var err error
+			if more, err = g.Next(64 << 10); err != nil {
+				t.Fatal(err)
+			}
+			g.Release()
+		}
+	}
+	// Of each entry the ring keeps a few frames.
+	if kept := heap() - before; kept > 32*size {
+		t.Errorf("%d groups keep %d MiB of two entries of 1 MiB", groups, kept>>20)
+	}
+}
+
+func heap() int64 {
+	var m runtime.MemStats
+	for range 2 { // what lies in pools survives the first
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 // Whoever is in the group when, each gets every entry once and in order, and the counts add up.

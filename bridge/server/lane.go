@@ -128,6 +128,9 @@ func (l *lane) turn() {
 	if len(l.crowd) > 0 {
 		l.deliver(pass, err)
 	}
+	l.mu.Lock()
+	l.group.Release()
+	l.mu.Unlock()
 	for _, o := range joiners {
 		o.enter(l)
 	}

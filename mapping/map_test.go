@@ -344,6 +344,26 @@ func TestDecodeOnce(t *testing.T) {
 	}
 }
 
+// Bodies are kept by the journal, which counts their bytes: they must not hold much more room than that.
+func TestBodiesHaveTheirSize(t *testing.T) {
+	m := mapper(t, `
+rules:
+  - {name: small, topic: s, queue: /queue/unread-count, fields: {conversation_id: `+idA+`, unread_message_count: =payload.n}}
+  - {name: large, topic: l, queue: /queue/channel/connected, fields: {id: `+idA+`, name: =payload.n, source: s, source_channel_id: c}}
+`)
+	for range 2 {
+		for topic, payload := range map[string]string{"s": `{"n":1}`, "l": `{"n":"` + strings.Repeat("x", 5000) + `"}`} {
+			r := m.Map(event(topic, payload))
+			if len(r.Outputs) != 1 {
+				t.Fatalf("%+v", r)
+			}
+			if body := r.Outputs[0].Body; cap(body) > len(body)*5/4 {
+				t.Errorf("topic %s: a body of %d bytes has room for %d", topic, len(body), cap(body))
+			}
+		}
+	}
+}
+
 func TestConcurrentMap(t *testing.T) {
 	m := mapper(t, strings.Replace(chatRules, "rules:", strings.TrimSpace(batchRules), 1))
 	var wg sync.WaitGroup

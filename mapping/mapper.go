@@ -197,7 +197,10 @@ func (s *scope) release() {
 	clear(s.docs)
 	clear(s.machine.Stack[:cap(s.machine.Stack)])
 	clear(s.machine.Variables)
-	*s = scope{machine: s.machine, docs: s.docs, levels: s.levels, captures: s.captures}
+	if cap(s.body) > maxKept {
+		s.body = nil
+	}
+	*s = scope{machine: s.machine, docs: s.docs, levels: s.levels, captures: s.captures, body: s.body}
 }
 
 // appendLevels appends the levels of the topic.

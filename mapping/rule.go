@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"bytes"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -217,7 +218,8 @@ func (u *run) one(item int) {
 		u.rejected(rejection)
 		return
 	}
-	body := p.appendJSON(make([]byte, 0, 512))
+	u.body = p.appendJSON(u.body[:0])
+	body := bytes.Clone(u.body) // of its own size: journals keep thousands
 	if err := u.spend(len(body)); err != nil {
 		u.failed("fields", item, u.line, err)
 		return

@@ -24,6 +24,7 @@ type scope struct {
 	// Of the event.
 	event  *Event
 	levels []string // of its topic
+	body   []byte   // of the last output, to be used again
 	docs   map[*payloadKind]*decoded
 
 	// Of the rule.

@@ -10,8 +10,11 @@ import (
 	"mqtt-stomp-bridge/mapping"
 )
 
-// maxBatch is how many events one commit takes at the most.
-const maxBatch = 256
+// Bounds of what one commit takes: a batch ends with the event that reaches one of them.
+const (
+	maxBatch      = 256     // events
+	maxBatchBytes = 4 << 20 // of the bodies that they become
+)
 
 // commitAll takes events until there are no more, whatever waits at a time: the busier it is, the larger the batches.
 func (b *Bridge) commitAll(ctx context.Context) {
@@ -43,27 +46,43 @@ func poll(events <-chan *mqtt.Event) (e *mqtt.Event, ok bool) {
 	}
 }
 
-// commit does with one batch what promise 1 says, in its order: the dead letters are acknowledged by the broker, the entries
-// are committed, then the events are acknowledged as they came. After an error nothing is acknowledged, and the broker sends
-// the events again.
-func (b *Bridge) commit(ctx context.Context, batch []*mqtt.Event) error {
+// commit commits the events, in as many batches as it takes.
+func (b *Bridge) commit(ctx context.Context, events []*mqtt.Event) error {
+	for len(events) > 0 {
+		n, err := b.commitBatch(ctx, events)
+		if err != nil {
+			return err
+		}
+		events = events[n:]
+	}
+	return nil
+}
+
+// commitBatch does with the first n of the events what promise 1 says, in its order: the dead letters are acknowledged by the
+// broker, the entries are committed, then the events are acknowledged as they came. After an error nothing is acknowledged,
+// and the broker sends the events again.
+func (b *Bridge) commitBatch(ctx context.Context, events []*mqtt.Event) (n int, err error) {
 	mapper := b.mapper.Load() // one set of rules for the whole batch
 	var commit journal.Batch
 	var rejected []deadLetter
-	for _, e := range batch {
-		rejected = append(rejected, b.take(e, mapper, &commit)...)
+	for size := 0; n < len(events) && size < maxBatchBytes; n++ {
+		before := len(commit.Entries)
+		rejected = append(rejected, b.take(events[n], mapper, &commit)...)
+		for _, e := range commit.Entries[before:] {
+			size += len(e.Body)
+		}
 	}
 	if err := b.letters.publish(ctx, rejected); err != nil {
-		return err
+		return n, err
 	}
 	commit.Marks = append(commit.Marks, b.redeliveries.marks(b.client.Pongs())...)
 	if err := b.append(ctx, commit); err != nil {
-		return err
+		return n, err
 	}
-	for _, e := range batch {
+	for _, e := range events[:n] {
 		b.client.Ack(e)
 	}
-	return nil
+	return n, nil
 }
 
 // take maps one event and counts its outcomes. It adds what is to be committed, and returns the dead letters.

@@ -1,14 +1,22 @@
 package bridge
 
 import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/mapping"
 	"mqtt-stomp-bridge/mapping/audience"
+	"mqtt-stomp-bridge/mapping/source"
 )
 
 // The newest entry is kept per conversation or channel, over both queues of channels, and for each audience apart.
@@ -59,4 +67,75 @@ func TestNewestByAudience(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+}
+
+// A wideLog notes the bytes of the largest batch.
+type wideLog struct {
+	journal.Log
+	largest int
+}
+
+func (l *wideLog) Append(ctx context.Context, b journal.Batch) error {
+	size := 0
+	for _, e := range b.Entries {
+		size += len(e.Body)
+	}
+	l.largest = max(l.largest, size)
+	return l.Log.Append(ctx, b)
+}
+
+// Small events that become much must not all be held at once: a batch ends with the event that has filled it.
+func TestBatchIsBounded(t *testing.T) {
+	const events, items, text = 64, 500, 1000
+	log := &wideLog{Log: journal.NewMemory(journal.MemoryOptions{})}
+	b := newTestBridge(t, log, `
+rules:
+  - name: many
+    topic: t
+    each: payload.items
+    queue: /queue/message
+    fields:
+      conversation_id: 8b4a5e2c-3f0e-4a57-9f2e-0d8a3c1b7e11
+      channel_id: 2f9d1c7a-7f0b-4c39-8b5d-6a1e0c4d9b22
+      message: {id: '=uuid("message", item)', content: =payload.text, delivery_state: PENDING, sender_type: app_user}
+`)
+	e := &mqtt.Event{Topic: "t", Payload: fmt.Appendf(nil, `{"text":%q,"items":[0%s]}`, strings.Repeat("x", text), strings.Repeat(",1", items-1))}
+	if err := b.commit(t.Context(), slices.Repeat([]*mqtt.Event{e}, events)); err != nil {
+		t.Fatal(err)
+	}
+	if last := log.Bounds().Last; last != events*items {
+		t.Errorf("%d entries were appended, want %d", last, events*items)
+	}
+	if log.largest > maxBatchBytes+2*items*text {
+		t.Errorf("a batch holds %d bytes, want about %d", log.largest, maxBatchBytes)
+	}
+}
+
+// newTestBridge returns what of a bridge commits.
+func newTestBridge(t *testing.T, log journal.Log, rules string) *Bridge {
+	t.Helper()
+	client, err := mqtt.New(mqtt.Config{URLs: []*url.URL{{Scheme: "mqtt", Host: "127.0.0.1:1"}}, ClientID: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := new(source.Report)
+	s := mapping.Source{File: source.Parse("rules.yaml", []byte(rules), report)}
+	for _, p := range s.File.Pairs(s.File.Root, "the file", report) {
+		s.Rules = p.Value
+	}
+	b := &Bridge{log: log, client: client, logger: slog.New(slog.DiscardHandler), failed: make(chan error, 1)}
+	b.useMapper(mapping.Compile([]mapping.Source{s}, mapping.Options{}, report))
+	if err := report.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if b.redeliveries, err = newRedeliveries(log); err != nil {
+		t.Fatal(err)
+	}
+	if b.repeats, err = newRepeats(log); err != nil {
+		t.Fatal(err)
+	}
+	if b.letters, err = newDeadLetters(client, log, "base", b.logger); err != nil {
+		t.Fatal(err)
+	}
+	return b
 }

@@ -65,15 +65,15 @@ func (r *redeliveries) seen(e *mqtt.Event) (duplicate, absent bool) {
 		r.connection = e.Connection
 		r.settle(r.before + e.Pongs)
 	}
-	if e.QoS == 0 || !e.Dup || !e.SessionPresent {
+	if e.QoS == 0 {
 		return false, absent
 	}
-	u, ok := r.uses[e.PacketID]
-	if !ok || u.sum != sumOf(e) {
-		return false, absent
+	if u, ok := r.uses[e.PacketID]; ok && e.Dup && e.SessionPresent && u.sum == sumOf(e) {
+		r.use(e) // its acknowledgement is still to come
+		return true, absent
 	}
-	r.use(e) // its acknowledgement is still to come
-	return true, absent
+	delete(r.uses, e.PacketID) // the broker had the acknowledgement, or it would not use the identifier for something else
+	return false, absent
 }
 
 // settle forgets the uses whose acknowledgement had reached the broker when the last connection ended, after so many pongs.
@@ -94,7 +94,10 @@ func (r *redeliveries) use(e *mqtt.Event) {
 // marks returns the marks to be committed with the events used since the last call, after so many pongs of this process.
 func (r *redeliveries) marks(pongs uint64) (marks []journal.Mark) {
 	for _, id := range r.pending {
-		u := r.uses[id]
+		u, ok := r.uses[id]
+		if !ok {
+			continue
+		}
 		u.pongs = r.before + pongs
 		r.uses[id] = u
 		marks = append(marks, journal.Mark{Name: markRedelivery + strconv.Itoa(int(id)), Value: u.append(nil)})

@@ -15,6 +15,7 @@ type step struct {
 	event      mqtt.Event
 	want       bool
 	wantAbsent bool
+	nothing    bool   // the rules make nothing of it
 	pongs      uint64 // answered since the step before
 }
 
@@ -48,6 +49,13 @@ func TestRedeliveries(t *testing.T) {
 			{name: "now the newest use", event: dup(event(1, "1", 3))},
 			{name: "other topic", event: dup(other(event(1, "1", 4)))},
 			{name: "other identifier", event: dup(event(2, "1", 4))},
+		}},
+		{"the identifier was used in between, for what became nothing", []step{
+			{name: "first", event: event(1, "1", 1)},
+			{name: "something else", event: event(1, "2", 1), nothing: true},
+			{name: "new, and lost on its way", event: dup(event(1, "1", 2))},
+			{name: "other payload", event: dup(event(1, "2", 2)), nothing: true},
+			{name: "new again", event: dup(event(1, "1", 3))},
 		}},
 		{"a session that the broker no longer has", []step{
 			{name: "first", event: event(1, "1", 1)},
@@ -105,7 +113,7 @@ func checkRedeliveries(t *testing.T, name string, steps []step, restart bool) {
 		if duplicate {
 			r.marks(pongs)
 		}
-		if duplicate || s.event.QoS == 0 {
+		if duplicate || s.nothing || s.event.QoS == 0 {
 			continue
 		}
 		r.use(&s.event)

@@ -56,6 +56,7 @@ func TestDedupeMistakes(t *testing.T) {
 		{"{key: payload.id}", "dedupe lacks window"},
 		{"{key: payload.id, window: soon}", `window is a duration from 1s to 24h, not "soon"`},
 		{"{key: payload.id, window: 48h}", `window is a duration from 1s to 24h, not "48h"`},
+		{"{key: payload.id, window: 30}", `window is a duration from 1s to 24h, not "30"`},
 		{"{key: payload.id, windwo: 1m}", `unknown field "windwo"`},
 		{"{key: mqtt.retained, window: 1m}", "key takes text or a whole number, but this always gives true or false"},
 		{"{key: payloda.id, window: 1m}", "unknown name payloda"},

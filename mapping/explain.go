@@ -131,6 +131,8 @@ const commentHint = "text after “ #” is a YAML comment, and “, ” ends a 
 var (
 	noField   = regexp.MustCompile(`^type string has no field (\S+)`)
 	onlyLists = regexp.MustCompile(`^builtin (\S+) takes only array`)
+	besideNil = regexp.MustCompile(`^Operator \((\S+)\) and coalesce expressions`)
+	dotNumber = regexp.MustCompile(`^unexpected token Number\("\.(\d+)"\)`)
 )
 
 // explainSyntax replaces the messages of the engine that do not name the usual slip behind them. The mistake is where rest
@@ -151,6 +153,13 @@ func explainSyntax(e *loadError, text, rest string) {
 		e.message = "this is text, and has no field " + noField.FindStringSubmatch(e.message)[1]
 	case onlyLists.MatchString(e.message):
 		e.message = onlyLists.FindStringSubmatch(e.message)[1] + " goes through a list, and this is none"
+	case besideNil.MatchString(e.message):
+		operator := besideNil.FindStringSubmatch(e.message)[1]
+		e.message = "?? and " + operator + " side by side need parentheses"
+		e.hint = fmt.Sprintf("write a ?? (b %[1]s c), or (a ?? b) %[1]s c", operator)
+	case dotNumber.MatchString(e.message):
+		number := dotNumber.FindStringSubmatch(e.message)[1]
+		e.message, e.hint = "unexpected ."+number, fmt.Sprintf("an element of a list is [%s], counted from 0", number)
 	case strings.Contains(e.message, "unexpected token"):
 		e.message = strings.NewReplacer("unexpected token ", "unexpected ", "Operator(", "", "Identifier(", "", "Bracket(", "",
 			"String(", "", "Number(", "", `")`, `"`).Replace(e.message)

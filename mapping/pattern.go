@@ -67,6 +67,8 @@ func parseLevel(part string, last bool) (level, string, *patternError) {
 	switch {
 	case braced && closed && !strings.ContainsAny(inner, "{}"):
 		return parseCapture(inner, last)
+	case captureName.MatchString(strings.TrimSuffix(inner, "...")) && braced != closed:
+		return level{}, "", &patternError{message: "a brace is missing", hint: "write {" + inner + "}"}
 	case strings.ContainsAny(part, "{}"):
 		return level{}, "", &patternError{message: "a {name} takes a whole topic level", hint: `split it in the expression: split(topic.x, "-")`}
 	case part == "#" && !last:

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -112,6 +113,7 @@ func (c *ruleCompiler) readTopic() {
 		c.report.ErrorAt(c.file, n, e.offset, e.width, e.hint, "%s", e.message)
 	}
 	if len(errs) > 0 {
+		c.names.anyCapture = true // what the mistake was meant to name is not asked for again
 		return
 	}
 	c.rule.pattern = p
@@ -205,7 +207,11 @@ func (c *ruleCompiler) readDedupe() {
 	}
 	d, err := time.ParseDuration(window.Value)
 	if err != nil || d < minWindow || d > maxWindow {
-		c.errorf(window, "write 10m", "window is a duration from 1s to 24h, not %s", source.Kind(window))
+		hint := "write 10m"
+		if _, err := strconv.ParseUint(window.Value, 10, 64); err == nil {
+			hint = fmt.Sprintf("write %[1]ss for seconds, %[1]sm for minutes", window.Value)
+		}
+		c.errorf(window, hint, "window is a duration from 1s to 24h, not %s", source.Kind(window))
 	}
 	if !c.isBare(key, "key") {
 		return

@@ -76,7 +76,10 @@ func (f *File) secondDocument() int {
 func (f *File) syntaxHint(p Problem) string {
 	line := []rune(f.line(p.Line))
 	at := string(line[min(p.Column-1, len(line)):])
+	before := strings.TrimLeft(string(line[:len(line)-len([]rune(at))]), " -")
 	switch {
+	case strings.Contains(p.Message, "mapping values are not allowed") && !strings.Contains(before, ":") && f.deeper(p.Line):
+		return "YAML takes this line for more of the text above, since it is indented deeper; begin both at the same column"
 	case strings.Contains(p.Message, "mapping values are not allowed"):
 		return "YAML reads “: ” inside an unquoted value as a new key; put the whole value in '…'"
 	case strings.Contains(p.Message, "expected ',' or '}'"), strings.Contains(p.Message, "expected ',' or ']'"):
@@ -85,11 +88,27 @@ func (f *File) syntaxHint(p Problem) string {
 		return "put it into a file of its own"
 	case strings.HasPrefix(at, "\t"):
 		return "YAML allows no tab in indentation; use spaces"
+	case strings.Contains(p.Message, "did not find expected key") && before == "":
+		return "what belongs together begins at the same column, and this line does not begin where the lines above do"
+	case strings.Contains(p.Message, "did not find expected '-'"):
+		return "each element of a list begins with “- ”, and all of them at the same column"
+	case strings.Contains(p.Message, "could not find expected ':'"):
+		return "each key ends with “: ”: this one's, or that of the line above"
 	case strings.Contains(p.Message, "cannot start any token"), strings.Contains(p.Message, "unknown anchor"),
 		strings.Contains(p.Message, "did not find expected key"):
 		return "a value that begins with a quote, or with any of [ { ! & * % @ `, is read as YAML's own; put the whole value in '…'"
 	}
 	return ""
+}
+
+// deeper reports whether the n-th line is indented deeper than the line above that is not empty.
+func (f *File) deeper(n int) bool {
+	for above := n - 1; above > 0; above-- {
+		if strings.TrimSpace(f.lines[above-1]) != "" {
+			return indent(f.lines[n-1]) > indent(f.lines[above-1])
+		}
+	}
+	return false
 }
 
 // Redact keeps n, with all lines that it stands on, out of every problem's text, because it is a secret.

@@ -50,6 +50,23 @@ func TestDedupeKey(t *testing.T) {
 	}
 }
 
+// What Explain tells of an event names the key: it takes each event by itself, and drops none as a duplicate.
+func TestDedupeExplained(t *testing.T) {
+	m := mapper(t, dedupeRule)
+	for payload, want := range map[string]string{
+		`{"key":"a"}`: "\n  -> /queue/channel/connected  once in 10m0s for key \"a\"\n",
+		`{}`:          "\n  -> /queue/channel/connected\n",
+	} {
+		var got strings.Builder
+		if err := m.Explain(event("channel/"+idA, payload)).Format(&got); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(got.String(), want) {
+			t.Errorf("%s:\n%s\nwant %q in it", payload, &got, want)
+		}
+	}
+}
+
 func TestDedupeMistakes(t *testing.T) {
 	for _, test := range []struct{ dedupe, want string }{
 		{"payload.id", "dedupe takes keys, not \"payload.id\""},

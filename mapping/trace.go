@@ -133,6 +133,9 @@ func (t Trace) Format(w io.Writer) error {
 		if o.Audience != nil {
 			fmt.Fprintf(&b, "  only for %s", shortened(o.Audience.String()))
 		}
+		if o.DedupeKey != "" {
+			fmt.Fprintf(&b, "  once in %s for key %s", o.DedupeWindow, shortened(strconv.Quote(o.DedupeKey)))
+		}
 		fmt.Fprintf(&b, "\n     %s\n", o.Body)
 	}
 	for _, r := range t.Result.Rejections {

@@ -202,7 +202,7 @@ func (l *link) up(manager *autopaho.ConnectionManager, ack *paho.Connack) {
 	close(l.ready)
 	l.mu.Unlock()
 	l.failures.forget()
-	l.log.Log(context.Background(), l.level(slog.LevelInfo), "connected to the broker", "connection", l.name, "broker", broker, "client_id", l.clientID, "session_present", c.present)
+	l.log.Log(context.Background(), l.level(slog.LevelInfo), "connected to the broker", "connection", l.name, "broker", broker.Redacted(), "client_id", l.clientID, "session_present", c.present)
 	l.changed()
 }
 
@@ -285,7 +285,7 @@ func (l *link) failed(err error) {
 	broker := l.broker
 	l.mu.Unlock()
 	if times, say := l.failures.due(broker.String()+" "+kind(err), time.Now()); say {
-		l.log.Warn("cannot connect to the broker, will keep trying", "connection", l.name, "broker", broker, "client_id", l.clientID, "err", err, "attempts", times)
+		l.log.Warn("cannot connect to the broker, will keep trying", "connection", l.name, "broker", broker.Redacted(), "client_id", l.clientID, "err", err, "attempts", times)
 	}
 	l.note(err)
 	l.changed()

@@ -46,6 +46,7 @@ var reasons = map[byte]string{
 }
 
 const (
+	codeNoSubscription        = 0x11 // in an UNSUBACK, and no refusal
 	codeSessionTakenOver      = 0x8e
 	codeTopicNameInvalid      = 0x90
 	codePacketIDInUse         = 0x91

@@ -127,15 +127,30 @@ func (c *Client) subscribed(s *subscription, epoch int, ack *paho.Suback, i int,
 }
 
 func (c *Client) unsubscribe(ctx context.Context, live *live, topics []string) error {
-	if _, err := live.Unsubscribe(ctx, &paho.Unsubscribe{Topics: topics}); err != nil {
+	ack, err := live.Unsubscribe(ctx, &paho.Unsubscribe{Topics: topics})
+	if err != nil {
 		if _, say := c.refusals.due("unsubscribe "+kind(err), time.Now()); say && !live.conn.closed() {
 			c.log.Warn("cannot unsubscribe, will keep trying", "filters", topics, "err", err)
 		}
 		return err
 	}
+	if held := subscribedTo(topics, ack); len(held) > 0 {
+		c.log.Info("dropped topic filters that are no longer wanted; an event that they and new ones matched may have come twice", "filters", held)
+	}
 	c.subs.forget(topics)
-	c.log.Info("dropped topic filters that are no longer wanted; an event that they and new ones matched may have come twice", "filters", topics)
 	return nil
+}
+
+// subscribedTo returns the topics of an UNSUBSCRIBE that the session was subscribed to, by the broker's answer: those of
+// Config.Stale mostly were dropped long ago.
+func subscribedTo(topics []string, ack *paho.Unsuback) []string {
+	var held []string
+	for i, topic := range topics {
+		if i >= len(ack.Reasons) || ack.Reasons[i] != codeNoSubscription {
+			held = append(held, topic)
+		}
+	}
+	return held
 }
 
 func (c *Client) mentionSilent() {

@@ -140,13 +140,13 @@ func TestSetFilters(t *testing.T) {
 	none(t, c)
 }
 
-// The old filter stays until the new one is granted.
 // The broker's session outlives the process, with subscriptions that the next one's rules may not want.
 func TestStaleFilters(t *testing.T) {
 	b := mosquittotest.Start(t, mosquittotest.Options{})
 	first, _ := start(t, b.URL("mqtt"), mqtt.Config{Filters: []mqtt.Filter{{Topic: "old/#"}, {Topic: "kept"}}})
 	shut(t, first)
-	second, _ := start(t, b.URL("mqtt"), mqtt.Config{Filters: []mqtt.Filter{{Topic: "kept"}, {Topic: "new"}}, Stale: []string{"kept", "old/#"}})
+	stale := mqtt.Config{Filters: []mqtt.Filter{{Topic: "kept"}, {Topic: "new"}}, Stale: []string{"kept", "old/#"}}
+	second, log := start(t, b.URL("mqtt"), stale)
 	if err := second.SetFilters(t.Context(), []mqtt.Filter{{Topic: "kept"}, {Topic: "new"}}); err != nil { // waits until all is settled
 		t.Fatal(err)
 	}
@@ -157,8 +157,20 @@ func TestStaleFilters(t *testing.T) {
 	if diff := cmp.Diff([]string{"kept", "new"}, nextPayloads(t, second, 2)); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
+	if lines := log.lines("dropped topic filters"); len(lines) != 1 || !strings.Contains(lines[0], "filters=[old/#]") {
+		t.Errorf("log lines %q, want one of old/#", lines)
+	}
+	shut(t, second)
+	third, log := start(t, b.URL("mqtt"), stale) // which is told of the same, and finds it gone
+	if err := third.SetFilters(t.Context(), stale.Filters); err != nil {
+		t.Fatal(err)
+	}
+	if lines := log.lines("dropped topic filters"); len(lines) > 0 {
+		t.Errorf("log lines %q of what was dropped before", lines)
+	}
 }
 
+// The old filter stays until the new one is granted.
 func TestSetFiltersRefused(t *testing.T) {
 	b := startMochi(t, "mqtt", nil)
 	c, _ := start(t, b.u, mqtt.Config{Filters: filters("old")})

@@ -170,6 +170,9 @@ func (c *Client) connect(ctx context.Context, token string) error {
 		return err
 	}
 	c.connected = true
+	user, _ := answer.Get("user-name")
+	server, _ := answer.Get("server")
+	c.log.Info("connected", "user", user, "server", server, "version", stomp.Version(c.version.Load()).String())
 	if send, _ := c.negotiate(answer); send > 0 {
 		c.work.Go(func() { c.beat(send) })
 	}
@@ -190,7 +193,9 @@ func (c *Client) subscribe(ctx context.Context, cfg Config, n int) error {
 	if err != nil {
 		return err
 	}
-	if resume, _ := receipt.Get("resume"); resume == "gap" {
+	resume, _ := receipt.Get("resume")
+	c.log.Info("subscribed", "queue", queue, "resume", resume)
+	if resume == "gap" {
 		c.log.Warn("the server cannot resume from there, messages in between are missing", "queue", queue, "resume-from", cfg.ResumeFrom)
 	}
 	return nil

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,6 +29,7 @@ func TestCommands(t *testing.T) {
 		{name: "unknown-command", args: []string{"chekc"}},
 		{name: "unknown-flag", args: []string{"version", "-q"}},
 		{name: "unexpected-argument", args: []string{"check", "good.yaml"}},
+		{name: "command-behind-flags", args: []string{"-c", "good.yaml", "check"}},
 		{name: "version", args: []string{"version"}},
 
 		{name: "serve-no-file", args: []string{"serve", "-c", "absent.yaml"}},
@@ -87,6 +90,7 @@ func TestCommands(t *testing.T) {
 		{name: "doctor-mistakes", args: []string{"doctor", "-c", "mistakes.yaml"}},
 
 		{name: "healthcheck-nobody", args: []string{"healthcheck", "-c", "nobody.yaml"}},
+		{name: "healthcheck-mistakes", args: []string{"healthcheck", "-c", "nobodymistaken.yaml"}},
 		{name: "healthcheck-none", args: []string{"healthcheck", "-c", "noops.yaml"}},
 	}
 	for _, test := range tests {
@@ -116,6 +120,44 @@ func TestCommands(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// listen tells with -v what it is connected to, and without a token where one comes from.
+func TestListenTells(t *testing.T) {
+	s := startSidecar(t, sourceRule("a/{n}", "first"), "BRIDGE_BROKER_URL=mqtt://"+startDemoBroker(t).Addr().String())
+	code, stdout, stderr := s.command("listen", "-u", "ada", "-v", "-q", "/queue/channel/connected", "-W", "0.1")
+	if code != exitWaited || stdout != "" {
+		t.Errorf("listen -v: code %d, printed %q", code, stdout)
+	}
+	for _, want := range []string{"msg=connected user=ada", "msg=subscribed queue=/queue/channel/connected"} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("listen -v: no %q in %q", want, stderr)
+		}
+	}
+	code, _, stderr = s.command("listen", "-W", "20")
+	const want = `mqtt-stomp-bridge: connecting: the server says "401 no token"; -u USER makes a token with the configured secret, $MQTT_STOMP_BRIDGE_TOKEN and --token-file give one` + "\n"
+	if code != exitFailure || stderr != want {
+		t.Errorf("listen without a token: code %d (-want +got):\n%s", code, cmp.Diff(want, stderr))
+	}
+}
+
+// Whoever has something else on the demo's port is told how to do without it.
+func TestDemoAddressInUse(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, args := range [][]string{
+		{"demo", "-listen", l.Addr().String(), "-mqtt", "127.0.0.1:0"},
+		{"demo", "-listen", "127.0.0.1:0", "-mqtt", l.Addr().String()},
+	} {
+		var stderr bytes.Buffer
+		p := program{stdout: io.Discard, stderr: &stderr}
+		if code := p.run(t.Context(), args); code != exitFailure || !strings.HasSuffix(stderr.String(), "; -listen and -mqtt take other addresses\n") {
+			t.Errorf("%v: code %d, %s", args, code, &stderr)
+		}
 	}
 }
 

@@ -62,10 +62,18 @@ func (p *program) listen(ctx context.Context, args []string) int {
 	switch {
 	case errors.Is(err, listen.ErrWaited):
 		return exitWaited
+	case err != nil && l.Token == "" && refusedLogin(err):
+		return p.fail(fmt.Errorf("%w; -u USER makes a token with the configured secret, $%s and --token-file give one", err, tokenVariable))
 	case err != nil:
 		return p.fail(err)
 	}
 	return exitOK
+}
+
+// refusedLogin reports whether the server has ended a session because it does not know who its client is.
+func refusedLogin(err error) bool {
+	var refused *listen.ServerError
+	return errors.As(err, &refused) && strings.HasPrefix(refused.Message, "401")
 }
 
 // A messageCounter counts what is written: a message each time.
@@ -178,12 +186,19 @@ func (p *program) healthcheck(ctx context.Context, args []string) int {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	if err := ask(ctx, url); err != nil {
+	err := ask(ctx, url)
+	if errors.Is(err, errNobody) {
+		p.load(*path) // a mistake there may have hidden where the bridge is
+	}
+	if err != nil {
 		return p.fail(err)
 	}
 	fmt.Fprintln(p.stdout, "ok")
 	return exitOK
 }
+
+// errNobody is that of ask when there is no answer at all.
+var errNobody = errors.New("nobody answers at ops.listen")
 
 // ask returns nil when the URL answers 200, and otherwise why not.
 func ask(ctx context.Context, url string) error {
@@ -193,7 +208,7 @@ func ask(ctx context.Context, url string) error {
 	}
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return fmt.Errorf("nobody answers at ops.listen, is the bridge running? %w", err)
+		return fmt.Errorf("%w, is the bridge running? %w", errNobody, err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode == http.StatusOK {

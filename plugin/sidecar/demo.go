@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"mqtt-stomp-bridge/plugin/config"
@@ -24,7 +25,10 @@ func (p *program) demo(ctx context.Context, args []string) int {
 	if code, done := parse(f, args); done {
 		return code
 	}
-	if err := p.runDemo(ctx, *listen, *mqttListen, *verbose); err != nil {
+	switch err := p.runDemo(ctx, *listen, *mqttListen, *verbose); {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return p.fail(fmt.Errorf("%w; -listen and -mqtt take other addresses", err))
+	case err != nil:
 		return p.fail(err)
 	}
 	return exitOK

@@ -124,19 +124,23 @@ func parse(f *flag.FlagSet, args []string) (code int, done bool) {
 	case err != nil:
 		return exitUsage, true
 	case f.NArg() > 0:
-		fmt.Fprintf(f.Output(), "unexpected %q%s\n", f.Arg(0), meantConfig(f))
+		fmt.Fprintf(f.Output(), "unexpected %q%s\n", f.Arg(0), meant(f))
 		f.Usage()
 		return exitUsage, true
 	}
 	return exitOK, false
 }
 
-// meantConfig is a hint for a configuration that is given without its flag.
-func meantConfig(f *flag.FlagSet) string {
-	if ext := filepath.Ext(f.Arg(0)); f.Lookup("c") == nil || ext != ".yaml" && ext != ".yml" {
-		return ""
+// meant is a hint for a configuration that is given without its flag, and for a command that stands behind its flags.
+func meant(f *flag.FlagSet) string {
+	ext := filepath.Ext(f.Arg(0))
+	switch {
+	case f.Lookup("c") != nil && (ext == ".yaml" || ext == ".yml"):
+		return ": the configuration is given with -c " + f.Arg(0)
+	case slices.ContainsFunc(commands, func(c command) bool { return c.name == f.Arg(0) }):
+		return ": the command comes first, as in mqtt-stomp-bridge " + f.Arg(0) + " -c config.yaml"
 	}
-	return ": the configuration is given with -c " + f.Arg(0)
+	return ""
 }
 
 // misused says what is wrong with the flags, and which there are.

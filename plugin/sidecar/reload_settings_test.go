@@ -294,6 +294,18 @@ func TestReloadDuringAReload(t *testing.T) {
 	eventually(t, "the second reload", func() bool { return len(s.lines("msg=reloaded")) == 2 })
 }
 
+// A JSON log has durations that people can read, as a text log has.
+func TestLogDurations(t *testing.T) {
+	for format, want := range map[string]string{"text": "took=1.5s", "json": `"took":"1.5s"`} {
+		out := &lockedBuffer{}
+		p := program{stderr: out}
+		p.logger(&config.Config{Log: config.Log{Format: format}}, &slog.LevelVar{}).Info("done", "took", 1500*time.Millisecond)
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s: no %s in %s", format, want, out)
+		}
+	}
+}
+
 // Reloads are counted, and a JSON log holds the problems as records.
 func TestReloadCounts(t *testing.T) {
 	b := startDemoBroker(t)
@@ -334,6 +346,7 @@ func TestReloadCounts(t *testing.T) {
 		`"level":"WARN","msg":"problem in the configuration","problem":"f:3:1: warning: doubtful"`,
 		`"level":"ERROR","msg":"problem in the configuration","problem":"f:1:2: wrong","text":"f:1:2: wrong\n     1 | xyz\n       |  ^"`,
 		`"reason":"f:1:2: wrong (and 1 more)"`,
+		`"msg":"connected to the broker","connection":"receiving","broker":"mqtt://` + b.Addr().String() + `"`,
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %s in\n%s", want, out)

@@ -76,9 +76,18 @@ func (p *program) logger(c *config.Config, level *slog.LevelVar) *slog.Logger {
 	level.Set(c.Log.Level)
 	o := &slog.HandlerOptions{Level: level}
 	if c.Log.Format == "json" {
+		o.ReplaceAttr = durationText
 		return slog.New(slog.NewJSONHandler(p.stderr, o))
 	}
 	return slog.New(slog.NewTextHandler(p.stderr, o))
+}
+
+// durationText gives a JSON log durations as a text log has them: 1.5s, where slog writes a number of nanoseconds.
+func durationText(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
 
 // A sidecar is a bridge with its listeners, made from a configuration.
@@ -251,6 +260,7 @@ func serverLimits(l config.Limits) server.Limits {
 func openJournal(ctx context.Context, c *config.Config, logger *slog.Logger) (journal.Log, error) {
 	latest := journal.LatestOptions{MaxKeys: c.Journal.Latest.MaxKeys, MaxAge: c.Journal.Latest.MaxAge}
 	if c.Journal.Dir == "" {
+		logger.Info("journal: in memory, so a restart forgets it; journal.dir names a directory to keep it in")
 		return journal.NewMemory(journal.MemoryOptions{MaxAge: c.Journal.MaxAge, MaxBytes: int64(c.Journal.MaxBytes), Latest: latest}), nil
 	}
 	log, err := disk.Open(ctx, disk.Options{Dir: c.Journal.Dir, MaxAge: c.Journal.MaxAge, MaxBytes: int64(c.Journal.MaxBytes),

@@ -99,7 +99,7 @@ var keys = []Key{
 	{Path: "broker.session_expiry", kind: duration(sec, sec, ever),
 		Meaning: "How long the broker keeps subscriptions and queued events while the bridge is away. Mosquitto's `max_queued_messages` bounds them too."},
 	{Path: "broker.base_topic", kind: topic(),
-		Meaning: "The bridge publishes its state to `<base_topic>/state` and dead letters to `<base_topic>/dead-letter/<rule>`. Nothing below it matches a rule."},
+		Meaning: "The bridge publishes its state to `<base_topic>/state` and dead letters to `<base_topic>/dead-letter/<rule>`. Nothing below it matches a rule. Two bridges at one broker need one each."},
 
 	{Path: "server.listen", kind: address(),
 		Meaning: "Address to listen on. Without a host (`:8080`): on all interfaces."},

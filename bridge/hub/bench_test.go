@@ -110,12 +110,13 @@ func benchmarkGroup(b *testing.B, members int, audience []string) {
 				bytes += len(group.Frames(f))
 			}
 			group.Wrote(feeds)
-			continue
+		} else {
+			for f := range group.Addressed() {
+				bytes += len(group.Frames(f))
+				group.Wrote([]*hub.Feed{f})
+			}
 		}
-		for f := range group.Addressed() {
-			bytes += len(group.Frames(f))
-			group.Wrote([]*hub.Feed{f})
-		}
+		group.Release()
 	}
 	b.ReportMetric(float64(bytes)/float64(b.N), "B/event")
 	for _, f := range feeds {

@@ -35,7 +35,7 @@ func sent(r mapping.Result, path string) string {
 		return "rejected: " + r.Rejections[0].Reason
 	}
 	value := json.RawMessage(r.Outputs[0].Body)
-	for _, name := range strings.Split(path, ".") {
+	for name := range strings.SplitSeq(path, ".") {
 		var object map[string]json.RawMessage
 		if json.Unmarshal(value, &object) != nil {
 			return "no object"

@@ -15,7 +15,7 @@ import (
 // events reads a file of events, one JSON object a line.
 func events(t *testing.T, name string) (events []mapping.Event) {
 	t.Helper()
-	for _, line := range strings.Split(strings.TrimSpace(readFile(t, name)), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(readFile(t, name)), "\n") {
 		var e struct {
 			Topic, Text string
 			Payload     json.RawMessage

@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
+	"maps"
 	"math/big"
 	"strings"
 	"sync"
@@ -156,9 +157,7 @@ func TestCheckAlgorithms(t *testing.T) {
 func signedBy(t testing.TB, algorithm, key string, header map[string]any, claims jwt.MapClaims) string {
 	t.Helper()
 	token := jwt.NewWithClaims(jwt.GetSigningMethod(algorithm), claims)
-	for name, value := range header {
-		token.Header[name] = value
-	}
+	maps.Copy(token.Header, header)
 	text, err := token.SignedString(privateKeys()[key])
 	if err != nil {
 		t.Fatal(err)

@@ -11,9 +11,6 @@ func Match(filter, topic string) bool { return match(filter, topic) }
 // Pause is the pause before attempt n.
 func Pause(n int, jitter float64) time.Duration { return pause(n, jitter) }
 
-// Text is s as every broker accepts it.
-func Text(s string) string { return text(s) }
-
 // Herald decides when to say something again.
 type Herald struct{ herald }
 

@@ -242,7 +242,7 @@ func TestTrustedProxies(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(test.trusted, " ", test.forwarded), func(t *testing.T) {
 			c := server.Config{}
-			for _, s := range strings.Split(test.trusted, ",") {
+			for s := range strings.SplitSeq(test.trusted, ",") {
 				if p, err := netip.ParsePrefix(s); err == nil {
 					c.TrustedProxies = append(c.TrustedProxies, p)
 				}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -355,9 +356,7 @@ func (t *tally) all() map[string]int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	all := map[string]int64{}
-	for name, n := range t.counts {
-		all[name] = n
-	}
+	maps.Copy(all, t.counts)
 	return all
 }
 

@@ -123,7 +123,7 @@ const columns = 120
 func comment(b *strings.Builder, depth int, text string) {
 	indent := strings.Repeat("  ", depth) + "#"
 	line := indent
-	for _, word := range strings.Fields(strings.ReplaceAll(text, "`", "")) {
+	for word := range strings.FieldsSeq(strings.ReplaceAll(text, "`", "")) {
 		if len(line)+1+len(word) > columns {
 			b.WriteString(line + "\n")
 			line = indent

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
 	"log/slog"
 	"math/big"
 	"net/http"
@@ -57,6 +58,46 @@ func TestSignals(t *testing.T) {
 	c.Process.Signal(syscall.SIGTERM)
 	if err := c.Wait(); err != nil {
 		t.Errorf("after SIGTERM: %v\n%s", err, s.log)
+	}
+}
+
+// What waits for something that does not end, such as standard input, ends at the second signal.
+func TestSecondSignal(t *testing.T) {
+	c := exec.Command(os.Args[0], "try", "-c", "testdata/cli/good.yaml", "--file", "-")
+	c.Env = append(os.Environ(), asProgram+"=1")
+	in, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Process.Kill() })
+	io.WriteString(in, `{"topic":"no/rule","payload":1}`+"\n")
+	if _, err := out.Read(make([]byte, 1)); err != nil { // so it waits for the next event
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.Wait()
+	}()
+	eventually(t, "the end", func() bool {
+		c.Process.Signal(os.Interrupt)
+		select {
+		case <-ended:
+			return true
+		default:
+			return false
+		}
+	})
+	if got := c.ProcessState.Sys().(syscall.WaitStatus).Signal(); got != os.Interrupt {
+		t.Errorf("it was ended by %v", got)
 	}
 }
 

@@ -156,7 +156,7 @@ func (u *run) items(int) {
 		u.filtered(-1, "items", "each "+u.each.text+" has no elements")
 		return
 	}
-	u.note(-1, fmt.Sprintf("each %s: %d items", u.each.text, len(list)))
+	u.note(-1, fmt.Sprintf("each %s: a list of %d", u.each.text, len(list)))
 	raw := u.elements()
 	for i, item := range list {
 		u.item, u.index, u.raw = item, i, ""

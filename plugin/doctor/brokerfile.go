@@ -44,12 +44,13 @@ func (f *brokerFile) read(name string, main bool) error {
 	defer file.Close()
 	scan := bufio.NewScanner(file)
 	for n := 1; scan.Scan(); n++ {
-		// mosquitto.conf(5): a # counts as the very first character only; the value begins after one space.
+		// mosquitto.conf(5): a # counts as the very first character only; the value begins after one space. Spaces before the
+		// name do not count, as people indent what stands below a listener.
 		text := strings.TrimRight(scan.Text(), " \t\r")
-		key, value, _ := strings.Cut(text, " ")
-		if key == "" || text[0] == '#' {
+		if text == "" || text[0] == '#' {
 			continue
 		}
+		key, value, _ := strings.Cut(strings.TrimLeft(text, " "), " ")
 		l := confLine{file: name, line: n, name: key, value: strings.TrimSpace(value)}
 		f.lines = append(f.lines, l)
 		if key == "include_dir" && main { // "only processed from the main configuration file"

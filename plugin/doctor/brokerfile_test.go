@@ -23,6 +23,7 @@ func TestBrokerFile(t *testing.T) {
 			"fail  persistence: BROKER/mosquitto.conf: persistence is not set, so it is false", "note  set_tcp_nodelay", "!autosave"}},
 		{"good", map[string]string{conf: good}, []string{"ok    persistence: BROKER/mosquitto.conf:1: persistence true", "ok    autosave_interval: ", "ok    max_queued_messages: "}},
 		{"comments, spaces and Windows", map[string]string{conf: "# max_queued_messages 5\r\n\r\nmax_queued_messages   200000 \r\n"}, []string{"ok    max_queued_messages: BROKER/mosquitto.conf:3: max_queued_messages 200000\n"}},
+		{"indented", map[string]string{conf: "listener 1883\n  max_queued_messages 200000"}, []string{"ok    max_queued_messages: BROKER/mosquitto.conf:2: max_queued_messages 200000\n"}},
 		{"the last one counts", map[string]string{conf: "max_queued_messages 5\nmax_queued_messages 200000"}, []string{"ok    max_queued_messages: BROKER/mosquitto.conf:2: "}},
 		{"few", map[string]string{conf: "max_queued_messages 5000"}, []string{"warn  max_queued_messages: "}},
 		{"no limit", map[string]string{conf: "max_queued_messages 0"}, []string{"fail  max_queued_messages: BROKER/mosquitto.conf:1: max_queued_messages 0", "before 2.0.22", "BROKER/mosquitto.conf:1: max_queued_messages 1000000"}},

@@ -301,6 +301,9 @@ func (l *link) lost(err error) {
 	l.changed()
 }
 
+// secondClient is why connections mostly take each other's place.
+const secondClient = "is a second bridge running with the same client_id? mosquitto's use_username_as_clientid makes one of the bridge's own two connections"
+
 // sayRestless says that no connection lasts. Mosquitto, up to 2.0.11 at least, sends
 // no DISCONNECT to a client whose identifier is taken over: it only closes.
 func (l *link) sayRestless(err error) {
@@ -310,7 +313,7 @@ func (l *link) sayRestless(err error) {
 	}
 	message := "connections to the broker do not last"
 	if errors.Is(err, errClosed) {
-		message += ": is a second bridge running with the same client_id?"
+		message += ": " + secondClient
 	}
 	l.log.Warn(message, "connection", l.name, "client_id", l.clientID, "err", err, "times", times)
 }
@@ -324,7 +327,7 @@ func (l *link) disconnected(p *paho.Disconnect) {
 	}
 	l.counters.takenOver.Add(1)
 	if times, say := l.losses.due(kind(err), time.Now()); say {
-		l.log.Warn("another client has taken over the client id: is a second bridge running with the same client_id?", "connection", l.name, "client_id", l.clientID, "times", times)
+		l.log.Warn("another client has taken over the client id: "+secondClient, "connection", l.name, "client_id", l.clientID, "times", times)
 	}
 	l.note(err)
 	l.changed()

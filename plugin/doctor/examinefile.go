@@ -55,6 +55,7 @@ func (d *doctor) examineBrokerFile() {
 	d.examineQueue()
 	d.examineStore()
 	d.examineExpiration()
+	d.examineListeners()
 	d.examineRest()
 }
 
@@ -194,6 +195,21 @@ func parseExpiration(text string) (time.Duration, bool) {
 	unit := map[byte]time.Duration{'s': time.Second, 'h': time.Hour, 'd': day, 'w': 7 * day, 'm': 30 * day, 'y': 365 * day}[text[len(text)-1]]
 	n, err := strconv.Atoi(strings.TrimSpace(text[:len(text)-1]))
 	return time.Duration(n) * unit, err == nil && unit > 0
+}
+
+// examineListeners looks at what a broker may do to clients and their topics where they come in.
+func (d *doctor) examineListeners() {
+	if on, seen := d.flag("use_username_as_clientid", false); on {
+		d.add(finding{Fail, "use_username_as_clientid", seen, "the bridge receives on one connection and sends on another, both with its user name: the broker ends each for the other, again and again",
+			d.line("use_username_as_clientid", "use_username_as_clientid false")})
+	}
+	if n, seen := d.number("message_size_limit", 0); n > 0 {
+		d.add(finding{Warn, "message_size_limit", seen, "an event with a larger payload is dropped, and publishers with MQTT 3.1.1 or QoS 0 are told that all is well",
+			d.line("message_size_limit", "max_packet_size 1000000") + ", which ends the publisher's connection"})
+	}
+	if l, ok := d.file.setting("mount_point"); ok {
+		d.add(finding{Note, "mount_point", fmt.Sprintf("%s: mount_point %s", l.place(), l.value), "what is published at that listener has this before its topic for clients of other listeners, and whoever connects there sees nothing else", ""})
+	}
 }
 
 // examineRest looks at what does not lose messages and may surprise all the same.

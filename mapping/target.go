@@ -98,14 +98,32 @@ func toTime(v any) (time.Time, error) {
 	return t.UTC().Truncate(time.Millisecond), err
 }
 
+// javaTime is RFC 3339 but for the offset, which Java's Z writes as +0100.
+const javaTime = "2006-01-02T15:04:05Z0700"
+
+// commonLayouts are others of which one cannot be taken for another.
+var commonLayouts = [...]string{
+	"2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 -0700", "2006-01-02 15:04", "2006-01-02T15:04",
+	"2006-01-02", "02.01.2006 15:04:05", "02.01.2006 15:04", "02.01.2006", time.RFC1123, time.RFC1123Z,
+}
+
 func parseTime(text string) (time.Time, error) {
-	if t, err := time.Parse(time.RFC3339, text); err == nil {
-		return t, nil
-	}
 	if n, ok := digits(text); ok {
 		return epoch(n)
 	}
-	return time.Time{}, refuse("not a time", `%s is not an RFC 3339 time; give the layout: time(…, "2006-01-02 15:04:05")`, quote(text))
+	for _, layout := range [...]string{time.RFC3339, javaTime} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, nil
+		}
+	}
+	meant := commonLayouts[0]
+	for _, layout := range commonLayouts {
+		if _, err := time.Parse(layout, text); err == nil {
+			meant = layout
+			break
+		}
+	}
+	return time.Time{}, refuse("not a time", "%s is not an RFC 3339 time; give the layout: time(…, %q)", quote(text), meant)
 }
 
 // epoch returns the time that a number of seconds, milliseconds, microseconds or nanoseconds since 1970 stands for.

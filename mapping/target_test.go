@@ -99,6 +99,7 @@ func TestTargets(t *testing.T) {
 
 		{"time", `"2021-01-27T10:00:00Z"`, `"2021-01-27T10:00:00.000Z"`},
 		{"time", `"2021-01-27T11:00:00.1239+01:00"`, `"2021-01-27T10:00:00.123Z"`},
+		{"time", `"2021-01-27T11:00:00.123+0100"`, `"2021-01-27T10:00:00.123Z"`},
 		{"time", `1611741600`, `"2021-01-27T10:00:00.000Z"`},
 		{"time", `1611741600123`, `"2021-01-27T10:00:00.123Z"`},
 		{"time", `1611741600123456`, `"2021-01-27T10:00:00.123Z"`},
@@ -115,6 +116,8 @@ func TestTargets(t *testing.T) {
 		{"time", `12345`, `rejected: a number (12345) is no time between 2000 and 2100 in s, ms, µs or ns`},
 		{"time", `"9999-12-31T23:59:59-01:00"`, `rejected: the year 10000 has no four digits`},
 		{"time", `"2021-01-27 10:00:00"`, `rejected: "2021-01-27 10:00:00" is not an RFC 3339 time; give the layout: time(…, "2006-01-02 15:04:05")`},
+		{"time", `"27.01.2021 10:00"`, `rejected: "27.01.2021 10:00" is not an RFC 3339 time; give the layout: time(…, "02.01.2006 15:04")`},
+		{"time", `"2021-01-27T10:00:00.5"`, `rejected: "2021-01-27T10:00:00.5" is not an RFC 3339 time; give the layout: time(…, "2006-01-02T15:04:05")`},
 		{"time", `"1.2.3"`, `rejected: "1.2.3" is not an RFC 3339 time; give the layout: time(…, "2006-01-02 15:04:05")`},
 		{"time", `[]`, `rejected: a list is no time`},
 		{"time", `null`, `rejected: no value: payload.v is null`},

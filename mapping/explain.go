@@ -141,6 +141,10 @@ func explainSyntax(e *loadError, text, rest string) {
 	switch {
 	case strings.Contains(text, "{{"):
 		e.hint = "write the expression without {{ }}"
+	case strings.Contains(text, "${"):
+		e.message, e.hint = "unexpected ${", "write the expression without ${ }"
+	case strings.Contains(e.message, `unexpected token Identifier("then")`):
+		e.message, e.hint = `unexpected "then"`, "write condition ? value : other value"
 	case strings.Contains(e.message, "unexpected token EOF"), strings.Contains(e.message, "unexpected end of expression"):
 		e.message, e.hint = "the expression ends too early", commentHint
 	case strings.Contains(e.message, "literal not terminated"):

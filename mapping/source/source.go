@@ -22,10 +22,7 @@ type File struct {
 // so that later problems can quote its lines.
 func Parse(name string, data []byte, report *Report) *File {
 	text := strings.TrimPrefix(string(data), "\uFEFF")
-	f := &File{Name: name, lines: strings.Split(text, "\n"), redacted: map[int]int{}}
-	for i, l := range f.lines {
-		f.lines[i] = strings.TrimSuffix(l, "\r")
-	}
+	f := &File{Name: name, lines: Lines(text), redacted: map[int]int{}}
 	var doc yaml.Node
 	// Duplicate keys are the walker's to report, all at once and with their place.
 	err := yaml.Load(data, &doc, yaml.WithUniqueKeys(false))
@@ -40,6 +37,12 @@ func Parse(name string, data []byte, report *Report) *File {
 	}
 	return f
 }
+
+// breaks are what ends a line for the YAML reader, whose numbers of lines are everybody's here: more than an editor may show.
+var breaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n")
+
+// Lines returns the lines of a YAML text as problems count them.
+func Lines(text string) []string { return strings.Split(breaks.Replace(text), "\n") }
 
 func (f *File) syntaxError(err error, report *Report) {
 	p := Problem{File: f.Name, Line: 1, Column: 1, Width: 1, Message: "YAML: " + err.Error()}

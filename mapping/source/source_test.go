@@ -25,6 +25,8 @@ func TestParse(t *testing.T) {
 		{"document marker at the top", "%YAML 1.1\n---\na: 1\n", "", true},
 		{"zero byte", "a: \x00", "f.yaml:1:1: YAML: control characters are not allowed (value: 0)", false},
 		{"colon", "a: b: c", "f.yaml:1:5: YAML: mapping values are not allowed in this context", false},
+		{"carriage returns alone", "a: 1\rb: c: d", "f.yaml:2:5: YAML: mapping values are not allowed in this context", false},
+		{"a line that an editor does not show as one", "a: 1 # x\u2028# y\nb: c\n  d: e\n", "f.yaml:4:4: YAML: mapping values are not allowed in this context", false},
 		{"tab", "a:\n\t- b\n", "f.yaml:2:1: YAML: found character that cannot start any token", false},
 	}
 	for _, tt := range tests {

@@ -35,7 +35,7 @@ var keyLine = regexp.MustCompile(`^([ \t]*(?:- +)*)["']?([A-Za-z_][\w.-]*)["']?[
 // withoutSecrets hides the source line of a syntax error where it may belong to a secret, and with it what the YAML
 // reader quotes of it. In a file that cannot be parsed this goes by the words and the indentation of the lines.
 func withoutSecrets(problems []source.Problem, data []byte) []source.Problem {
-	lines := strings.Split(string(data), "\n")
+	lines := source.Lines(string(data))
 	for i, p := range problems {
 		if p.Line >= 1 && p.Line <= len(lines) && maybeSecret(lines, p.Line-1) {
 			problems[i].Text = ""

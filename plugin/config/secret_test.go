@@ -83,6 +83,10 @@ func TestProblemsShowNoSecret(t *testing.T) {
 		"- hunter22hunter22\n",
 		"'': {log: {level: info}}\n",
 		"'': &a {'': *a}\n",
+		"log: {level: x} # \u2028\nbroker:\n  password: hunter22\n",
+		"broker: # \u0085\n  password: hunter22\n  client_id: []\n",
+		"broker: # \u2029\n  client_id: []\n  password: hunter22\n",
+		"broker: # \u2029\n  client_id: a: b\n  password: hunter22\n",
 		"passwords: &p\n  hunter22\nlog: *p\n",
 	} {
 		t.Run("", func(t *testing.T) {

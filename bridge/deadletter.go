@@ -182,17 +182,22 @@ func (d *deadLetters) keep(ctx context.Context, m mqtt.Message, why error) {
 	}
 }
 
-// offer publishes what was refused again, from time to time until ctx is done: the broker's rules may have been mended.
+// offer publishes what was refused again, from time to time until ctx is done: the broker's rules may have been mended. Each
+// time it goes on until the broker refuses a letter, and the next time with the one behind that, which the broker may take.
 func (d *deadLetters) offer(ctx context.Context) {
-	for {
+	for from := uint64(0); ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(offerPause):
 		}
 		for ctx.Err() == nil {
-			l, ok := d.refused.oldest()
-			if !ok || d.out.Publish(ctx, l.message) != nil {
+			l, ok := d.refused.toOffer(from)
+			if !ok {
+				break
+			}
+			if d.out.Publish(ctx, l.message) != nil {
+				from = l.number + 1
 				break
 			}
 			d.mu.Lock()

@@ -186,6 +186,39 @@ func TestRefusedLettersAreOfferedAgain(t *testing.T) {
 	})
 }
 
+// A letter that the broker never takes, since it is too large perhaps, must not keep back those behind it.
+func TestRefusedLettersPassOneThatStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mended atomic.Bool
+		var offered atomic.Int32
+		d := newTestLetters(t, publishFunc(func(_ context.Context, m mqtt.Message) error {
+			offered.Add(1)
+			if mended.Load() && string(m.Payload) != "large" {
+				return nil
+			}
+			return &mqtt.RefusedError{Code: 0x95}
+		}), slog.New(slog.DiscardHandler))
+		for _, payload := range []string{"large", "1", "large", "2", "3"} {
+			d.publish(t.Context(), []deadLetter{letter(payload)})
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		offered.Store(0)
+		go d.offer(ctx)
+		time.Sleep(2*offerPause + time.Second)
+		synctest.Wait()
+		if n := offered.Load(); n != 2 {
+			t.Errorf("%d letters were offered in two minutes, want one a minute while none is taken", n)
+		}
+		mended.Store(true)
+		time.Sleep(4 * offerPause)
+		synctest.Wait()
+		if n := d.counts(); n.Kept != 2 || n.Published != 3 {
+			t.Errorf("%+v, want only the two large ones kept", n)
+		}
+	})
+}
+
 // A thousand bad elements are one letter for each rule, not a thousand copies of the payload.
 func TestDeadLettersOfAnEach(t *testing.T) {
 	var rejections []mapping.Rejection

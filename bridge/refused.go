@@ -96,14 +96,15 @@ func (r *refusedLetters) removeLocked(i int) {
 	r.letters = slices.Delete(r.letters, i, i+1)
 }
 
-// oldest returns the letter to offer next.
-func (r *refusedLetters) oldest() (l refusedLetter, ok bool) {
+// toOffer returns the oldest letter from that number on, and behind the newest the oldest of all.
+func (r *refusedLetters) toOffer(from uint64) (l refusedLetter, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.letters) == 0 {
 		return l, false
 	}
-	return r.letters[0], true
+	i := slices.IndexFunc(r.letters, func(x refusedLetter) bool { return x.number >= from })
+	return r.letters[max(i, 0)], true
 }
 
 // drop forgets a letter that the broker has taken.

@@ -28,11 +28,14 @@ func (b *Bridge) commitAll(ctx context.Context) {
 			batch = append(batch, e)
 		}
 		if b.commit(ctx, batch) != nil {
-			break // nothing that comes after may be acknowledged either
+			for range b.client.Events() {
+				// Nothing that comes after may be acknowledged either: the broker sends it again.
+			}
+			return
 		}
 	}
-	for range b.client.Events() {
-		// Not acknowledged: the broker sends them again.
+	if b.redeliveries.confirmed(b.client.Pongs()) {
+		b.forgetRedeliveries("forgetting the packet identifiers whose acknowledgement the broker has had")
 	}
 }
 
@@ -75,7 +78,7 @@ func (b *Bridge) commitBatch(ctx context.Context, events []*mqtt.Event) (n int, 
 	if err := b.letters.publish(ctx, rejected); err != nil {
 		return n, err
 	}
-	commit.Marks = append(commit.Marks, b.redeliveries.marks(b.client.Pongs())...)
+	commit.Marks = append(commit.Marks, b.redeliveries.marks(b.client.Pongs(), len(commit.Entries) > 0)...)
 	if err := b.append(ctx, commit); err != nil {
 		return n, err
 	}
@@ -117,10 +120,14 @@ func (b *Bridge) isDuplicate(e *mqtt.Event) bool {
 	if !absent {
 		return duplicate
 	}
-	if err := b.log.DropMarks(markRedelivery); err != nil {
-		b.logger.Warn("forgetting the packet identifiers of a session that the broker no longer has", "error", err)
-	}
+	b.forgetRedeliveries("forgetting the packet identifiers of a session that the broker no longer has")
 	return duplicate
+}
+
+func (b *Bridge) forgetRedeliveries(doing string) {
+	if err := b.log.DropMarks(markRedelivery); err != nil {
+		b.logger.Warn(doing, "error", err)
+	}
 }
 
 // mapped is the event as the rules see it. Of a user property that stands twice the last counts.
@@ -171,7 +178,7 @@ const appendPause = time.Second
 // after the second failure the connection is closed on purpose, since a handler that blocks would have it flap. Any other
 // error of the log is final: what lies in it is uncertain until it is opened again, so Run ends.
 func (b *Bridge) append(ctx context.Context, commit journal.Batch) error {
-	if len(commit.Entries) == 0 {
+	if len(commit.Entries)+len(commit.Marks) == 0 {
 		return nil
 	}
 	for attempt := 1; ; attempt++ {

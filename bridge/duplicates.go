@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
@@ -24,7 +25,8 @@ const certain = 3
 // It knows the newest use of each packet identifier in the broker's session. It is not safe for concurrent use.
 type redeliveries struct {
 	uses       map[uint16]packetUse
-	pending    []uint16 // used, and not committed
+	pending    []uint16        // used, and not committed
+	void       map[uint16]bool // whose mark in the log is of a use that is forgotten
 	session    uint64
 	connection uint64
 	before     uint64 // pings answered to earlier processes, as far as is known
@@ -34,6 +36,8 @@ type redeliveries struct {
 type packetUse struct {
 	sum   [16]byte // of topic and payload
 	pongs uint64   // pings answered before it was committed, earlier processes' included
+
+	logged bool // the log has a mark of it
 }
 
 // uncommitted stands for packetUse.pongs until that is known.
@@ -41,7 +45,7 @@ const uncommitted = math.MaxUint64
 
 // newRedeliveries reads what an earlier process has left in the log.
 func newRedeliveries(log journal.Log) (*redeliveries, error) {
-	r := &redeliveries{uses: map[uint16]packetUse{}}
+	r := &redeliveries{uses: map[uint16]packetUse{}, void: map[uint16]bool{}}
 	err := log.Marks(markRedelivery, func(m journal.Mark) bool {
 		id, err := strconv.ParseUint(strings.TrimPrefix(m.Name, markRedelivery), 10, 16)
 		if u, ok := parseUse(m.Value); ok && err == nil {
@@ -59,6 +63,7 @@ func (r *redeliveries) seen(e *mqtt.Event) (duplicate, absent bool) {
 	if e.Session != r.session {
 		r.session, absent = e.Session, true
 		clear(r.uses)
+		clear(r.void)
 		r.pending = nil
 	}
 	if e.Connection != r.connection {
@@ -68,11 +73,18 @@ func (r *redeliveries) seen(e *mqtt.Event) (duplicate, absent bool) {
 	if e.QoS == 0 {
 		return false, absent
 	}
-	if u, ok := r.uses[e.PacketID]; ok && e.Dup && e.SessionPresent && u.sum == sumOf(e) {
-		r.use(e) // its acknowledgement is still to come
+	u, known := r.uses[e.PacketID]
+	if known && e.Dup && e.SessionPresent && u.sum == sumOf(e) {
+		u.pongs = uncommitted // its acknowledgement is still to come
+		r.uses[e.PacketID] = u
+		r.pending = append(r.pending, e.PacketID)
 		return true, absent
 	}
-	delete(r.uses, e.PacketID) // the broker had the acknowledgement, or it would not use the identifier for something else
+	// The broker had the acknowledgement, or it would not use the identifier for something else.
+	delete(r.uses, e.PacketID)
+	if u.logged {
+		r.void[e.PacketID] = true
+	}
 	return false, absent
 }
 
@@ -91,19 +103,42 @@ func (r *redeliveries) use(e *mqtt.Event) {
 	r.pending = append(r.pending, e.PacketID)
 }
 
-// marks returns the marks to be committed with the events used since the last call, after so many pongs of this process.
-func (r *redeliveries) marks(pongs uint64) (marks []journal.Mark) {
+// marks returns the marks to be committed about the events since the last call, after so many pongs of this process. Where
+// no entries are committed these are only those without which the log would tell of earlier uses: events that become nothing
+// shall cost no write.
+func (r *redeliveries) marks(pongs uint64, entries bool) (marks []journal.Mark) {
 	for _, id := range r.pending {
 		u, ok := r.uses[id]
 		if !ok {
 			continue
 		}
 		u.pongs = r.before + pongs
+		u.logged = u.logged || entries
 		r.uses[id] = u
-		marks = append(marks, journal.Mark{Name: markRedelivery + strconv.Itoa(int(id)), Value: u.append(nil)})
+		if u.logged {
+			delete(r.void, id)
+			marks = append(marks, journal.Mark{Name: markName(id), Value: u.append(nil)})
+		}
+	}
+	for id := range r.void {
+		marks = append(marks, journal.Mark{Name: markName(id), Expires: time.Unix(0, 0)})
 	}
 	r.pending = nil
+	clear(r.void)
 	return marks
+}
+
+func markName(id uint16) string { return markRedelivery + strconv.Itoa(int(id)) }
+
+// confirmed reports whether the broker has had the acknowledgement of every event that was committed, after so many pongs of
+// this process: then nothing is to be known of them.
+func (r *redeliveries) confirmed(pongs uint64) bool {
+	for _, u := range r.uses {
+		if u.pongs > r.before+pongs || r.before+pongs-u.pongs < certain {
+			return false
+		}
+	}
+	return true
 }
 
 func sumOf(e *mqtt.Event) (sum [16]byte) {
@@ -128,5 +163,6 @@ func parseUse(value []byte) (u packetUse, ok bool) {
 	}
 	n := copy(u.sum[:], value)
 	u.pongs = binary.BigEndian.Uint64(value[n:])
+	u.logged = true
 	return u, true
 }

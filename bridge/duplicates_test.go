@@ -17,6 +17,7 @@ type step struct {
 	wantAbsent bool
 	nothing    bool   // the rules make nothing of it
 	pongs      uint64 // answered since the step before
+	end        bool   // the process ends cleanly, after those pongs and before the event
 }
 
 func TestRedeliveries(t *testing.T) {
@@ -56,6 +57,20 @@ func TestRedeliveries(t *testing.T) {
 			{name: "new, and lost on its way", event: dup(event(1, "1", 2))},
 			{name: "other payload", event: dup(event(1, "2", 2)), nothing: true},
 			{name: "new again", event: dup(event(1, "1", 3))},
+		}},
+		{"the identifier was used in between, and the process ended", []step{
+			{name: "first", event: event(1, "1", 1)},
+			{name: "something else", event: event(1, "2", 1), nothing: true},
+			{name: "new, and lost on its way", event: dup(event(1, "1", 2)), end: true},
+		}},
+		{"pings have confirmed all acknowledgements, and the process ended", []step{
+			{name: "first", event: event(1, "1", 1)},
+			{name: "new, and lost on its way", event: dup(event(1, "1", 2)), pongs: certain, end: true},
+		}},
+		{"pings have confirmed some, and the process ended", []step{
+			{name: "first", event: event(1, "1", 1)},
+			{name: "second", event: event(2, "2", 1), pongs: certain - 1},
+			{name: "in doubt", event: dup(event(1, "1", 2)), pongs: certain - 1, end: true, want: true},
 		}},
 		{"a session that the broker no longer has", []step{
 			{name: "first", event: event(1, "1", 1)},
@@ -97,8 +112,22 @@ func checkRedeliveries(t *testing.T, name string, steps []step, restart bool) {
 		t.Fatal(err)
 	}
 	var pongs, atConnect uint64
+	next := func() { // what the log holds is enough; a process counts sessions, connections and pongs from its own start
+		session, connection := r.session, r.connection
+		if r, err = newRedeliveries(log); err != nil {
+			t.Fatal(err)
+		}
+		r.session, r.connection = session, connection
+		pongs, atConnect = 0, 0
+	}
 	for _, s := range steps {
 		pongs += s.pongs
+		if s.end {
+			if r.confirmed(pongs) {
+				log.DropMarks(markRedelivery)
+			}
+			next()
+		}
 		if s.event.Connection != r.connection {
 			atConnect = pongs
 		}
@@ -110,24 +139,17 @@ func checkRedeliveries(t *testing.T, name string, steps []step, restart bool) {
 		if absent {
 			log.DropMarks(markRedelivery)
 		}
-		if duplicate {
-			r.marks(pongs)
+		var b journal.Batch
+		if !duplicate && !s.nothing && s.event.QoS > 0 {
+			r.use(&s.event)
+			b.Entries = []journal.Entry{{Queue: "q", Time: time.Now()}}
 		}
-		if duplicate || s.nothing || s.event.QoS == 0 {
-			continue
-		}
-		r.use(&s.event)
-		b := journal.Batch{Entries: []journal.Entry{{Queue: "q", Time: time.Now()}}, Marks: r.marks(pongs)}
+		b.Marks = r.marks(pongs, len(b.Entries) > 0)
 		if err := log.Append(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
-		if restart { // what the log holds is enough; a process counts sessions, connections and pongs from its own start
-			session, connection := r.session, r.connection
-			if r, err = newRedeliveries(log); err != nil {
-				t.Fatal(err)
-			}
-			r.session, r.connection = session, connection
-			pongs, atConnect = 0, 0
+		if restart {
+			next()
 		}
 	}
 }
@@ -149,7 +171,75 @@ func TestRedeliveryBeforeTheCommit(t *testing.T) {
 	if duplicate, absent := r.seen(&e); duplicate || !absent {
 		t.Errorf("in a new session: duplicate %t, absent %t", duplicate, absent)
 	}
-	if marks := r.marks(100); len(marks) > 0 {
+	if marks := r.marks(100, true); len(marks) > 0 {
 		t.Errorf("marks of a session that is gone: %v", marks)
+	}
+}
+
+// An event that becomes nothing is written about only where the log knows its packet identifier, and once.
+func TestMarksOfEventsThatBecomeNothing(t *testing.T) {
+	r, err := newRedeliveries(journal.NewMemory(journal.MemoryOptions{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, step := range []struct {
+		uses, entries bool
+		want          int // marks
+	}{
+		{false, false, 0},
+		{true, false, 0}, // a dedupe has dropped what it becomes
+		{true, true, 1},
+		{false, false, 1},
+		{true, false, 0},
+		{false, false, 0},
+	} {
+		e := mqtt.Event{Topic: "a/b", Payload: []byte{byte(i)}, QoS: 1, PacketID: 1, SessionPresent: true, Connection: 1}
+		r.seen(&e)
+		if step.uses {
+			r.use(&e)
+		}
+		if marks := r.marks(0, step.entries); len(marks) != step.want {
+			t.Errorf("event %d: marks %v, want %d", i, marks, step.want)
+		}
+	}
+}
+
+// What is to be forgotten of packet identifiers leaves the log as well, whatever becomes of the events.
+func TestForgottenIdentifiersLeaveTheLog(t *testing.T) {
+	log := journal.NewMemory(journal.MemoryOptions{})
+	b := newTestBridge(t, log, `
+rules:
+  - name: r
+    topic: t
+    when: payload != ""
+    payload: text
+    queue: /queue/unread-count
+    fields: {conversation_id: 8b4a5e2c-3f0e-4a57-9f2e-0d8a3c1b7e11, unread_message_count: =payload}
+`)
+	marks := func() (n int) {
+		if err := log.Marks(markRedelivery, func(journal.Mark) bool { n++; return true }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	event := func(payload string) []*mqtt.Event {
+		return []*mqtt.Event{{Topic: "t", Payload: []byte(payload), QoS: 1, PacketID: 1, SessionPresent: true, Connection: 1}}
+	}
+	for i, step := range []struct {
+		payload string
+		want    int
+	}{{"1", 1}, {"", 0}, {"2", 1}} {
+		if err := b.commit(t.Context(), event(step.payload)); err != nil {
+			t.Fatal(err)
+		}
+		if n := marks(); n != step.want {
+			t.Errorf("after event %d the log has %d marks, want %d", i, n, step.want)
+		}
+	}
+	b.redeliveries.before += certain // pings that were answered since
+	b.client.Stop()
+	b.commitAll(t.Context())
+	if n := marks(); n != 0 {
+		t.Errorf("at the end the log has %d marks of acknowledgements that the broker has had", n)
 	}
 }

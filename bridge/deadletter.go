@@ -182,32 +182,42 @@ func (d *deadLetters) keep(ctx context.Context, m mqtt.Message, why error) {
 	}
 }
 
-// offer publishes what was refused again, from time to time until ctx is done: the broker's rules may have been mended. Each
-// time it goes on until the broker refuses a letter, and the next time with the one behind that, which the broker may take.
+// offer publishes what was refused again, now and from time to time until ctx is done: the broker's rules may have been
+// mended. Each time it goes on until the broker refuses a letter, and the next time with the one behind that, which the
+// broker may take.
 func (d *deadLetters) offer(ctx context.Context) {
 	for from := uint64(0); ; {
+		from = d.offerKept(ctx, from)
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(offerPause):
 		}
-		for ctx.Err() == nil {
-			l, ok := d.refused.toOffer(from)
-			if !ok {
-				break
+	}
+}
+
+// offerKept publishes what is kept, from that number on and then from the oldest, until the broker refuses one; it returns
+// the number behind that. When the broker has taken the last it says so.
+func (d *deadLetters) offerKept(ctx context.Context, from uint64) (next uint64) {
+	for taken := 0; ctx.Err() == nil; taken++ {
+		l, ok := d.refused.toOffer(from)
+		if !ok {
+			if taken > 0 {
+				d.logger.Info("the broker has taken the dead letters that it had refused", "letters", taken)
 			}
-			if d.out.Publish(ctx, l.message) != nil {
-				from = l.number + 1
-				break
-			}
-			d.mu.Lock()
-			d.published++
-			d.mu.Unlock()
-			if err := d.refused.drop(l); err != nil {
-				d.logger.Warn("forgetting a dead letter that the broker has taken now", "error", err)
-			}
+			break
+		}
+		if d.out.Publish(ctx, l.message) != nil {
+			return l.number + 1
+		}
+		d.mu.Lock()
+		d.published++
+		d.mu.Unlock()
+		if err := d.refused.drop(l); err != nil {
+			d.logger.Warn("forgetting a dead letter that the broker has taken now", "error", err)
 		}
 	}
+	return from
 }
 
 // say logs the rejection: the rule, the place and the type of refusal, never the value. Lines are limited by rule, stage

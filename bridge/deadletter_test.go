@@ -148,7 +148,7 @@ func TestRejectionLog(t *testing.T) {
 	})
 }
 
-// What was refused is offered again when the broker's rules may have been mended, also by the next process.
+// What was refused is offered again when the broker's rules may have been mended, first of all when the next process begins.
 func TestRefusedLettersAreOfferedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := journal.NewMemory(journal.MemoryOptions{})
@@ -164,14 +164,14 @@ func TestRefusedLettersAreOfferedAgain(t *testing.T) {
 			got = append(got, string(m.Payload))
 			return nil
 		})
-		second, err := newDeadLetters(takes, log, "base", slog.New(slog.DiscardHandler))
+		var lines strings.Builder
+		second, err := newDeadLetters(takes, log, "base", slog.New(slog.NewTextHandler(&lines, nil)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		go second.offer(ctx)
-		time.Sleep(offerPause + time.Second)
-		synctest.Wait()
+		synctest.Wait() // no time passes
 		cancel()
 		slices.Sort(got) // published side by side, they were refused in either order
 		if diff := cmp.Diff([]string{"1", "2"}, got); diff != "" {
@@ -179,6 +179,9 @@ func TestRefusedLettersAreOfferedAgain(t *testing.T) {
 		}
 		if n := second.counts(); n.Kept != 0 || n.Published != 2 {
 			t.Errorf("%+v", n)
+		}
+		if want := `level=INFO msg="the broker has taken the dead letters that it had refused" letters=2`; strings.Count(lines.String(), want) != 1 {
+			t.Errorf("log %q, want one line %q", &lines, want)
 		}
 		if third, err := newDeadLetters(takes, log, "base", slog.New(slog.DiscardHandler)); err != nil || third.counts().Kept != 0 {
 			t.Errorf("a later process finds %+v, %v", third.counts(), err)
@@ -205,10 +208,10 @@ func TestRefusedLettersPassOneThatStays(t *testing.T) {
 		defer cancel()
 		offered.Store(0)
 		go d.offer(ctx)
-		time.Sleep(2*offerPause + time.Second)
+		time.Sleep(offerPause + time.Second)
 		synctest.Wait()
 		if n := offered.Load(); n != 2 {
-			t.Errorf("%d letters were offered in two minutes, want one a minute while none is taken", n)
+			t.Errorf("%d letters were offered, want one at once and one after a minute while none is taken", n)
 		}
 		mended.Store(true)
 		time.Sleep(4 * offerPause)

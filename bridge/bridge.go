@@ -212,8 +212,14 @@ func (b *Bridge) Lag() server.Lag { return b.server.Lag() }
 func (b *Bridge) Ready() []string {
 	var reasons []string
 	s := b.client.State()
-	if !s.Receiving.Connected {
-		reasons = append(reasons, "mqtt: "+errorText(cmp.Or(s.Paused, s.Receiving.Err), "not connected"))
+	if err := b.stalled.Load(); err != nil {
+		reasons = append(reasons, (*err).Error()) // begins with "journal: "
+	}
+	switch {
+	case s.Paused != nil:
+		reasons = append(reasons, "mqtt: staying away from the broker meanwhile")
+	case !s.Receiving.Connected:
+		reasons = append(reasons, "mqtt: "+errorText(s.Receiving.Err, "not connected"))
 	}
 	if !s.Sending.Connected {
 		reasons = append(reasons, "mqtt, sending connection: "+errorText(s.Sending.Err, "not connected"))
@@ -226,11 +232,8 @@ func (b *Bridge) Ready() []string {
 	if s.Status != nil {
 		reasons = append(reasons, "mqtt: status topic: "+s.Status.Error())
 	}
-	if err := b.stalled.Load(); err != nil {
-		reasons = append(reasons, "journal: "+(*err).Error())
-	}
 	if n := b.letters.counts().Kept; n > 0 {
-		reasons = append(reasons, fmt.Sprintf("dead letters: the broker refused %d, which are kept; allow this user to write %s/#", n, b.config.BaseTopic))
+		reasons = append(reasons, fmt.Sprintf("dead letters: the broker refused %d, which are kept and offered again every minute; allow this user to write %s/#", n, b.config.BaseTopic))
 	}
 	return reasons
 }

@@ -288,7 +288,7 @@ func TestDeadLettersRefused(t *testing.T) {
 	publish(t, broker.Addr, "-u", "app", "-P", "app password", "-t", documentEvents[1][0], "-m", documentEvents[1][1])
 	wantBody(t, c, documentBodies["/queue/unread-count"])
 	eventually(t, "readiness to say so", func() bool {
-		return strings.Contains(s.why(), "dead letters: the broker refused 3, which are kept; allow this user to write mqtt-stomp-bridge/#")
+		return strings.Contains(s.why(), "dead letters: the broker refused 3, which are kept and offered again every minute; allow this user to write mqtt-stomp-bridge/#")
 	})
 	eventually(t, "four acknowledgements", func() bool { return strings.Count(broker.Log(), "Received PUBACK from mqtt-stomp-bridge (") == 4 })
 	if said := s.lines("broker refuses dead letters"); len(said) != 1 || !strings.Contains(said[0], "not authorized (0x87)") {

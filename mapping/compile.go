@@ -165,11 +165,11 @@ var ruleName = regexp.MustCompile(`^[A-Za-z0-9_.-]([A-Za-z0-9 _.-]*[A-Za-z0-9_.-
 func (c *compiler) compareTopics() {
 	seen := map[string]bool{} // filters of the rules so far
 	for i, b := range c.rules {
-		f := b.filter()
+		f := b.pattern.filter
 		overlap := seen[f.String()] // said before, if there is one
 		seen[f.String()] = true
 		for _, a := range c.rules[:i] {
-			switch g := a.filter(); {
+			switch g := a.pattern.filter; {
 			case !f.intersects(g):
 			case g.covers(f) && a.doubles(b.rule):
 				c.report.Warnf(b.topic.file, b.topic.node, "give one of the two a when",

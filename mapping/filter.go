@@ -14,13 +14,13 @@ type Filter struct {
 func (m *Mapper) Filters() []Filter {
 	var set []filter
 	for _, r := range m.rules {
-		set = addDisjoint(set, r.filter())
+		set = addDisjoint(set, r.pattern.filter)
 	}
 	filters := make([]Filter, len(set))
 	for i, f := range set {
 		filters[i] = Filter{Topic: f.String(), SkipRetained: true}
 		for _, r := range m.rules {
-			if r.deliver && f.covers(r.filter()) {
+			if r.deliver && f.covers(r.pattern.filter) {
 				filters[i].SkipRetained = false
 			}
 		}

@@ -11,6 +11,7 @@ import (
 type pattern struct {
 	text   string
 	levels []level
+	filter filter   // the topics that it matches
 	names  []string // of the captures, in the order of their levels
 }
 
@@ -18,6 +19,13 @@ type level struct {
 	wild    byte   // '+', '#', or 0 for literal
 	literal string // when wild is 0
 	named   bool   // the level is a capture
+}
+
+func (l level) String() string {
+	if l.wild != 0 {
+		return string(l.wild)
+	}
+	return l.literal
 }
 
 // A patternError is one mistake in a pattern: width characters from offset.
@@ -56,8 +64,10 @@ func parsePattern(text string) (*pattern, []patternError) {
 			p.names = append(p.names, name)
 		}
 		p.levels = append(p.levels, l)
+		p.filter = append(p.filter, l.String())
 		offset += width + 1
 	}
+	p.filter = p.filter.normal()
 	return p, errs
 }
 
@@ -92,17 +102,6 @@ func parseCapture(inner string, last bool) (level, string, *patternError) {
 		return level{wild: '#', named: true}, name, nil
 	}
 	return level{wild: '+', named: true}, name, nil
-}
-
-// filter returns the MQTT topic filter of the pattern.
-func (p *pattern) filter() filter {
-	f := make(filter, len(p.levels))
-	for i, l := range p.levels {
-		if f[i] = l.literal; l.wild != 0 {
-			f[i] = string(l.wild)
-		}
-	}
-	return f.normal()
 }
 
 // match reports whether the pattern matches the topic, whose levels are given too, and appends what it captures.

@@ -30,9 +30,6 @@ type rule struct {
 	eachLine, whenLine, dedupeLine int
 }
 
-// filter returns the MQTT topic filter of the rule.
-func (r *rule) filter() filter { return r.pattern.filter() }
-
 // A route is a queue of a rule with its condition; nil: always.
 type route struct {
 	queue string

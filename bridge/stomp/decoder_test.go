@@ -3,6 +3,7 @@ package stomp_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"strings"
 	"testing"
@@ -398,7 +399,7 @@ func TestClaimsAllocateNothing(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			d := stomp.NewDecoder(stomp.Limits{Body: 1 << 31})
+			d := stomp.NewDecoder(stomp.Limits{Body: math.MaxInt32})
 			in := []byte(tt.in)
 			allocated := allocatedBytes(func() {
 				d.Write(in)

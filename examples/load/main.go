@@ -1,3 +1,5 @@
+//go:build linux
+
 // Load measures what it costs the bridge to bring events to many sessions, beside peers that do the same work and the limit
 // of the machine.
 package main

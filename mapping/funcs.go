@@ -305,7 +305,7 @@ func callReplace(s *scope, args []any) (any, error) {
 			return nil, refuse("expression", "replace takes text, not %s", typeName(v))
 		}
 	}
-	if size := len(t[0]) + strings.Count(t[0], t[1])*max(0, len(t[2])-len(t[1])); size > maxText {
+	if size := int64(len(t[0])) + int64(strings.Count(t[0], t[1]))*int64(max(0, len(t[2])-len(t[1]))); size > maxText {
 		return nil, tooLong("replace")
 	}
 	result := strings.ReplaceAll(t[0], t[1], t[2])

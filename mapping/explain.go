@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/expr-lang/expr/file"
 
@@ -133,6 +135,8 @@ var (
 	onlyLists = regexp.MustCompile(`^builtin (\S+) takes only array`)
 	besideNil = regexp.MustCompile(`^Operator \((\S+)\) and coalesce expressions`)
 	dotNumber = regexp.MustCompile(`^unexpected token Number\("\.(\d+)"\)`)
+	tooLarge  = regexp.MustCompile(`^invalid (integer|float) literal: .*value out of range|^integer literal is too large`)
+	literals  = regexp.MustCompile(`[0-9][0-9a-zA-Z_.]*`)
 )
 
 // explainSyntax replaces the messages of the engine that do not name the usual slip behind them. The mistake is where rest
@@ -161,13 +165,32 @@ func explainSyntax(e *loadError, text, rest string) {
 		operator := besideNil.FindStringSubmatch(e.message)[1]
 		e.message = "?? and " + operator + " side by side need parentheses"
 		e.hint = fmt.Sprintf("write a ?? (b %[1]s c), or (a ?? b) %[1]s c", operator)
+	case tooLarge.MatchString(e.message):
+		explainTooLarge(e, text)
 	case dotNumber.MatchString(e.message):
-		number := dotNumber.FindStringSubmatch(e.message)[1]
-		e.message, e.hint = "unexpected ."+number, fmt.Sprintf("an element of a list is [%s], counted from 0", number)
+		index := dotNumber.FindStringSubmatch(e.message)[1]
+		e.message, e.hint = "unexpected ."+index, fmt.Sprintf("an element of a list is [%s], counted from 0", index)
 	case strings.Contains(e.message, "unexpected token"):
 		e.message = strings.NewReplacer("unexpected token ", "unexpected ", "Operator(", "", "Identifier(", "", "Bracket(", "",
 			"String(", "", "Number(", "", `")`, `"`).Replace(e.message)
 	default:
 		e.message = strings.NewReplacer("map[string]interface {}", "object", "[]interface {}", "list", "interface {}", "any").Replace(e.message)
+	}
+}
+
+// explainTooLarge finds the number that the engine cannot hold: the engine names the place behind it.
+func explainTooLarge(e *loadError, text string) {
+	e.message = "this number is too large"
+	for _, at := range literals.FindAllStringIndex(text, -1) {
+		literal := text[at[0]:at[1]]
+		_, notWhole := strconv.ParseInt(literal, 0, strconv.IntSize)
+		_, notFloat := strconv.ParseFloat(strings.ReplaceAll(literal, "_", ""), 64)
+		if errors.Is(notWhole, strconv.ErrRange) {
+			e.hint = "write it with a fraction: " + literal + ".0"
+		} else if !errors.Is(notFloat, strconv.ErrRange) {
+			continue
+		}
+		e.offset, e.width = utf8.RuneCountInString(text[:at[0]]), len(literal)
+		return
 	}
 }

@@ -16,14 +16,18 @@ const markRepeat = "dedupe/"
 // maxRepeats is how many keys are remembered at the most, in the log too; beyond it some are forgotten early.
 const maxRepeats = 200_000
 
+// minRepeats is how many are remembered before it is worth the while to look for windows that have ended.
+const minRepeats = 1000
+
 // repeats knows the keys that rules with dedupe have mapped within their windows. It is not safe for concurrent use.
 type repeats struct {
-	ends map[string]time.Time // mark's name -> end of the window
+	ends map[string]time.Time // mark's name -> end of the window; some have ended
+	full int                  // how many ends make it look for those
 }
 
 // newRepeats reads what an earlier process has left in the log.
 func newRepeats(log journal.Log) (*repeats, error) {
-	r := &repeats{ends: map[string]time.Time{}}
+	r := &repeats{ends: map[string]time.Time{}, full: minRepeats}
 	err := log.Marks(markRepeat, func(m journal.Mark) bool {
 		r.ends[m.Name] = m.Expires
 		return len(r.ends) < maxRepeats
@@ -43,7 +47,7 @@ func (r *repeats) seen(o mapping.Output, now time.Time) (duplicate bool, marks [
 	if end, ok := r.ends[name]; ok && now.Before(end) && end.Sub(now) <= o.DedupeWindow {
 		return true, nil
 	}
-	if len(r.ends) >= maxRepeats {
+	if len(r.ends) >= r.full {
 		marks = r.makeRoom(now)
 	}
 	end := now.Add(o.DedupeWindow)
@@ -51,16 +55,21 @@ func (r *repeats) seen(o mapping.Output, now time.Time) (duplicate bool, marks [
 	return false, append(marks, journal.Mark{Name: name, Expires: end})
 }
 
-// makeRoom forgets the windows that have ended, and if these are few, others: dropping nothing is the safe side. It returns
+// makeRoom forgets the windows that have ended, and if too many are left, others: dropping nothing is the safe side. It returns
 // the marks by which the log forgets those, too, as they have expired long ago; the ones that have ended it forgets by itself.
 func (r *repeats) makeRoom(now time.Time) (forgotten []journal.Mark) {
 	maps.DeleteFunc(r.ends, func(_ string, end time.Time) bool { return !now.Before(end) })
+	room := 0
+	if len(r.ends) >= maxRepeats {
+		room = maxRepeats / 10
+	}
 	for name := range r.ends {
-		if len(r.ends) <= maxRepeats*9/10 {
+		if len(forgotten) == room {
 			break
 		}
 		delete(r.ends, name)
 		forgotten = append(forgotten, journal.Mark{Name: name, Expires: time.Unix(0, 0)})
 	}
+	r.full = min(maxRepeats, max(minRepeats, 2*len(r.ends)))
 	return forgotten
 }

@@ -78,6 +78,24 @@ func TestRepeatsAreBounded(t *testing.T) {
 	}
 }
 
+// What is remembered follows what the windows hold, not all that has ever come.
+func TestRepeatsForgetWindowsThatHaveEnded(t *testing.T) {
+	r, err := newRepeats(journal.NewMemory(journal.MemoryOptions{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for i := range maxRepeats / 2 {
+		now = now.Add(time.Millisecond) // 10,000 windows at a time
+		if _, marks := r.seen(mapping.Output{Rule: "r", DedupeKey: fmt.Sprint(i), DedupeWindow: 10 * time.Second}, now); len(marks) != 1 {
+			t.Fatalf("key %d: %d marks, want its own", i, len(marks))
+		}
+		if len(r.ends) > 21_000 {
+			t.Fatalf("%d keys remembered", len(r.ends))
+		}
+	}
+}
+
 // Keys that are forgotten early, since there are too many, leave the log too: it must not grow with all that come in a day.
 func TestRepeatsAreBoundedInTheLog(t *testing.T) {
 	now := time.Now()

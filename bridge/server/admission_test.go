@@ -261,3 +261,35 @@ func TestTrustedProxies(t *testing.T) {
 		})
 	}
 }
+
+// A proxy that keeps Upgrade to itself leaves the rest of a handshake, and the log says what it has to do. Who only looks at the
+// endpoint is told, and not logged.
+func TestNoHandshake(t *testing.T) {
+	const answer = "no websocket handshake; a proxy in front has to pass the headers Upgrade and Connection on\n"
+	const line = `level=WARN msg="handshake refused" remote=192.0.2.1:1234 status=426 reason="no websocket handshake" ` +
+		`hint="a proxy in front has to pass the headers Upgrade and Connection on"`
+	for name, test := range map[string]struct {
+		header http.Header
+		logged int
+	}{
+		"through a proxy": {http.Header{"Connection": {"close"}, "Sec-Websocket-Key": {"x"}, "Sec-Websocket-Version": {"13"}}, 1},
+		"a look":          {http.Header{}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t, server.Config{})
+			request := httptest.NewRequest("GET", "/ws.communication", nil)
+			request.Header = test.header
+			recorder := httptest.NewRecorder()
+			h.server.ServeHTTP(recorder, request)
+			if got := recorder.Body.String(); recorder.Code != http.StatusUpgradeRequired || got != answer || recorder.Header().Get("Upgrade") != "websocket" {
+				t.Errorf("answered %d %q, %v", recorder.Code, got, recorder.Header())
+			}
+			if n := strings.Count(h.lines.String(), line); n != test.logged {
+				t.Errorf("logged %d times, want %d:\n%s", n, test.logged, h.lines)
+			}
+			if n := h.server.Counts().Refusals["no websocket handshake"]; n != 1 {
+				t.Errorf("%d refusals counted", n)
+			}
+		})
+	}
+}

@@ -141,6 +141,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, remote, http.StatusForbidden, "origin is not allowed")
 		return
 	}
+	if !websocket.IsWebSocketUpgrade(r) {
+		s.refuseRequest(w, r, remote)
+		return
+	}
 	if b := s.reserve(remote); b != nil {
 		s.refuse(w, r, remote, b.status, b.reason)
 		return
@@ -157,7 +161,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	conn, in, err := s.upgrade(w, r)
 	if err != nil { // the client has its answer
-		s.refusals.add("no websocket handshake")
+		s.refusals.add(noHandshake)
 		s.release(remote)
 		return
 	}
@@ -213,6 +217,21 @@ func (s *Server) admit(ctx context.Context, shown auth.Credentials) (*credential
 		return nil, errUnchecked
 	}
 	return &credentials{identity: identity, checkedBy: authenticator}, nil
+}
+
+const noHandshake = "no websocket handshake"
+
+// refuseRequest answers what asks for no upgrade: a look at the endpoint, or a handshake that has come through a proxy which has
+// kept the headers to itself that are of one connection alone (RFC 9110, 7.6.1).
+func (s *Server) refuseRequest(w http.ResponseWriter, r *http.Request, remote string) {
+	s.refusals.add(noHandshake)
+	const hint = "a proxy in front has to pass the headers Upgrade and Connection on"
+	if r.Header.Get("Sec-WebSocket-Key") != "" {
+		s.config.Logger.Warn("handshake refused", "remote", remote, "status", http.StatusUpgradeRequired, "reason", noHandshake, "hint", hint)
+	}
+	w.Header().Set("Upgrade", "websocket")
+	w.Header().Set("Connection", "Upgrade")
+	http.Error(w, noHandshake+"; "+hint, http.StatusUpgradeRequired)
 }
 
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, remote string, status int, reason string) {

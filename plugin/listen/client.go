@@ -2,15 +2,18 @@
 package listen
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -117,7 +120,7 @@ func open(ctx context.Context, cfg Config, own stomp.HeartBeat) (*Client, error)
 	}
 	conn, response, err := dialer.DialContext(ctx, cfg.URL, cfg.Header)
 	if errors.Is(err, websocket.ErrBadHandshake) {
-		return nil, fmt.Errorf("dialing %q: the server answered %s", target.Redacted(), response.Status)
+		return nil, fmt.Errorf("dialing %q: the server answered %s%s", target.Redacted(), response.Status, why(response))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("dialing %q: %w", target.Redacted(), err)
@@ -137,6 +140,15 @@ func open(ctx context.Context, cfg Config, own stomp.HeartBeat) (*Client, error)
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.work.Go(c.read)
 	return c, nil
+}
+
+// why returns what the answer to a handshake says beside its status, if that is plain text as the bridge's is.
+func why(response *http.Response) string {
+	if !strings.HasPrefix(response.Header.Get("Content-Type"), "text/plain") {
+		return ""
+	}
+	text, _ := io.ReadAll(response.Body) // which the dialer has cut at 1 KiB
+	return fmt.Sprintf(": %q", bytes.TrimSpace(text))
 }
 
 // start makes the connection a session with its subscriptions.

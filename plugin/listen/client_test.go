@@ -149,7 +149,7 @@ func TestDialRefused(t *testing.T) {
 		go server.Serve(listener)
 		defer server.Close()
 		_, err := listen.Dial(t.Context(), listen.Config{URL: "ws://bridge.test/ws", NetDial: listener.dial})
-		if want := `dialing "ws://bridge.test/ws": the server answered 403 Forbidden`; err == nil || err.Error() != want {
+		if want := `dialing "ws://bridge.test/ws": the server answered 403 Forbidden: "no"`; err == nil || err.Error() != want {
 			t.Errorf("got error %v, want %s", err, want)
 		}
 	})

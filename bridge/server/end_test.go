@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"regexp"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
@@ -378,6 +379,13 @@ func TestEnds(t *testing.T) {
 				}
 				if d := cmp.Diff(map[string]int64{test.cause: 1}, h.server.Counts().Ends); d != "" {
 					t.Errorf("ends (-want +got):\n%s", d)
+				}
+				level := "INFO"
+				if test.cause == "client closed" {
+					level = "DEBUG" // of its own will
+				}
+				if !regexp.MustCompile(`level=` + level + ` msg="session ended" .* cause="` + test.cause).MatchString(h.lines.String()) {
+					t.Errorf("no line at level %s in\n%s", level, h.lines)
 				}
 			})
 		})

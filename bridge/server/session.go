@@ -58,7 +58,7 @@ type ending struct {
 	headers []stomp.Header // of the ERROR frame, beside its message
 	code    int            // WebSocket close code
 	lastID  bool           // name the last position, so that the client can resume
-	quiet   bool           // log at debug: the client left of its own will
+	quiet   bool           // log at debug: the client left of its own will, or never was in
 	detail  error          // for the log alone; may be nil
 }
 
@@ -190,7 +190,7 @@ func (x *session) finish(err error) {
 	case errors.As(err, &timeout) && timeout.Timeout():
 		x.fail("heart-beat timeout", nil, &stomp.Error{Message: "heart-beat timeout", Detail: "nothing was heard for three times the interval"})
 	default:
-		x.end(ending{cause: "connection lost", detail: err, code: websocket.CloseGoingAway, quiet: true})
+		x.end(ending{cause: "connection lost", detail: err, code: websocket.CloseGoingAway, quiet: !x.connected})
 	}
 }
 

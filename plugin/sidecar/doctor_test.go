@@ -86,6 +86,9 @@ func readText(t *testing.T, name string) string {
 	return string(b)
 }
 
+// of20 puts the limit of Mosquitto 2.0 where 2.1 has one of its own: both are too large.
+var of20 = strings.NewReplacer("Packet Size 2000000", "Packet Size none", "packets of 2000000 bytes", "packets of any size")
+
 // TestDoctor holds what doctor says to brokers of each kind against testdata/doctor/NAME.txt.
 func TestDoctor(t *testing.T) {
 	stock := mosquittotest.Start(t, mosquittotest.Options{})
@@ -117,7 +120,7 @@ func TestDoctor(t *testing.T) {
 				test.args = append(test.args, "--mosquitto-conf", test.conf)
 			}
 			out, code := r.doctor(test.args...)
-			got := fmt.Sprintf("%s==== exit code %d\n", out, code)
+			got := fmt.Sprintf("%s==== exit code %d\n", of20.Replace(out), code)
 			golden := filepath.Join("testdata/doctor", test.name+".txt")
 			if *update {
 				write(t, golden, got)

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
+	"regexp"
 	"syscall"
 	"testing"
 )
@@ -42,9 +42,12 @@ func TestDiskFull(t *testing.T) {
 	s.finish("full disk: 3 x, with a SIGKILL and a SIGTERM meanwhile").exact()
 }
 
+// Mosquitto 2.1 names the address too.
+var goodbye = regexp.MustCompile(`Client mqtt-stomp-bridge (\[.*\] )?disconnected\.`)
+
 // left returns how many times the bridge has said goodbye to the broker.
 func (s *system) left() int {
-	return strings.Count(s.broker.Log(), "Client mqtt-stomp-bridge disconnected.")
+	return len(goodbye.FindAllString(s.broker.Log(), -1))
 }
 
 // fill takes all the room there is.

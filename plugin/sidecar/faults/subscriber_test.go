@@ -219,6 +219,16 @@ func (s *subscriber) positions() (ends []uint64) {
 	return ends
 }
 
+// ended returns how many connections have ended or were refused.
+func (s *subscriber) ended() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, times := range s.ends {
+		n += times
+	}
+	return n
+}
+
 // connected returns how many times all queues were subscribed to.
 func (s *subscriber) connected() int {
 	s.mu.Lock()

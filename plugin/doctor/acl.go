@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -12,6 +13,10 @@ type acl struct {
 	file    string // "": there is none, and everything is allowed
 	entries []aclEntry
 	last    int // the last line about the user, 0: there is none
+	mistake struct {
+		line int    // of the first, 0: there is none
+		what string // is wrong with it
+	}
 }
 
 // An aclEntry is a topic or pattern line that counts for the user.
@@ -38,6 +43,9 @@ func readACL(name, user, clientID string) (*acl, error) {
 		}
 		word, rest, _ := strings.Cut(text, " ")
 		rest = strings.TrimSpace(rest)
+		if what := wrongWith(word, rest); what != "" && a.mistake.line == 0 {
+			a.mistake.line, a.mistake.what = n, what
+		}
 		switch {
 		case word == "user":
 			current = rest
@@ -60,13 +68,30 @@ func readACL(name, user, clientID string) (*acl, error) {
 
 // parseEntry parses what follows topic or pattern: an access, which may be missing, and a topic.
 func parseEntry(line int, text string) aclEntry {
-	access, topic, ok := strings.Cut(text, " ")
-	switch {
-	case ok && (access == "read" || access == "write" || access == "readwrite" || access == "deny"):
+	if access, topic, ok := strings.Cut(text, " "); ok {
 		return aclEntry{line, access, strings.TrimSpace(topic)}
-	default:
-		return aclEntry{line, "readwrite", text}
 	}
+	return aclEntry{line, "readwrite", text}
+}
+
+// wrongWith returns why Mosquitto does not take a line that has the word and the rest, "" where it does.
+func wrongWith(word, rest string) string {
+	switch {
+	case !slices.Contains([]string{"user", "topic", "pattern"}, word):
+		return fmt.Sprintf("a line begins with user, topic or pattern, not with %q", word)
+	case rest == "":
+		return "nothing follows " + word
+	case word == "user":
+		return ""
+	}
+	e := parseEntry(0, rest)
+	switch {
+	case !slices.Contains([]string{"read", "write", "readwrite", "deny"}, e.access):
+		return fmt.Sprintf("access is read, write, readwrite or deny, not %q", e.access)
+	case !isFilter(e.topic):
+		return fmt.Sprintf("%q is no topic filter", e.topic)
+	}
+	return ""
 }
 
 // A verdict is whether a topic filter can be read.

@@ -33,7 +33,11 @@ func TestBrokerFile(t *testing.T) {
 		{"autosave by default", map[string]string{conf: "persistence true"}, []string{"warn  autosave_interval: BROKER/mosquitto.conf: autosave_interval is not set, so it is 1800", "in the last 30m0s", "warn  persistence_location: "}},
 		{"autosave never", map[string]string{conf: "persistence true\nautosave_interval 0"}, []string{"warn  autosave_interval: BROKER/mosquitto.conf:2: "}},
 		{"autosave by changes", map[string]string{conf: "persistence true\nautosave_interval 100\nautosave_on_changes true"}, []string{"ok    autosave_interval: BROKER/mosquitto.conf:2: autosave_interval 100, counted in changes"}},
-		{"SQLite", map[string]string{conf: "global_plugin /usr/lib/mosquitto_persist_sqlite.so"}, []string{"ok    persistence: BROKER/mosquitto.conf:1: global_plugin"}},
+		{"SQLite", map[string]string{conf: "persistence_location /data/\nglobal_plugin /usr/lib/mosquitto_persist_sqlite.so\nplugin_opt_flush_period 0"},
+			[]string{"ok    persistence: BROKER/mosquitto.conf:2: global_plugin", "ok    plugin_opt_flush_period: BROKER/mosquitto.conf:3: "}},
+		{"SQLite by default", map[string]string{conf: "global_plugin /usr/lib/mosquitto_persist_sqlite.so\nplugin_opt_db_file /data/m.db"},
+			[]string{"ok    persistence: ", "warn  plugin_opt_flush_period: BROKER/mosquitto.conf: plugin_opt_flush_period is not set, so it is 5", "in the last 5s", "BROKER/mosquitto.conf:1, a new line below it: plugin_opt_flush_period 0"}},
+		{"SQLite nowhere", map[string]string{conf: "global_plugin /usr/lib/mosquitto_persist_sqlite.so"}, []string{"fail  persistence: BROKER/mosquitto.conf:1: global_plugin", "no persistence_location", "!flush_period"}},
 		{"expires early", map[string]string{conf: "persistent_client_expiration 12h"}, []string{"fail  persistent_client_expiration: BROKER/mosquitto.conf:1: persistent_client_expiration 12h", "the bridge asks for 24h0m0s"}},
 		{"expires in months", map[string]string{conf: "persistent_client_expiration 1m"}, []string{"ok    persistent_client_expiration: "}},
 		{"expires in seconds, as 2.1 can", map[string]string{conf: "persistent_client_expiration 3600s"}, []string{"fail  persistent_client_expiration: "}},
@@ -66,12 +70,35 @@ func TestBrokerFile(t *testing.T) {
 	}
 }
 
+// A line of an acl_file that doctor calls a mistake keeps Mosquitto from starting.
+func TestACLMistakes(t *testing.T) {
+	program := mosquittotest.Look(t, "mosquitto")
+	for line, want := range map[string]string{
+		"users ann":          `a line begins with user, topic or pattern, not with "users"`,
+		"Topic read b":       `a line begins with user, topic or pattern, not with "Topic"`,
+		"topic\tread b":      `a line begins with user, topic or pattern, not with "topic\tread"`,
+		"topic":              "nothing follows topic",
+		"user":               "nothing follows user",
+		"topic readonly b/c": `access is read, write, readwrite or deny, not "readonly"`,
+		"topic read b/#/c":   `"b/#/c" is no topic filter`,
+		"topic b+":           `"b+" is no topic filter`,
+	} {
+		t.Run(line, func(t *testing.T) {
+			dir := t.TempDir()
+			writeFile(t, filepath.Join(dir, "acl"), "user ann\ntopic read a/#\n"+line+"\ntopic read c/#\n")
+			writeFile(t, filepath.Join(dir, "mosquitto.conf"), "listener 0 127.0.0.1\nacl_file "+filepath.Join(dir, "acl")+"\n")
+			if out, err := exec.Command(program, "-c", filepath.Join(dir, "mosquitto.conf")).CombinedOutput(); err == nil || !strings.Contains(string(out), "opening acl file") {
+				t.Errorf("mosquitto: %v\n%s", err, out)
+			}
+			out, _ := look{yaml: rules, change: func(c *doctor.Config) { c.MosquittoConf = filepath.Join(dir, "mosquitto.conf") }}.run(t)
+			holds(t, strings.ReplaceAll(out, dir, "BROKER"), "fail  acl_file: BROKER/acl:3: "+want)
+		})
+	}
+}
+
 // What doctor reads in an acl_file is what Mosquitto makes of it: two retained messages are there to be seen.
 func TestACLAsMosquittoHasIt(t *testing.T) {
-	sub, err := exec.LookPath("mosquitto_pub")
-	if err != nil {
-		t.Skip("mosquitto_pub is not installed")
-	}
+	pub := mosquittotest.Look(t, "mosquitto_pub")
 	const writer = "user writer\ntopic readwrite #\n"
 	users := map[string]string{"bridge": "secret", "writer": "secret"}
 	tests := []struct {
@@ -101,7 +128,7 @@ func TestACLAsMosquittoHasIt(t *testing.T) {
 			broker := mosquittotest.Start(t, mosquittotest.Options{Users: users, ACL: test.acl + writer})
 			host, port, _ := strings.Cut(broker.Addr, ":")
 			for _, topic := range []string{"a/1", "a/2"} {
-				if out, err := exec.Command(sub, "-h", host, "-p", port, "-u", "writer", "-P", "secret", "-r", "-q", "1", "-t", topic, "-m", "{}").CombinedOutput(); err != nil {
+				if out, err := exec.Command(pub, "-h", host, "-p", port, "-u", "writer", "-P", "secret", "-r", "-q", "1", "-t", topic, "-m", "{}").CombinedOutput(); err != nil {
 					t.Fatalf("mosquitto_pub: %v: %s", err, out)
 				}
 			}
@@ -114,7 +141,7 @@ func TestACLAsMosquittoHasIt(t *testing.T) {
 			}
 			// Without the messages the file alone decides.
 			for _, topic := range []string{"a/1", "a/2"} {
-				exec.Command(sub, "-h", host, "-p", port, "-u", "writer", "-P", "secret", "-r", "-q", "1", "-t", topic, "-n").Run()
+				exec.Command(pub, "-h", host, "-p", port, "-u", "writer", "-P", "secret", "-r", "-q", "1", "-t", topic, "-n").Run()
 			}
 			l.change = func(c *doctor.Config) { c.MosquittoConf = broker.Path("mosquitto.conf") }
 			out, _ = l.run(t)

@@ -41,6 +41,11 @@ func (d *doctor) readACL() {
 	var err error
 	if d.acl, err = readACL(beside(d.file.name, l.value), b.Username, b.ClientID); err != nil {
 		d.add(finding{Warn, "acl_file", fmt.Sprintf("%s: cannot be read: %v", l.place(), err), "what it hides from the bridge cannot be told", ""})
+		return
+	}
+	if m := d.acl.mistake; m.line > 0 {
+		d.add(finding{Fail, "acl_file", fmt.Sprintf("%s:%d: %s", d.acl.file, m.line, m.what),
+			"the broker does not start with it; at SIGHUP 2.1 ends, and 2.0 lets everybody read and write everything until it is mended", fmt.Sprintf("%s:%d: mend the line", d.acl.file, m.line)})
 	}
 }
 
@@ -136,7 +141,7 @@ func (d *doctor) since(version ...int) bool {
 func (d *doctor) examineStore() {
 	plugins := d.file.plugins()
 	if i := slices.IndexFunc(plugins, confLine.isStore); i >= 0 {
-		d.ok("persistence", "%s: %s %s", plugins[i].place(), plugins[i].name, plugins[i].value)
+		d.examineSQLite(plugins[i])
 		return
 	}
 	on, seen := d.flag("persistence", false)
@@ -163,6 +168,27 @@ func (d *doctor) examineStore() {
 	default:
 		d.ok("autosave_interval", "%s", seen)
 	}
+}
+
+// examineSQLite looks at the store of 2.1 that is a plugin.
+func (d *doctor) examineSQLite(plugin confLine) {
+	seen := fmt.Sprintf("%s: %s %s", plugin.place(), plugin.name, plugin.value)
+	_, location := d.file.setting("persistence_location")
+	_, file := d.file.setting("plugin_opt_db_file")
+	if !location && !file {
+		d.add(finding{Fail, "persistence", seen + ", and no persistence_location", "the broker starts, warns that the plugin is not activated, and stores nothing: a restart ends the bridge's session, with all that waits in it",
+			d.line("persistence_location", "persistence_location /var/lib/mosquitto/")})
+		return
+	}
+	d.ok("persistence", "%s", seen)
+	const check = "plugin_opt_flush_period"
+	n, seen := d.number(check, 5)
+	if n > 0 {
+		d.add(finding{Warn, check, seen, fmt.Sprintf("a crash or a power cut loses what came in the last %s and waits for the bridge", time.Duration(n)*time.Second),
+			plugin.place() + ", a new line below it: " + check + " 0"})
+		return
+	}
+	d.ok(check, "%s", seen)
 }
 
 // examineExpiration compares the broker's own limit for sessions that are away with what the bridge asks for.

@@ -2,6 +2,17 @@ package doctor
 
 import "strings"
 
+// isFilter reports whether wildcards have whole levels, and # the last one (MQTT 5, 4.7.1).
+func isFilter(f string) bool {
+	levels := strings.Split(f, "/")
+	for i, l := range levels {
+		if strings.ContainsAny(l, "+#") && (len(l) > 1 || l == "#" && i < len(levels)-1) {
+			return false
+		}
+	}
+	return true
+}
+
 // covers reports whether the topic filter f matches every topic that g, a filter or a topic, matches (MQTT 5, 4.7).
 func covers(f, g string) bool {
 	if hidden(f, g) {

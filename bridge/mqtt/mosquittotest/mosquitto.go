@@ -52,7 +52,7 @@ type Broker struct {
 // skipped, or fails if [Require] says so.
 func Start(t testing.TB, o Options) *Broker {
 	t.Helper()
-	b := &Broker{t: t, bin: look(t, "mosquitto"), Dir: t.TempDir(), log: &buffer{}}
+	b := &Broker{t: t, bin: Look(t, "mosquitto"), Dir: t.TempDir(), log: &buffer{}}
 	b.Addr = FreeAddr(t)
 	b.configure(o)
 	t.Cleanup(func() {
@@ -65,8 +65,8 @@ func Start(t testing.TB, o Options) *Broker {
 	return b
 }
 
-// look finds a program of Mosquitto's, also where only root's path has it.
-func look(t testing.TB, name string) string {
+// Look returns the path of a program of Mosquitto's, also where only root's PATH has it. Where it is absent the test ends.
+func Look(t testing.TB, name string) string {
 	t.Helper()
 	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/usr/local/sbin") {
 		if p, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
@@ -132,7 +132,7 @@ func (b *Broker) SetUsers(users map[string]string) {
 		fmt.Fprintf(&lines, "%s:%s\n", name, password)
 	}
 	b.WriteFile("passwords", lines.String())
-	if out, err := exec.Command(look(b.t, "mosquitto_passwd"), "-U", b.Path("passwords")).CombinedOutput(); err != nil {
+	if out, err := exec.Command(Look(b.t, "mosquitto_passwd"), "-U", b.Path("passwords")).CombinedOutput(); err != nil {
 		b.t.Fatalf("mosquitto_passwd: %v: %s", err, out)
 	}
 }

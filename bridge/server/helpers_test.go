@@ -31,7 +31,7 @@ var queues = []string{"/queue/message", "/queue/unread-count", "/queue/channel/c
 // A house is a server over a hub over a log, reached through pipes. Make it inside of a synctest bubble.
 type house struct {
 	t      testing.TB
-	log    *journal.Memory
+	log    journal.Log
 	hub    *hub.Hub
 	server *server.Server
 	jwt    auth.JWTConfig
@@ -48,8 +48,14 @@ func newHouse(t testing.TB, c server.Config) *house {
 
 func newHouseWith(t testing.TB, c server.Config, hc hub.Config, o journal.MemoryOptions) *house {
 	t.Helper()
+	return newHouseOver(t, c, hc, journal.NewMemory(o))
+}
+
+// newHouseOver returns a house over the log, which it closes.
+func newHouseOver(t testing.TB, c server.Config, hc hub.Config, log journal.Log) *house {
+	t.Helper()
 	h := &house{t: t, jwt: auth.JWTConfig{Secrets: secrets[:1]}, lines: &safeBuffer{}, l: newPipeListener()}
-	h.log = journal.NewMemory(o)
+	h.log = log
 	hc.Queues, hc.Keyed, hc.Conflate = queues, queues[1:], queues[1:2]
 	h.hub = hub.New(h.log, hc)
 	c.Hub, c.Queues, c.Version = h.hub, queues, "test"

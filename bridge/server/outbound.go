@@ -20,7 +20,7 @@ type outbound struct {
 	shard  *shard
 	limits *Limits
 	failed func(error) // told of an error of the feed; it must end the outbound
-	queued atomic.Bool // waits for its turn in the shard
+	queued atomic.Bool // waits for its turn in the shard, or catches up
 
 	mu       sync.Mutex
 	feed     *hub.Feed
@@ -65,9 +65,15 @@ func (o *outbound) Wake() {
 // turn is Wake's, in the shard. What does not go out at once is no work for the shard, where others wait.
 func (o *outbound) turn() {
 	o.queued.Store(false)
-	if o.step() {
-		go o.flush()
+	if o.step() && !o.queued.Swap(true) {
+		go o.catchUp()
 	}
+}
+
+// catchUp writes all that waits. Wake leaves it alone: the shard would only wait for the lock.
+func (o *outbound) catchUp() {
+	o.flush()
+	o.turn() // what came since woke nobody
 }
 
 // flush writes all that waits.

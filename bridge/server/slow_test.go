@@ -2,6 +2,9 @@ package server_test
 
 import (
 	"fmt"
+	"net/http/httptest"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -99,4 +102,49 @@ func TestCatchUp(t *testing.T) {
 			t.Errorf("unread counts %s, want the newest alone", got)
 		}
 	})
+}
+
+// A slowLog takes its time to read.
+type slowLog struct{ *journal.Memory }
+
+func (l slowLog) Read(after uint64, max int) ([]journal.Entry, error) {
+	time.Sleep(time.Millisecond)
+	return l.Memory.Read(after, max)
+}
+
+// A session that has a long replay before it is written by a few goroutines, however many entries wake it meanwhile.
+func TestReplayIsWokenOften(t *testing.T) {
+	log := slowLog{journal.NewMemory(journal.MemoryOptions{})}
+	h := newHouseOver(t, server.Config{}, hub.Config{RingEntries: 8}, log)
+	web := httptest.NewServer(h.server)
+	defer web.Close()
+	const old, all, pages = 10, 110, 200
+	for range pages { // of nothing that the client wants
+		if err := log.Append(t.Context(), journal.Batch{Entries: slices.Repeat([]journal.Entry{{Queue: "/queue/message"}}, 128)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range old { // more than the ring holds
+		h.publish("/queue/channel/connected", "", fmt.Sprint(i))
+	}
+	conn := h.subscribeTCP(web.URL)
+	defer conn.Close()
+	before, most := runtime.NumGoroutine(), 0
+	resume := "SUBSCRIBE | id:b | destination:/queue/channel/connected | resume-from:" + h.hub.Epoch() + "-0"
+	if err := conn.WriteMessage(websocket.TextMessage, []byte(frame(resume))); err != nil {
+		t.Fatal(err)
+	}
+	for i := old; i < all; i++ {
+		h.publish("/queue/channel/connected", "", fmt.Sprint(i))
+		time.Sleep(time.Millisecond)
+		most = max(most, runtime.NumGoroutine())
+	}
+	if most > before+4 {
+		t.Errorf("%d goroutines more, want only a few", most-before)
+	}
+	for i := range all {
+		if _, p, err := conn.ReadMessage(); !strings.HasSuffix(string(p), fmt.Sprintf("\n\n%d\x00", i)) {
+			t.Fatalf("got %q, %v, want %d", p, err, i)
+		}
+	}
 }

@@ -55,6 +55,9 @@ func (o Outcomes) plus(n int64, other Outcomes) Outcomes {
 // without one: those before count as acknowledged.
 const MaxWindow = 1 << 14
 
+// Position returns the place that Next has come to: no frame of a later entry was appended for the subscription.
+func (c *Cursor) Position() uint64 { return c.pos }
+
 // room is how many more entries may be sent now.
 func (c *Cursor) room() int {
 	if c.window == 0 {

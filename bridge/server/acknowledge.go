@@ -33,39 +33,33 @@ func (x *session) acknowledge(f *stomp.Frame) error {
 
 // acknowledged finds what the frame names, each version in its own form and whatever else the client adds: at 1.2 the ack
 // header's value in id, at 1.1 message-id and subscription, at 1.0 message-id alone, which may mean several subscriptions.
-// gone reports that it may well mean one that is closed by now: that is no mistake of the client.
+// gone reports that it may well mean one that is closed by now, whose id may be another's: that is no mistake of the client.
 func (x *session) acknowledged(f *stomp.Frame) (subs []*subscription, position uint64, gone bool) {
 	id, _ := f.Get("message-id")
+	number := 0
 	means := func(s *subscription) bool { return true }
-	closed := true // the one that is meant may be
 	switch x.v() {
 	case stomp.V12:
 		ack, _ := f.Get("id")
-		var number int
 		id, number = cutAck(ack)
 		means = func(s *subscription) bool { return s.number == number }
-		closed = 0 < number && number <= x.lastNumber
 	case stomp.V11:
 		name, _ := f.Get("subscription")
 		means = func(s *subscription) bool { return s.key == name }
-		closed = x.subscribed(name) == nil
 	}
-	open := 0
-	for _, s := range x.subs {
-		if s.number == 0 {
-			continue
-		}
-		open++
-		if means(s) {
-			subs = append(subs, s)
-		}
-	}
-	closed = closed && x.lastNumber > open
 	epoch, position, ok := parseMessageID(id)
 	if !ok || epoch != x.server.config.Hub.Epoch() {
 		return nil, 0, false
 	}
-	return subs, position, closed && len(subs) == 0
+	for _, s := range x.subs {
+		if s.number > 0 && means(s) {
+			subs = append(subs, s)
+		}
+	}
+	if x.v() == stomp.V12 {
+		return subs, position, len(subs) == 0 && 0 < number && number <= x.lastNumber
+	}
+	return subs, position, 0 < position && position <= x.closedAt
 }
 
 // cutAck takes the value of an ack header apart: a message-id and the number of a subscription; 0 when it has not that form.

@@ -38,6 +38,7 @@ type session struct {
 	subs       []*subscription
 	entered    bool        // counted among the sessions of its user
 	lastNumber int         // of all subscriptions there were that are acknowledged
+	closedAt   uint64      // the greatest position at which one of them was closed
 	expiry     *time.Timer // ends the session with its token; nil before that is known, or when it has no end
 
 	version     atomic.Uint32 // a stomp.Version, set by CONNECT

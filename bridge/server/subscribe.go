@@ -195,6 +195,9 @@ func (x *session) unsubscribe(f *stomp.Frame) error {
 	x.subsMu.Unlock()
 	x.out.update(func(feed *hub.Feed, control []byte) []byte {
 		feed.Unsubscribe(s.cursor)
+		if s.number > 0 {
+			x.closedAt = max(x.closedAt, s.cursor.Position())
+		}
 		return x.appendReceipt(control, f)
 	})
 	return nil

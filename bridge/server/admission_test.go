@@ -73,6 +73,28 @@ func (h *house) wantBusy(status int, reason string) {
 	}
 }
 
+// What a client offers may stand in one line or in several.
+func TestSubprotocols(t *testing.T) {
+	for want, offers := range map[string][][]string{
+		"v12.stomp": {{"v10.stomp, v12.stomp"}, {"v10.stomp", "v11.stomp,v12.stomp"}, {"other", "v12.stomp"}},
+		"v10.stomp": {{"other,v10.stomp"}, {"other", "v10.stomp"}},
+		"":          {nil, {"other"}, {"v1.stomp", "V12.STOMP"}},
+	} {
+		for _, lines := range offers {
+			synctest.Test(t, func(t *testing.T) {
+				conn, _, err := newHouse(t, server.Config{}).dial(http.Header{"Sec-Websocket-Protocol": lines})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				if got := conn.Subprotocol(); got != want {
+					t.Errorf("offered %q: got %q, want %q", lines, got, want)
+				}
+			})
+		}
+	}
+}
+
 // The rate of new connections: as many at once as a second has, then one for each share of a second.
 func TestConnectRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

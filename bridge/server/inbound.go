@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -53,10 +55,29 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // upgrade answers the handshake.
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) (*websocket.Conn, *inbound, error) {
 	h := &hijacker{ResponseWriter: w}
-	conn, err := s.upgrader.Upgrade(h, r, nil)
+	header := http.Header{}
+	if name := subprotocol(r.Header); name != "" {
+		header.Set("Sec-WebSocket-Protocol", name)
+	}
+	conn, err := s.upgrader.Upgrade(h, r, header)
 	if err != nil {
 		return nil, nil, err
 	}
 	h.in.answered = true
 	return conn, h.in, nil
+}
+
+// subprotocols are those of STOMP, the highest version first.
+var subprotocols = []string{"v12.stomp", "v11.stomp", "v10.stomp"}
+
+// subprotocol returns the best that the client offers, empty if there is none. The offer may stand in several lines (RFC 6455,
+// 11.3.4), of which gorilla would read the first.
+func subprotocol(h http.Header) string {
+	offered := strings.Split(strings.Join(h.Values("Sec-WebSocket-Protocol"), ","), ",")
+	for _, name := range subprotocols {
+		if slices.ContainsFunc(offered, func(o string) bool { return strings.TrimSpace(o) == name }) {
+			return name
+		}
+	}
+	return ""
 }

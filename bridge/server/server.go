@@ -105,8 +105,7 @@ func New(c Config) (*Server, error) {
 	s.upgrader = websocket.Upgrader{
 		HandshakeTimeout: c.Limits.ConnectTimeout,
 		ReadBufferSize:   readBuffer,
-		WriteBufferPool:  new(sync.Pool), // never used; without it every connection would have a buffer; see inbound
-		Subprotocols:     []string{"v12.stomp", "v11.stomp", "v10.stomp"},
+		WriteBufferPool:  new(sync.Pool),                           // never used; without it every connection would have a buffer; see inbound
 		CheckOrigin:      func(*http.Request) bool { return true }, // ServeHTTP has done it
 	}
 	s.auth.Store(&s.config.Auth)

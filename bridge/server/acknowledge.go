@@ -14,18 +14,19 @@ func (x *session) acknowledge(f *stomp.Frame) error {
 		return refuse("transactions are not supported", "ACK takes effect at once")
 	}
 	subs, position, known := x.acknowledged(f)
+	odd := false // and so it stays when the connection is lost and nobody looks
 	x.out.update(func(feed *hub.Feed, control []byte) []byte {
 		for _, s := range subs {
 			if feed.Ack(s.cursor, position, s.mode == ackClient) {
 				known = true
 			}
 		}
-		if !known {
+		if odd = !known; odd {
 			return control
 		}
 		return x.appendReceipt(control, f)
 	})
-	if !known {
+	if odd {
 		return refuse("no such message", "the frame names no message that waits for its acknowledgement")
 	}
 	return nil

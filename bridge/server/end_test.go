@@ -494,3 +494,43 @@ func TestSlowRenewalIsNoSilence(t *testing.T) {
 		}
 	})
 }
+
+// A heldAuth lets nobody know before it is let go.
+type heldAuth struct {
+	auth.Authenticator
+	asked, held chan struct{}
+}
+
+func (a heldAuth) Authenticate(ctx context.Context, c auth.Credentials) (auth.Identity, error) {
+	a.asked <- struct{}{}
+	<-a.held
+	return a.Authenticator.Authenticate(ctx, c)
+}
+
+// A session whose connection is lost while an ACK waits to be read ends for that reason, and not for the ACK's.
+func TestLostBeforeAck(t *testing.T) {
+	h := newHouse(t, server.Config{})
+	web := httptest.NewServer(h.server)
+	defer web.Close()
+	conn := h.subscribeTCP(web.URL)
+	defer conn.Close()
+	c := newClient(t, conn)
+	c.send("SUBSCRIBE | id:b | destination:/queue/unread-count | ack:client")
+	c.send("UNSUBSCRIBE | id:a | receipt:r")
+	conn.ReadMessage()
+	h.publish("/queue/unread-count", "", "1")
+	conn.ReadMessage()
+
+	held := heldAuth{h.authenticator(h.jwt), make(chan struct{}), make(chan struct{})}
+	h.server.SetAuth(held)
+	c.sendRaw(websocket.TextMessage, frame("SEND | destination:/auth/token | receipt:r | Authorization:"+h.token("ann", time.Hour))+
+		frame("ACK | id:"+h.hub.Epoch()+"-1.1"))
+	<-held.asked
+	conn.NetConn().(*net.TCPConn).SetLinger(0) // a reset
+	conn.Close()
+	close(held.held)
+	waitFor(t, "the session's end", func() bool { return h.server.Counts().Sessions == 0 })
+	if d := cmp.Diff(map[string]int64{"connection lost": 1}, h.server.Counts().Ends); d != "" {
+		t.Errorf("ends (-want +got):\n%s", d)
+	}
+}

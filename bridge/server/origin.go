@@ -30,16 +30,24 @@ func NewOrigins(list []string) (Origins, error) {
 		if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != s {
 			return o, fmt.Errorf("allowed origin %q: it must be scheme://host or scheme://host:port", s)
 		}
-		if rest, wild := strings.CutPrefix(u.Host, "*."); wild {
-			o.suffixes = append(o.suffixes, origin{u.Scheme, "." + rest})
-			continue
-		}
-		if strings.Contains(u.Host, "*") {
+		host := withoutDefaultPort(u)
+		rest, wild := strings.CutPrefix(host, "*.")
+		switch {
+		case strings.Contains(rest, "*"):
 			return o, fmt.Errorf("allowed origin %q: * stands only for the first labels of the host, as in https://*.example.org", s)
+		case wild:
+			o.suffixes = append(o.suffixes, origin{u.Scheme, "." + rest})
+		default:
+			o.exact[u.Scheme+"://"+host] = true
 		}
-		o.exact[s] = true
 	}
 	return o, nil
+}
+
+// withoutDefaultPort returns the host as browsers have it in an origin: they leave the scheme's own port out (RFC 6454, 6.2).
+func withoutDefaultPort(u *url.URL) string {
+	port := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]
+	return strings.TrimSuffix(u.Host, port)
 }
 
 // allow reports whether the request's page may connect. A request without an Origin header does not come from a page.

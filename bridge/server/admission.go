@@ -15,7 +15,7 @@ func (s *Server) remote(r *http.Request) string {
 	remote := r.RemoteAddr
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0 && s.trusts(host(remote)); i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		hop, err := netip.ParseAddr(host(strings.TrimSpace(hops[i]))) // some proxies name the port too
 		if err != nil {
 			break
 		}

@@ -191,7 +191,7 @@ var keys = []Key{
 	{Path: "journal.max_age", kind: duration(time.Millisecond, sec, ever),
 		Meaning: "Entries older than this are dropped."},
 	{Path: "journal.max_bytes", kind: size(MiB, 1024*TiB),
-		Meaning: "The oldest entries are dropped beyond this."},
+		Meaning: "The oldest entries are dropped beyond this. On disk the file becomes about a third larger; in memory the process takes up to two and a half times as much."},
 	{Path: "journal.latest.max_keys", kind: integer(1, 1_000_000_000),
 		Meaning: "Conversations and channels; those unchanged for longest are dropped beyond this."},
 	{Path: "journal.latest.max_age", kind: duration(time.Millisecond, sec, ever),

@@ -142,9 +142,9 @@ func TestCompose(t *testing.T) {
 	section, _, _ = strings.Cut(section, "\n## ")
 	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(section, -1)
 	if len(blocks) != 5 {
-		t.Fatalf("the page has %d blocks of commands, want start, listen, event, reload of the broker, doctor", len(blocks))
+		t.Fatalf("the page has %d blocks of commands, want start, listen, event, doctor, reload of the broker", len(blocks))
 	}
-	start, listen, event, reload, doctor := blocks[0][1], blocks[1][1], blocks[2][1], blocks[3][1], blocks[4][1]
+	start, listen, event, doctor, reload := blocks[0][1], blocks[1][1], blocks[2][1], blocks[3][1], blocks[4][1]
 	p := newProject(t)
 	p.run(start)
 	if out := p.run("docker compose ps"); strings.Count(out, "(healthy)") != 2 {
@@ -155,10 +155,10 @@ func TestCompose(t *testing.T) {
 		p.run(event)
 		return strings.Contains(p.read("listened"), "/queue/message\t{")
 	})
-	p.run(reload)
 	if out := p.run(doctor); !strings.Contains(out, " 0 warn, 0 fail") {
 		t.Errorf("the doctor says:\n%s", out)
 	}
+	p.run(reload)
 
 	p.write("bridge/new", strings.Replace(p.read("bridge/config.yaml"), "queue: /queue/message", "queue: /queue/massage", 1))
 	p.run("mv bridge/new bridge/config.yaml")

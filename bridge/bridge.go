@@ -86,6 +86,7 @@ func New(c Config) (*Bridge, error) {
 	if c.MQTT.Stale, err = knownFilters(c.Log); err != nil {
 		return nil, err
 	}
+	c.MQTT.Returning = c.Log.Bounds().Last > 0
 	client, err := mqtt.New(c.MQTT)
 	if err != nil {
 		return nil, err

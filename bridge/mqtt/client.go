@@ -113,7 +113,7 @@ func (c *Client) received(cn *conn) {
 	c.counters.connects.Add(1)
 	c.mu.Lock()
 	c.connection++
-	again := c.connection > 1
+	again := c.connection > 1 || c.cfg.Returning
 	cn.connection = c.connection
 	if !cn.present {
 		c.session++

@@ -32,6 +32,7 @@ type Config struct {
 	BaseTopic      string                 // default "mqtt-stomp-bridge"; the status is at <base topic>/state
 	Filters        []Filter               // subscribed to at QoS 1; should not overlap
 	Stale          []string               // topic filters that an earlier process may have left in the session; dropped unless in Filters
+	Returning      bool                   // an earlier process had the session: it is a loss if the first connection finds none
 	ReceiveMaximum uint16                 // events unacknowledged at one time; default 256
 	MaxPacketSize  uint32                 // of what the broker may send, in bytes; default 1 MiB
 	Logger         *slog.Logger           // default: discard

@@ -41,6 +41,29 @@ func TestBrokerAbsentAtStart(t *testing.T) {
 	}
 }
 
+// A process that begins finds out as well that the broker has lost the session of the one before it.
+func TestSessionLostBetweenProcesses(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		returning bool
+		want      uint64
+	}{
+		{"the first process ever", false, 0},
+		{"a later one", true, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := mosquittotest.Start(t, mosquittotest.Options{})
+			c, log := start(t, b.URL("mqtt"), mqtt.Config{Filters: filters("a"), Returning: test.returning})
+			if got := c.Stats().AbsentSessions; got != test.want {
+				t.Errorf("%d sessions absent, want %d", got, test.want)
+			}
+			if n := len(log.lines("no session for this bridge any more")); n != int(test.want) {
+				t.Errorf("the absent session was said %d times, want %d", n, test.want)
+			}
+		})
+	}
+}
+
 func TestBrokerKilled(t *testing.T) {
 	b := mosquittotest.Start(t, mosquittotest.Options{}) // without a store
 	c, log := start(t, b.URL("mqtt"), mqtt.Config{Filters: filters("a")})

@@ -48,7 +48,7 @@ var (
 	lettersKept = desc("dead_letters_kept", "Dead letters that the broker refuses and that are kept to be offered again.")
 	connects    = desc("mqtt_connects_total", "Connections to the broker that receive events, the first included.")
 	failures    = desc("mqtt_connect_errors_total", "Attempts to connect to the broker that failed.")
-	absent      = desc("mqtt_sessions_absent_total", "Reconnects that found no session at the broker: what it kept is lost.")
+	absent      = desc("mqtt_sessions_absent_total", "Connections that should have found a session at the broker, by the journal after a restart, and found none: what it kept is lost.")
 	takenOver   = desc("mqtt_sessions_taken_over_total", "Connections that the broker ended since another client has the same client identifier.")
 	acks        = desc("mqtt_acks_total", "Events acknowledged to the broker.")
 	staleAcks   = desc("mqtt_stale_acks_total", "Events whose connection had ended before they could be acknowledged: the broker sends them again.")

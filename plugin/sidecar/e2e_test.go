@@ -307,3 +307,22 @@ func TestDemoHasNoOpsEndpoint(t *testing.T) {
 		t.Errorf("ops.listen is %s", c.Ops.Listen)
 	}
 }
+
+// A broker that is restarted without a store while the bridge is away has lost what waited there: the next process says so.
+func TestSessionLostWhileAway(t *testing.T) {
+	broker := mosquittotest.Start(t, mosquittotest.Options{})
+	s := startSidecar(t, sourceRule("a/{n}", "first"), "BRIDGE_BROKER_URL=mqtt://"+broker.Addr, "BRIDGE_JOURNAL_DIR="+t.TempDir())
+	publish(t, broker.Addr, "-t", "a/1", "-m", "{}")
+	eventually(t, "an entry", func() bool { return strings.Contains(s.metrics(), "journal_last_position 1\n") })
+	s.stop()
+	broker.Kill()
+	broker.Restart()
+	s.start()
+	s.waitReady()
+	if !strings.Contains(s.log.String(), "no session for this bridge any more") {
+		t.Error("the log does not tell of the loss")
+	}
+	if !strings.Contains(s.metrics(), "mqtt_sessions_absent_total 1\n") {
+		t.Error("the metrics do not tell of the loss")
+	}
+}

@@ -95,7 +95,7 @@ var keys = []Key{
 	{Path: "broker.insecure", kind: boolean(),
 		Meaning: "Accept any certificate of the broker: for trying only, since whoever sits in between can read and change everything."},
 	{Path: "broker.keepalive", kind: duration(sec, sec, 18*hour),
-		Meaning: "Longest silence between the bridge and the broker. After one and a half times as long the connection counts as lost."},
+		Meaning: "Longest silence between the bridge and the broker. After twice as long, at the latest, the connection counts as lost."},
 	{Path: "broker.session_expiry", kind: duration(sec, sec, ever),
 		Meaning: "How long the broker keeps subscriptions and queued events while the bridge is away. Mosquitto's `max_queued_messages` bounds them too."},
 	{Path: "broker.base_topic", kind: topic(),

@@ -133,13 +133,14 @@ func (l *Log) update(write func(*bolt.Tx) error) error {
 		return l.fail(err)
 	}
 	before := tx.ID() - 1
-	if err := write(tx); err != nil {
+	if err := l.guard(func() error { return write(tx) }); err != nil {
 		return l.fail(errors.Join(err, tx.Rollback()))
 	}
-	err = tx.Commit()
+	err = l.guard(tx.Commit)
 	if err == nil {
 		return nil
 	}
+	tx.Rollback() // where a fault has kept Commit from it
 	if isFull(err) && l.transaction() == before {
 		return fmt.Errorf("%w: %w", journal.ErrFull, err)
 	}
@@ -154,7 +155,7 @@ func (l *Log) fail(err error) error {
 // transaction returns the number of the newest transaction in the file. bbolt reads the file's first pages afresh for that,
 // so a commit that failed after it had written them counts.
 func (l *Log) transaction() (id int) {
-	if err := l.db.View(func(tx *bolt.Tx) error { id = tx.ID(); return nil }); err != nil {
+	if err := l.view(func(tx *bolt.Tx) error { id = tx.ID(); return nil }); err != nil {
 		return -1
 	}
 	return id

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -229,6 +230,30 @@ func TestFlippedByteWhileOpen(t *testing.T) {
 	if page, err := l.Read(2, 10); err != nil || len(page) != 1 {
 		t.Errorf("Read after it = %v, %v", page, err)
 	}
+}
+
+// A page that the disk does not give back, while the file is mapped, is an error to who reads it or writes beside it, and not the
+// end of the process. A file that has become shorter is the same to it.
+func TestUnreadablePage(t *testing.T) {
+	dir := t.TempDir()
+	l := mustOpen(t, disk.Options{Dir: dir})
+	entries := make([]journal.Entry, 1000)
+	for i := range entries {
+		entries[i] = journal.Entry{Queue: "q", Body: make([]byte, 1000)}
+	}
+	if err := l.Append(t.Context(), journal.Batch{Entries: entries}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(dbPath(dir), 64<<10); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Read(0, len(entries)); !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "journal.db cannot be read") {
+		t.Errorf("Read: %v", err)
+	}
+	if err := l.Append(t.Context(), journal.Batch{Entries: entries[:1]}); !errors.Is(err, syscall.EIO) || errors.Is(err, journal.ErrFull) {
+		t.Errorf("Append: %v", err)
+	}
+	l.Close() // which ends, and cannot note much
 }
 
 func TestForeignFile(t *testing.T) {

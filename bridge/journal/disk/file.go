@@ -35,6 +35,20 @@ const (
 
 var native = binary.NativeEndian
 
+// readHead reports whether the disk gives back what the file begins with, whatever that is.
+func readHead(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.CopyN(io.Discard, f, metaSize)
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
 // checkFile reports whether the database file is whole: as long as its own count of pages says, every page where it belongs
 // and within itself, every page used once, all keys in order.
 func checkFile(ctx context.Context, path string, pageSize int, unclean bool, p *progress) error {

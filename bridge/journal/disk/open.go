@@ -112,6 +112,9 @@ func (l *Log) inspect(ctx context.Context, unclean bool) error {
 	} else if !info.Mode().IsRegular() || info.Size() == 0 {
 		return fmt.Errorf("%w: not a file with anything in it", ErrDamaged) // bbolt would fill an empty one
 	}
+	if err := readHead(l.path()); err != nil {
+		return err // of which bbolt would say that the file is not its own
+	}
 	db, err := bolt.Open(l.path(), 0o600, &bolt.Options{Timeout: atOnce, ReadOnly: true, NoStatistics: true})
 	switch _, system := errors.AsType[syscall.Errno](err); {
 	case err == nil:

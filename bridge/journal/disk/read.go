@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime/debug"
+	"syscall"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -15,6 +17,26 @@ import (
 // it can see cannot be used again by a commit.
 const pageBytes = 1 << 20
 
+// view runs a read transaction.
+func (l *Log) view(read func(*bolt.Tx) error) error {
+	return l.guard(func() error { return l.db.View(read) })
+}
+
+// guard does work in the file, which is mapped: a page that the disk does not give back would end the process, and is an error.
+func (l *Log) guard(work func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case interface{ Addr() uintptr }: // as runtime/debug describes a fault
+			err = fmt.Errorf("journal: %s cannot be read: %w", l.path(), syscall.EIO)
+		default:
+			panic(p)
+		}
+	}()
+	return work()
+}
+
 // Read implements journal.Log. An entry that is not what was written is an error that names its position.
 func (l *Log) Read(after uint64, max int) (page []journal.Entry, err error) {
 	b := l.Bounds()
@@ -24,7 +46,7 @@ func (l *Log) Read(after uint64, max int) (page []journal.Entry, err error) {
 	if after >= b.Last || max <= 0 {
 		return nil, nil
 	}
-	err = l.db.View(func(tx *bolt.Tx) error {
+	err = l.view(func(tx *bolt.Tx) error {
 		cursor := tx.Bucket(bucketEntries).Cursor()
 		next := positionKey(after + 1)
 		k, v := cursor.Seek(next)
@@ -89,7 +111,7 @@ func (l *Log) newestAfter(queue string, after uint64, max int) ([]uint64, error)
 
 // readAt returns the entries at the positions, without those that are gone, up to a page.
 func (l *Log) readAt(positions []uint64) (page []journal.Entry, err error) {
-	err = l.db.View(func(tx *bolt.Tx) error {
+	err = l.view(func(tx *bolt.Tx) error {
 		entries, kept := tx.Bucket(bucketEntries), tx.Bucket(bucketKept)
 		size := int64(0)
 		for _, p := range positions {
@@ -142,7 +164,7 @@ func (l *Log) markPage(prefix, from []byte) (page []journal.Mark, next []byte, e
 		return nil, nil, errClosed
 	}
 	now := l.now()
-	err = l.db.View(func(tx *bolt.Tx) error {
+	err = l.view(func(tx *bolt.Tx) error {
 		cursor := tx.Bucket(bucketMarks).Cursor()
 		size := 0
 		for k, v := cursor.Seek(from); k != nil && bytes.HasPrefix(k, prefix); k, v = cursor.Next() {

@@ -23,7 +23,7 @@ func (l *loader) readIncludes() {
 		}
 		matches := match(pattern)
 		if len(matches) == 0 {
-			l.report.Warnf(s.file, s.node, "", "include: no file matches %q", s.text)
+			l.reportNone(s, pattern)
 		}
 		for _, name := range matches {
 			if !seen[name] {
@@ -32,6 +32,20 @@ func (l *loader) readIncludes() {
 			}
 		}
 	}
+}
+
+// reportNone says that a pattern has no files. A name without a wildcard is a mistake: so a file that an editor is about to
+// replace takes no rules with it.
+func (l *loader) reportNone(s setting, pattern string) {
+	if strings.ContainsAny(s.text, "*?[") {
+		l.report.Warnf(s.file, s.node, "", "include: no file matches %q", s.text)
+		return
+	}
+	hint := ""
+	if info, err := os.Stat(pattern); err == nil && info.IsDir() {
+		hint = "it is a directory, write " + filepath.Join(s.text, "*.yaml")
+	}
+	l.errorf(s, hint, "there is no file %q", s.text)
 }
 
 // match returns the files that a pattern names, in byte order. As in a shell, * does not stand for a leading dot:

@@ -201,7 +201,7 @@ var keys = []Key{
 		Meaning: "Address of `/healthz`, `/readyz` and `/metrics`. `\"\"`: none."},
 
 	{Path: "include", List: true, Reloaded: true, kind: pattern(),
-		Meaning: "Further files with `tables`, `rules` and `tests`, read in the byte order of their names as Mosquitto's `include_dir` does."},
+		Meaning: "Further files with `tables`, `rules` and `tests`, read in the byte order of their names as Mosquitto's `include_dir` does. A name without wildcards must be there."},
 }
 
 // keyAt returns the setting at path, nil when there is none.

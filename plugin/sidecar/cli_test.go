@@ -62,6 +62,8 @@ func TestCommands(t *testing.T) {
 		{name: "try-file-broken", args: []string{"try", "-c", "good.yaml", "--file", "broken.jsonl"}},
 		{name: "try-file-wildcard", args: []string{"try", "-c", "good.yaml", "--file", "-"}, stdin: `{"topic": "chat/#", "payload": 1}`},
 		{name: "try-file-two-in-a-line", args: []string{"try", "-c", "good.yaml", "--file", "-"}, stdin: `{"topic": "a", "payload": 1} {"topic": "b", "payload": 1}`},
+		{name: "try-file-brace-too-many", args: []string{"try", "-c", "good.yaml", "--file", "-"}, stdin: `{"topic": "a", "payload": 1}}`},
+		{name: "try-file-qos", args: []string{"try", "-c", "good.yaml", "--file", "-"}, stdin: `{"topic": "a", "payload": 1, "qos": 3}`},
 		{name: "try-file-absent", args: []string{"try", "-c", "good.yaml", "--file", "absent.jsonl"}},
 		{name: "try-file-empty", args: []string{"try", "-c", "good.yaml", "--file", "-"}},
 		{name: "try-no-event", args: []string{"try", "-c", "good.yaml"}},

@@ -194,15 +194,18 @@ func parseEvent(line []byte) (mapping.Event, error) {
 	}
 	e := mapping.Event{Topic: l.Topic, Payload: l.Payload, QoS: 1, Retained: l.Retained, ContentType: l.ContentType,
 		User: l.User, Received: l.Received}
+	_, after := d.Token()
 	switch {
-	case d.More():
-		return e, errors.New("more than one event in a line")
+	case after != io.EOF:
+		return e, errors.New("more follows the event; a line holds one event")
 	case l.Topic == "":
 		return e, errors.New("an event needs a topic")
 	case strings.ContainsAny(l.Topic, wildcards):
 		return e, errWildcard
 	case (l.Text == nil) == (l.Payload == nil):
 		return e, errors.New("an event needs payload or text, one of them")
+	case l.QoS != nil && *l.QoS > 2:
+		return e, fmt.Errorf("qos is 0, 1 or 2, not %d", *l.QoS)
 	case l.Text != nil:
 		e.Payload = []byte(*l.Text)
 	}

@@ -27,35 +27,30 @@ func Token(authorization string) string {
 	return authorization
 }
 
-// FromHandshake returns the token of a WebSocket handshake, empty if there is none, and the subprotocols that the client
-// offers, without one that holds a token. The token is the value of Authorization, or stands in an entry of
-// Sec-WebSocket-Protocol that is "bearer." and the token in base64url without padding. The error is an *Error.
-func FromHandshake(h http.Header) (token string, protocols []string, err error) {
+// FromHandshake returns the token of a WebSocket handshake, empty if there is none. It is the value of Authorization, or stands
+// in an entry of Sec-WebSocket-Protocol that is "bearer." and the token in base64url without padding. The error is an *Error.
+func FromHandshake(h http.Header) (token string, err error) {
 	for _, value := range h.Values("Authorization") {
 		if token, err = oneToken(token, Token(value)); err != nil {
-			return "", nil, err
+			return "", err
 		}
 	}
 	for _, line := range h.Values("Sec-WebSocket-Protocol") {
 		for protocol := range strings.SplitSeq(line, ",") {
-			protocol = strings.Trim(protocol, " \t")
-			encoded, ok := strings.CutPrefix(protocol, protocolPrefix)
+			encoded, ok := strings.CutPrefix(strings.Trim(protocol, " \t"), protocolPrefix)
 			if !ok {
-				if protocol != "" {
-					protocols = append(protocols, protocol)
-				}
 				continue
 			}
 			decoded, err := decodeProtocol(encoded)
 			if err != nil {
-				return "", nil, err
+				return "", err
 			}
 			if token, err = oneToken(token, decoded); err != nil {
-				return "", nil, err
+				return "", err
 			}
 		}
 	}
-	return token, protocols, nil
+	return token, nil
 }
 
 func decodeProtocol(encoded string) (string, error) {

@@ -73,12 +73,13 @@ func (h *house) wantBusy(status int, reason string) {
 	}
 }
 
-// What a client offers may stand in one line or in several.
+// What a client offers may stand in one line or in several, beside a token, which is never echoed.
 func TestSubprotocols(t *testing.T) {
 	for want, offers := range map[string][][]string{
-		"v12.stomp": {{"v10.stomp, v12.stomp"}, {"v10.stomp", "v11.stomp,v12.stomp"}, {"other", "v12.stomp"}},
+		"v12.stomp": {{"v10.stomp, v12.stomp"}, {"v10.stomp", "v11.stomp,v12.stomp"}, {"other", "v12.stomp"}, {", ,v12.stomp,"},
+			{"bearer.YWJj, v12.stomp"}, {"bearer.YWJj", "v12.stomp"}, {"bearer.", "v12.stomp"}},
 		"v10.stomp": {{"other,v10.stomp"}, {"other", "v10.stomp"}},
-		"":          {nil, {"other"}, {"v1.stomp", "V12.STOMP"}},
+		"":          {nil, {"other"}, {"v1.stomp", "V12.STOMP"}, {"bearer.YWJj"}},
 	} {
 		for _, lines := range offers {
 			synctest.Test(t, func(t *testing.T) {

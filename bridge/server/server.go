@@ -105,8 +105,9 @@ func New(c Config) (*Server, error) {
 	s.upgrader = websocket.Upgrader{
 		HandshakeTimeout: c.Limits.ConnectTimeout,
 		ReadBufferSize:   readBuffer,
-		WriteBufferPool:  new(sync.Pool),                           // never used; without it every connection would have a buffer; see inbound
-		CheckOrigin:      func(*http.Request) bool { return true }, // ServeHTTP has done it
+		// Never used; without it every connection would have a buffer. See inbound.
+		WriteBufferPool: new(sync.Pool),
+		CheckOrigin:     func(*http.Request) bool { return true }, // ServeHTTP has done it
 	}
 	s.auth.Store(&s.config.Auth)
 	s.access.Store(&s.config.Access)
@@ -184,7 +185,7 @@ var goingAway = ending{cause: "shutdown", code: websocket.CloseGoingAway, quiet:
 // admitRequest authenticates a handshake that carries a token, which it returns; without one, CONNECT has to show something.
 // The status is for an error.
 func (s *Server) admitRequest(r *http.Request, remote string) (token string, by *credentials, status int, err error) {
-	token, _, err = auth.FromHandshake(r.Header)
+	token, err = auth.FromHandshake(r.Header)
 	switch {
 	case err == nil && token == "":
 		return "", nil, 0, nil

@@ -37,6 +37,8 @@ func TestBrokerFile(t *testing.T) {
 			[]string{"ok    persistence: BROKER/mosquitto.conf:2: global_plugin", "ok    plugin_opt_flush_period: BROKER/mosquitto.conf:3: "}},
 		{"SQLite by default", map[string]string{conf: "global_plugin /usr/lib/mosquitto_persist_sqlite.so\nplugin_opt_db_file /data/m.db"},
 			[]string{"ok    persistence: ", "warn  plugin_opt_flush_period: BROKER/mosquitto.conf: plugin_opt_flush_period is not set, so it is 5", "in the last 5s", "BROKER/mosquitto.conf:1, a new line below it: plugin_opt_flush_period 0"}},
+		{"SQLite late", map[string]string{conf: "persistence_location /data/\nglobal_plugin /usr/lib/mosquitto_persist_sqlite.so\nplugin_opt_flush_period 60"},
+			[]string{"warn  plugin_opt_flush_period: BROKER/mosquitto.conf:3: plugin_opt_flush_period 60", "in the last 1m0s", "BROKER/mosquitto.conf:3: plugin_opt_flush_period 0"}},
 		{"SQLite nowhere", map[string]string{conf: "global_plugin /usr/lib/mosquitto_persist_sqlite.so"}, []string{"fail  persistence: BROKER/mosquitto.conf:1: global_plugin", "no persistence_location", "!flush_period"}},
 		{"expires early", map[string]string{conf: "persistent_client_expiration 12h"}, []string{"fail  persistent_client_expiration: BROKER/mosquitto.conf:1: persistent_client_expiration 12h", "the bridge asks for 24h0m0s"}},
 		{"expires in months", map[string]string{conf: "persistent_client_expiration 1m"}, []string{"ok    persistent_client_expiration: "}},

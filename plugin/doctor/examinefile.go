@@ -184,8 +184,11 @@ func (d *doctor) examineSQLite(plugin confLine) {
 	const check = "plugin_opt_flush_period"
 	n, seen := d.number(check, 5)
 	if n > 0 {
-		d.add(finding{Warn, check, seen, fmt.Sprintf("a crash or a power cut loses what came in the last %s and waits for the bridge", time.Duration(n)*time.Second),
-			plugin.place() + ", a new line below it: " + check + " 0"})
+		set := plugin.place() + ", a new line below it: " + check + " 0"
+		if l, ok := d.file.setting(check); ok {
+			set = l.place() + ": " + check + " 0"
+		}
+		d.add(finding{Warn, check, seen, fmt.Sprintf("a crash or a power cut loses what came in the last %s and waits for the bridge", time.Duration(n)*time.Second), set})
 		return
 	}
 	d.ok(check, "%s", seen)

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"net"
 	"net/http"
 	"os"
@@ -109,11 +108,6 @@ type nginx struct {
 // startNginx runs nginx with the file as it is shipped but for the addresses and the certificate, and little around it.
 func startNginx(t *testing.T, bridge string) *nginx {
 	t.Helper()
-	path, err := exec.LookPath("nginx")
-	if errors.Is(err, exec.ErrNotFound) {
-		path, err = exec.LookPath("/usr/sbin/nginx") // which is not in everybody's PATH
-	}
-	need(t, "nginx", err == nil)
 	n := &nginx{dir: t.TempDir(), addr: mosquittotest.FreeAddr(t), log: &lockedBuffer{}}
 	certificate, key := selfSigned(t, "localhost")
 	n.certificate = filepath.Join(n.dir, "inbox.pem")
@@ -134,7 +128,7 @@ http {
 	client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
 	include inbox.conf;
 }`)
-	c := exec.Command(path, "-p", n.dir, "-c", "nginx.conf", "-e", "stderr")
+	c := exec.Command(mosquittotest.Look(t, "nginx"), "-p", n.dir, "-c", "nginx.conf", "-e", "stderr")
 	c.Stderr = n.log
 	if err := c.Start(); err != nil {
 		t.Fatal(err)

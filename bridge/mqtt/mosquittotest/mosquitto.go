@@ -65,7 +65,8 @@ func Start(t testing.TB, o Options) *Broker {
 	return b
 }
 
-// Look returns the path of a program of Mosquitto's, also where only root's PATH has it. Where it is absent the test ends.
+// Look returns the path of a program, such as Mosquitto's, also where only root's PATH has it. Where it is absent the test
+// is skipped, or fails if [Require] says so.
 func Look(t testing.TB, name string) string {
 	t.Helper()
 	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/usr/local/sbin") {

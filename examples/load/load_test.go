@@ -5,11 +5,9 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/xml"
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -288,8 +286,6 @@ func TestOptions(t *testing.T) {
 		{"-sessions 100,100", `-sessions "100,100": want rising numbers with commas`},
 		{"-sessions 10,20,30 -events 1,2", `-events "1,2": want one number, or one for each of -sessions`},
 		{"-events 1,0", `-events "1,0": want numbers from 1 on, with commas`},
-		{"-svg x.svg", "-svg takes several -sessions, and neither -idle nor -storm"},
-		{"-svg x.svg -sessions 1,2 -idle 5", "-svg takes several -sessions, and neither -idle nor -storm"},
 		{"-storm hup", `-storm "hup": term or kill`},
 		{"-storm kill -journal memory", "-storm takes -qos 1, -journal disk and a -warm of 1 or more: with less there is nothing to resume from"},
 		{"-storm kill -warm 0", "-storm takes -qos 1, -journal disk and a -warm of 1 or more: with less there is nothing to resume from"},
@@ -346,11 +342,10 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-// The program's own output: a table for each number of sessions, the ratios, and the picture.
+// The program's own output: a table for each number of sessions, and the ratios.
 func TestRunEvents(t *testing.T) {
 	b := newTestBench(t)
 	b.broker, b.subjects, b.loads = "embedded", []string{"bridge", "loop"}, []load{{1, 20}, {30, 10}}
-	b.svg = filepath.Join(t.TempDir(), "costs.svg")
 	var out bytes.Buffer
 	if err := b.runEvents(t.Context(), &out); err != nil {
 		t.Fatal(err)
@@ -358,72 +353,6 @@ func TestRunEvents(t *testing.T) {
 	heads := regexp.MustCompile(`(?m)^ *(1 session|30 sessions|bridge to)  deliveries/s `).FindAllString(out.String(), -1)
 	if len(heads) != 4 {
 		t.Errorf("got tables %q, want two and their ratios, in\n%s", heads, &out)
-	}
-	svg, err := os.ReadFile(b.svg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	checkPicture(t, svg, 2, 2)
-}
-
-// checkPicture holds an SVG picture to be well-formed XML with so many curves of so many points.
-func checkPicture(t *testing.T, svg []byte, curves, points int) {
-	t.Helper()
-	elements := map[string]int{}
-	for d := xml.NewDecoder(bytes.NewReader(svg)); ; {
-		token, err := d.Token()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			t.Fatalf("%v in\n%s", err, svg)
-		}
-		if e, ok := token.(xml.StartElement); ok {
-			elements[e.Name.Local]++
-		}
-	}
-	if elements["polyline"] != curves || elements["circle"] != curves*points {
-		t.Errorf("got %v, want %d curves of %d points", elements, curves, points)
-	}
-}
-
-// Costs from hundredths of a µs to hundreds lie within the axes, and names that would touch stand one below the other.
-func TestDrawCosts(t *testing.T) {
-	curves := []curve{
-		{"bridge", []point{{1, 0.5}, {10_000, 0.052}}},
-		{"loop", []point{{1, 0.02}, {10_000, 0.05}}},
-		{"rabbitmq", []point{{1, 1}, {10_000, 312}}},
-	}
-	checkPicture(t, drawCosts(curves, "in a test"), 3, 2)
-	x, y := sessionAxis(curves), costAxis(curves)
-	if diff := cmp.Diff([]float64{1, 10_000}, x.ticks); diff != "" {
-		t.Errorf("sessions (-want +got):\n%s", diff)
-	}
-	if low, high := y.ticks[0], y.ticks[len(y.ticks)-1]; low != 0.02 || high != 500 {
-		t.Errorf("the costs go from %g to %g", low, high)
-	}
-	if y.at(0.02) != bottomEdge || y.at(500) != topEdge || y.at(1) >= y.at(0.5) {
-		t.Errorf("0.02, 0.5, 1 and 500 lie at %g, %g, %g, %g", y.at(0.02), y.at(0.5), y.at(1), y.at(500))
-	}
-	var heights []string
-	for _, m := range regexp.MustCompile(`y="([0-9.]+)" fill="#[0-9a-f]+" font-weight="600">[a-z]`).FindAllSubmatch(drawCosts(curves, ""), -1) {
-		heights = append(heights, string(m[1]))
-	}
-	if len(heights) != 3 {
-		t.Fatalf("names at %q", heights)
-	}
-	above, _ := strconv.ParseFloat(heights[1], 64)
-	below, _ := strconv.ParseFloat(heights[2], 64)
-	if below-above < nameHeight-0.1 {
-		t.Errorf("names at %q touch", heights)
-	}
-}
-
-func TestThreeDigits(t *testing.T) {
-	for v, want := range map[float64]string{0.0512: "0.051", 0.38: "0.380", 1: "1.00", 4.5: "4.50", 44.84: "44.8", 312.3: "312", 1234: "1234"} {
-		if got := threeDigits(v); got != want {
-			t.Errorf("threeDigits(%g) = %s, want %s", v, got, want)
-		}
 	}
 }
 

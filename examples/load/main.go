@@ -5,6 +5,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -16,7 +17,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 
 	"mqtt-stomp-bridge/bridge/auth"
@@ -78,10 +78,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return b.runEvents(ctx, stdout)
 }
 
-// runEvents measures load after load, and draws them all.
+// runEvents measures load after load.
 func (b *bench) runEvents(ctx context.Context, stdout io.Writer) error {
 	var faults error
-	medians := map[string][]point{}
 	for i, l := range b.loads {
 		results, err := b.measureAll(ctx, l)
 		if err != nil {
@@ -91,19 +90,9 @@ func (b *bench) runEvents(ctx context.Context, stdout io.Writer) error {
 			fmt.Fprintln(stdout)
 		}
 		writeResults(stdout, l, b.subjects, results)
-		for name, rounds := range results {
-			medians[name] = append(medians[name], point{l.sessions, microseconds(median(rounds).server.cpu) / 1e6})
-		}
 		faults = cmp.Or(faults, b.faults(median(results["bridge"])))
 	}
-	if b.svg == "" {
-		return faults
-	}
-	var curves []curve
-	for _, name := range b.subjects {
-		curves = append(curves, curve{name, medians[name]})
-	}
-	return cmp.Or(b.drawFile(curves), faults)
+	return faults
 }
 
 // measureAll measures every subject in turn, once a round, so that all rounds see the same machine. It takes those that are
@@ -160,9 +149,19 @@ func (b *bench) prepare(ctx context.Context) error {
 		return nil
 	}
 	b.sidecar = filepath.Join(b.dir, "mqtt-stomp-bridge")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", b.sidecar, "mqtt-stomp-bridge/plugin/sidecar").CombinedOutput()
+	return buildBridge(ctx, b.sidecar)
+}
+
+// buildBridge builds the bridge of this checkout, in its own module, with the versions that are released.
+func buildBridge(ctx context.Context, binary string) error {
+	checkout, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "mqtt-stomp-bridge").CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("building the bridge: %w: %s", err, strings.TrimSpace(string(out)))
+		return fmt.Errorf("looking for the bridge, beside the module of examples/load: %w: %s", err, bytes.TrimSpace(checkout))
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "./plugin/sidecar")
+	cmd.Dir = string(bytes.TrimSpace(checkout))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the bridge: %w: %s", err, bytes.TrimSpace(out))
 	}
 	return nil
 }

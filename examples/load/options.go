@@ -35,7 +35,6 @@ type options struct {
 	deafFor    time.Duration
 	attacks    float64 // a second
 	rounds     int
-	svg        string
 	broker     string
 	noDelay    bool
 	journal    string
@@ -68,7 +67,6 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.DurationVar(&o.deafFor, "not-reading-for", 15*time.Second, "how long these are watched at most; the bridge gives a write 10 s")
 	f.Float64Var(&o.attacks, "attacks", 167, "connections with a bad token a second that come to the peer bridge-attacked meanwhile")
 	f.IntVar(&o.rounds, "rounds", 1, "how often everything is measured; the tables have medians")
-	f.StringVar(&o.svg, "svg", "", "file for a picture of what a delivery costs against the number of sessions; takes several -sessions")
 	f.StringVar(&o.broker, "broker", "mosquitto", "what is in front of the bridge: mosquitto, or embedded in this program")
 	f.BoolVar(&o.noDelay, "nodelay", true, "have mosquitto set TCP_NODELAY, which is not its default")
 	f.StringVar(&o.journal, "journal", "", "the bridge's journal: memory or disk (default memory, with -storm disk)")
@@ -114,8 +112,6 @@ func (o *options) check(ids string) error {
 		return fmt.Errorf("from 1 to %d events, those for warming up included", maxEvents-1)
 	case o.rate < 0 || o.rate > 0 && o.rate < 1 || o.attacks <= 0 || o.inFlight < 1 || o.rounds < 1 || o.size < 0 || o.size > maxSize || o.settle <= 0 || o.idleFor <= 0:
 		return errors.New("-rate, -attacks, -inflight, -rounds, -size, -settle or -idle-for is out of its range")
-	case o.svg != "" && (len(o.loads) < 2 || len(o.idle) > 0 || o.storm != nil):
-		return errors.New("-svg takes several -sessions, and neither -idle nor -storm")
 	case o.qos != 0 && o.qos != 1:
 		return fmt.Errorf("-qos %d: 0 or 1", o.qos)
 	case ids != "shared" && ids != "distinct":

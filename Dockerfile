@@ -1,11 +1,11 @@
-# The image holds a static binary, certificates, time zones and the configuration, and nothing else. It runs with a read-only
-# root file system and writes to /data alone, and there only where journal.dir says so.
+# The image holds a static binary, CA certificates, time zones and the configuration, nothing else. It runs with a
+# read-only root file system. It writes only to /data, and only if journal.dir names it.
 #
 #   docker build --build-arg VERSION=1.2.3 -t mqtt-stomp-bridge .
 
 ARG GO_IMAGE=golang:1.26
 
-# The compiler runs on the builder's platform and makes a binary for the target's.
+# The compiler runs on the build platform and cross-compiles for the target platform.
 FROM --platform=$BUILDPLATFORM ${GO_IMAGE} AS build
 ARG TARGETOS
 ARG TARGETARCH
@@ -31,11 +31,11 @@ COPY --from=build --chown=10001:10001 /out/data /data
 COPY --from=build --chown=10001:10001 /out/tmp /tmp
 COPY --chmod=0644 config.yaml /etc/mqtt-stomp-bridge/
 
-# Not 1883, which is mosquitto's: neither can read the other's files.
+# Not 1883, the user of the mosquitto image, so that neither can read the other's files.
 USER 10001:10001
 WORKDIR /etc/mqtt-stomp-bridge
 VOLUME /data
-# BRIDGE_BROKER_URL must be given: the default, 127.0.0.1, is the container itself.
+# Set BRIDGE_BROKER_URL when you run it: the default, 127.0.0.1, is the container itself.
 ENV BRIDGE_SERVER_LISTEN=0.0.0.0:8080 BRIDGE_JOURNAL_DIR=/data
 EXPOSE 8080
 HEALTHCHECK --interval=15s --timeout=6s --start-period=15s --retries=2 CMD ["/usr/local/bin/mqtt-stomp-bridge", "healthcheck"]

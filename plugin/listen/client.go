@@ -50,9 +50,6 @@ type Config struct {
 	Wait   time.Duration // how long to listen, counted from the answered subscriptions; 0: no end
 	Format Format        // of a message; default FormatText
 
-	// Subscribed is called by Run when every subscription is answered, before the first message is printed; nil: nothing is.
-	Subscribed func()
-
 	// NetDial opens the connection under the WebSocket; nil: a net.Dialer.
 	NetDial func(ctx context.Context, network, address string) (net.Conn, error)
 }

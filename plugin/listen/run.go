@@ -48,9 +48,6 @@ func run(ctx context.Context, cfg Config, stdout io.Writer) error {
 			c.log.Debug("closing", "error", err)
 		}
 	}()
-	if cfg.Subscribed != nil {
-		cfg.Subscribed()
-	}
 	if cfg.Wait > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, cfg.Wait, ErrWaited)

@@ -83,25 +83,6 @@ type failing struct{ err error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
-// Subscribed is called once: before the first message is printed, and not before the server has answered.
-func TestRunSubscribed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		cfg, stop := serve(t, story)
-		cfg.Queues, cfg.Count = []string{"/queue/a"}, 2
-		var out bytes.Buffer
-		var printed []string
-		cfg.Subscribed = func() { printed = append(printed, out.String()) }
-		if err := listen.Run(t.Context(), cfg, &out); err != nil || len(printed) != 1 || printed[0] != "" {
-			t.Errorf("error %v, called with this printed: %q", err, printed)
-		}
-		stop()
-	})
-	cfg := listen.Config{URL: "ws://127.0.0.1:1/", Queues: []string{"/queue/a"}, Subscribed: func() { t.Error("called without a server") }}
-	if err := listen.Run(t.Context(), cfg, os.Stdout); err == nil {
-		t.Error("no error without a server")
-	}
-}
-
 func TestRunEndsWithContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg, stop := serve(t, story)

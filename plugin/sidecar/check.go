@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync/atomic"
 
 	"mqtt-stomp-bridge/mapping"
 	"mqtt-stomp-bridge/mapping/source"
@@ -74,23 +73,15 @@ func (p *program) check(ctx context.Context, args []string) int {
 
 // runTests runs the tests beside the rules until ctx is done.
 func (p *program) runTests(ctx context.Context, m *mapping.Mapper) []mapping.TestResult {
-	var done, failed atomic.Int64
-	rate, shown := newRate(), p.newProgress()
-	shown.start(func() string {
-		n, all := int(done.Load()), m.Tests()
-		return fmt.Sprintf("%d%%  %s of %s tests  %s failed  %s", n*100/max(all, 1), grouped(n), grouped(all), grouped(int(failed.Load())), rate.text(n))
-	}, plainEvery)
-	defer shown.end()
 	var results []mapping.TestResult
+	failed := 0
+	shown := newProgress(p.stderr)
 	for r := range m.TestSeq() {
 		results = append(results, r)
-		done.Add(1)
 		if r.Problem != nil {
-			failed.Add(1)
+			failed++
 		}
-		if shown.due() {
-			shown.show()
-		}
+		shown.step(len(results), func() string { return fmt.Sprintf("%d of %d tests, %d failed", len(results), m.Tests(), failed) })
 		if ctx.Err() != nil {
 			break
 		}

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"mqtt-stomp-bridge/mapping"
@@ -46,8 +45,7 @@ func (p *program) listen(ctx context.Context, args []string) int {
 	if *verbose {
 		level = slog.LevelDebug
 	}
-	shown := p.newProgress()
-	l.Logger = slog.New(slog.NewTextHandler(shown.over(p.stderr), &slog.HandlerOptions{Level: level}))
+	l.Logger = slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
 	if len(l.Queues) == 0 {
 		l.Queues = mapping.Queues()
 	}
@@ -55,10 +53,7 @@ func (p *program) listen(ctx context.Context, args []string) int {
 	if l.URL, l.Token, err = p.endpoint(*path, *url, *user, *tokenFile); err != nil {
 		return p.fail(err)
 	}
-	printed := &messageCounter{w: shown.over(p.stdout)}
-	l.Subscribed = func() { shown.start(printed.line(*count), 0) }
-	err = listen.Run(ctx, l, printed)
-	shown.end()
+	err = listen.Run(ctx, l, p.messages(*count))
 	switch {
 	case errors.Is(err, listen.ErrWaited):
 		return exitWaited
@@ -76,28 +71,32 @@ func refusedLogin(err error) bool {
 	return errors.As(err, &refused) && strings.HasPrefix(refused.Message, "401")
 }
 
-// A messageCounter counts what is written: a message each time.
-type messageCounter struct {
-	w io.Writer
-	n atomic.Int64
+// messages returns where messages are printed. It shows the progress towards so many of them, 0 for no end, to those who see
+// it and not the messages.
+func (p *program) messages(all int) io.Writer {
+	if isTerminal(p.stdout) || !isTerminal(p.stderr) {
+		return p.stdout
+	}
+	return &messageWriter{w: p.stdout, all: all, shown: newProgress(p.stderr)}
+}
+
+// A messageWriter writes messages, one at each Write, and shows how many there were.
+type messageWriter struct {
+	w      io.Writer
+	n, all int
+	shown  *progress
 }
 
 // Write implements io.Writer.
-func (c *messageCounter) Write(b []byte) (int, error) {
-	c.n.Add(1)
-	return c.w.Write(b)
-}
-
-// line returns the text of a progress from now on, towards so many messages; 0: no end.
-func (c *messageCounter) line(of int) func() string {
-	rate, end := newRate(), ""
-	if of > 0 {
-		end = " of " + grouped(of)
-	}
-	return func() string {
-		n := int(c.n.Load())
-		return fmt.Sprintf("%s%s %s  %s", grouped(n), end, plural(max(n, of), "message", "messages"), rate.text(n))
-	}
+func (m *messageWriter) Write(b []byte) (int, error) {
+	m.n++
+	m.shown.step(m.n, func() string {
+		if m.all > 0 {
+			return fmt.Sprintf("%d of %d messages", m.n, m.all)
+		}
+		return fmt.Sprintf("%d messages", m.n)
+	})
+	return m.w.Write(b)
 }
 
 // A stringList is a flag that may be given several times.

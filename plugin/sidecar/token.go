@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -69,10 +68,8 @@ func (p *program) hashToken(name string) int {
 
 // readToken returns the token on standard input, without the line end; "" for none, as when that is a terminal.
 func (p *program) readToken() (string, error) {
-	if f, ok := p.stdin.(*os.File); ok {
-		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			return "", nil
-		}
+	if isTerminal(p.stdin) {
+		return "", nil
 	}
 	data, err := io.ReadAll(io.LimitReader(p.stdin, 64<<10))
 	if err != nil {

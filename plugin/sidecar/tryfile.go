@@ -8,8 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"mqtt-stomp-bridge/mapping"
@@ -40,16 +40,14 @@ func (p *program) tryFile(ctx context.Context, c *config.Config, name string) in
 		return p.fail(err)
 	}
 	defer r.Close()
-	shown := p.newProgress()
-	out := bufio.NewWriterSize(shown.over(p.stdout), tryBuffer)
-	f := &fileTry{config: c, file: newEventFile(name, r, out), tally: newTally(c.Mapper), rate: newRate(), out: out}
-	if name != "-" || !isTerminal(p.stdin) { // where events are typed, a line would stand in the way
-		shown.start(f.progress, plainEvery)
+	out := bufio.NewWriterSize(p.stdout, tryBuffer)
+	f := &fileTry{config: c, file: newEventFile(name, r, out), tally: newTally(c.Mapper), out: out, shown: newProgress(p.stderr)}
+	if isTerminal(p.stdout) { // which shows by itself how far it is
+		f.shown = newProgress(io.Discard)
 	}
-	err = f.run(ctx, shown)
+	err = f.run(ctx)
 	f.sumUp()
 	failed := out.Flush()
-	shown.end()
 	switch {
 	case failed != nil:
 		return p.fail(fmt.Errorf("printing: %w", failed))
@@ -67,14 +65,11 @@ type fileTry struct {
 	file   *eventFile
 	tally  *tally
 	out    *bufio.Writer
-
-	// For progress, which may be called beside run.
-	events, rejected atomic.Int64
-	rate             *rate
+	shown  *progress
 }
 
 // run prints what becomes of each event, until there are no more or ctx is done.
-func (f *fileTry) run(ctx context.Context, shown *progress) error {
+func (f *fileTry) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		e, err := f.file.next()
 		switch {
@@ -86,24 +81,17 @@ func (f *fileTry) run(ctx context.Context, shown *progress) error {
 			return err
 		}
 		f.tally.add(tryEvent(f.out, f.config, e))
-		f.events.Store(int64(f.tally.events))
-		f.rejected.Store(int64(f.tally.ended[mapping.Rejected]))
 		if f.out.Buffered() > tryBuffer/2 {
 			f.out.Flush() // with whole events; an error stays with out
 		}
-		if shown.due() {
-			f.out.Flush()
-			shown.show()
-		}
+		f.shown.step(f.tally.events, f.progress)
 	}
 	return fmt.Errorf("%s: interrupted after line %d", f.file.name, f.file.line)
 }
 
-// progress returns how far run is, in a line.
+// progress returns how far run is.
 func (f *fileTry) progress() string {
-	n := int(f.events.Load())
-	return fmt.Sprintf("%s%s %s  %s rejected  %s", f.file.share(), grouped(n), plural(n, "event", "events"),
-		grouped(int(f.rejected.Load())), f.rate.text(n))
+	return fmt.Sprintf("%s%d events, %d rejected", f.file.share(), f.tally.events, f.tally.ended[mapping.Rejected])
 }
 
 func (f *fileTry) sumUp() {
@@ -128,8 +116,10 @@ func newEventFile(name string, r io.Reader, out *bufio.Writer) *eventFile {
 	if name == "-" {
 		f.name = "standard input"
 	}
-	if info := stat(r); info != nil && info.Mode().IsRegular() {
-		f.size = info.Size()
+	if file, ok := r.(*os.File); ok {
+		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+			f.size = info.Size()
+		}
 	}
 	f.lines = bufio.NewScanner(f.input)
 	f.lines.Buffer(make([]byte, 0, tryBuffer), maxEventLine)
@@ -158,20 +148,19 @@ func (f *eventFile) next() (mapping.Event, error) {
 	return mapping.Event{}, io.EOF
 }
 
-// share returns how much of the file has been read, for a line of progress; "" where that is not known. It may be called beside
-// next.
+// share returns how much of the file has been read, for a line of progress; "" where that is not known.
 func (f *eventFile) share() string {
 	if f.size == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d%%  ", min(100, f.input.n.Load()*100/f.size))
+	return fmt.Sprintf("%d%%, ", min(100, f.input.n*100/f.size))
 }
 
 // A flushingReader counts what it reads, and flushes out before each read.
 type flushingReader struct {
 	r   io.Reader
 	out *bufio.Writer
-	n   atomic.Int64
+	n   int64
 }
 
 // Read implements io.Reader.
@@ -180,7 +169,7 @@ func (f *flushingReader) Read(b []byte) (int, error) {
 		return 0, err
 	}
 	n, err := f.r.Read(b)
-	f.n.Add(int64(n))
+	f.n += int64(n)
 	return n, err
 }
 

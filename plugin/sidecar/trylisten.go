@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/url"
-	"sync/atomic"
 	"time"
 
 	"github.com/eclipse/paho.golang/packets"
@@ -62,11 +61,6 @@ var errWaited = errors.New("waited long enough")
 
 // follow prints what the rules make of so many messages, until ctx is done. The error is why the connection has ended.
 func (p *program) follow(ctx context.Context, s *liveSource, m *mapping.Mapper, t *tally, messages int) error {
-	shown := p.newProgress()
-	out := shown.over(p.stdout)
-	var seen atomic.Int64
-	shown.start(func() string { return fmt.Sprintf("%d of %d messages", seen.Load(), messages) }, 0)
-	defer shown.end()
 	for t.events < messages {
 		select {
 		case e := <-s.events:
@@ -74,9 +68,8 @@ func (p *program) follow(ctx context.Context, s *liveSource, m *mapping.Mapper, 
 			if len(trace.Result.Outcomes) == 0 {
 				continue // no rule's: a filter may be wider than its rules, and # brings the bridge's own topics
 			}
-			trace.Format(out)
+			trace.Format(p.stdout)
 			t.add(trace.Result)
-			seen.Add(1)
 		case err := <-s.ended:
 			return err
 		case <-ctx.Done():

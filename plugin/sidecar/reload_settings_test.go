@@ -64,7 +64,7 @@ func TestSignals(t *testing.T) {
 
 // What waits for something that does not end, such as standard input, ends at the second signal.
 func TestSecondSignal(t *testing.T) {
-	c := exec.Command(os.Args[0], "try", "-c", "testdata/cli/good.yaml", "--file", "-")
+	c := exec.Command(os.Args[0], "try", "-c", "testdata/cli/good.yaml", "--events", "-")
 	c.Env = append(os.Environ(), asProgram+"=1")
 	in, err := c.StdinPipe()
 	if err != nil {

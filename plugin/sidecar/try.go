@@ -15,7 +15,7 @@ import (
 
 // try shows what the rules make of events; exit code 1 when one is rejected or matches nothing.
 func (p *program) try(ctx context.Context, args []string) int {
-	f := p.flags("try", "[-c config.yaml] -t TOPIC (-m PAYLOAD | -f FILE | -n) [...]  or  --file EVENTS  or  --listen N [-W SECONDS]")
+	f := p.flags("try", "[-c config.yaml] -t TOPIC (-m PAYLOAD | -f FILE | -n) [...]  or  --events FILE  or  --listen N [-W SECONDS]")
 	path := configFlag(f)
 	var e mapping.Event
 	f.StringVar(&e.Topic, "t", "", "the `topic` of the event")
@@ -26,7 +26,7 @@ func (p *program) try(ctx context.Context, args []string) int {
 	f.StringVar(&e.ContentType, "content-type", "", "its MQTT 5 content `type`")
 	var user stringList
 	f.Var(&user, "D", "an MQTT 5 user property, `name=value`; may be given several times")
-	events := f.String("file", "", `a `+"`file`"+` of events, one JSON object a line, {"topic": ..., "payload": ... or "text": ...}; - for standard input`)
+	events := f.String("events", "", `a `+"`file`"+` of events, one JSON object a line, {"topic": ..., "payload": ... or "text": ...}; - for standard input`)
 	live := f.Int("listen", 0, "the next `N` live messages from the broker, received at QoS 0 in a session of its own: a running bridge gets them too")
 	wait := f.Float64("W", 0, fmt.Sprintf("with --listen, end after so many `seconds` with exit code %d", exitWaited))
 	if code, done := parse(f, args); done {
@@ -34,7 +34,7 @@ func (p *program) try(ctx context.Context, args []string) int {
 	}
 	switch {
 	case !oneOf(e.Topic != "", *events != "", *live > 0):
-		return p.misused(f, "try needs an event: -t TOPIC with a payload, --file EVENTS, or --listen N")
+		return p.misused(f, "try needs an event: -t TOPIC with a payload, --events FILE, or --listen N")
 	case e.Topic != "" && !oneOf(*message != "", *file != "", *empty):
 		return p.misused(f, "-t needs a payload: -m PAYLOAD, -f FILE, or -n for an empty one")
 	case strings.ContainsAny(e.Topic, wildcards):
@@ -55,7 +55,7 @@ func (p *program) try(ctx context.Context, args []string) int {
 	case c == nil:
 		return exitFailure
 	case *events != "":
-		return p.tryFile(ctx, c, *events)
+		return p.tryEvents(ctx, c, *events)
 	case *live > 0:
 		return p.tryListen(ctx, c, *live, time.Duration(*wait*float64(time.Second)))
 	}

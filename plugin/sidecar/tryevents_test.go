@@ -34,12 +34,12 @@ func trySlowly(ctx context.Context, pause time.Duration, stdout, stderr io.Write
 		`{"topic": "chat/42/unread", "payload": {"count": -1}}`,
 		`{"topic": "chat/42/read", "payload": {}}`,
 	}}, stdout: stdout, stderr: stderr}
-	return p.run(ctx, []string{"try", "-c", "testdata/cli/good.yaml", "--file", "-"})
+	return p.run(ctx, []string{"try", "-c", "testdata/cli/good.yaml", "--events", "-"})
 }
 
 // What has come out of an event is printed before try waits for the next one, and what was tried is summed up when it is
 // interrupted.
-func TestTryFileInterrupted(t *testing.T) {
+func TestTryEventsInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var stdout, stderr lockedBuffer
 		ctx, cancel := context.WithCancel(t.Context())
@@ -60,7 +60,7 @@ func TestTryFileInterrupted(t *testing.T) {
 }
 
 // An output that takes no more ends try at once.
-func TestTryFileOutputFails(t *testing.T) {
+func TestTryEventsOutputFails(t *testing.T) {
 	event := `{"topic": "chat/42/unread", "payload": {"count": 1, "at": "2021-01-27T10:00:00Z"}}` + "\n"
 	endless := &slowly{}
 	for range 1 << 20 {
@@ -68,7 +68,7 @@ func TestTryFileOutputFails(t *testing.T) {
 	}
 	var stderr bytes.Buffer
 	p := program{stdin: endless, stdout: full{}, stderr: &stderr}
-	code := p.run(t.Context(), []string{"try", "-c", "testdata/cli/good.yaml", "--file", "-"})
+	code := p.run(t.Context(), []string{"try", "-c", "testdata/cli/good.yaml", "--events", "-"})
 	if want := "mqtt-stomp-bridge: printing: full\n"; code != exitFailure || stderr.String() != want {
 		t.Errorf("code %d, stderr %q, want %d, %q", code, stderr.String(), exitFailure, want)
 	}

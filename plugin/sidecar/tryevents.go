@@ -33,15 +33,15 @@ const (
 	tryBuffer    = 64 << 10 // bytes, of what is read and of what is printed
 )
 
-// tryFile shows what the rules make of the events in a file, and sums up when they are several.
-func (p *program) tryFile(ctx context.Context, c *config.Config, name string) int {
+// tryEvents shows what the rules make of the events in a file, and sums up when they are several.
+func (p *program) tryEvents(ctx context.Context, c *config.Config, name string) int {
 	r, err := p.open(name)
 	if err != nil {
 		return p.fail(err)
 	}
 	defer r.Close()
 	out := bufio.NewWriterSize(p.stdout, tryBuffer)
-	f := &fileTry{config: c, file: newEventFile(name, r, out), tally: newTally(c.Mapper), out: out, shown: newProgress(p.stderr)}
+	f := &eventsTry{config: c, file: newEventFile(name, r, out), tally: newTally(c.Mapper), out: out, shown: newProgress(p.stderr)}
 	if isTerminal(p.stdout) { // which shows by itself how far it is
 		f.shown = newProgress(io.Discard)
 	}
@@ -59,8 +59,8 @@ func (p *program) tryFile(ctx context.Context, c *config.Config, name string) in
 	return exitOK
 }
 
-// A fileTry is the way of try through a file of events.
-type fileTry struct {
+// A eventsTry is the way of try through a file of events.
+type eventsTry struct {
 	config *config.Config
 	file   *eventFile
 	tally  *tally
@@ -69,7 +69,7 @@ type fileTry struct {
 }
 
 // run prints what becomes of each event, until there are no more or ctx is done.
-func (f *fileTry) run(ctx context.Context) error {
+func (f *eventsTry) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		e, err := f.file.next()
 		switch {
@@ -90,11 +90,11 @@ func (f *fileTry) run(ctx context.Context) error {
 }
 
 // progress returns how far run is.
-func (f *fileTry) progress() string {
+func (f *eventsTry) progress() string {
 	return fmt.Sprintf("%s%d events, %d rejected", f.file.share(), f.tally.events, f.tally.ended[mapping.Rejected])
 }
 
-func (f *fileTry) sumUp() {
+func (f *eventsTry) sumUp() {
 	if t := f.tally; t.events > 1 {
 		t.print(f.out, fmt.Sprintf("%d events: %d mapped, %d filtered, %d rejected", t.events,
 			t.ended[mapping.Mapped], t.ended[mapping.Filtered], t.ended[mapping.Rejected]))

@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/mapping/topic"
 )
 
 // A Source is what one YAML file says about rules, and about access to the queues. Nodes may be nil.
@@ -165,23 +166,23 @@ var ruleName = regexp.MustCompile(`^[A-Za-z0-9_.-]([A-Za-z0-9 _.-]*[A-Za-z0-9_.-
 func (c *compiler) compareTopics() {
 	seen := map[string]bool{} // filters of the rules so far
 	for i, b := range c.rules {
-		f := b.pattern.filter
-		overlap := seen[f.String()] // said before, if there is one
-		seen[f.String()] = true
+		f := b.pattern.Filter()
+		overlap := seen[f] // said before, if there is one
+		seen[f] = true
 		for _, a := range c.rules[:i] {
-			switch g := a.pattern.filter; {
-			case !f.intersects(g):
-			case g.covers(f) && a.doubles(b.rule):
+			switch g := a.pattern.Filter(); {
+			case !topic.Intersects(f, g):
+			case topic.Covers(g, f) && a.doubles(b.rule):
 				c.report.Warnf(b.topic.file, b.topic.node, "give one of the two a when",
 					"what this rule sends goes to %s twice: rule %q (%s:%d) sends every event of the topic there", b.routes[0].queue, a.name, a.file, a.line)
-			case f.covers(g) && b.doubles(a.rule):
+			case topic.Covers(f, g) && b.doubles(a.rule):
 				c.report.Warnf(b.topic.file, b.topic.node, "give one of the two a when",
 					"what rule %q (%s:%d) sends goes to %s twice: this rule sends every event of that topic there", a.name, a.file, a.line, a.routes[0].queue)
-			case !f.covers(g) && !g.covers(f) && !overlap:
+			case !topic.Covers(f, g) && !topic.Covers(g, f) && !overlap:
 				overlap = true
 				c.report.Warnf(b.topic.file, b.topic.node, "nothing is wrong, but the broker sends more than the rules need",
 					"this topic and that of rule %q (%s:%d), %s, overlap: the bridge subscribes to %s, which holds both",
-					a.name, a.file, a.line, a.pattern.text, f.join(g))
+					a.name, a.file, a.line, a.pattern, topic.Join(f, g))
 			}
 		}
 	}

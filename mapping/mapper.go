@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mqtt-stomp-bridge/mapping/audience"
+	"mqtt-stomp-bridge/mapping/topic"
 )
 
 // A Mapper is a compiled set of rules. It is safe for concurrent use.
@@ -150,7 +151,7 @@ type RuleInfo struct {
 func (m *Mapper) Rules() []RuleInfo {
 	infos := make([]RuleInfo, len(m.rules))
 	for i, r := range m.rules {
-		infos[i] = RuleInfo{Name: r.name, Topic: r.pattern.text, File: r.file, Line: r.line}
+		infos[i] = RuleInfo{Name: r.name, Topic: r.pattern.String(), File: r.file, Line: r.line}
 		for _, route := range r.routes {
 			infos[i].Queues = append(infos[i].Queues, route.queue)
 		}
@@ -159,8 +160,8 @@ func (m *Mapper) Rules() []RuleInfo {
 }
 
 // own reports whether the topic is one of the bridge itself, which no rule maps.
-func (m *Mapper) own(topic string) bool {
-	return strings.HasPrefix(topic, m.base) && (len(topic) == len(m.base) || topic[len(m.base)] == '/')
+func (m *Mapper) own(name string) bool {
+	return strings.HasPrefix(name, m.base) && (len(name) == len(m.base) || name[len(m.base)] == '/')
 }
 
 // run runs the event through the rules into result. A trace gets what they did.
@@ -173,14 +174,14 @@ func (m *Mapper) run(e *Event, result *Result, trace *[]RuleTrace) {
 		s = &scope{docs: map[*payloadKind]*decoded{}}
 	}
 	s.event = e
-	s.levels = appendLevels(s.levels[:0], e.Topic)
+	s.levels = topic.AppendLevels(s.levels[:0], e.Topic)
 	for _, r := range m.rules {
-		s.captures, ok = r.pattern.match(e.Topic, s.levels, s.captures[:0])
+		s.captures, ok = r.pattern.Match(e.Topic, s.levels, s.captures[:0])
 		u := run{rule: r, scope: s, mapper: m, result: result, trace: trace}
 		if ok {
 			u.run()
 		} else if trace != nil {
-			u.note(-1, "no: the topic does not match "+r.pattern.text)
+			u.note(-1, "no: the topic does not match "+r.pattern.String())
 		}
 	}
 	if len(e.Payload) <= maxKept {
@@ -201,16 +202,4 @@ func (s *scope) release() {
 		s.body = nil
 	}
 	*s = scope{machine: s.machine, docs: s.docs, levels: s.levels, captures: s.captures, body: s.body}
-}
-
-// appendLevels appends the levels of the topic.
-func appendLevels(levels []string, topic string) []string {
-	for {
-		level, rest, more := strings.Cut(topic, "/")
-		levels = append(levels, level)
-		if !more {
-			return levels
-		}
-		topic = rest
-	}
 }

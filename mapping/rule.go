@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mqtt-stomp-bridge/mapping/audience"
+	"mqtt-stomp-bridge/mapping/topic"
 )
 
 // A rule is a compiled rule.
@@ -14,7 +15,7 @@ type rule struct {
 	name       string
 	file       string
 	line       int
-	pattern    *pattern
+	pattern    *topic.Pattern
 	kind       *payloadKind
 	deliver    bool // also retained messages
 	each       *expression

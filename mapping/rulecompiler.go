@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/mapping/topic"
 )
 
 // RuleKeys returns the keys of a rule.
@@ -106,18 +107,18 @@ func (c *ruleCompiler) readTopic() {
 		c.names.anyCapture = true
 		return
 	}
-	p, errs := parsePattern(n.Value)
-	c.names.captures = p.names
-	for _, e := range errs {
+	p, mistakes := topic.ParsePattern(n.Value)
+	c.names.captures = p.Names()
+	for _, m := range mistakes {
 		c.bad = true
-		c.report.ErrorAt(c.file, n, e.offset, e.width, e.hint, "%s", e.message)
+		c.report.ErrorAt(c.file, n, m.Offset, m.Width, m.Hint, "%s", m.Message)
 	}
-	if len(errs) > 0 {
+	if len(mistakes) > 0 {
 		c.names.anyCapture = true // what the mistake was meant to name is not asked for again
 		return
 	}
 	c.rule.pattern = p
-	switch first := p.levels[0].literal; {
+	switch first, _, _ := strings.Cut(n.Value, "/"); {
 	case first == "$share" || first == "$queue":
 		c.errorf(n, "write the topic filter itself: "+withoutShare(n.Value), "the bridge makes its own subscriptions; a rule cannot ask for a shared one")
 	case n.Value == c.base || strings.HasPrefix(n.Value, c.base+"/"):

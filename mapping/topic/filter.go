@@ -1,0 +1,161 @@
+// Package topic matches and compares MQTT topic filters.
+//
+// Filters and topic names are plain strings. Match, Covers and Intersects take filters that Check accepts, do not allocate,
+// and obey MQTT 5, 4.7.2: a wildcard at the first level does not reach a topic that begins with $.
+package topic
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxBytes is the most that a filter may have. MQTT 5, 1.5.4: a string has a two-byte length.
+const maxBytes = 65535
+
+// Check says what is wrong with a topic filter (MQTT 5, 4.7.1 and 4.7.3); nil when a broker may be asked for it. A broker
+// may end the connection for any of it.
+func Check(filter string) error {
+	if filter == "" || len(filter) > maxBytes || !utf8.ValidString(filter) || strings.ContainsFunc(filter, refusable) {
+		return fmt.Errorf("topic filter %.100q: must be 1 to %d bytes of UTF-8 without control characters", filter, maxBytes)
+	}
+	for rest, more := filter, true; more; {
+		var level string
+		level, rest, more = strings.Cut(rest, "/")
+		if level != "+" && (level != "#" || more) && strings.ContainsAny(level, "+#") {
+			return fmt.Errorf("topic filter %q: + and # must be a whole level, # the last", filter)
+		}
+	}
+	return nil
+}
+
+// refusable reports whether a broker may close the connection for the character (MQTT 5, 1.5.4): controls and
+// non-characters.
+func refusable(r rune) bool {
+	return r < 0x20 || r >= 0x7f && r <= 0x9f || r >= 0xfdd0 && r <= 0xfdef || r&0xfffe == 0xfffe
+}
+
+// Match reports whether the filter matches the topic name (MQTT 5, 4.7).
+func Match(filter, topic string) bool {
+	if hidden(filter, topic) {
+		return false
+	}
+	for {
+		f, filterRest, moreFilter := strings.Cut(filter, "/")
+		if f == "#" {
+			return true
+		}
+		t, topicRest, moreTopic := strings.Cut(topic, "/")
+		if f != "+" && f != t {
+			return false
+		}
+		if !moreFilter || !moreTopic {
+			return moreFilter == moreTopic || filterRest == "#" // MQTT 5, 4.7.1.2: # matches the parent level too
+		}
+		filter, topic = filterRest, topicRest
+	}
+}
+
+// Covers reports whether filter matches every topic that other, a filter or a topic name, matches.
+func Covers(filter, other string) bool {
+	filter, other = normal(filter), normal(other)
+	if hidden(filter, other) {
+		return false
+	}
+	for {
+		f, filterRest, moreFilter := strings.Cut(filter, "/")
+		if f == "#" {
+			return true
+		}
+		g, otherRest, moreOther := strings.Cut(other, "/")
+		if g == "#" || f != "+" && f != g {
+			return false
+		}
+		if !moreFilter || !moreOther {
+			return moreFilter == moreOther || filterRest == "#"
+		}
+		filter, other = filterRest, otherRest
+	}
+}
+
+// Intersects reports whether there is a topic that both filters match.
+func Intersects(a, b string) bool {
+	if hidden(a, b) || hidden(b, a) {
+		return false
+	}
+	for {
+		f, aRest, moreA := strings.Cut(a, "/")
+		g, bRest, moreB := strings.Cut(b, "/")
+		switch {
+		case f == "#" || g == "#":
+			return true
+		case f != g && f != "+" && g != "+":
+			return false
+		case !moreA || !moreB:
+			return moreA == moreB || aRest == "#" || bRest == "#"
+		}
+		a, b = aRest, bRest
+	}
+}
+
+// Join returns the narrowest filter that covers both a and b, which intersect.
+func Join(a, b string) string {
+	var levels []string
+	for moreA, moreB := true, true; moreA || moreB; {
+		if !moreA || !moreB { // one goes on below the other's last level
+			levels = append(levels, "#")
+			break
+		}
+		var f, g string
+		f, a, moreA = strings.Cut(a, "/")
+		g, b, moreB = strings.Cut(b, "/")
+		if f == "#" || g == "#" {
+			levels = append(levels, "#")
+			break
+		}
+		if f != g {
+			f = "+"
+		}
+		levels = append(levels, f)
+	}
+	return normal(strings.Join(levels, "/"))
+}
+
+// Disjoint returns filters that together match every topic that one of the given ones matches, no topic matched by two of
+// them: a broker that sends one copy for each matching subscription then sends one copy. Filters that intersect only partly
+// become their Join. The order is that of the given ones.
+func Disjoint(filters []string) []string {
+	var set []string
+	for _, f := range filters {
+		set = addDisjoint(set, normal(f))
+	}
+	return set
+}
+
+func addDisjoint(set []string, f string) []string {
+	for i, g := range set {
+		if !Intersects(f, g) {
+			continue
+		}
+		joined := Join(f, g)
+		if joined == g {
+			return set
+		}
+		// The join may reach further than either and meet others of the set.
+		return addDisjoint(append(set[:i:i], set[i+1:]...), joined)
+	}
+	return append(set, f)
+}
+
+// normal returns the one form of filters that match the same topics: +/# is #.
+func normal(filter string) string {
+	if filter == "+/#" {
+		return "#"
+	}
+	return filter
+}
+
+// hidden reports whether filter begins with a wildcard that does not reach other (MQTT 5, 4.7.2).
+func hidden(filter, other string) bool {
+	return (strings.HasPrefix(filter, "+") || strings.HasPrefix(filter, "#")) && strings.HasPrefix(other, "$")
+}

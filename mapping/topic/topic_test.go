@@ -1,0 +1,172 @@
+package topic_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mqtt-stomp-bridge/mapping/topic"
+)
+
+func TestCheck(t *testing.T) {
+	for _, filter := range []string{"a", "/", "a//b", "+", "#", "+/#", "a/+/b", "a/#", "$SYS/#", " ", strings.Repeat("a", 65535), "ä/\u00a0"} {
+		if err := topic.Check(filter); err != nil {
+			t.Errorf("%.20q: %v", filter, err)
+		}
+	}
+	const level, text = "+ and # must be a whole level, # the last", "must be 1 to 65535 bytes of UTF-8 without control characters"
+	for filter, want := range map[string]string{
+		"a+": level, "+a": level, "a/#b": level, "#/a": level, "a/#/b": level, "##": level, "#/": level, "a/++": level,
+		"": text, "a\x00": text, "a\n": text, "\x7f": text, "\u0085": text, "\ufdd0": text, "\ufffe": text, "\U0001ffff": text, "\xff": text,
+		strings.Repeat("a", 65536): text,
+	} {
+		if err := topic.Check(filter); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%.20q: %v, want %s", filter, err, want)
+		}
+	}
+}
+
+func TestMatch(t *testing.T) {
+	tests := []struct {
+		filter  string
+		yes, no []string
+	}{
+		{"a/b", []string{"a/b"}, []string{"a", "a/b/c", "a/b/", "/a/b", "A/b"}},
+		{"a/+", []string{"a/b", "a/"}, []string{"a", "a/b/c", "b/a"}},
+		{"+", []string{"a", ""}, []string{"/", "$SYS"}},
+		{"+/+", []string{"/a", "a/", "/", "a/b"}, []string{"a", "$SYS/a"}},
+		{"a/#", []string{"a", "a/", "a/b", "a/b/c"}, []string{"b", "ab", ""}},
+		{"#", []string{"a", "/", "a/b/c"}, []string{"$SYS", "$SYS/broker"}},
+		{"+/b/#", []string{"a/b", "a/b/c"}, []string{"a", "$SYS/b"}},
+		{"$SYS/#", []string{"$SYS", "$SYS/a/b"}, []string{"SYS", "a"}},
+	}
+	for _, tt := range tests {
+		p, mistakes := topic.ParsePattern(tt.filter)
+		if mistakes != nil {
+			t.Fatalf("%q: %v", tt.filter, mistakes)
+		}
+		check := func(name string, want bool) {
+			t.Helper()
+			_, matched := p.Match(name, topic.AppendLevels(nil, name), nil)
+			if got := topic.Match(tt.filter, name); got != want || matched != want || topic.Covers(tt.filter, name) != want {
+				t.Errorf("%q matches %q: %t, as a pattern %t, want %t", tt.filter, name, got, matched, want)
+			}
+		}
+		for _, name := range tt.yes {
+			check(name, true)
+		}
+		for _, name := range tt.no {
+			check(name, false)
+		}
+	}
+}
+
+// filters are all of up to three levels of a few kinds, topics what they can tell apart.
+func filters() (filters, topics []string) {
+	levels := []string{"a", "b", "+", "$x"}
+	for _, one := range levels {
+		filters = append(filters, one, one+"/#")
+		for _, two := range levels {
+			filters = append(filters, one+"/"+two, one+"/"+two+"/#", one+"/"+two+"/a")
+		}
+	}
+	filters = append(filters, "#")
+	for _, f := range filters {
+		if !strings.ContainsAny(f, "+#") {
+			topics = append(topics, f, f+"/c")
+		}
+	}
+	return filters, append(topics, "c", "c/c", "c/c/c", "$y", "$y/c")
+}
+
+// What the algebra says of two filters is true of every topic.
+func TestAlgebra(t *testing.T) {
+	all, topics := filters()
+	for _, a := range all {
+		for _, b := range all {
+			covers, intersects := true, false
+			for _, name := range topics {
+				inA, inB := topic.Match(a, name), topic.Match(b, name)
+				covers = covers && (inA || !inB)
+				intersects = intersects || inA && inB
+			}
+			if got := topic.Covers(a, b); got != covers {
+				t.Errorf("%q covers %q: %t, want %t", a, b, got, covers)
+			}
+			if got := topic.Intersects(a, b); got != intersects {
+				t.Errorf("%q intersects %q: %t, want %t", a, b, got, intersects)
+			}
+			if joined := topic.Join(a, b); intersects && !(topic.Covers(joined, a) && topic.Covers(joined, b)) {
+				t.Errorf("%q does not cover both %q and %q", joined, a, b)
+			}
+		}
+	}
+}
+
+func TestDisjoint(t *testing.T) {
+	all, topics := filters()
+	for i, a := range all {
+		for j, b := range all {
+			given := []string{a, b, all[(i*7+j*3)%len(all)]}
+			set := topic.Disjoint(given)
+			for _, name := range topics {
+				match := func(f string) bool { return topic.Match(f, name) }
+				matching := 0
+				for _, f := range set {
+					if match(f) {
+						matching++
+					}
+				}
+				if matching > 1 || matching == 0 && slices.ContainsFunc(given, match) {
+					t.Errorf("topic %q, filters %q: %d of %q match", name, given, matching, set)
+				}
+			}
+		}
+	}
+}
+
+func TestComparingDoesNotAllocate(t *testing.T) {
+	if n := testing.AllocsPerRun(100, func() {
+		if !topic.Match("a/+/#", "a/b/c") || !topic.Covers("a/#", "a/b/c") || !topic.Intersects("a/+", "+/b") {
+			t.Fatal("wrong")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestPattern(t *testing.T) {
+	p, mistakes := topic.ParsePattern("chat/{id}/+/{rest...}")
+	if mistakes != nil || p.Filter() != "chat/+/+/#" || p.String() != "chat/{id}/+/{rest...}" {
+		t.Fatalf("%+v %v", p, mistakes)
+	}
+	if diff := cmp.Diff([]string{"id", "rest"}, p.Names()); diff != "" {
+		t.Errorf("names (-want +got):\n%s", diff)
+	}
+	const name = "chat/7/x/y/z"
+	captures, ok := p.Match(name, topic.AppendLevels(nil, name), nil)
+	if diff := cmp.Diff([]string{"7", "y/z"}, captures); !ok || diff != "" {
+		t.Errorf("captures of %s: %t (-want +got):\n%s", name, ok, diff)
+	}
+}
+
+func TestPatternMistakes(t *testing.T) {
+	for text, want := range map[string]topic.Mistake{
+		"":         {0, 1, "the topic is empty", "write a topic filter, such as chat/{channel_id}/message"},
+		"a/{x":     {2, 2, "a brace is missing", "write {x}"},
+		"a/{x}-b":  {2, 5, "a {name} takes a whole topic level", `split it in the expression: split(topic.x, "-")`},
+		"ä/#/b":    {2, 1, "# must be the last level", "+ stands for one level"},
+		"a+/b":     {0, 2, "+ and # take a whole topic level", "match the whole level, and test its text in when"},
+		"{a b}":    {0, 5, "{a b} is no name", "a name is made of letters, digits and _, such as {device_id}"},
+		"{x...}/b": {0, 6, "{x...} must be the last level", "{x} stands for one level"},
+		"{x}/{x}":  {4, 3, "{x} stands twice in the topic", "give the two levels different names"},
+		"a\x00":    {0, 1, "no MQTT topic is longer than 65535 bytes or holds a zero byte", ""},
+	} {
+		_, got := topic.ParsePattern(text)
+		if diff := cmp.Diff([]topic.Mistake{want}, got); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", text, diff)
+		}
+	}
+}

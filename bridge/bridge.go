@@ -22,10 +22,8 @@ import (
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/bridge/server"
 	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/contract"
 )
-
-// queues are the destinations of the contract, in the document's order.
-var queues = mapping.Queues()
 
 // Config holds the parts of a Bridge. All are required but where a default is named.
 type Config struct {
@@ -55,6 +53,7 @@ type Bridge struct {
 	redeliveries *redeliveries // owned by the committer, as is
 	repeats      *repeats
 	stamps       stamper
+	stamp        func(conversation string, received time.Time) time.Time // stamps.next, made once
 	rules        ruleCounts
 	letters      *deadLetters
 	reload       sync.Mutex // one Reload at a time
@@ -68,7 +67,7 @@ func New(c Config) (*Bridge, error) {
 	c.BaseTopic = cmp.Or(c.BaseTopic, mapping.DefaultBaseTopic)
 	c.ShutdownTimeout = cmp.Or(c.ShutdownTimeout, 5*time.Second)
 	b := &Bridge{log: c.Log, logger: c.Logger, failed: make(chan error, 1)}
-	b.useMapper(c.Mapper)
+	b.mapper.Store(c.Mapper)
 	var err error
 	if b.redeliveries, err = newRedeliveries(c.Log); err != nil {
 		return nil, err
@@ -76,6 +75,7 @@ func New(c Config) (*Bridge, error) {
 	if b.repeats, err = newRepeats(c.Log); err != nil {
 		return nil, err
 	}
+	b.stamp = b.stamps.next
 	if err := b.stamps.load(c.Log); err != nil {
 		return nil, err
 	}
@@ -97,14 +97,28 @@ func New(c Config) (*Bridge, error) {
 		return nil, err
 	}
 
-	b.hub = hub.New(c.Log, hub.Config{Queues: queues, Keyed: queues[1:], Conflate: queues[1:2]})
-	c.Server.Hub, c.Server.Queues, c.Server.Logger = b.hub, queues, c.Logger
+	b.hub = hub.New(c.Log, hubConfig())
+	c.Server.Hub, c.Server.Queues, c.Server.Logger = b.hub, contract.QueueNames(), c.Logger
 	if b.server, err = server.New(c.Server); err != nil {
 		b.hub.Close()
 		return nil, err
 	}
 	b.config = c
 	return b, nil
+}
+
+// hubConfig is the queues of the contract as the hub takes them.
+func hubConfig() hub.Config {
+	c := hub.Config{Queues: contract.QueueNames()}
+	for _, q := range contract.Queues() {
+		if q.Keyed {
+			c.Keyed = append(c.Keyed, q.Name)
+		}
+		if q.Conflated {
+			c.Conflate = append(c.Conflate, q.Name)
+		}
+	}
+	return c
 }
 
 // Run bridges until ctx is done. Then it takes no more events, commits and acknowledges those it has, says goodbye to the
@@ -177,7 +191,7 @@ func (b *Bridge) Reload(ctx context.Context, u Update) error {
 	b.server.SetAuth(u.Auth)
 	b.server.SetTokens(u.Tokens)
 	b.server.SetAccess(u.Access)
-	b.useMapper(u.Mapper)
+	b.mapper.Store(u.Mapper)
 	b.client.SetStatus(map[string]string{"config": u.ConfigHash})
 	wanted := filters(u.Mapper)
 	b.remember(ctx, wanted)
@@ -196,11 +210,6 @@ func (b *Bridge) remember(ctx context.Context, filters []mqtt.Filter) {
 	if err := rememberFilters(ctx, b.log, filters); err != nil {
 		b.logger.Warn("the journal does not hold the topic filters; after a restart with other rules these may stay subscribed", "error", err)
 	}
-}
-
-func (b *Bridge) useMapper(m *mapping.Mapper) {
-	m.Stamp(b.stamps.next)
-	b.mapper.Store(m)
 }
 
 // Sessions returns how all sessions stand, in no order.

@@ -8,6 +8,7 @@ import (
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/contract"
 )
 
 // Bounds of what one commit takes: a batch ends with the event that reaches one of them.
@@ -91,7 +92,9 @@ func (b *Bridge) commitBatch(ctx context.Context, events []*mqtt.Event) (n int, 
 // take maps one event and counts its outcomes. It adds what is to be committed, and returns the dead letters.
 func (b *Bridge) take(e *mqtt.Event, mapper *mapping.Mapper, commit *journal.Batch) []deadLetter {
 	duplicate := b.isDuplicate(e)
-	result := mapper.Map(mapped(e))
+	event := mapped(e)
+	event.Stamp = b.stamp
+	result := mapper.Map(event)
 	if duplicate {
 		b.rules.count(result, duplicate, nil)
 		return nil
@@ -162,7 +165,7 @@ func latestKey(o mapping.Output) string {
 		return ""
 	}
 	key := "channel/" + o.Key
-	if o.Queue == "/queue/unread-count" {
+	if o.Queue == contract.QueueUnreadCount {
 		key = "conversation/" + o.Key
 	}
 	if o.Audience != nil {

@@ -16,6 +16,7 @@ import (
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/mapping"
 	"mqtt-stomp-bridge/mapping/audience"
+	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/mapping/source"
 )
 
@@ -33,16 +34,16 @@ func TestNewestByAudience(t *testing.T) {
 	defer log.Close()
 	var b journal.Batch
 	for _, o := range []mapping.Output{
-		output(mapping.QueueUnreadCount, conversation, "1", nil),
-		output(mapping.QueueUnreadCount, conversation, "2", ada),
-		output(mapping.QueueUnreadCount, conversation, "3", support()),
-		output(mapping.QueueUnreadCount, conversation, "4", ada),
-		output(mapping.QueueMessage, "", "5", ada),
-		output(mapping.QueueChannelConnected, channel, "6", nil),
-		output(mapping.QueueChannelConnected, channel, "7", ada),
-		output(mapping.QueueChannelDisconnected, channel, "8", nil),
-		output(mapping.QueueUnreadCount, conversation, "9", support()),
-		output(mapping.QueueUnreadCount, channel, "10", nil), // one id of two things
+		output(contract.QueueUnreadCount, conversation, "1", nil),
+		output(contract.QueueUnreadCount, conversation, "2", ada),
+		output(contract.QueueUnreadCount, conversation, "3", support()),
+		output(contract.QueueUnreadCount, conversation, "4", ada),
+		output(contract.QueueMessage, "", "5", ada),
+		output(contract.QueueChannelConnected, channel, "6", nil),
+		output(contract.QueueChannelConnected, channel, "7", ada),
+		output(contract.QueueChannelDisconnected, channel, "8", nil),
+		output(contract.QueueUnreadCount, conversation, "9", support()),
+		output(contract.QueueUnreadCount, channel, "10", nil), // one id of two things
 	} {
 		b.Entries = append(b.Entries, entryOf(o, time.Now(), ""))
 	}
@@ -50,7 +51,7 @@ func TestNewestByAudience(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := map[string][]string{} // queue -> bodies of the newest, with their audiences
-	for _, q := range mapping.Queues() {
+	for _, q := range contract.QueueNames() {
 		page, err := log.Latest(q, 0, 100)
 		if err != nil {
 			t.Fatal(err)
@@ -60,9 +61,9 @@ func TestNewestByAudience(t *testing.T) {
 		}
 	}
 	want := map[string][]string{
-		mapping.QueueUnreadCount:         {"1 for everybody", "4 for user ada", "9 for group support, user ada", "10 for everybody"},
-		mapping.QueueChannelConnected:    {"7 for user ada"},
-		mapping.QueueChannelDisconnected: {"8 for everybody"},
+		contract.QueueUnreadCount:         {"1 for everybody", "4 for user ada", "9 for group support, user ada", "10 for everybody"},
+		contract.QueueChannelConnected:    {"7 for user ada"},
+		contract.QueueChannelDisconnected: {"8 for everybody"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -119,12 +120,9 @@ func newTestBridge(t *testing.T, log journal.Log, rules string) *Bridge {
 		t.Fatal(err)
 	}
 	report := new(source.Report)
-	s := mapping.Source{File: source.Parse("rules.yaml", []byte(rules), report)}
-	for _, p := range s.File.Pairs(s.File.Root, "the file", report) {
-		s.Rules = p.Value
-	}
-	b := &Bridge{log: log, client: client, logger: slog.New(slog.DiscardHandler), failed: make(chan error, 1)}
-	b.useMapper(mapping.Compile([]mapping.Source{s}, mapping.Options{}, report))
+	s := mapping.ParseSource("rules.yaml", []byte(rules), report)
+	b := &Bridge{stamp: new(stamper).next, log: log, client: client, logger: slog.New(slog.DiscardHandler), failed: make(chan error, 1)}
+	b.mapper.Store(mapping.Compile([]mapping.Source{s}, mapping.Options{}, report))
 	if err := report.Err(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,13 +1,12 @@
 package bridge
 
 import (
-	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
 
 	"mqtt-stomp-bridge/bridge/journal"
-	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/contract"
 )
 
 // stampGeneration is how many conversations a stamper remembers at least, and half of what it remembers at most.
@@ -48,19 +47,16 @@ func (s *stamper) load(log journal.Log) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for after := uint64(0); ; {
-		page, err := log.Latest(mapping.QueueUnreadCount, after, 1000)
+		page, err := log.Latest(contract.QueueUnreadCount, after, 1000)
 		if err != nil || len(page) == 0 {
 			return err
 		}
 		for _, e := range page {
-			var count struct {
-				Conversation string    `json:"conversation_id"`
-				Timestamp    time.Time `json:"timestamp"`
+			conversation, timestamp, err := contract.ParseUnread(e.Body)
+			if err != nil {
+				return fmt.Errorf("journal: entry at position %d: %w", e.Position, err)
 			}
-			if err := json.Unmarshal(e.Body, &count); err != nil {
-				return fmt.Errorf("journal: unread count at position %d: %w", e.Position, err)
-			}
-			s.rememberLocked(count.Conversation, count.Timestamp)
+			s.rememberLocked(conversation, timestamp)
 			after = e.Position
 		}
 	}

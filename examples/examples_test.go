@@ -47,21 +47,9 @@ func compile(t *testing.T, name string) *mapping.Mapper {
 func compileText(t *testing.T, name string, data []byte) *mapping.Mapper {
 	t.Helper()
 	var report source.Report
-	s := mapping.Source{File: source.Parse(name, data, &report)}
-	if s.File.Root == nil {
-		t.Fatal(report.Err())
-	}
-	for _, p := range s.File.Pairs(s.File.Root, "an example", &report) {
-		switch p.Key.Value {
-		case "tables":
-			s.Tables = p.Value
-		case "rules":
-			s.Rules = p.Value
-		case "tests":
-			s.Tests = p.Value
-		default:
-			report.Errorf(s.File, p.Key, "", "an example holds only tables, rules and tests")
-		}
+	s := mapping.ParseSource(name, data, &report)
+	if s.Access != nil {
+		t.Errorf("%s: an example holds only tables, rules and tests", name)
 	}
 	m := mapping.Compile([]mapping.Source{s}, mapping.Options{}, &report)
 	for _, p := range report.Problems() {

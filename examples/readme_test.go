@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/mapping/source"
 )
 
@@ -79,15 +80,7 @@ func TestReferenceAccess(t *testing.T) {
 		t.Fatal("there is no access")
 	}
 	var report source.Report
-	f := source.Parse("README.md", append(block[1], "tables: {staff: {ada: agent}}\n"...), &report)
-	s := mapping.Source{File: f}
-	for _, p := range f.Pairs(f.Root, "the block", &report) {
-		if p.Key.Value == "access" {
-			s.Access = p.Value
-		} else {
-			s.Tables = p.Value
-		}
-	}
+	s := mapping.ParseSource("README.md", append(block[1], "tables: {staff: {ada: agent}}\n"...), &report)
 	a := mapping.CompileAccess([]mapping.Source{s}, &report)
 	for _, p := range report.Problems() {
 		t.Fatal(p)
@@ -98,12 +91,12 @@ func TestReferenceAccess(t *testing.T) {
 		claims      map[string]any
 		want        bool
 	}{
-		{mapping.QueueMessage, "bob", roles("inbox"), true},
-		{mapping.QueueMessage, "bob", roles("other"), false},
-		{mapping.QueueMessage, "admin", nil, true},
-		{mapping.QueueUnreadCount, "ada", nil, true},
-		{mapping.QueueUnreadCount, "bob", map[string]any{"level": json.Number("2")}, true},
-		{mapping.QueueUnreadCount, "bob", roles("inbox"), false},
+		{contract.QueueMessage, "bob", roles("inbox"), true},
+		{contract.QueueMessage, "bob", roles("other"), false},
+		{contract.QueueMessage, "admin", nil, true},
+		{contract.QueueUnreadCount, "ada", nil, true},
+		{contract.QueueUnreadCount, "bob", map[string]any{"level": json.Number("2")}, true},
+		{contract.QueueUnreadCount, "bob", roles("inbox"), false},
 	} {
 		if got, reason := a.Allow(ask.queue, ask.user, ask.claims); got != ask.want {
 			t.Errorf("%+v: %t %s", ask, got, reason)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/contract"
 )
 
 // The reference names every key, queue, field and function that there is.
@@ -20,7 +21,7 @@ func TestReference(t *testing.T) {
 	words = append(words, mapping.TestKeys()...)
 	words = append(words, mapping.AccessKeys()...)
 	words = append(words, mapping.Functions()...)
-	for _, queue := range mapping.Queues() {
+	for _, queue := range contract.QueueNames() {
 		words = append(words, queue)
 		for _, f := range mapping.Fields(queue) {
 			words = append(words, f[strings.LastIndexByte(f, '.')+1:])

@@ -8,6 +8,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/mapping/source"
 )
 
@@ -143,7 +144,7 @@ func (c *compiler) readAccess(f *source.File, n *yaml.Node) []accessRule {
 	if c.report.Err() != nil {
 		return rules // a queue may be named by what is wrong
 	}
-	for _, q := range Queues() {
+	for _, q := range contract.QueueNames() {
 		if !named[q] {
 			c.report.Warnf(f, n, "if that is meant, say so: {queue: "+q+", allow: false}", "nobody may subscribe to %s, which no entry names", q)
 		}
@@ -196,7 +197,7 @@ func (c *accessReader) queues() []string {
 	var queues []string
 	for _, n := range nodes {
 		n = source.Deref(n)
-		known := append(Queues(), "*")
+		known := append(contract.QueueNames(), "*")
 		switch {
 		case n.Kind != yaml.ScalarNode || source.Null(n):
 			c.errorf(n, "write a queue, a list of them, or '*'", "queue takes a queue, not %s", source.Kind(n))
@@ -204,7 +205,7 @@ func (c *accessReader) queues() []string {
 		case !slices.Contains(known, n.Value):
 			c.errorf(n, source.DidYouMean(n.Value, known), "no queue %q", n.Value)
 		case n.Value == "*":
-			queues = append(queues, Queues()...)
+			queues = append(queues, contract.QueueNames()...)
 		default:
 			queues = append(queues, n.Value)
 		}

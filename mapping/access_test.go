@@ -16,17 +16,7 @@ import (
 func access(t testing.TB, text string) *mapping.Access {
 	t.Helper()
 	var report source.Report
-	s := mapping.Source{File: source.Parse("config.yaml", []byte(text), &report)}
-	if s.File.Root != nil {
-		for _, p := range s.File.Pairs(s.File.Root, "the file", &report) {
-			switch p.Key.Value {
-			case "tables":
-				s.Tables = p.Value
-			case "access":
-				s.Access = p.Value
-			}
-		}
-	}
+	s := mapping.ParseSource("config.yaml", []byte(text), &report)
 	a := mapping.CompileAccess([]mapping.Source{s}, &report)
 	if err := report.Err(); err != nil {
 		t.Fatal(err)

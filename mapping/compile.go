@@ -12,15 +12,6 @@ import (
 	"mqtt-stomp-bridge/mapping/topic"
 )
 
-// A Source is what one YAML file says about rules, and about access to the queues. Nodes may be nil.
-type Source struct {
-	File   *source.File
-	Tables *yaml.Node
-	Rules  *yaml.Node
-	Tests  *yaml.Node
-	Access *yaml.Node
-}
-
 // Options hold what rules need to know of the bridge. The zero value has the defaults.
 type Options struct {
 	BaseTopic string // topics at and under it never match a rule; default DefaultBaseTopic

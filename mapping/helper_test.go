@@ -19,21 +19,7 @@ func compile(name, text string) (*mapping.Mapper, *source.Report) {
 
 func compileWith(name, text string, opts mapping.Options) (*mapping.Mapper, *source.Report) {
 	report := new(source.Report)
-	s := mapping.Source{File: source.Parse(name, []byte(text), report)}
-	if s.File.Root != nil {
-		for _, p := range s.File.Pairs(s.File.Root, "the file", report) {
-			switch p.Key.Value {
-			case "tables":
-				s.Tables = p.Value
-			case "rules":
-				s.Rules = p.Value
-			case "tests":
-				s.Tests = p.Value
-			case "access":
-				s.Access = p.Value
-			}
-		}
-	}
+	s := mapping.ParseSource(name, []byte(text), report)
 	mapping.CompileAccess([]mapping.Source{s}, report)
 	return mapping.Compile([]mapping.Source{s}, opts, report), report
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/mapping/source"
 )
 
@@ -110,7 +111,7 @@ func TestQueueConditions(t *testing.T) {
 rules:
   - {name: q, topic: q, queue: {/queue/channel/connected: payload.on, /queue/channel/disconnected: true}, fields: `+channelFields+`}
 `)
-	for payload, want := range map[string]string{`{"on": true}`: mapping.QueueChannelConnected, `{}`: mapping.QueueChannelDisconnected} {
+	for payload, want := range map[string]string{`{"on": true}`: contract.QueueChannelConnected, `{}`: contract.QueueChannelDisconnected} {
 		r := m.Map(event("q", payload))
 		if len(r.Outputs) != 1 || r.Outputs[0].Queue != want {
 			t.Errorf("%s: %+v, want one output for %s", payload, r, want)
@@ -189,7 +190,7 @@ func TestEachKeepsBytes(t *testing.T) {
 		t.Errorf("contents (-want +got):\n%s", diff)
 	}
 	want := []mapping.Rejection{{
-		Rule: "batch", Stage: "fields", Queue: mapping.QueueMessage, Field: "conversation_id", Item: 1, File: "rules.yaml", Line: 9, Kind: "not a UUID",
+		Rule: "batch", Stage: "fields", Queue: contract.QueueMessage, Field: "conversation_id", Item: 1, File: "rules.yaml", Line: 9, Kind: "not a UUID",
 		Reason: `conversation_id: "nope" is not a UUID; derive one with uuid("a name for this kind of id", …); ` +
 			`message.sender_type: "bot" is not one of source_contact, source_user, app_user`,
 		Fields: []mapping.FieldError{
@@ -278,10 +279,14 @@ rules:
 `)
 	var calls []string
 	stamp := received.Add(time.Hour)
-	m.Stamp(func(conversation string, at time.Time) time.Time {
-		calls = append(calls, fmt.Sprint(conversation, at.Equal(received)))
-		return stamp
-	})
+	stamped := func(topic, payload string) mapping.Event {
+		e := event(topic, payload)
+		e.Stamp = func(conversation string, at time.Time) time.Time {
+			calls = append(calls, fmt.Sprint(conversation, at.Equal(received)))
+			return stamp
+		}
+		return e
+	}
 	counted := `{"c":"` + idB + `","n":1,"t":1611741600}`
 	for _, tt := range []struct {
 		topic, payload, field, want string
@@ -293,16 +298,15 @@ rules:
 		{"d", `{"c":"` + idB + `","n":-1}`, "timestamp", "rejected: -1 is no whole number of 0 or more", 0},
 	} {
 		calls = nil
-		if got := sent(m.Map(event(tt.topic, tt.payload)), tt.field); got != tt.want || len(calls) != tt.calls {
+		if got := sent(m.Map(stamped(tt.topic, tt.payload)), tt.field); got != tt.want || len(calls) != tt.calls {
 			t.Errorf("%s %s: %s with %d calls, want %s with %d", tt.topic, tt.payload, got, len(calls), tt.want, tt.calls)
 		}
 		if tt.calls == 1 && calls[0] != idB+"true" {
 			t.Errorf("called with %s", calls[0])
 		}
 	}
-	calls = nil
-	if m.Explain(event("d", counted)); calls != nil {
-		t.Error("Explain called the function given to Stamp")
+	if got, want := sent(m.Map(event("d", counted)), "timestamp"), `"2026-03-04T05:06:07.890Z"`; got != want {
+		t.Errorf("without a Stamp: %s, want %s", got, want)
 	}
 }
 
@@ -404,7 +408,7 @@ func TestSeveralFiles(t *testing.T) {
 		t.Errorf("outcomes %s", got)
 	}
 	for _, r := range m.Rules() {
-		want := mapping.RuleInfo{Name: r.Name, Topic: r.Name, Queues: []string{mapping.QueueChannelConnected}, File: r.Name + ".yaml", Line: 1}
+		want := mapping.RuleInfo{Name: r.Name, Topic: r.Name, Queues: []string{contract.QueueChannelConnected}, File: r.Name + ".yaml", Line: 1}
 		if diff := cmp.Diff(want, r); diff != "" {
 			t.Errorf("rule (-want +got):\n%s", diff)
 		}

@@ -20,7 +20,6 @@ type Mapper struct {
 	base   string
 	rules  []*rule
 	tests  []*test
-	stamp  func(conversation string, received time.Time) time.Time
 	scopes sync.Pool // of *scope
 }
 
@@ -33,6 +32,10 @@ type Event struct {
 	ContentType string
 	User        map[string]string // user properties; of one that stands twice the last
 	Received    time.Time
+
+	// Stamp gives the timestamp of an unread count whose rule leaves it to the time of receipt. It is called once for each
+	// such output that is made. nil: Received as it is.
+	Stamp func(conversation string, received time.Time) time.Time
 }
 
 // An Output is one payload for one queue.
@@ -134,10 +137,6 @@ func (m *Mapper) Map(e Event) Result {
 	return result
 }
 
-// Stamp sets the function that gives the timestamp of an unread count whose rule leaves it to the time of receipt. Map calls
-// it once for each such output. Call Stamp before the first Map; without one the time of receipt is taken as it is.
-func (m *Mapper) Stamp(f func(conversation string, received time.Time) time.Time) { m.stamp = f }
-
 // A RuleInfo describes a rule for logs and status.
 type RuleInfo struct {
 	Name   string
@@ -177,7 +176,7 @@ func (m *Mapper) run(e *Event, result *Result, trace *[]RuleTrace) {
 	s.levels = topic.AppendLevels(s.levels[:0], e.Topic)
 	for _, r := range m.rules {
 		s.captures, ok = r.pattern.Match(e.Topic, s.levels, s.captures[:0])
-		u := run{rule: r, scope: s, mapper: m, result: result, trace: trace}
+		u := run{rule: r, scope: s, result: result, trace: trace}
 		if ok {
 			u.run()
 		} else if trace != nil {

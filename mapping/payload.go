@@ -6,20 +6,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
-)
 
-// The queues.
-const (
-	QueueMessage             = "/queue/message"
-	QueueUnreadCount         = "/queue/unread-count"
-	QueueChannelConnected    = "/queue/channel/connected"
-	QueueChannelDisconnected = "/queue/channel/disconnected"
+	"mqtt-stomp-bridge/mapping/contract"
 )
-
-// Queues returns the queues in the order of the document.
-func Queues() []string {
-	return []string{QueueMessage, QueueUnreadCount, QueueChannelConnected, QueueChannelDisconnected}
-}
 
 // A payload is what a queue delivers. Its fields are of the types that the document demands, so it cannot hold a wrong one.
 type payload interface {
@@ -30,11 +19,11 @@ type payload interface {
 // shapeOf returns the shape of a queue's payload; nil for an unknown queue.
 func shapeOf(queue string) *shape {
 	switch queue {
-	case QueueMessage:
+	case contract.QueueMessage:
 		return messageShape()
-	case QueueUnreadCount:
+	case contract.QueueUnreadCount:
 		return unreadShape()
-	case QueueChannelConnected, QueueChannelDisconnected:
+	case contract.QueueChannelConnected, contract.QueueChannelDisconnected:
 		return channelShape()
 	}
 	return nil

@@ -90,7 +90,6 @@ func (x verbatim) value(s *scope) (any, error) {
 type run struct {
 	*rule
 	*scope
-	mapper *Mapper
 	result *Result
 	trace  *[]RuleTrace // nil: not wanted
 }
@@ -343,10 +342,10 @@ func (u *run) field(p payload, f *field) (any, error) {
 // receipt returns the time for a field that the rule leaves to the time of receipt.
 func (u *run) receipt(p payload) time.Time {
 	unread, ok := p.(*unreadCount)
-	if !ok || u.trace != nil || u.mapper.stamp == nil {
+	if !ok || u.event.Stamp == nil {
 		return u.event.Received
 	}
-	return u.mapper.stamp(unread.key(), u.event.Received)
+	return u.event.Stamp(unread.key(), u.event.Received)
 }
 
 // lacking says why the last evaluation gave nil.

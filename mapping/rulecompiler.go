@@ -11,6 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/mapping/source"
 	"mqtt-stomp-bridge/mapping/topic"
 )
@@ -353,8 +354,8 @@ func (c *ruleCompiler) addRoute(n *yaml.Node, when *expression) {
 	s := shapeOf(n.Value)
 	switch {
 	case s == nil:
-		hint := "the queues are " + strings.Join(Queues(), ", ")
-		if near := source.Nearest(n.Value, Queues()); near != "" {
+		hint := "the queues are " + strings.Join(contract.QueueNames(), ", ")
+		if near := source.Nearest(n.Value, contract.QueueNames()); near != "" {
 			hint = "did you mean " + near + "?"
 		}
 		c.errorf(n, hint, "no queue %q", n.Value)

@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"mqtt-stomp-bridge/mapping/audience"
+	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/mapping/source"
 )
 
@@ -88,7 +89,7 @@ func (x expectation) diff(t Trace) string {
 		doc, _ := decodeJSON(o.Body) // our own
 		got[o.Queue] = append(got[o.Queue], expected{doc.value, o.Audience})
 	}
-	for _, queue := range Queues() {
+	for _, queue := range contract.QueueNames() {
 		d.outputs(queue, x.outputs[queue], got[queue])
 	}
 	d.rejections(x.rejected, t.Result.Rejections)
@@ -339,8 +340,8 @@ func (c *testReader) readExpected(t *test, e source.Pair) {
 		}
 		return
 	}
-	if !slices.Contains(Queues(), e.Key.Value) {
-		known := append(Queues(), "rejected")
+	if !slices.Contains(contract.QueueNames(), e.Key.Value) {
+		known := append(contract.QueueNames(), "rejected")
 		c.errorf(e.Key, source.DidYouMean(e.Key.Value, known), "no queue %q", e.Key.Value)
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/contract"
 )
 
 // targetRules put payload.v into one field of each type, by rules whose topics are the names of the types.
@@ -210,11 +211,11 @@ rules:
 		`"state":"DELIVERED","from":"source_contact","t":"2021-01-27T10:00:00Z","url":"http://example.org/avatar.jpeg"}`
 	channel := `{"id":"` + idB + `","name":"my page 1","source":"facebook","source_channel_id":"fb-page-id-1","image_url":"http://example.org/avatar.jpeg"}`
 	tests := []struct{ topic, queue, key, body string }{
-		{"m", mapping.QueueMessage, "", `{"conversation_id":"` + idA + `","channel_id":"` + idB + `","message":{"id":"` + idC +
+		{"m", contract.QueueMessage, "", `{"conversation_id":"` + idA + `","channel_id":"` + idB + `","message":{"id":"` + idC +
 			`","content":"{\"text\":\"<Hello> World\"}","delivery_state":"DELIVERED","sender_type":"source_contact","sent_at":"2021-01-27T10:00:00.000Z"}}`},
-		{"u", mapping.QueueUnreadCount, idA, `{"conversation_id":"` + idA + `","unread_message_count":42,"timestamp":"2021-01-27T10:00:00.000Z"}`},
-		{"c/on", mapping.QueueChannelConnected, idB, channel},
-		{"c/off", mapping.QueueChannelDisconnected, idB, channel},
+		{"u", contract.QueueUnreadCount, idA, `{"conversation_id":"` + idA + `","unread_message_count":42,"timestamp":"2021-01-27T10:00:00.000Z"}`},
+		{"c/on", contract.QueueChannelConnected, idB, channel},
+		{"c/off", contract.QueueChannelDisconnected, idB, channel},
 	}
 	for _, tt := range tests {
 		r := m.Map(event(tt.topic, payload))
@@ -230,13 +231,13 @@ rules:
 
 // Fields lists what the document has, in its order.
 func TestFields(t *testing.T) {
-	for _, queue := range mapping.Queues() {
+	for _, queue := range contract.QueueNames() {
 		if len(mapping.Fields(queue)) == 0 {
 			t.Errorf("no fields of %s", queue)
 		}
 	}
 	want := "conversation_id channel_id message.id message.content message.delivery_state message.sender_type message.sent_at"
-	if got := strings.Join(mapping.Fields(mapping.QueueMessage), " "); got != want {
+	if got := strings.Join(mapping.Fields(contract.QueueMessage), " "); got != want {
 		t.Errorf("fields of a message: %s", got)
 	}
 	if got := mapping.Fields("/queue/x"); got != nil {

@@ -34,7 +34,8 @@ type FieldTrace struct {
 	Err    string // why there is no value
 }
 
-// Explain runs the event as Map does and keeps what every rule did. It does not call the function given to Stamp.
+// Explain runs the event as Map does and keeps what every rule did. Leave its Stamp nil where nothing
+// is sent, so that no timestamp is used up.
 func (m *Mapper) Explain(e Event) Trace {
 	t := Trace{Event: e}
 	m.run(&e, &t.Result, &t.Rules)

@@ -70,7 +70,7 @@ func (l *loader) readRules(s setting, name string) {
 	f := l.parse(name)
 	rules := mapping.Source{File: f}
 	for _, p := range l.pairs(f, "an included file") {
-		if rulePart(&rules, p) {
+		if p.Key.Value != accessKey && rules.Take(p) {
 			continue
 		}
 		hint := source.DidYouMean(p.Key.Value, ruleKeys)

@@ -128,10 +128,7 @@ func (l *loader) readMain(path string) {
 	f := l.parse(path)
 	rules := mapping.Source{File: f}
 	for _, p := range l.pairs(f, "the configuration") {
-		switch {
-		case p.Key.Value == accessKey:
-			rules.Access = p.Value
-		case !rulePart(&rules, p):
+		if !rules.Take(p) {
 			l.walk(f, "", p)
 		}
 	}

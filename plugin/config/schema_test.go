@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/plugin/config"
 )
 
@@ -73,7 +74,7 @@ func ruleSchemas() object {
 }
 
 func accessSchema() object {
-	queue := object{"enum": append(mapping.Queues(), "*")}
+	queue := object{"enum": append(contract.QueueNames(), "*")}
 	known := object{
 		"queue": object{"description": "A queue, several, or * for all.", "anyOf": []any{queue, object{"type": "array", "minItems": 1, "items": queue}}},
 		"allow": object{"description": "Condition, an expression over user, claims and table.", "type": []string{"string", "boolean"}},
@@ -97,7 +98,7 @@ func oneOrMore() object {
 
 func ruleSchema() object {
 	conditions := object{}
-	for _, q := range mapping.Queues() {
+	for _, q := range contract.QueueNames() {
 		conditions[q] = scalar()
 	}
 	known := object{
@@ -113,7 +114,7 @@ func ruleSchema() object {
 			}, "required": []string{"key", "window"}, "additionalProperties": false},
 		"each": object{"description": "A list, an expression: one output an element, as item and index.", "type": "string"},
 		"queue": object{"description": "A queue, or queues with the condition of each.", "anyOf": []any{
-			object{"enum": mapping.Queues()},
+			object{"enum": contract.QueueNames()},
 			object{"type": "object", "additionalProperties": false, "minProperties": 1, "properties": conditions},
 		}},
 		"audience": object{"description": "Who may get it: users, or {users, groups}. Each is text, with = in front an expression, or a list. Default: everybody.",
@@ -130,7 +131,7 @@ func fieldsSchema() object {
 	fields := section("The payload. Text, or with = in front an expression.")
 	fields["type"] = "object"
 	properties := fields["properties"].(object)
-	for _, q := range mapping.Queues() {
+	for _, q := range contract.QueueNames() {
 		for _, path := range mapping.Fields(q) {
 			name, rest, nested := strings.Cut(path, ".")
 			if !nested {
@@ -150,7 +151,7 @@ func fieldsSchema() object {
 func testSchema() object {
 	payload := object{"type": "object"}
 	expect := object{"rejected": object{"description": "A part of the reason."}}
-	for _, q := range mapping.Queues() {
+	for _, q := range contract.QueueNames() {
 		expect[q] = object{"anyOf": []any{payload, object{"type": "array", "items": payload}}}
 	}
 	known := object{

@@ -7,24 +7,8 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"mqtt-stomp-bridge/mapping"
 	"mqtt-stomp-bridge/mapping/source"
 )
-
-// rulePart stores the value of a key that belongs to the rules and reports whether it was one.
-func rulePart(s *mapping.Source, p source.Pair) bool {
-	switch p.Key.Value {
-	case "tables":
-		s.Tables = p.Value
-	case "rules":
-		s.Rules = p.Value
-	case "tests":
-		s.Tests = p.Value
-	default:
-		return false
-	}
-	return true
-}
 
 // walk takes one key of a section: a setting, or a section again.
 func (l *loader) walk(f *source.File, section string, p source.Pair) {

@@ -22,16 +22,9 @@ import (
 func compile(t *testing.T) *mapping.Mapper {
 	t.Helper()
 	var report source.Report
-	s := mapping.Source{File: source.Parse("demo.yaml", demo.Config(), &report)}
-	for _, pair := range s.File.Pairs(s.File.Root, "the demo's rules", &report) {
-		switch pair.Key.Value {
-		case "tables":
-			s.Tables = pair.Value
-		case "rules":
-			s.Rules = pair.Value
-		default:
-			t.Errorf("demo.yaml has the key %q, want tables and rules alone", pair.Key.Value)
-		}
+	s := mapping.ParseSource("demo.yaml", demo.Config(), &report)
+	if s.Tests != nil || s.Access != nil {
+		t.Error("demo.yaml holds more than tables and rules")
 	}
 	m := mapping.Compile([]mapping.Source{s}, mapping.Options{}, &report)
 	for _, p := range report.Problems() {

@@ -21,6 +21,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"mqtt-stomp-bridge/bridge/stomp"
+	"mqtt-stomp-bridge/mapping/contract"
 )
 
 const (
@@ -195,7 +196,7 @@ func (c *Client) subscribe(ctx context.Context, cfg Config, n int) error {
 	if cfg.ResumeFrom != "" {
 		headers = append(headers, stomp.Header{Key: "resume-from", Value: cfg.ResumeFrom})
 	}
-	if cfg.Snapshot && queue != "/queue/message" {
+	if cfg.Snapshot && queue != contract.QueueMessage {
 		headers = append(headers, stomp.Header{Key: "snapshot", Value: "latest"})
 	}
 	receipt, err := c.request(ctx, stomp.Frame{Command: stomp.CommandSubscribe, Headers: headers})

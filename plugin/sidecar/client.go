@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/plugin/config"
 	"mqtt-stomp-bridge/plugin/listen"
 	"mqtt-stomp-bridge/plugin/ops"
@@ -47,7 +47,7 @@ func (p *program) listen(ctx context.Context, args []string) int {
 	}
 	l.Logger = slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
 	if len(l.Queues) == 0 {
-		l.Queues = mapping.Queues()
+		l.Queues = contract.QueueNames()
 	}
 	var err error
 	if l.URL, l.Token, err = p.endpoint(*path, *url, *user, *tokenFile); err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
-	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/contract"
 )
 
 // documentRules map four topics to the four queues of the contract.
@@ -118,7 +118,7 @@ func TestEventsReachClients(t *testing.T) {
 	needNode(t)
 	broker := startSecured(t)
 	s := startSidecar(t, documentRules, brokerEnviron(t, broker)...)
-	browser := startStompjs(t, s.url(), s.token("grace"), mapping.Queues()...)
+	browser := startStompjs(t, s.url(), s.token("grace"), contract.QueueNames()...)
 
 	listened := make(chan string, 1)
 	go func() {

@@ -19,7 +19,7 @@ import (
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/journal/disk"
 	"mqtt-stomp-bridge/bridge/server"
-	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/contract"
 )
 
 const (
@@ -63,7 +63,7 @@ func appendToWrite(b *testing.B, log journal.Log) {
 		for i := range entries {
 			n++
 			w.begun[n] = now
-			entries[i] = journal.Entry{Time: now, Queue: mapping.QueueMessage, Body: body}
+			entries[i] = journal.Entry{Time: now, Queue: contract.QueueMessage, Body: body}
 		}
 		if err := log.Append(b.Context(), journal.Batch{Entries: entries}); err != nil {
 			b.Fatal(err)
@@ -87,8 +87,8 @@ func serve(b *testing.B, log journal.Log, w *writes) (url, token string) {
 	if token, err = c.Sign("ada", time.Hour); err != nil {
 		b.Fatal(err)
 	}
-	h := hub.New(log, hub.Config{Queues: mapping.Queues()})
-	s, err := server.New(server.Config{Hub: h, Queues: mapping.Queues(), Auth: authenticator, Logger: slog.New(slog.DiscardHandler)})
+	h := hub.New(log, hub.Config{Queues: contract.QueueNames()})
+	s, err := server.New(server.Config{Hub: h, Queues: contract.QueueNames(), Auth: authenticator, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}

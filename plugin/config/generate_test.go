@@ -56,15 +56,16 @@ func TestSample(t *testing.T) {
 
 const sampleHead = `# yaml-language-server: $schema=plugin/config/schema.json
 #
-# The configuration of mqtt-stomp-bridge. Every setting is here, at its default; what is left out or empty has its default.
-# It works against a Mosquitto on this machine as it stands, once auth.jwt has a secret (32 bytes or more):
+# The configuration of mqtt-stomp-bridge. Every setting is here with its default; a setting that is left out or empty
+# has its default too. The file works with a Mosquitto on this machine; only auth.jwt needs a secret (32 bytes or more):
 #
 #   BRIDGE_AUTH_JWT_SECRET=... mqtt-stomp-bridge serve -c config.yaml
 #
-# In a setting, ${VAR} stands for a variable of the environment, ${VAR:-default} where it may be missing, ${VAR:?message} where
-# it must not be empty, and $${ for the characters themselves. Nothing is replaced in access, tables, rules and tests.
-# BRIDGE_<PATH> overrides a setting: BRIDGE_BROKER_URL for broker.url; lists with commas.
-# Relative paths start at this file. A reload is a SIGHUP, or a change of any file that was read.
+# A setting may contain ${VAR} for an environment variable, ${VAR:-default} if the variable may be missing, and
+# ${VAR:?message} if it must not be empty. Write $${ for a literal ${. Nothing is replaced in access, tables, rules and
+# tests. An environment variable BRIDGE_<PATH> overrides a setting: BRIDGE_BROKER_URL for broker.url. Separate list items
+# with commas. Relative paths start at this file. SIGHUP reloads the configuration, and so does a change of any file that
+# was read.
 # Durations: 15s, 5m, 1h30m. Sizes: 64KiB, 256MiB, 1GB, or a number of bytes.
 `
 
@@ -135,21 +136,22 @@ func comment(b *strings.Builder, depth int, text string) {
 
 const referenceHead = `# Configuration reference
 
-Generated from the table of keys in keys.go. [config.yaml](../../config.yaml) shows every setting in its place.
+This page is generated from the table of keys in keys.go. [config.yaml](../../config.yaml) shows every setting in its place.
 
-- What is left out or empty has its default.
-- In a setting, ` + "`${VAR}`" + ` stands for a variable of the environment; it is a mistake where the variable is not set.
-  ` + "`${VAR:-default}`" + ` takes the default where it is not set or empty, ` + "`${VAR:?message}`" + ` makes that a mistake with this message,
-  ` + "`$${`" + ` stands for the characters ` + "`${`" + `. Nothing is replaced in access, tables, rules and tests.
-- The variable in the table overrides the setting, and of ` + "`password`" + ` and ` + "`password_file`" + `, or ` + "`secret`" + ` and ` + "`secret_file`" + `,
-  the other one too. Lists are written with commas, but a secret is taken whole. An empty variable counts as not set.
-  Any other variable that begins with ` + "`BRIDGE_`" + ` is a mistake, save ` + "`BRIDGE_TEST_`" + ` and what Kubernetes sets for its services.
-- A relative path starts at the file that names it, or at the working directory where a variable does.
+- A setting that is left out or empty has its default.
+- A setting may contain ` + "`${VAR}`" + ` for an environment variable; it is a mistake if the variable is not set.
+  ` + "`${VAR:-default}`" + ` uses the default if the variable is not set or empty. ` + "`${VAR:?message}`" + ` reports this message in that case.
+  ` + "`$${`" + ` stands for a literal ` + "`${`" + `. Nothing is replaced in access, tables, rules and tests.
+- The environment variable in the table overrides the setting. The variable of ` + "`password`" + ` also overrides ` + "`password_file`" + `
+  and the other way round; likewise ` + "`secret`" + ` and ` + "`secret_file`" + `. Separate list items with commas; a secret is never
+  split. An empty variable counts as not set. Any other variable that begins with ` + "`BRIDGE_`" + ` is a mistake, except
+  ` + "`BRIDGE_TEST_`" + ` and the variables that Kubernetes sets for its services.
+- A relative path starts at the directory of the file that contains it; in an environment variable, at the working directory.
 - Durations: ` + "`15s`, `5m`, `24h`, `1h30m`" + `. Sizes: ` + "`64KiB`, `256MiB`, `1GB`" + `, or a number of bytes.
-- A reload (SIGHUP, or a change of any file that was read) takes what is marked *yes*, and ` + "`access`, `tables`, `rules` and `tests`" + `.
-  For the rest it says what needs a restart.
-- Beside the settings the file holds ` + "`access`" + `, which says who may subscribe to what, and ` + "`tables`, `rules` and `tests`" + `;
-  included files hold only the last three. The [rules' reference](../../examples/README.md) describes all four.
+- SIGHUP reloads the configuration, and so does a change of any file that was read. A reload applies the settings marked *yes*, and
+  ` + "`access`, `tables`, `rules` and `tests`" + `. The log names changed settings that need a restart.
+- Besides the settings, the file holds ` + "`access`" + `, which says who may subscribe to what, and ` + "`tables`, `rules` and `tests`" + `.
+  Included files hold only the last three. The [rules' reference](../../examples/README.md) describes all four.
 `
 
 // TestReference keeps REFERENCE.md what the table of keys says.

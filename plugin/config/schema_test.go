@@ -14,7 +14,7 @@ type object = map[string]any
 
 // schema returns the JSON Schema of config.yaml and of included files. It is of draft 7, which editors know best.
 func schema() object {
-	root := section("mqtt-stomp-bridge configuration, or an included file with tables, rules and tests")
+	root := section("Configuration of mqtt-stomp-bridge, or an included file with tables, rules and tests.")
 	root["$schema"] = "http://json-schema.org/draft-07/schema#"
 	for _, s := range config.Sections() {
 		put(root, s.Path, section(s.Meaning))
@@ -65,7 +65,7 @@ func keySchema(k config.Key) object {
 // ruleSchemas describes access, tables, rules and tests. Which keys, queues and fields there are is the mapper's to say.
 func ruleSchemas() object {
 	return object{
-		"tables": object{"description": "Look-up tables: table.NAME[key] in an expression. Reloaded.", "type": []string{"object", "null"},
+		"tables": object{"description": "Look-up tables; write table.NAME[key] in an expression. Reloaded.", "type": []string{"object", "null"},
 			"additionalProperties": object{"type": "object", "additionalProperties": scalar()}},
 		"access": accessSchema(),
 		"rules":  listOf("What events become. Reloaded.", ruleSchema()),
@@ -76,11 +76,11 @@ func ruleSchemas() object {
 func accessSchema() object {
 	queue := object{"enum": append(contract.QueueNames(), "*")}
 	known := object{
-		"queue": object{"description": "A queue, several, or * for all.", "anyOf": []any{queue, object{"type": "array", "minItems": 1, "items": queue}}},
-		"allow": object{"description": "Condition, an expression over user, claims and table.", "type": []string{"string", "boolean"}},
+		"queue": object{"description": "A queue, a list of queues, or * for all.", "anyOf": []any{queue, object{"type": "array", "minItems": 1, "items": queue}}},
+		"allow": object{"description": "Condition: an expression over user, claims and table.", "type": []string{"string", "boolean"}},
 	}
 	entry := object{"type": "object", "additionalProperties": false, "required": mapping.AccessKeys(), "properties": only(known, mapping.AccessKeys())}
-	return object{"description": "Who may subscribe to what; without it everybody to everything. Not in an included file. Reloaded.",
+	return object{"description": "Who may subscribe to which queue. Without it, everybody may subscribe to everything. Not allowed in an included file. Reloaded.",
 		"type": "array", "minItems": 1, "items": entry}
 }
 
@@ -103,21 +103,21 @@ func ruleSchema() object {
 	}
 	known := object{
 		"name":     object{"description": "Unique name; appears in logs, metrics and dead letters.", "type": "string", "pattern": "^[A-Za-z0-9 _.-]{1,64}$"},
-		"topic":    object{"description": "Topic pattern: {x} is one level, {x...} the rest; + and # have no name.", "type": "string"},
+		"topic":    object{"description": "Topic filter: {x} names one level, {x...} names the rest; + and # match without a name.", "type": "string"},
 		"payload":  object{"description": "How the payload is read.", "enum": []string{"json", "text", "empty", "ignore"}, "default": "json"},
-		"retained": object{"description": "What becomes of a retained copy that is replayed at subscribe.", "enum": []string{"skip", "deliver"}, "default": "skip"},
-		"when":     object{"description": "Condition, an expression.", "type": []string{"string", "boolean"}},
-		"dedupe": object{"description": "An event is dropped when one with the same key came within the window before.", "type": "object",
+		"retained": object{"description": "What to do with a retained message that the broker sends when the bridge subscribes.", "enum": []string{"skip", "deliver"}, "default": "skip"},
+		"when":     object{"description": "Condition: an expression.", "type": []string{"string", "boolean"}},
+		"dedupe": object{"description": "Drops an event if the rule mapped one with the same key within the window before it.", "type": "object",
 			"properties": object{
-				"key":    object{"description": "What tells events apart, an expression that gives text.", "type": "string"},
+				"key":    object{"description": "Identifies an event: an expression that returns text.", "type": "string"},
 				"window": object{"description": "A duration from 1s to 24h.", "type": "string"},
 			}, "required": []string{"key", "window"}, "additionalProperties": false},
-		"each": object{"description": "A list, an expression: one output an element, as item and index.", "type": "string"},
-		"queue": object{"description": "A queue, or queues with the condition of each.", "anyOf": []any{
+		"each": object{"description": "An expression that returns a list: one output per element, available as item and index.", "type": "string"},
+		"queue": object{"description": "A queue, or several queues with a condition each.", "anyOf": []any{
 			object{"enum": contract.QueueNames()},
 			object{"type": "object", "additionalProperties": false, "minProperties": 1, "properties": conditions},
 		}},
-		"audience": object{"description": "Who may get it: users, or {users, groups}. Each is text, with = in front an expression, or a list. Default: everybody.",
+		"audience": object{"description": "Who gets the message: users, or {users, groups}. Each is text, an expression that begins with =, or a list of these. Default: everybody.",
 			"anyOf": []any{oneOrMore(), object{"type": "object", "additionalProperties": false, "minProperties": 1,
 				"properties": object{"users": oneOrMore(), "groups": oneOrMore()}}}},
 		"fields": fieldsSchema(),
@@ -150,7 +150,7 @@ func fieldsSchema() object {
 
 func testSchema() object {
 	payload := object{"type": "object"}
-	expect := object{"rejected": object{"description": "A part of the reason."}}
+	expect := object{"rejected": object{"description": "Part of the reason."}}
 	for _, q := range contract.QueueNames() {
 		expect[q] = object{"anyOf": []any{payload, object{"type": "array", "items": payload}}}
 	}
@@ -158,13 +158,13 @@ func testSchema() object {
 		"name":         object{"description": "Default: the topic.", "type": "string"},
 		"topic":        object{"description": "Topic of the event.", "type": "string"},
 		"payload":      object{"description": "The payload in YAML, sent as JSON."},
-		"text":         object{"description": "The payload as it is.", "type": []string{"string", "number", "boolean"}},
+		"text":         object{"description": "The payload, sent unchanged.", "type": []string{"string", "number", "boolean"}},
 		"user":         object{"description": "User properties.", "type": "object", "additionalProperties": scalar()},
 		"content_type": object{"description": "Content type of the event.", "type": "string"},
 		"qos":          object{"enum": []int{0, 1, 2}, "default": 0},
-		"retained":     object{"description": "Whether the event is a replayed copy.", "type": "boolean", "default": false},
+		"retained":     object{"description": "Whether the event is a retained message that the broker sent at subscribe.", "type": "boolean", "default": false},
 		"received":     object{"description": "Time of receipt, RFC 3339.", "type": "string"},
-		"expect": object{"description": "The exact payloads by queue, each with its audience or without, filtered, or rejected with a part of the reason.", "anyOf": []any{
+		"expect": object{"description": "The exact payloads by queue, with or without their audience; or filtered; or rejected with part of the reason.", "anyOf": []any{
 			object{"const": "filtered"},
 			object{"type": "object", "additionalProperties": false, "minProperties": 1, "properties": expect},
 		}},

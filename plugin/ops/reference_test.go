@@ -35,8 +35,8 @@ func TestReference(t *testing.T) {
 
 const referenceHead = `# Metrics
 
-What ` + "`/metrics`" + ` on ` + "`ops.listen`" + ` has, besides Prometheus' usual figures of a Go process (` + "`go_*`, `process_*`" + `).
-Counters begin at 0 with the process. A test writes this table.
+These are the metrics at ` + "`/metrics`" + ` on ` + "`ops.listen`" + `. The usual metrics of a Go process (` + "`go_*`, `process_*`" + `) come with them.
+Counters start at 0 when the process starts. A test generates this table.
 
 | name | type | labels | what it counts |
 | --- | --- | --- | --- |

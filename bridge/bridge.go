@@ -2,7 +2,7 @@
 //
 // An event's way:
 //
-//	mqtt.Client -> committer: map, dead letters, append, acknowledge -> journal -> hub -> server's sessions
+//	mqtt.Client -> commit.Committer: map, dead letters, append, acknowledge -> journal.Log -> hub.Hub -> server's sessions
 package bridge
 
 import (
@@ -13,10 +13,10 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"mqtt-stomp-bridge/bridge/auth"
+	"mqtt-stomp-bridge/bridge/commit"
 	"mqtt-stomp-bridge/bridge/hub"
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
@@ -42,44 +42,22 @@ type Config struct {
 
 // A Bridge is made by New, and runs once.
 type Bridge struct {
-	config Config
-	client *mqtt.Client
-	log    journal.Log
-	hub    *hub.Hub
-	server *server.Server
-	logger *slog.Logger
-
-	mapper       atomic.Pointer[mapping.Mapper]
-	redeliveries *redeliveries // owned by the committer, as is
-	repeats      *repeats
-	stamps       stamper
-	stamp        func(conversation string, received time.Time) time.Time // stamps.next, made once
-	rules        ruleCounts
-	letters      *deadLetters
-	reload       sync.Mutex // one Reload at a time
-
-	stalled atomic.Pointer[error] // why nothing can be appended now; nil when it can
-	failed  chan error            // capacity 1: the log can be used no more
+	config    Config
+	client    *mqtt.Client
+	committer *commit.Committer
+	log       journal.Log
+	hub       *hub.Hub
+	server    *server.Server
+	logger    *slog.Logger
+	reload    sync.Mutex // one Reload at a time
 }
 
 // New connects the parts. Nothing runs before Run.
 func New(c Config) (*Bridge, error) {
 	c.BaseTopic = cmp.Or(c.BaseTopic, mapping.DefaultBaseTopic)
 	c.ShutdownTimeout = cmp.Or(c.ShutdownTimeout, 5*time.Second)
-	b := &Bridge{log: c.Log, logger: c.Logger, failed: make(chan error, 1)}
-	b.mapper.Store(c.Mapper)
+	b := &Bridge{log: c.Log, logger: c.Logger}
 	var err error
-	if b.redeliveries, err = newRedeliveries(c.Log); err != nil {
-		return nil, err
-	}
-	if b.repeats, err = newRepeats(c.Log); err != nil {
-		return nil, err
-	}
-	b.stamp = b.stamps.next
-	if err := b.stamps.load(c.Log); err != nil {
-		return nil, err
-	}
-
 	c.MQTT.BaseTopic = c.BaseTopic
 	c.MQTT.Logger = c.Logger
 	c.MQTT.Filters = filters(c.Mapper)
@@ -87,13 +65,21 @@ func New(c Config) (*Bridge, error) {
 		return nil, err
 	}
 	c.MQTT.Returning = c.Log.Bounds().Last > 0
-	client, err := mqtt.New(c.MQTT)
-	if err != nil {
+	if b.client, err = mqtt.New(c.MQTT); err != nil {
 		return nil, err
 	}
-	client.SetStatus(map[string]string{"config": c.ConfigHash})
-	b.client = client
-	if b.letters, err = newDeadLetters(client, c.Log, c.BaseTopic, c.Logger); err != nil {
+	b.client.SetStatus(map[string]string{"config": c.ConfigHash})
+	b.committer, err = commit.New(commit.Config{
+		Source:    b.client,
+		Publisher: b.client,
+		Pauser:    b.client,
+		Store:     c.Log,
+		Snapshot:  c.Log,
+		Mapper:    c.Mapper,
+		BaseTopic: c.BaseTopic,
+		Logger:    c.Logger,
+	})
+	if err != nil {
 		return nil, err
 	}
 
@@ -129,20 +115,18 @@ func (b *Bridge) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- b.server.Serve(serverCtx, b.config.Listener) }()
 
-	commitCtx, stopCommitting := context.WithCancel(context.Background())
-	defer stopCommitting()
-	var committing sync.WaitGroup
-	committing.Go(func() { b.commitAll(commitCtx) })
-	offerCtx, stopOffering := context.WithCancel(commitCtx)
-	defer stopOffering()
-	committing.Go(func() { b.letters.offer(offerCtx) })
+	commitCtx, giveUp := context.WithCancel(context.Background())
+	defer giveUp()
+	committed := make(chan error, 1)
+	go func() { committed <- b.committer.Run(commitCtx) }()
 
 	b.remember(ctx, b.config.MQTT.Filters)
 	err := b.client.Start(commitCtx)
 	if err == nil {
 		select {
 		case <-ctx.Done():
-		case err = <-b.failed:
+		case err = <-committed:
+			committed <- nil
 		case err = <-served:
 			served <- nil
 			err = fmt.Errorf("serving clients: %w", cmp.Or(err, net.ErrClosed))
@@ -150,8 +134,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	}
 	b.logger.Info("stopping")
 	b.client.Stop()
-	stopOffering()
-	b.awaitCommits(&committing, stopCommitting)
+	b.awaitCommits(committed, giveUp)
 	timeout, cancel := context.WithTimeout(context.Background(), b.config.ShutdownTimeout/2)
 	defer cancel()
 	if failure := b.client.Close(timeout); failure != nil {
@@ -165,9 +148,9 @@ func (b *Bridge) Run(ctx context.Context) error {
 }
 
 // awaitCommits waits until what was received is committed, but not for long: what is not committed by then comes again.
-func (b *Bridge) awaitCommits(committing *sync.WaitGroup, giveUp func()) {
+func (b *Bridge) awaitCommits(committed <-chan error, giveUp func()) {
 	defer time.AfterFunc(b.config.ShutdownTimeout/2, giveUp).Stop()
-	committing.Wait()
+	<-committed
 }
 
 // An Update is what a reload may change.
@@ -191,7 +174,7 @@ func (b *Bridge) Reload(ctx context.Context, u Update) error {
 	b.server.SetAuth(u.Auth)
 	b.server.SetTokens(u.Tokens)
 	b.server.SetAccess(u.Access)
-	b.mapper.Store(u.Mapper)
+	b.committer.UseMapper(u.Mapper)
 	b.client.SetStatus(map[string]string{"config": u.ConfigHash})
 	wanted := filters(u.Mapper)
 	b.remember(ctx, wanted)
@@ -222,8 +205,8 @@ func (b *Bridge) Lag() server.Lag { return b.server.Lag() }
 func (b *Bridge) Ready() []string {
 	var reasons []string
 	s := b.client.State()
-	if err := b.stalled.Load(); err != nil {
-		reasons = append(reasons, (*err).Error()) // begins with "journal: "
+	if err := b.committer.Stalled(); err != nil {
+		reasons = append(reasons, err.Error()) // begins with "journal: "
 	}
 	switch {
 	case s.Paused != nil:
@@ -242,7 +225,7 @@ func (b *Bridge) Ready() []string {
 	if s.Status != nil {
 		reasons = append(reasons, "mqtt: status topic: "+s.Status.Error())
 	}
-	if n := b.letters.counts().Kept; n > 0 {
+	if n := b.committer.Counts().DeadLetters.Kept; n > 0 {
 		reasons = append(reasons, fmt.Sprintf("dead letters: the broker refused %d, which are kept and offered again every minute; allow this user to write %s/#", n, b.config.BaseTopic))
 	}
 	return reasons
@@ -257,15 +240,12 @@ func errorText(err error, otherwise string) string {
 
 // Counts are the bridge's figures.
 type Counts struct {
-	Events      int64 // received
-	Unmatched   int64 // no rule's topic matched
-	Rules       map[string]RuleCounts
-	DeadLetters DeadLetterCounts
-	Queues      map[string]hub.Counts
-	Server      server.Counts
-	MQTT        mqtt.Stats
-	Journal     JournalCounts
-	Latency     hub.Latency
+	commit.Counts
+	Queues  map[string]hub.Counts
+	Server  server.Counts
+	MQTT    mqtt.Stats
+	Journal JournalCounts
+	Latency hub.Latency
 }
 
 // JournalCounts are the journal's figures.
@@ -288,16 +268,12 @@ func countJournal(log journal.Log) JournalCounts {
 
 // Counts returns the figures so far.
 func (b *Bridge) Counts() Counts {
-	events, unmatched, rules := b.rules.all()
 	return Counts{
-		Events:      events,
-		Unmatched:   unmatched,
-		Rules:       rules,
-		DeadLetters: b.letters.counts(),
-		Queues:      b.hub.Counts(),
-		Server:      b.server.Counts(),
-		MQTT:        b.client.Stats(),
-		Journal:     countJournal(b.log),
-		Latency:     b.hub.Latency(),
+		Counts:  b.committer.Counts(),
+		Queues:  b.hub.Counts(),
+		Server:  b.server.Counts(),
+		MQTT:    b.client.Stats(),
+		Journal: countJournal(b.log),
+		Latency: b.hub.Latency(),
 	}
 }

@@ -1,4 +1,4 @@
-package bridge
+package commit
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 	"mqtt-stomp-bridge/mapping"
 )
 
-func TestRepeats(t *testing.T) {
+func TestDedupe(t *testing.T) {
 	begin := time.Now() // the log asks the wall clock whether a mark has expired
 	log := journal.NewMemory(journal.MemoryOptions{})
 	for i, step := range []struct {
@@ -27,7 +27,7 @@ func TestRepeats(t *testing.T) {
 		{"r", "1", 10 * time.Minute, false}, // the window counts from the one that was mapped
 		{"r", "1", 19 * time.Minute, true},
 	} {
-		r, err := newRepeats(log) // what the log holds is enough
+		r, err := newDedupe(log) // what the log holds is enough
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,12 +44,12 @@ func TestRepeats(t *testing.T) {
 }
 
 // The clock of the machine is set back while no bridge runs: no event is dropped for what was mapped in that future.
-func TestRepeatsWhenTheClockIsSetBack(t *testing.T) {
+func TestDedupeWhenTheClockIsSetBack(t *testing.T) {
 	now := time.Now()
 	log := journal.NewMemory(journal.MemoryOptions{})
 	o := mapping.Output{Rule: "r", DedupeKey: "1", DedupeWindow: 10 * time.Minute}
 	for _, received := range []time.Time{now.Add(24 * time.Hour), now} {
-		r, err := newRepeats(log)
+		r, err := newDedupe(log)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,28 +64,28 @@ func TestRepeatsWhenTheClockIsSetBack(t *testing.T) {
 	}
 }
 
-func TestRepeatsAreBounded(t *testing.T) {
-	r, err := newRepeats(journal.NewMemory(journal.MemoryOptions{}))
+func TestDedupeAreBounded(t *testing.T) {
+	r, err := newDedupe(journal.NewMemory(journal.MemoryOptions{}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	for i := range maxRepeats + maxRepeats/4 {
+	for i := range maxWindows + maxWindows/4 {
 		r.seen(mapping.Output{Rule: "r", DedupeKey: fmt.Sprint(i), DedupeWindow: time.Hour}, now)
 	}
-	if len(r.ends) > maxRepeats {
+	if len(r.ends) > maxWindows {
 		t.Errorf("%d keys remembered", len(r.ends))
 	}
 }
 
 // What is remembered follows what the windows hold, not all that has ever come.
-func TestRepeatsForgetWindowsThatHaveEnded(t *testing.T) {
-	r, err := newRepeats(journal.NewMemory(journal.MemoryOptions{}))
+func TestDedupeForgetWindowsThatHaveEnded(t *testing.T) {
+	r, err := newDedupe(journal.NewMemory(journal.MemoryOptions{}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	for i := range maxRepeats / 2 {
+	for i := range maxWindows / 2 {
 		now = now.Add(time.Millisecond) // 10,000 windows at a time
 		if _, marks := r.seen(mapping.Output{Rule: "r", DedupeKey: fmt.Sprint(i), DedupeWindow: 10 * time.Second}, now); len(marks) != 1 {
 			t.Fatalf("key %d: %d marks, want its own", i, len(marks))
@@ -97,14 +97,14 @@ func TestRepeatsForgetWindowsThatHaveEnded(t *testing.T) {
 }
 
 // Keys that are forgotten early, since there are too many, leave the log too: it must not grow with all that come in a day.
-func TestRepeatsAreBoundedInTheLog(t *testing.T) {
+func TestDedupeAreBoundedInTheLog(t *testing.T) {
 	now := time.Now()
 	log := journal.NewMemory(journal.MemoryOptions{})
-	r, err := newRepeats(log)
+	r, err := newDedupe(log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n := 0; n < 3*maxRepeats/2; {
+	for n := 0; n < 3*maxWindows/2; {
 		b := journal.Batch{Entries: []journal.Entry{{Queue: "q", Time: now}}}
 		for range 1000 {
 			n++
@@ -116,7 +116,7 @@ func TestRepeatsAreBoundedInTheLog(t *testing.T) {
 		}
 	}
 	kept := 0
-	if err := log.Marks(markRepeat, func(m journal.Mark) bool {
+	if err := log.Marks(recordsDedupe, func(m journal.Mark) bool {
 		if _, ok := r.ends[m.Name]; !ok {
 			t.Fatal("a key that was forgotten is in the log")
 		}
@@ -125,7 +125,7 @@ func TestRepeatsAreBoundedInTheLog(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if kept != len(r.ends) || kept > maxRepeats {
-		t.Errorf("the log holds %d keys, %d are remembered, the limit is %d", kept, len(r.ends), maxRepeats)
+	if kept != len(r.ends) || kept > maxWindows {
+		t.Errorf("the log holds %d keys, %d are remembered, the limit is %d", kept, len(r.ends), maxWindows)
 	}
 }

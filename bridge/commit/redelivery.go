@@ -1,4 +1,4 @@
-package bridge
+package commit
 
 import (
 	"crypto/sha256"
@@ -12,8 +12,8 @@ import (
 	"mqtt-stomp-bridge/bridge/mqtt"
 )
 
-// markRedelivery begins the names of the marks below: one for each packet identifier in use.
-const markRedelivery = "packet/"
+// recordsRedelivery begins the names of the marks below: one for each packet identifier in use.
+const recordsRedelivery = "packet/"
 
 // certain is how many pings the broker must have answered since an event was committed for its acknowledgement to be there:
 // the first may have been on its way before. Time tells nothing, since a process can be stopped, and a broker too.
@@ -44,10 +44,10 @@ type packetUse struct {
 const uncommitted = math.MaxUint64
 
 // newRedeliveries reads what an earlier process has left in the log.
-func newRedeliveries(log journal.Log) (*redeliveries, error) {
+func newRedeliveries(store Store) (*redeliveries, error) {
 	r := &redeliveries{uses: map[uint16]packetUse{}, void: map[uint16]bool{}}
-	err := log.Marks(markRedelivery, func(m journal.Mark) bool {
-		id, err := strconv.ParseUint(strings.TrimPrefix(m.Name, markRedelivery), 10, 16)
+	err := store.Marks(recordsRedelivery, func(m journal.Mark) bool {
+		id, err := strconv.ParseUint(strings.TrimPrefix(m.Name, recordsRedelivery), 10, 16)
 		if u, ok := parseUse(m.Value); ok && err == nil {
 			r.uses[uint16(id)] = u
 			r.before = max(r.before, u.pongs)
@@ -117,18 +117,18 @@ func (r *redeliveries) marks(pongs uint64, entries bool) (marks []journal.Mark) 
 		r.uses[id] = u
 		if u.logged {
 			delete(r.void, id)
-			marks = append(marks, journal.Mark{Name: markName(id), Value: u.append(nil)})
+			marks = append(marks, journal.Mark{Name: recordName(id), Value: u.append(nil)})
 		}
 	}
 	for id := range r.void {
-		marks = append(marks, journal.Mark{Name: markName(id), Expires: time.Unix(0, 0)})
+		marks = append(marks, journal.Mark{Name: recordName(id), Expires: time.Unix(0, 0)})
 	}
 	r.pending = nil
 	clear(r.void)
 	return marks
 }
 
-func markName(id uint16) string { return markRedelivery + strconv.Itoa(int(id)) }
+func recordName(id uint16) string { return recordsRedelivery + strconv.Itoa(int(id)) }
 
 // confirmed reports whether the broker has had the acknowledgement of every event that was committed, after so many pongs of
 // this process: then nothing is to be known of them.

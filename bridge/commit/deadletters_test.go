@@ -1,4 +1,4 @@
-package bridge
+package commit
 
 import (
 	"bytes"
@@ -117,8 +117,8 @@ func TestKeptDeadLettersAreBounded(t *testing.T) {
 	for range maxKept + 10 {
 		d.publish(t.Context(), []deadLetter{letter("x")})
 	}
-	if got := d.counts(); got.Kept != maxKept || d.refused.bytes > maxKeptBytes {
-		t.Errorf("many: %+v, %d bytes", got, d.refused.bytes)
+	if got := d.counts(); got.Kept != maxKept || d.kept.bytes > maxKeptBytes {
+		t.Errorf("many: %+v, %d bytes", got, d.kept.bytes)
 	}
 }
 

@@ -1,4 +1,4 @@
-package bridge
+package commit
 
 import (
 	"crypto/sha256"
@@ -10,39 +10,39 @@ import (
 	"mqtt-stomp-bridge/mapping"
 )
 
-// markRepeat begins the names of the marks below: one for each key within its window.
-const markRepeat = "dedupe/"
+// recordsDedupe begins the names of the marks below: one for each key within its window.
+const recordsDedupe = "dedupe/"
 
-// maxRepeats is how many keys are remembered at the most, in the log too; beyond it some are forgotten early.
-const maxRepeats = 200_000
+// maxWindows is how many keys are remembered at the most, in the log too; beyond it some are forgotten early.
+const maxWindows = 200_000
 
-// minRepeats is how many are remembered before it is worth the while to look for windows that have ended.
-const minRepeats = 1000
+// minWindows is how many are remembered before it is worth the while to look for windows that have ended.
+const minWindows = 1000
 
-// repeats knows the keys that rules with dedupe have mapped within their windows. It is not safe for concurrent use.
-type repeats struct {
+// dedupe knows the keys that rules with dedupe have mapped within their windows. It is not safe for concurrent use.
+type dedupe struct {
 	ends map[string]time.Time // mark's name -> end of the window; some have ended
 	full int                  // how many ends make it look for those
 }
 
-// newRepeats reads what an earlier process has left in the log.
-func newRepeats(log journal.Log) (*repeats, error) {
-	r := &repeats{ends: map[string]time.Time{}, full: minRepeats}
-	err := log.Marks(markRepeat, func(m journal.Mark) bool {
+// newDedupe reads what an earlier process has left in the log.
+func newDedupe(store Store) (*dedupe, error) {
+	r := &dedupe{ends: map[string]time.Time{}, full: minWindows}
+	err := store.Marks(recordsDedupe, func(m journal.Mark) bool {
 		r.ends[m.Name] = m.Expires
-		return len(r.ends) < maxRepeats
+		return len(r.ends) < maxWindows
 	})
 	return r, err
 }
 
 // seen reports whether the output's key was mapped within its window before the given time; an output without one never was.
 // Otherwise it begins a window, whose mark, the last of those returned, is to be committed with the output.
-func (r *repeats) seen(o mapping.Output, now time.Time) (duplicate bool, marks []journal.Mark) {
+func (r *dedupe) seen(o mapping.Output, now time.Time) (duplicate bool, marks []journal.Mark) {
 	if o.DedupeKey == "" {
 		return false, nil
 	}
 	sum := sha256.Sum256([]byte(o.Rule + "\x00" + o.DedupeKey))
-	name := markRepeat + hex.EncodeToString(sum[:16])
+	name := recordsDedupe + hex.EncodeToString(sum[:16])
 	// A window that ends later than one that begins now does is from before the clock was set back.
 	if end, ok := r.ends[name]; ok && now.Before(end) && end.Sub(now) <= o.DedupeWindow {
 		return true, nil
@@ -57,11 +57,11 @@ func (r *repeats) seen(o mapping.Output, now time.Time) (duplicate bool, marks [
 
 // makeRoom forgets the windows that have ended, and if too many are left, others: dropping nothing is the safe side. It returns
 // the marks by which the log forgets those, too, as they have expired long ago; the ones that have ended it forgets by itself.
-func (r *repeats) makeRoom(now time.Time) (forgotten []journal.Mark) {
+func (r *dedupe) makeRoom(now time.Time) (forgotten []journal.Mark) {
 	maps.DeleteFunc(r.ends, func(_ string, end time.Time) bool { return !now.Before(end) })
 	room := 0
-	if len(r.ends) >= maxRepeats {
-		room = maxRepeats / 10
+	if len(r.ends) >= maxWindows {
+		room = maxWindows / 10
 	}
 	for name := range r.ends {
 		if len(forgotten) == room {
@@ -70,6 +70,6 @@ func (r *repeats) makeRoom(now time.Time) (forgotten []journal.Mark) {
 		delete(r.ends, name)
 		forgotten = append(forgotten, journal.Mark{Name: name, Expires: time.Unix(0, 0)})
 	}
-	r.full = min(maxRepeats, max(minRepeats, 2*len(r.ends)))
+	r.full = min(maxWindows, max(minWindows, 2*len(r.ends)))
 	return forgotten
 }

@@ -1,4 +1,4 @@
-package bridge
+package commit
 
 import (
 	"fmt"
@@ -124,7 +124,7 @@ func checkRedeliveries(t *testing.T, name string, steps []step, restart bool) {
 		pongs += s.pongs
 		if s.end {
 			if r.confirmed(pongs) {
-				log.DropMarks(markRedelivery)
+				log.DropMarks(recordsRedelivery)
 			}
 			next()
 		}
@@ -137,7 +137,7 @@ func checkRedeliveries(t *testing.T, name string, steps []step, restart bool) {
 			t.Errorf("%s, %s: got duplicate %t, absent %t", name, s.name, duplicate, absent)
 		}
 		if absent {
-			log.DropMarks(markRedelivery)
+			log.DropMarks(recordsRedelivery)
 		}
 		var b journal.Batch
 		if !duplicate && !s.nothing && s.event.QoS > 0 {
@@ -207,7 +207,7 @@ func TestMarksOfEventsThatBecomeNothing(t *testing.T) {
 // What is to be forgotten of packet identifiers leaves the log as well, whatever becomes of the events.
 func TestForgottenIdentifiersLeaveTheLog(t *testing.T) {
 	log := journal.NewMemory(journal.MemoryOptions{})
-	b := newTestBridge(t, log, `
+	c := newTestCommitter(t, log, `
 rules:
   - name: r
     topic: t
@@ -217,7 +217,7 @@ rules:
     fields: {conversation_id: 8b4a5e2c-3f0e-4a57-9f2e-0d8a3c1b7e11, unread_message_count: =payload}
 `)
 	marks := func() (n int) {
-		if err := log.Marks(markRedelivery, func(journal.Mark) bool { n++; return true }); err != nil {
+		if err := log.Marks(recordsRedelivery, func(journal.Mark) bool { n++; return true }); err != nil {
 			t.Fatal(err)
 		}
 		return n
@@ -229,16 +229,17 @@ rules:
 		payload string
 		want    int
 	}{{"1", 1}, {"", 0}, {"2", 1}} {
-		if err := b.commit(t.Context(), event(step.payload)); err != nil {
+		if err := c.commit(t.Context(), event(step.payload)); err != nil {
 			t.Fatal(err)
 		}
 		if n := marks(); n != step.want {
 			t.Errorf("after event %d the log has %d marks, want %d", i, n, step.want)
 		}
 	}
-	b.redeliveries.before += certain // pings that were answered since
-	b.client.Stop()
-	b.commitAll(t.Context())
+	c.redeliveries.before += certain // pings that were answered since
+	if err := c.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if n := marks(); n != 0 {
 		t.Errorf("at the end the log has %d marks of acknowledgements that the broker has had", n)
 	}

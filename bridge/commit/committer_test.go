@@ -1,10 +1,9 @@
-package bridge
+package commit
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -89,7 +88,7 @@ func (l *wideLog) Append(ctx context.Context, b journal.Batch) error {
 func TestBatchIsBounded(t *testing.T) {
 	const events, items, text = 64, 500, 1000
 	log := &wideLog{Log: journal.NewMemory(journal.MemoryOptions{})}
-	b := newTestBridge(t, log, `
+	c := newTestCommitter(t, log, `
 rules:
   - name: many
     topic: t
@@ -101,7 +100,7 @@ rules:
       message: {id: '=uuid("message", item)', content: =payload.text, delivery_state: PENDING, sender_type: app_user}
 `)
 	e := &mqtt.Event{Topic: "t", Payload: fmt.Appendf(nil, `{"text":%q,"items":[0%s]}`, strings.Repeat("x", text), strings.Repeat(",1", items-1))}
-	if err := b.commit(t.Context(), slices.Repeat([]*mqtt.Event{e}, events)); err != nil {
+	if err := c.commit(t.Context(), slices.Repeat([]*mqtt.Event{e}, events)); err != nil {
 		t.Fatal(err)
 	}
 	if last := log.Bounds().Last; last != events*items {
@@ -112,28 +111,39 @@ rules:
 	}
 }
 
-// newTestBridge returns what of a bridge commits.
-func newTestBridge(t *testing.T, log journal.Log, rules string) *Bridge {
+// newTestCommitter returns a Committer that works on the log, and whose broker takes everything.
+func newTestCommitter(t *testing.T, log journal.Log, rules string) *Committer {
 	t.Helper()
-	client, err := mqtt.New(mqtt.Config{URLs: []*url.URL{{Scheme: "mqtt", Host: "127.0.0.1:1"}}, ClientID: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
 	report := new(source.Report)
 	s := mapping.ParseSource("rules.yaml", []byte(rules), report)
-	b := &Bridge{stamp: new(stamper).next, log: log, client: client, logger: slog.New(slog.DiscardHandler), failed: make(chan error, 1)}
-	b.mapper.Store(mapping.Compile([]mapping.Source{s}, mapping.Options{}, report))
+	mapper := mapping.Compile([]mapping.Source{s}, mapping.Options{}, report)
 	if err := report.Err(); err != nil {
 		t.Fatal(err)
 	}
-	if b.redeliveries, err = newRedeliveries(log); err != nil {
+	c, err := New(Config{
+		Source:    nowhere{},
+		Publisher: publishFunc(func(context.Context, mqtt.Message) error { return nil }),
+		Store:     log,
+		Snapshot:  log,
+		Mapper:    mapper,
+		BaseTopic: "base",
+		Logger:    slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if b.repeats, err = newRepeats(log); err != nil {
-		t.Fatal(err)
-	}
-	if b.letters, err = newDeadLetters(client, log, "base", b.logger); err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return c
 }
+
+// nowhere is a Source that has ended.
+type nowhere struct{}
+
+func (nowhere) Events() <-chan *mqtt.Event {
+	events := make(chan *mqtt.Event)
+	close(events)
+	return events
+}
+
+func (nowhere) Ack(*mqtt.Event) {}
+
+func (nowhere) Pongs() uint64 { return 0 }

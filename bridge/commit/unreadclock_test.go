@@ -1,4 +1,4 @@
-package bridge
+package commit
 
 import (
 	"fmt"
@@ -8,10 +8,10 @@ import (
 	"mqtt-stomp-bridge/bridge/journal"
 )
 
-func TestStampsRiseByConversation(t *testing.T) {
+func TestUnreadClockRisesByConversation(t *testing.T) {
 	begin := time.Date(2026, 1, 27, 10, 0, 0, 0, time.UTC)
 	at := func(micros int) time.Time { return begin.Add(time.Duration(micros) * time.Microsecond) }
-	var s stamper
+	var s unreadClock
 	for i, step := range []struct {
 		conversation     string
 		received, wanted int // microseconds
@@ -30,7 +30,7 @@ func TestStampsRiseByConversation(t *testing.T) {
 }
 
 // The clock of the machine is set back while no bridge runs: clients that have the last count must take the next.
-func TestStampsRiseOverRestarts(t *testing.T) {
+func TestUnreadClockRisesOverRestarts(t *testing.T) {
 	log := journal.NewMemory(journal.MemoryOptions{})
 	last := time.Date(2026, 1, 27, 10, 0, 0, 0, time.UTC)
 	for i := range 3000 { // several pages
@@ -40,7 +40,7 @@ func TestStampsRiseOverRestarts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var s stamper
+	var s unreadClock
 	if err := s.load(log); err != nil {
 		t.Fatal(err)
 	}
@@ -51,16 +51,16 @@ func TestStampsRiseOverRestarts(t *testing.T) {
 	}
 }
 
-func TestStamperForgetsTheOldest(t *testing.T) {
+func TestUnreadClockForgetsTheOldest(t *testing.T) {
 	now := time.Now()
-	var s stamper
-	for i := range 5 * stampGeneration {
+	var s unreadClock
+	for i := range 5 * clockGeneration {
 		s.next(fmt.Sprint(i), now)
 	}
-	if n := len(s.new) + len(s.old); n > 2*stampGeneration {
+	if n := len(s.new) + len(s.old); n > 2*clockGeneration {
 		t.Errorf("%d conversations remembered", n)
 	}
-	last := fmt.Sprint(5*stampGeneration - 1)
+	last := fmt.Sprint(5*clockGeneration - 1)
 	if got := s.next(last, now); !got.After(now.Truncate(time.Millisecond)) {
 		t.Errorf("a recent conversation was forgotten: %v", got)
 	}

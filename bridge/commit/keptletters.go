@@ -1,4 +1,4 @@
-package bridge
+package commit
 
 import (
 	"cmp"
@@ -14,8 +14,8 @@ import (
 	"mqtt-stomp-bridge/bridge/mqtt"
 )
 
-// markRefused begins the names of the marks below: one for each letter.
-const markRefused = "refused/"
+// recordsKept begins the names of the marks below: one for each letter.
+const recordsKept = "refused/"
 
 // Bounds of the dead letters that were refused and are kept.
 const (
@@ -23,33 +23,33 @@ const (
 	maxKeptBytes = 16 << 20 // of their payloads
 )
 
-// refusedLetters are the newest dead letters that the broker has refused, kept in the journal as marks. It is safe for
+// keptLetters are the newest dead letters that the broker has refused, kept in the journal as marks. It is safe for
 // concurrent use.
-type refusedLetters struct {
-	log journal.Log
+type keptLetters struct {
+	store Store
 
 	mu      sync.Mutex
-	letters []refusedLetter // oldest first
+	letters []keptLetter // oldest first
 	bytes   int
 	next    uint64 // number of the next letter
 	total   int64
 }
 
-// A refusedLetter is one of them.
-type refusedLetter struct {
+// A keptLetter is one of them.
+type keptLetter struct {
 	number  uint64
 	message mqtt.Message
 }
 
 // name is the letter's mark, in an order that is the letters'.
-func (l refusedLetter) name() string { return fmt.Sprintf("%s%016x", markRefused, l.number) }
+func (l keptLetter) name() string { return fmt.Sprintf("%s%016x", recordsKept, l.number) }
 
-// newRefusedLetters reads what an earlier process has kept in the log.
-func newRefusedLetters(log journal.Log) (*refusedLetters, error) {
-	r := &refusedLetters{log: log}
-	err := log.Marks(markRefused, func(m journal.Mark) bool {
-		l := refusedLetter{}
-		if _, err := fmt.Sscanf(strings.TrimPrefix(m.Name, markRefused), "%x", &l.number); err != nil {
+// newKeptLetters reads what an earlier process has kept in the log.
+func newKeptLetters(store Store) (*keptLetters, error) {
+	r := &keptLetters{store: store}
+	err := store.Marks(recordsKept, func(m journal.Mark) bool {
+		l := keptLetter{}
+		if _, err := fmt.Sscanf(strings.TrimPrefix(m.Name, recordsKept), "%x", &l.number); err != nil {
 			return true
 		}
 		if json.Unmarshal(m.Value, &l.message) == nil {
@@ -59,21 +59,21 @@ func newRefusedLetters(log journal.Log) (*refusedLetters, error) {
 		}
 		return true
 	})
-	slices.SortFunc(r.letters, func(a, b refusedLetter) int { return cmp.Compare(a.number, b.number) })
+	slices.SortFunc(r.letters, func(a, b keptLetter) int { return cmp.Compare(a.number, b.number) })
 	return r, err
 }
 
 // add keeps a message; the oldest make room. first tells that nothing was kept before. The error says that the message is
 // kept in memory alone.
-func (r *refusedLetters) add(ctx context.Context, m mqtt.Message) (first bool, err error) {
+func (r *keptLetters) add(ctx context.Context, m mqtt.Message) (first bool, err error) {
 	r.mu.Lock()
-	l := refusedLetter{r.next, m}
+	l := keptLetter{r.next, m}
 	r.next++
 	r.total++
 	first = len(r.letters) == 0
 	r.letters = append(r.letters, l)
 	r.bytes += len(m.Payload)
-	var room []refusedLetter
+	var room []keptLetter
 	for len(r.letters) > maxKept || r.bytes > maxKeptBytes && len(r.letters) > 1 {
 		room = append(room, r.letters[0])
 		r.removeLocked(0)
@@ -84,41 +84,41 @@ func (r *refusedLetters) add(ctx context.Context, m mqtt.Message) (first bool, e
 	if err != nil {
 		return first, err
 	}
-	err = r.log.Append(ctx, journal.Batch{Marks: []journal.Mark{{Name: l.name(), Value: value}}})
+	err = r.store.Append(ctx, journal.Batch{Marks: []journal.Mark{{Name: l.name(), Value: value}}})
 	for _, old := range room {
-		err = errors.Join(err, r.log.DropMarks(old.name()))
+		err = errors.Join(err, r.store.DropMarks(old.name()))
 	}
 	return first, err
 }
 
-func (r *refusedLetters) removeLocked(i int) {
+func (r *keptLetters) removeLocked(i int) {
 	r.bytes -= len(r.letters[i].message.Payload)
 	r.letters = slices.Delete(r.letters, i, i+1)
 }
 
 // toOffer returns the oldest letter from that number on, and behind the newest the oldest of all.
-func (r *refusedLetters) toOffer(from uint64) (l refusedLetter, ok bool) {
+func (r *keptLetters) toOffer(from uint64) (l keptLetter, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.letters) == 0 {
 		return l, false
 	}
-	i := slices.IndexFunc(r.letters, func(x refusedLetter) bool { return x.number >= from })
+	i := slices.IndexFunc(r.letters, func(x keptLetter) bool { return x.number >= from })
 	return r.letters[max(i, 0)], true
 }
 
 // drop forgets a letter that the broker has taken.
-func (r *refusedLetters) drop(l refusedLetter) error {
+func (r *keptLetters) drop(l keptLetter) error {
 	r.mu.Lock()
-	if i := slices.IndexFunc(r.letters, func(x refusedLetter) bool { return x.number == l.number }); i >= 0 {
+	if i := slices.IndexFunc(r.letters, func(x keptLetter) bool { return x.number == l.number }); i >= 0 {
 		r.removeLocked(i)
 	}
 	r.mu.Unlock()
-	return r.log.DropMarks(l.name())
+	return r.store.DropMarks(l.name())
 }
 
 // counts returns how many were refused since the process began, and how many are kept.
-func (r *refusedLetters) counts() (total int64, kept int) {
+func (r *keptLetters) counts() (total int64, kept int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.total, len(r.letters)

@@ -1,4 +1,4 @@
-package bridge
+package commit
 
 import (
 	"context"
@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/mapping"
 )
@@ -87,11 +86,6 @@ func (d deadLetter) message(baseTopic string) mqtt.Message {
 	return m
 }
 
-// publisher is what dead letters go out on: the broker, or a test's.
-type publisher interface {
-	Publish(context.Context, mqtt.Message) error
-}
-
 // Bounds and pauses of dead letters.
 const (
 	maxInFlight = 32 // published at once
@@ -103,9 +97,9 @@ const (
 
 // deadLetters publishes dead letters, and keeps the newest of those that the broker refuses.
 type deadLetters struct {
-	out       publisher
+	out       Publisher
 	baseTopic string
-	refused   *refusedLetters
+	kept      *keptLetters
 	logger    *slog.Logger
 
 	mu        sync.Mutex
@@ -121,9 +115,9 @@ type lineState struct {
 	suppressed int
 }
 
-func newDeadLetters(out publisher, log journal.Log, baseTopic string, logger *slog.Logger) (*deadLetters, error) {
-	refused, err := newRefusedLetters(log)
-	return &deadLetters{out: out, baseTopic: baseTopic, refused: refused, logger: logger, lines: map[lineKey]*lineState{}}, err
+func newDeadLetters(out Publisher, store Store, baseTopic string, logger *slog.Logger) (*deadLetters, error) {
+	kept, err := newKeptLetters(store)
+	return &deadLetters{out: out, baseTopic: baseTopic, kept: kept, logger: logger, lines: map[lineKey]*lineState{}}, err
 }
 
 // publish returns nil when the broker has acknowledged every letter or refused it for good, and ctx's error when that ended
@@ -172,7 +166,7 @@ func (d *deadLetters) publishOne(ctx context.Context, m mqtt.Message) {
 
 // keep puts a message that was refused into the bounded store, and says so if it is the first there.
 func (d *deadLetters) keep(ctx context.Context, m mqtt.Message, why error) {
-	first, err := d.refused.add(ctx, m)
+	first, err := d.kept.add(ctx, m)
 	if first {
 		d.logger.Error("broker refuses dead letters; the newest are kept and offered again every minute", "error", why,
 			"hint", "allow this user to write "+d.baseTopic+"/#")
@@ -200,7 +194,7 @@ func (d *deadLetters) offer(ctx context.Context) {
 // the number behind that. When the broker has taken the last it says so.
 func (d *deadLetters) offerKept(ctx context.Context, from uint64) (next uint64) {
 	for taken := 0; ctx.Err() == nil; taken++ {
-		l, ok := d.refused.toOffer(from)
+		l, ok := d.kept.toOffer(from)
 		if !ok {
 			if taken > 0 {
 				d.logger.Info("the broker has taken the dead letters that it had refused", "letters", taken)
@@ -213,7 +207,7 @@ func (d *deadLetters) offerKept(ctx context.Context, from uint64) (next uint64) 
 		d.mu.Lock()
 		d.published++
 		d.mu.Unlock()
-		if err := d.refused.drop(l); err != nil {
+		if err := d.kept.drop(l); err != nil {
 			d.logger.Warn("forgetting a dead letter that the broker has taken now", "error", err)
 		}
 	}
@@ -264,6 +258,6 @@ type DeadLetterCounts struct {
 func (d *deadLetters) counts() DeadLetterCounts {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	refused, kept := d.refused.counts()
+	refused, kept := d.kept.counts()
 	return DeadLetterCounts{Published: d.published, Refused: refused, Kept: kept}
 }

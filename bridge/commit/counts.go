@@ -1,4 +1,4 @@
-package bridge
+package commit
 
 import (
 	"maps"
@@ -6,6 +6,14 @@ import (
 
 	"mqtt-stomp-bridge/mapping"
 )
+
+// Counts are a Committer's figures.
+type Counts struct {
+	Events      int64 // taken and mapped
+	Unmatched   int64 // no rule's topic matched
+	Rules       map[string]RuleCounts
+	DeadLetters DeadLetterCounts
+}
 
 // RuleCounts are one rule's outcomes. Every event, or element of an each, whose topic matches the rule is in exactly one.
 type RuleCounts struct {
@@ -57,4 +65,11 @@ func (c *ruleCounts) all() (events, unmatched int64, rules map[string]RuleCounts
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.events, c.unmatched, maps.Clone(c.rules)
+}
+
+// Counts returns the figures so far.
+func (c *Committer) Counts() Counts {
+	n := Counts{DeadLetters: c.deadLetters.counts()}
+	n.Events, n.Unmatched, n.Rules = c.counts.all()
+	return n
 }

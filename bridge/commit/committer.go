@@ -1,0 +1,256 @@
+// Package commit is the stage between MQTT and the journal.
+//
+// A [Committer] takes received events in batches. It maps them by the rules, has the broker acknowledge their dead
+// letters, appends their entries and what must be remembered of them in one transaction, and only then acknowledges the
+// events, in the order in which they were received:
+//
+//	Source -> map -> Publisher: dead letters -> Store: entries and records -> Source: acknowledgements
+//
+// The package speaks MQTT's words (packet identifiers, DUP, user properties), so it takes the values of package mqtt as
+// they are instead of copying them field by field. What it does with a broker goes through its own interfaces.
+package commit
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/bridge/mqtt"
+	"mqtt-stomp-bridge/mapping"
+)
+
+// A Source is where events come from and are acknowledged. A *mqtt.Client is one.
+type Source interface {
+	// Events returns the received events in order of receipt. It is closed when no more will come.
+	Events() <-chan *mqtt.Event
+	// Ack acknowledges an event and does not block. It is called once for each event that needs to come no more, in order
+	// of receipt.
+	Ack(*mqtt.Event)
+	// Pongs returns how many pings the broker has answered so far. An answer proves that the broker has read what was sent
+	// before the ping.
+	Pongs() uint64
+}
+
+// A Publisher is where dead letters go. A *mqtt.Client is one.
+type Publisher interface {
+	// Publish returns nil once the broker has acknowledged the message, and waits while there is no broker. After a
+	// *mqtt.RefusedError it is pointless to try again; after any other error the message may be published again, and may
+	// then arrive twice. It is called from several goroutines at once.
+	Publish(context.Context, mqtt.Message) error
+}
+
+// A Pauser stops the receiving of events while nothing can be appended, so that they stay with the broker. A *mqtt.Client
+// is one.
+type Pauser interface {
+	Pause(reason error)
+	Resume() // without a Pause before it nothing happens
+}
+
+// A Store is where batches are appended. Its methods are those of a journal.Log, and safe for concurrent use.
+type Store interface {
+	Append(context.Context, journal.Batch) error
+	Marks(prefix string, yield func(journal.Mark) bool) error
+	DropMarks(prefix string) error
+}
+
+// A Snapshot has the newest entry of each key; see journal.Log.
+type Snapshot interface {
+	Latest(queue string, after uint64, max int) ([]journal.Entry, error)
+}
+
+// Config holds what a Committer works with. All of it is required.
+type Config struct {
+	Source    Source
+	Publisher Publisher
+	Pauser    Pauser
+	Store     Store
+	Snapshot  Snapshot // of the log that Store appends to
+	Mapper    *mapping.Mapper
+	BaseTopic string // dead letters go to <base topic>/dead-letter/<rule>
+	Logger    *slog.Logger
+}
+
+// A Committer is made by New, and runs once.
+type Committer struct {
+	source Source
+	pauser Pauser
+	store  Store
+	logger *slog.Logger
+
+	mapper  atomic.Pointer[mapping.Mapper]
+	stalled atomic.Pointer[error] // why nothing can be appended now; nil when it can
+	counts  ruleCounts
+
+	// Owned by the goroutine that commits.
+	redeliveries *redeliveries
+	dedupe       *dedupe
+	stamp        func(conversation string, received time.Time) time.Time // an unreadClock's next
+
+	deadLetters *deadLetters
+}
+
+// New returns a Committer that goes on where an earlier one has left the store.
+func New(c Config) (*Committer, error) {
+	k := &Committer{source: c.Source, pauser: c.Pauser, store: c.Store, logger: c.Logger}
+	k.UseMapper(c.Mapper)
+	var err error
+	if k.redeliveries, err = newRedeliveries(c.Store); err != nil {
+		return nil, err
+	}
+	if k.dedupe, err = newDedupe(c.Store); err != nil {
+		return nil, err
+	}
+	var unread unreadClock
+	if err := unread.load(c.Snapshot); err != nil {
+		return nil, err
+	}
+	k.stamp = unread.next
+	k.deadLetters, err = newDeadLetters(c.Publisher, c.Store, c.BaseTopic, c.Logger)
+	return k, err
+}
+
+// UseMapper makes m map all events from the next batch on.
+func (c *Committer) UseMapper(m *mapping.Mapper) { c.mapper.Store(m) }
+
+// Stalled returns why nothing can be appended at the moment, nil when it can. The text begins with "journal: ".
+func (c *Committer) Stalled() error {
+	if err := c.stalled.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Run commits until the source's events are closed and all of them are committed; then it returns nil. An error is ctx's, or
+// one of the store, which is final: no event of that batch is acknowledged, nor any later one, so the broker sends them again.
+func (c *Committer) Run(ctx context.Context) error {
+	offering, stop := context.WithCancel(ctx)
+	var offers sync.WaitGroup
+	offers.Go(func() { c.deadLetters.offer(offering) })
+	defer offers.Wait()
+	defer stop()
+	return c.commitAll(ctx)
+}
+
+// Bounds of what one commit takes: a batch ends with the event that reaches one of them.
+const (
+	maxBatch      = 256     // events
+	maxBatchBytes = 4 << 20 // of the bodies that they become
+)
+
+// commitAll takes whatever waits at a time, until there are no more events. So the busier the bridge is, the larger the
+// batches, and no timer is needed.
+func (c *Committer) commitAll(ctx context.Context) error {
+	for first := range c.source.Events() {
+		batch := append(make([]*mqtt.Event, 0, maxBatch), first)
+		for len(batch) < maxBatch {
+			e, more := poll(c.source.Events())
+			if !more {
+				break
+			}
+			batch = append(batch, e)
+		}
+		if err := c.commit(ctx, batch); err != nil {
+			return err
+		}
+	}
+	if c.redeliveries.confirmed(c.source.Pongs()) {
+		c.forgetRedeliveries("forgetting the packet identifiers whose acknowledgement the broker has had")
+	}
+	return nil
+}
+
+// poll returns the next event if one waits.
+func poll(events <-chan *mqtt.Event) (e *mqtt.Event, ok bool) {
+	select {
+	case e, ok = <-events:
+		return e, ok
+	default:
+		return nil, false
+	}
+}
+
+// commit commits the events, in as many batches as it takes.
+func (c *Committer) commit(ctx context.Context, events []*mqtt.Event) error {
+	for len(events) > 0 {
+		n, err := c.commitBatch(ctx, events)
+		if err != nil {
+			return err
+		}
+		events = events[n:]
+	}
+	return nil
+}
+
+// commitBatch does with the first n of the events what promise 1 says, in its order: the dead letters are acknowledged by the
+// broker, the entries are committed, then the events are acknowledged as they came. After an error nothing is acknowledged,
+// and the broker sends the events again.
+func (c *Committer) commitBatch(ctx context.Context, events []*mqtt.Event) (n int, err error) {
+	mapper := c.mapper.Load() // one set of rules for the whole batch
+	var commit journal.Batch
+	var rejected []deadLetter
+	for size := 0; n < len(events) && size < maxBatchBytes; n++ {
+		before := len(commit.Entries)
+		rejected = append(rejected, c.take(events[n], mapper, &commit)...)
+		for _, e := range commit.Entries[before:] {
+			size += len(e.Body)
+		}
+	}
+	if err := c.deadLetters.publish(ctx, rejected); err != nil {
+		return n, err
+	}
+	commit.Marks = append(commit.Marks, c.redeliveries.marks(c.source.Pongs(), len(commit.Entries) > 0)...)
+	if err := c.append(ctx, commit); err != nil {
+		return n, err
+	}
+	for _, e := range events[:n] {
+		c.source.Ack(e)
+	}
+	return n, nil
+}
+
+// take maps one event and counts its outcomes. It adds what is to be committed, and returns the dead letters.
+func (c *Committer) take(e *mqtt.Event, mapper *mapping.Mapper, commit *journal.Batch) []deadLetter {
+	duplicate := c.isDuplicate(e)
+	event := ForRules(e)
+	event.Stamp = c.stamp
+	result := mapper.Map(event)
+	if duplicate {
+		c.counts.count(result, duplicate, nil)
+		return nil
+	}
+	var repeated []string // rules
+	trace := traceParent(e.User)
+	for _, o := range result.Outputs {
+		known, marks := c.dedupe.seen(o, e.Received)
+		if known {
+			repeated = append(repeated, o.Rule)
+			continue
+		}
+		commit.Marks = append(commit.Marks, marks...)
+		commit.Entries = append(commit.Entries, entryOf(o, e.Received, trace))
+	}
+	c.counts.count(result, duplicate, repeated)
+	if e.QoS > 0 && len(result.Outputs) > 0 {
+		c.redeliveries.use(e)
+	}
+	return deadLettersOf(e, result.Rejections)
+}
+
+// isDuplicate reports whether the event was journalled before and comes again only because its acknowledgement got lost.
+func (c *Committer) isDuplicate(e *mqtt.Event) bool {
+	duplicate, absent := c.redeliveries.seen(e)
+	if !absent {
+		return duplicate
+	}
+	c.forgetRedeliveries("forgetting the packet identifiers of a session that the broker no longer has")
+	return duplicate
+}
+
+func (c *Committer) forgetRedeliveries(doing string) {
+	if err := c.store.DropMarks(recordsRedelivery); err != nil {
+		c.logger.Warn(doing, "error", err)
+	}
+}

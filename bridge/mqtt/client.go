@@ -20,10 +20,10 @@ const (
 type Client struct {
 	cfg       Config
 	log       *slog.Logger
-	receiving *link
-	sending   *link
+	receiving *connection
+	sending   *connection
 	subs      *subscriptions
-	refusals  herald // of subscriptions and of the status
+	refusals  logLimiter // of subscriptions and of the status
 	counters  counters
 
 	events   chan *Event // closed by Stop
@@ -36,7 +36,7 @@ type Client struct {
 	subscribeKick chan struct{}
 	statusKick    chan struct{}
 
-	life    sync.Mutex      // held by Start, Pause, Resume and Close; before the links' locks
+	life    sync.Mutex      // held by Start, Pause, Resume and Close; before the connections' own locks
 	ctx     context.Context // of the connections; nil: not started
 	cancel  context.CancelFunc
 	closed  bool               // guarded by life
@@ -54,8 +54,8 @@ type Client struct {
 
 // New returns a client that is not yet connecting, or every mistake in cfg.
 func New(cfg Config) (*Client, error) {
-	cfg, err := cfg.withDefaults()
-	if err != nil {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
 	c := &Client{
@@ -69,19 +69,19 @@ func New(cfg Config) (*Client, error) {
 		statusKick:    make(chan struct{}, 1),
 		ended:         make(chan struct{}),
 	}
-	failures := &herald{}
-	c.receiving = c.newLink("receiving", cfg.ClientID, failures)
+	failures := &logLimiter{}
+	c.receiving = c.newConnection("receiving", cfg.ClientID, failures)
 	c.receiving.handlers = []func(paho.PublishReceived) (bool, error){c.handOver}
 	c.receiving.complete = c.completeReceiving
 	c.receiving.onUp = c.received
 	c.receiving.changed = func() { signal(c.subscribeKick); c.changed() }
-	c.sending = c.newLink("sending", cfg.ClientID+sendingSuffix, failures)
+	c.sending = c.newConnection("sending", cfg.ClientID+sendingSuffix, failures)
 	c.sending.complete = c.completeSending
 	return c, nil
 }
 
-func (c *Client) newLink(name, clientID string, failures *herald) *link {
-	return &link{
+func (c *Client) newConnection(name, clientID string, failures *logLimiter) *connection {
+	return &connection{
 		name:     name,
 		clientID: clientID,
 		cfg:      c.cfg,
@@ -122,7 +122,8 @@ func (c *Client) received(cn *conn) {
 	c.mu.Unlock()
 	if again && !cn.present {
 		c.counters.absentSessions.Add(1)
-		c.log.Warn("the broker has no session for this bridge any more: what it kept is lost", "client_id", c.cfg.ClientID)
+		c.log.Warn("the broker has no session for this bridge any more: the events that waited in it are lost",
+			"client_id", c.cfg.ClientID)
 	}
 	c.subs.reset()
 }
@@ -162,11 +163,11 @@ func (c *Client) Pause(reason error) {
 	if already {
 		return
 	}
-	c.log.Warn("staying away from the broker", "connection", c.receiving.name, "reason", reason)
+	c.log.Warn("receiving paused", "connection", c.receiving.name, "reason", reason)
 	ctx, cancel := context.WithTimeout(c.ctx, pauseTimeout)
 	defer cancel()
 	if err := c.receiving.close(ctx); err != nil {
-		c.log.Warn("disconnected the hard way", "err", err)
+		c.log.Warn("closed the receiving connection without DISCONNECT", "error", err)
 	}
 	c.changed()
 }
@@ -182,7 +183,7 @@ func (c *Client) Resume() {
 	c.paused = nil
 	c.mu.Unlock()
 	if err := c.receiving.open(c.ctx); err != nil {
-		c.log.Error("cannot resume", "err", err)
+		c.log.Error("cannot resume receiving", "error", err)
 	}
 	c.changed()
 }

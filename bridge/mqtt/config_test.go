@@ -33,11 +33,11 @@ func TestNewRefuses(t *testing.T) {
 		}},
 		{"urls", mqtt.Config{ClientID: "b"},
 			[]string{"mqtt://user:secret@host", "http://host", "localhost:1883", "mqtt://", "unix://", "wss://host/mqtt"}, []string{
-				`broker url "mqtt://user:xxxxx@host": user information does not belong here, it would be logged; set the user name and password`,
-				`broker url "http://host": unknown scheme "http": must be mqtt, mqtts, tcp, ssl, tls, ws, wss or unix`,
-				`broker url "localhost:1883": unknown scheme "localhost": must be mqtt, mqtts, tcp, ssl, tls, ws, wss or unix`,
-				`broker url "mqtt:": no host`,
-				`broker url "unix:": no path`,
+				`a broker URL takes no user name or password`,
+				`a broker cannot be reached by "http"`,
+				`"localhost:1883" is not a broker URL`,
+				`"mqtt:" names no host`,
+				`"unix:" names no socket`,
 			}},
 		{"durations", mqtt.Config{ClientID: "b", KeepAlive: time.Millisecond, SessionExpiry: -1}, []string{"mqtt://host"}, []string{
 			"keepalive 1ms: must be from 1s to 18h12m15s",

@@ -9,6 +9,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/eclipse/paho.golang/packets"
@@ -28,8 +29,17 @@ const (
 	maxInFlight = 64
 )
 
-// errClosed is all that a broker says that ends a connection without a DISCONNECT.
+// errClosed reports that the broker closed the connection without a DISCONNECT.
 var errClosed = errors.New("the broker closed the connection")
+
+// What NewVisit, and the log, say of what is not a broker of MQTT 5.
+var (
+	ErrNoAnswer = errors.New("the broker closed the connection without an answer")
+	ErrNotMQTT  = errors.New("the broker does not speak MQTT: its first packet is not a CONNACK")
+	ErrOldMQTT  = errors.New("the broker does not speak MQTT 5: it answers as MQTT 3.1.1 does")
+
+	ErrNotWebSocket = errors.New("the broker does not accept WebSocket connections there")
+)
 
 // conn is a network connection to the broker as paho wants it. Reads come from one
 // large buffer, since paho takes a packet in three reads or more; a packet over the
@@ -48,7 +58,7 @@ type conn struct {
 	writing sync.Mutex
 	out     []byte // guarded by writing: the packet being written
 
-	pongs       *atomic.Uint64 // pings answered, on all connections of the link
+	pongs       *atomic.Uint64 // pings answered; a connection shares it with those before
 	pongsBefore uint64         // what it was when this one was dialed
 
 	ctx     context.Context // ends with the connection; its cause says why
@@ -99,16 +109,21 @@ func (c *conn) Read(p []byte) (int, error) {
 
 // readError says what the end of the stream means.
 func (c *conn) readError(err error) error {
-	cause := context.Cause(c.ctx)
+	if cause := context.Cause(c.ctx); cause != nil && cause != context.Canceled {
+		err = cause // a write failed, and closed what is read here
+	}
 	switch {
-	case cause != nil && cause != context.Canceled:
-		return cause
-	case err == io.EOF && !c.answered:
-		return errors.New("the broker closed the connection without an answer")
+	case !c.answered && hungUp(err):
+		return ErrNoAnswer
 	case err == io.EOF:
 		return errClosed
 	}
 	return err
+}
+
+// hungUp reports whether err says that the other side has closed the connection.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // nextPacket waits for the fixed header of a packet and checks it.
@@ -131,7 +146,7 @@ func (c *conn) nextPacket() error {
 
 func (c *conn) startPacket(kind byte, header, length int) error {
 	if !c.answered && kind != packets.CONNACK {
-		return errors.New("the broker does not speak MQTT: its first packet is no CONNACK")
+		return ErrNotMQTT
 	}
 	// An MQTT 5 CONNACK is three octets at least; two are one of MQTT 3.1.1.
 	if kind == packets.CONNACK && length == 2 {
@@ -139,7 +154,7 @@ func (c *conn) startPacket(kind byte, header, length int) error {
 		if err != nil {
 			return err
 		}
-		return fmt.Errorf("the broker does not speak MQTT 5: it answers as MQTT 3.1.1 does, with return code %d", head[header+1])
+		return fmt.Errorf("%w, with return code %d", ErrOldMQTT, head[header+1])
 	}
 	if header+length > c.limit {
 		return fmt.Errorf("reading packet: %d bytes, the limit is %d", header+length, c.limit)

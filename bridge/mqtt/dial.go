@@ -10,33 +10,11 @@ import (
 	"net"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
 )
-
-// checkURL reports what is wrong with a broker URL. The error never holds a password.
-func checkURL(u *url.URL) error {
-	if u == nil {
-		return errors.New("broker url is nil")
-	}
-	if u.User != nil {
-		return fmt.Errorf("broker url %q: user information does not belong here, it would be logged; set the user name and password", u.Redacted())
-	}
-	switch u.Scheme {
-	case "mqtt", "tcp", "mqtts", "ssl", "tls", "ws", "wss":
-		if u.Hostname() == "" {
-			return fmt.Errorf("broker url %q: no host", u)
-		}
-	case "unix":
-		if u.Host+u.Path == "" {
-			return fmt.Errorf("broker url %q: no path", u)
-		}
-	default:
-		return fmt.Errorf("broker url %q: unknown scheme %q: must be mqtt, mqtts, tcp, ssl, tls, ws, wss or unix", u, u.Scheme)
-	}
-	return nil
-}
 
 // dial connects to u, which has passed checkURL. It reads no proxy from the
 // environment.
@@ -49,6 +27,7 @@ func dial(ctx context.Context, u *url.URL, config *tls.Config, limit uint32) (*c
 		Conn:    nc,
 		r:       bufio.NewReaderSize(nc, readBuffer),
 		limit:   int(limit),
+		pongs:   new(atomic.Uint64),
 		expired: make(chan struct{}),
 		up:      make(chan struct{}),
 	}
@@ -62,21 +41,14 @@ func dialScheme(ctx context.Context, u *url.URL, config *tls.Config) (net.Conn, 
 	switch u.Scheme {
 	case "unix":
 		return d.DialContext(ctx, "unix", u.Host+u.Path)
-	case "mqtts", "ssl", "tls":
-		td := tls.Dialer{NetDialer: &d, Config: config}
-		return td.DialContext(ctx, "tcp", address(u, "8883"))
 	case "ws", "wss":
 		return dialWebSocket(ctx, u, config)
-	default:
-		return d.DialContext(ctx, "tcp", address(u, "1883"))
 	}
-}
-
-func address(u *url.URL, port string) string {
-	if p := u.Port(); p != "" {
-		port = p
+	if UsesTLS(u) {
+		td := tls.Dialer{NetDialer: &d, Config: config}
+		return td.DialContext(ctx, "tcp", address(u))
 	}
-	return net.JoinHostPort(u.Hostname(), port)
+	return d.DialContext(ctx, "tcp", address(u))
 }
 
 func dialWebSocket(ctx context.Context, u *url.URL, config *tls.Config) (net.Conn, error) {
@@ -85,10 +57,12 @@ func dialWebSocket(ctx context.Context, u *url.URL, config *tls.Config) (net.Con
 		Subprotocols:    []string{"mqtt"}, // MQTT 5, 6: the client must offer it
 	}
 	ws, response, err := d.DialContext(ctx, u.String(), nil)
-	if err != nil {
-		if response != nil {
-			err = fmt.Errorf("%w: the broker answers %q", err, response.Status)
-		}
+	switch {
+	case response != nil && err != nil:
+		return nil, fmt.Errorf("%w: it answers %q", ErrNotWebSocket, response.Status)
+	case err != nil && !UsesTLS(u) && hungUp(err): // with TLS it may have been the handshake of that
+		return nil, ErrNoAnswer
+	case err != nil:
 		return nil, err
 	}
 	return &webSocketConn{Conn: ws}, nil
@@ -106,10 +80,12 @@ func (c *webSocketConn) Read(p []byte) (int, error) {
 	for {
 		if c.message == nil {
 			kind, r, err := c.NextReader()
-			if err != nil {
+			switch {
+			case websocket.IsCloseError(err, websocket.CloseNormalClosure, websocket.CloseGoingAway, websocket.CloseAbnormalClosure):
+				return 0, io.EOF
+			case err != nil:
 				return 0, err
-			}
-			if kind != websocket.BinaryMessage {
+			case kind != websocket.BinaryMessage:
 				return 0, errors.New("reading packet: a WebSocket message that is not binary")
 			}
 			c.message = r

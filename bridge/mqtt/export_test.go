@@ -11,11 +11,11 @@ func Match(filter, topic string) bool { return match(filter, topic) }
 // Pause is the pause before attempt n.
 func Pause(n int, jitter float64) time.Duration { return pause(n, jitter) }
 
-// Herald decides when to say something again.
-type Herald struct{ herald }
+// LogLimiter limits log lines.
+type LogLimiter struct{ logLimiter }
 
-// Due reports whether to say what at now.
-func (h *Herald) Due(what string, now time.Time) (int, bool) { return h.due(what, now) }
+// Due reports how often what has happened, and whether to log it at now.
+func (l *LogLimiter) Due(what string, now time.Time) (int, bool) { return l.due(what, now) }
 
 // Forget makes everything new again.
-func (h *Herald) Forget() { h.forget() }
+func (l *LogLimiter) Forget() { l.forget() }

@@ -102,7 +102,7 @@ func TestLoginsTakeNothingOver(t *testing.T) {
 		if _, rest, ok := strings.Cut(line, "as bridge-login-"); ok {
 			id, how, _ := strings.Cut(rest, " ")
 			ids[id] = true
-			if !strings.Contains(how, "p5, c1, k5, u'ann'") {
+			if !strings.Contains(how, "p5, c1, k30, u'ann'") {
 				t.Errorf("connected as %q", how)
 			}
 		}
@@ -218,7 +218,7 @@ func TestLoginsWaitNoLongerThanAsked(t *testing.T) {
 func TestLoginsByEveryScheme(t *testing.T) {
 	a := newAuthority(t)
 	server := &tls.Config{Certificates: []tls.Certificate{a.pair(t, "broker")}}
-	for scheme, config := range map[string]*tls.Config{"tcp": nil, "tls": server, "ws": nil, "wss": server, "unix": nil} {
+	for scheme, config := range map[string]*tls.Config{"tcp": nil, "ssl": server, "ws": nil, "wss": server, "unix": nil} {
 		b := startMochi(t, scheme, config) // which accepts everybody
 		l := newLogins(t, mqtt.Config{TLS: &tls.Config{RootCAs: a.pool()}}, b.u.String())
 		waitFor(t, "a login by "+scheme, func() bool { // some of its listeners take a moment

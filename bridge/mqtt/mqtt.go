@@ -22,11 +22,11 @@ import (
 // Config says how to reach the broker and what to ask of it. URLs and ClientID are
 // required; every other zero value means the default given beside it.
 type Config struct {
-	URLs           []*url.URL             // tried in turn: mqtt, tcp, mqtts, ssl, tls, ws, wss, unix; no user information
+	URLs           []*url.URL             // tried in turn: of Schemes, without user information
 	ClientID       string                 // of the receiving connection; the sending one appends "-out"
 	Username       string                 // none: anonymous
 	Password       func() ([]byte, error) // called before each connect, so that a password file is read again; nil: none
-	TLS            *tls.Config            // for mqtts, ssl, tls, wss; nil: the system's roots
+	TLS            *tls.Config            // for mqtts, ssl, wss; nil: the system's roots
 	KeepAlive      time.Duration          // whole seconds; default 15 s
 	SessionExpiry  time.Duration          // how long the broker keeps the session of an absent bridge; default 24 h
 	BaseTopic      string                 // default "mqtt-stomp-bridge"; the status is at <base topic>/state
@@ -100,19 +100,21 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("publish to %q refused: %s (0x%02x)", e.Topic, e.Reason, e.Code)
 }
 
+// DefaultMaxPacketSize is the largest packet that the bridge accepts, in bytes.
+const DefaultMaxPacketSize = 1 << 20
+
 const (
 	defaultKeepAlive      = 15 * time.Second
 	defaultSessionExpiry  = 24 * time.Hour
 	defaultBaseTopic      = "mqtt-stomp-bridge"
 	defaultReceiveMaximum = 256
-	defaultMaxPacketSize  = 1 << 20
 
 	maxKeepAlive     = 65535 * time.Second
 	maxSessionExpiry = 0xFFFFFFFF * time.Second // MQTT 5, 3.1.2.11.2: never expires
 )
 
-// withDefaults returns c with its zero values filled in, or every mistake in it.
-func (c Config) withDefaults() (Config, error) {
+// withDefaults returns c with its zero values filled in.
+func (c Config) withDefaults() Config {
 	if c.KeepAlive == 0 {
 		c.KeepAlive = defaultKeepAlive
 	}
@@ -126,21 +128,22 @@ func (c Config) withDefaults() (Config, error) {
 		c.ReceiveMaximum = defaultReceiveMaximum
 	}
 	if c.MaxPacketSize == 0 {
-		c.MaxPacketSize = defaultMaxPacketSize
+		c.MaxPacketSize = DefaultMaxPacketSize
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	return c, c.validate()
+	return c
 }
 
+// validate returns every mistake in c, whose zero values are filled in.
 func (c Config) validate() error {
 	var errs []error
 	if len(c.URLs) == 0 {
 		errs = append(errs, errors.New("no broker url"))
 	}
 	for _, u := range c.URLs {
-		errs = append(errs, checkURL(u))
+		errs = append(errs, checkURL(u, u.Redacted()))
 	}
 	if c.ClientID == "" {
 		errs = append(errs, errors.New("no client id: without a fixed one the broker keeps no session"))

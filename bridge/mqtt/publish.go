@@ -14,8 +14,8 @@ import (
 // maxString is the longest MQTT string, in bytes (MQTT 5, 1.5.4).
 const maxString = 65535
 
-// errConnectionLost says that it is unknown whether the broker has the message.
-var errConnectionLost = errors.New("the connection ended before the broker acknowledged it")
+// errConnectionLost leaves open whether the broker has the packet.
+var errConnectionLost = errors.New("the connection ended before the broker answered")
 
 // Publish sends m on the sending connection and returns when the broker has
 // acknowledged it (at QoS 0: when it is written). While there is no connection it
@@ -44,30 +44,36 @@ func (c *Client) awaitAndPublish(ctx context.Context, m Message) error {
 	if err != nil {
 		return err
 	}
-	return c.publish(ctx, live, m)
+	return live.conn.publish(ctx, live, m)
 }
 
-func (c *Client) publish(ctx context.Context, live *live, m Message) error {
-	p, err := m.packet(live.conn.maxPacket)
+// publisher is an *autopaho.ConnectionManager or a *paho.Client.
+type publisher interface {
+	Publish(ctx context.Context, p *paho.Publish) (*paho.PublishResponse, error)
+}
+
+// publish publishes m through by, which speaks on the connection, once it has a free slot.
+func (c *conn) publish(ctx context.Context, by publisher, m Message) error {
+	p, err := m.packet(c.maxPacket)
 	if err != nil {
 		return err
 	}
-	bound, cancel := live.conn.bound(ctx)
+	bound, cancel := c.bound(ctx)
 	defer cancel()
 	select {
-	case live.conn.slots <- struct{}{}:
-		defer func() { <-live.conn.slots }()
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
 	case <-bound.Done():
 		return whyEnded(ctx)
 	}
-	response, err := live.Publish(bound, p)
+	response, err := by.Publish(bound, p)
 	if err != nil && response == nil && bound.Err() != nil {
 		return whyEnded(ctx)
 	}
 	return outcome(m.Topic, response, err)
 }
 
-// whyEnded is the error of a publish that was given up.
+// whyEnded is the error of a packet whose answer is no longer waited for.
 func whyEnded(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -89,7 +95,7 @@ func outcome(topic string, response *paho.PublishResponse, err error) error {
 	}
 	switch response.ReasonCode {
 	case codePacketIDInUse, codeQuotaExceeded:
-		return &brokerError{"the broker does not take it now", response.ReasonCode, said}
+		return &BrokerError{"the broker does not accept it now", response.ReasonCode, said}
 	}
 	if said == "" {
 		said = reasons[response.ReasonCode]
@@ -97,8 +103,8 @@ func outcome(topic string, response *paho.PublishResponse, err error) error {
 	return &RefusedError{Topic: topic, Code: response.ReasonCode, Reason: said}
 }
 
-// checkTopic refuses what is no topic name (MQTT 5, 4.7.1, 4.7.3). The broker would
-// end the connection for it.
+// checkTopic refuses what is not a topic name (MQTT 5, 4.7.1, 4.7.3). The broker would end the
+// connection for it.
 func checkTopic(topic string) error {
 	reason := ""
 	switch {
@@ -134,7 +140,7 @@ func (m Message) packet(limit int) (*paho.Publish, error) {
 	room := limit - bareSize(p)
 	if room < 0 {
 		return nil, &RefusedError{Topic: m.Topic, Code: codePacketTooLarge,
-			Reason: fmt.Sprintf("%d bytes, the broker takes %d", bareSize(p), limit)}
+			Reason: fmt.Sprintf("%d bytes, the broker accepts %d", bareSize(p), limit)}
 	}
 	for _, u := range fit(m.User, room) {
 		p.Properties.User.Add(u.Name, u.Value)

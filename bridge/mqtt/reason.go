@@ -46,28 +46,33 @@ var reasons = map[byte]string{
 }
 
 const (
-	codeNoSubscription        = 0x11 // in an UNSUBACK, and no refusal
-	codeSessionTakenOver      = 0x8e
-	codeTopicNameInvalid      = 0x90
-	codePacketIDInUse         = 0x91
-	codePacketTooLarge        = 0x95
-	codeQuotaExceeded         = 0x97
-	codeImplementation        = 0x83
+	codeNoSubscription   byte = 0x11 // in an UNSUBACK; not a refusal
+	codeImplementation   byte = 0x83
+	codeBadPassword      byte = 0x86
+	codeNotAuthorized    byte = 0x87
+	codeBanned           byte = 0x8a
+	codeSessionTakenOver byte = 0x8e
+	codeTopicNameInvalid byte = 0x90
+	codePacketIDInUse    byte = 0x91
+	codePacketTooLarge   byte = 0x95
+	codeQuotaExceeded    byte = 0x97
 	firstRefusal         byte = 0x80 // codes from here on refuse
 )
 
-// brokerError is a refusal by the broker: of a connection or a subscription.
-type brokerError struct {
+// BrokerError is what a broker has refused or ended: a connection, a subscription, or a publish that
+// it may accept later.
+type BrokerError struct {
 	did    string // what the broker did
-	code   byte
-	reason string // the broker's own words, may be empty
+	Code   byte   // MQTT 5 reason code
+	Reason string // the broker's own words, may be empty
 }
 
-func (e *brokerError) Error() string {
-	return fmt.Sprintf("%s: %s", e.did, ReasonText(e.code, e.reason))
+// Error implements error.
+func (e *BrokerError) Error() string {
+	return fmt.Sprintf("%s: %s", e.did, ReasonText(e.Code, e.Reason))
 }
 
-// ReasonText returns the meaning of a reason code (MQTT 5, 2.4) and, where it gives one, the broker's own reason.
+// ReasonText returns the meaning of a reason code (MQTT 5, 2.4) and the broker's own words, if any.
 func ReasonText(code byte, said string) string {
 	text := fmt.Sprintf("reason code 0x%02x", code)
 	if meaning, ok := reasons[code]; ok {
@@ -79,8 +84,8 @@ func ReasonText(code byte, said string) string {
 	return text
 }
 
-// kind is err without what differs each time it happens, such as a local port.
-func kind(err error) string {
+// errorKind is err without what differs each time it happens, such as a local port.
+func errorKind(err error) string {
 	var op *net.OpError
 	if errors.As(err, &op) {
 		return op.Op + " " + op.Err.Error()

@@ -209,7 +209,7 @@ func TestBrokerThatIsNotMQTT5(t *testing.T) {
 		{"client identifier", "\x20\x09\x00\x85\x06\x1f\x00\x03odd",
 			`the broker refuses the connection: client identifier not valid (0x85): "odd"`},
 		{"says nothing", "", "the broker closed the connection without an answer"},
-		{"not MQTT at all", "HTTP/1.1 400 Bad Request\r\n\r\n", "the broker does not speak MQTT: its first packet is no CONNACK"},
+		{"not MQTT at all", "HTTP/1.1 400 Bad Request\r\n\r\n", "the broker does not speak MQTT: its first packet is not a CONNACK"},
 		{"larger than the limit", "\x20\xff\xff\xff\x7f", "reading packet: 268435460 bytes, the limit is 1048576"},
 		{"endless remaining length", "\x20\xff\xff\xff\xff\xff", "reading packet: remaining length of more than four octets"},
 	}
@@ -267,7 +267,7 @@ func TestPause(t *testing.T) {
 	if s.Ready || s.Receiving.Connected || !s.Sending.Connected || !errors.Is(s.Paused, full) {
 		t.Errorf("state while paused: %+v", s)
 	}
-	if n := len(log.lines("staying away from the broker")); n != 1 {
+	if n := len(log.lines("receiving paused")); n != 1 {
 		t.Errorf("the pause was said %d times, want once", n)
 	}
 	p.publishAll(t, "a", numbers(2, 6))

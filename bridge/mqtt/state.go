@@ -7,16 +7,16 @@ import (
 
 // State is what readiness and an operator want to know.
 type State struct {
-	Ready     bool          // both connections are there and every filter is granted
-	Receiving Connection    // brings events
-	Sending   Connection    // takes dead letters and the status document
-	Filters   []FilterState // in the order they were given
-	Paused    error         // the reason given to Pause; nil: not paused
-	Status    error         // why the status document was not published; nil when it was
+	Ready     bool            // both connections are there and every filter is granted
+	Receiving ConnectionState // brings events
+	Sending   ConnectionState // takes dead letters and the status document
+	Filters   []FilterState   // in the order they were given
+	Paused    error           // the reason given to Pause; nil: not paused
+	Status    error           // why the status document was not published; nil when it was
 }
 
-// Connection is one of the two connections.
-type Connection struct {
+// ConnectionState is how one of the two connections stands.
+type ConnectionState struct {
 	Connected bool
 	Since     time.Time // of the present state; zero before the first connect
 	Err       error     // why there is none; nil while connected and before the first attempt
@@ -53,8 +53,8 @@ type counters struct {
 // State returns the present state.
 func (c *Client) State() State {
 	s := State{
-		Receiving: c.receiving.connection(),
-		Sending:   c.sending.connection(),
+		Receiving: c.receiving.status(),
+		Sending:   c.sending.status(),
 		Filters:   c.subs.states(),
 	}
 	s.Ready = s.Receiving.Connected && s.Sending.Connected && c.subs.granted()

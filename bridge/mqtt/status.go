@@ -94,7 +94,7 @@ func (c *Client) keepStatus(ctx context.Context) {
 
 // publishStatus returns an error when it is worth trying again.
 func (c *Client) publishStatus(ctx context.Context, live *live, document []byte) error {
-	err := c.publish(ctx, live, Message{
+	err := live.conn.publish(ctx, live, Message{
 		Topic:       c.cfg.BaseTopic + statusTopic,
 		Payload:     document,
 		QoS:         1,
@@ -104,8 +104,8 @@ func (c *Client) publishStatus(ctx context.Context, live *live, document []byte)
 	var refused *RefusedError
 	final := errors.As(err, &refused)
 	if final {
-		if _, say := c.refusals.due("status "+kind(err), time.Now()); say {
-			c.log.Warn("the status document is not published", "err", err)
+		if _, say := c.refusals.due("status "+errorKind(err), time.Now()); say {
+			c.log.Warn("the status document is not published", "error", err)
 		}
 	}
 	c.mu.Lock()

@@ -84,15 +84,11 @@ func (c *Client) subscribe(ctx context.Context) error {
 }
 
 func (c *Client) subscribeSome(ctx context.Context, live *live, subs []*subscription, epoch int) error {
-	p := &paho.Subscribe{}
-	for _, s := range subs {
-		p.Subscriptions = append(p.Subscriptions, paho.SubscribeOptions{
-			Topic:          s.Topic,
-			QoS:            1,
-			RetainHandling: retainHandling(s.Filter),
-		})
+	filters := make([]Filter, len(subs))
+	for i, s := range subs {
+		filters[i] = s.Filter
 	}
-	ack, err := live.Subscribe(ctx, p)
+	ack, err := live.Subscribe(ctx, subscribePacket(1, filters))
 	if live.conn.closed() {
 		return nil // the next connection asks again
 	}
@@ -105,44 +101,63 @@ func (c *Client) subscribeSome(ctx context.Context, live *live, subs []*subscrip
 
 // subscribed notes the answer about the i-th subscription of a packet.
 func (c *Client) subscribed(s *subscription, epoch int, ack *paho.Suback, i int, err error) error {
-	switch {
-	case ack == nil:
-	case i >= len(ack.Reasons):
-		err = errors.New("the broker's answer has no reason code for it")
-	case ack.Reasons[i] >= firstRefusal:
-		err = &brokerError{"the broker refuses the subscription", ack.Reasons[i], ack.Properties.ReasonString}
-	default:
-		err = nil
-		if ack.Reasons[i] == 0 {
-			c.log.Warn("the broker grants QoS 0 only: events may be lost", "filter", s.Topic)
-		}
+	qos, err := grantedQoS(ack, i, err)
+	if err == nil && qos == 0 {
+		c.log.Warn("the broker grants QoS 0 only: events may be lost", "filter", s.Topic)
 	}
 	if err != nil {
-		if times, say := c.refusals.due(s.Topic+" "+kind(err), time.Now()); say {
-			c.log.Warn("subscription not granted, will keep trying", "filter", s.Topic, "err", err, "attempts", times)
+		if times, say := c.refusals.due(s.Topic+" "+errorKind(err), time.Now()); say {
+			c.log.Warn("subscription not granted, will keep trying", "filter", s.Topic, "error", err, "attempts", times)
 		}
 	}
 	c.subs.answer(s, epoch, err)
 	return err
 }
 
+func subscribePacket(qos byte, filters []Filter) *paho.Subscribe {
+	p := &paho.Subscribe{}
+	for _, f := range filters {
+		p.Subscriptions = append(p.Subscriptions, paho.SubscribeOptions{
+			Topic:          f.Topic,
+			QoS:            qos,
+			RetainHandling: retainHandling(f),
+		})
+	}
+	return p
+}
+
+// grantedQoS is the answer about the i-th filter of a SUBSCRIBE. err is what paho returns with ack: an
+// error also where the broker has refused only another filter.
+func grantedQoS(ack *paho.Suback, i int, err error) (byte, error) {
+	switch {
+	case ack == nil:
+		return 0, err
+	case i >= len(ack.Reasons):
+		return 0, errors.New("the broker's answer has no reason code for it")
+	case ack.Reasons[i] >= firstRefusal:
+		return 0, &BrokerError{"the broker refuses the subscription", ack.Reasons[i], ack.Properties.ReasonString}
+	}
+	return ack.Reasons[i], nil
+}
+
 func (c *Client) unsubscribe(ctx context.Context, live *live, topics []string) error {
 	ack, err := live.Unsubscribe(ctx, &paho.Unsubscribe{Topics: topics})
 	if err != nil {
-		if _, say := c.refusals.due("unsubscribe "+kind(err), time.Now()); say && !live.conn.closed() {
-			c.log.Warn("cannot unsubscribe, will keep trying", "filters", topics, "err", err)
+		if _, say := c.refusals.due("unsubscribe "+errorKind(err), time.Now()); say && !live.conn.closed() {
+			c.log.Warn("cannot unsubscribe, will keep trying", "filters", topics, "error", err)
 		}
 		return err
 	}
 	if held := subscribedTo(topics, ack); len(held) > 0 {
-		c.log.Info("dropped topic filters that are no longer wanted; an event that they and new ones matched may have come twice", "filters", held)
+		c.log.Info("dropped topic filters that are no longer wanted; an event that matched an old and a new one may have come twice",
+			"filters", held)
 	}
 	c.subs.forget(topics)
 	return nil
 }
 
-// subscribedTo returns the topics of an UNSUBSCRIBE that the session was subscribed to, by the broker's answer: those of
-// Config.Stale mostly were dropped long ago.
+// subscribedTo returns the topics of an UNSUBSCRIBE that the session was subscribed to, by the broker's
+// answer: those of Config.Stale mostly were dropped long ago.
 func subscribedTo(topics []string, ack *paho.Unsuback) []string {
 	var held []string
 	for i, topic := range topics {
@@ -155,6 +170,7 @@ func subscribedTo(topics []string, ack *paho.Unsuback) []string {
 
 func (c *Client) mentionSilent() {
 	for _, topic := range c.subs.silent() {
-		c.log.Info("no event has come through this subscription yet: if there should be some, look at the broker's access control", "filter", topic, "for", quietTime)
+		c.log.Info("no event has come through this subscription yet: if you expect some, check the broker's access control",
+			"filter", topic, "for", quietTime)
 	}
 }

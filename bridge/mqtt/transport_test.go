@@ -146,7 +146,7 @@ func TestSchemes(t *testing.T) {
 		scheme string
 		config *tls.Config
 	}{
-		{"tcp", nil}, {"tls", server}, {"ws", nil}, {"wss", server}, {"unix", nil},
+		{"tcp", nil}, {"ssl", server}, {"ws", nil}, {"wss", server}, {"unix", nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.scheme, func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"mqtt-stomp-bridge/bridge/auth"
+	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/mapping/source"
 )
 
@@ -169,52 +170,33 @@ func size(from, to Bytes) kind {
 	}}
 }
 
-// ports are the schemes of a broker's URL, each with the port it means; "" where the scheme has none or brings its own.
-var ports = []struct{ scheme, port string }{
-	{"mqtt", "1883"}, {"mqtts", "8883"}, {"tcp", "1883"}, {"ssl", "8883"}, {"ws", "80"}, {"wss", "443"}, {"unix", ""},
-}
-
-func schemes() (names []string) {
-	for _, p := range ports {
-		names = append(names, p.scheme)
-	}
-	return names
-}
-
 func brokerURL() kind {
-	schema := map[string]any{"type": "string", "pattern": "^(" + strings.Join(schemes(), "|") + ")://"}
-	return kind{name: "URL: " + strings.Join(schemes(), ", "), schema: schema, parse: func(s string) (any, error) {
-		u, err := url.Parse(s)
-		switch {
-		case strings.Contains(s, "@"):
-			return nil, refuse("write broker.username and broker.password", "a broker URL takes no user name or password")
-		case err != nil || u.Scheme == "" || u.Opaque != "":
-			return nil, refuse("write it like mqtt://127.0.0.1:1883", "%q is not a broker URL", s)
+	schemes := strings.Join(mqtt.Schemes(), "|")
+	schema := map[string]any{"type": "string", "pattern": "^(" + schemes + ")://"}
+	return kind{name: "URL: " + strings.ReplaceAll(schemes, "|", ", "), schema: schema, parse: func(s string) (any, error) {
+		u, err := mqtt.ParseURL(s)
+		if err != nil {
+			return nil, refuse(brokerURLHint(s), "%s", err)
 		}
-		return u, completeURL(u, s)
+		return u, nil
 	}}
 }
 
-// completeURL checks the parts of u, which was written as s, and gives it its scheme's port where it has none.
-func completeURL(u *url.URL, s string) error {
-	for _, p := range ports {
-		switch {
-		case p.scheme != u.Scheme:
-			continue
-		case p.scheme == "unix":
-			if u.Host+u.Path == "" {
-				return refuse("write it like unix:///run/mosquitto/mqtt.sock", "%q names no socket", s)
-			}
-		case u.Hostname() == "":
-			return refuse("write it like "+p.scheme+"://127.0.0.1:"+p.port, "%q names no host", s)
-		case u.Port() == "":
-			u.Host = net.JoinHostPort(u.Hostname(), p.port)
-		default:
-			return checkPort(u.Port())
-		}
-		return nil
+// brokerURLHint says how to write the broker's URL that was written as s.
+func brokerURLHint(s string) string {
+	scheme, _, ok := strings.Cut(s, "://")
+	port := mqtt.DefaultPort(scheme)
+	switch {
+	case strings.Contains(s, "@"):
+		return "write broker.username and broker.password"
+	case scheme == "unix":
+		return "write it like unix:///run/mosquitto/mqtt.sock"
+	case port != "":
+		return "write it like " + scheme + "://127.0.0.1:" + port
+	case ok:
+		return source.DidYouMean(scheme, mqtt.Schemes())
 	}
-	return refuse(source.DidYouMean(u.Scheme, schemes()), "a broker cannot be reached by %q", u.Scheme)
+	return "write it like mqtt://127.0.0.1:1883"
 }
 
 // keysURL is where a key set is published.

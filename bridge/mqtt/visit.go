@@ -1,0 +1,148 @@
+package mqtt
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/eclipse/paho.golang/paho"
+)
+
+const (
+	visitTimeout   = 10 * time.Second // of the connection, and of the broker's answer to each packet
+	visitKeepAlive = 30               // seconds
+)
+
+// A Visit is a connection for a short errand, beside those of a Client and of any other program: it
+// has a client identifier of its own and no will, does not reconnect, and ends its session unless
+// told to leave it. NewVisit is the only way to make one. It is safe for concurrent use.
+type Visit struct {
+	Connack *paho.Connack // what the broker said of itself when it accepted the connection; read-only
+
+	client *paho.Client
+	conn   *conn
+	life   context.Context // ends with the connection; its cause says why
+}
+
+// VisitOptions say what a visit asks for. ClientID is required.
+type VisitOptions struct {
+	ClientID      string        // one that nobody else has, or it ends their connection
+	Resume        bool          // take up the session that an earlier visit has left; otherwise it begins clean
+	SessionExpiry time.Duration // whole seconds that the broker keeps the session after Leave; 0: not at all
+	Received      func(*Event)  // called for each message, one at a time; the broker waits while it does. Nil: none is expected
+}
+
+// NewVisit connects to the broker at u; of c only Username, Password, TLS, ReceiveMaximum and
+// MaxPacketSize count. The error is a *BrokerError where the broker refuses, and ErrNoAnswer,
+// ErrNotMQTT, ErrOldMQTT or ErrNotWebSocket where what listens there does not speak MQTT 5 in the way
+// that u says. Close or Leave ends the visit.
+func NewVisit(ctx context.Context, u *url.URL, c Config, o VisitOptions) (*Visit, error) {
+	ctx, cancel := context.WithTimeout(ctx, visitTimeout)
+	defer cancel()
+	c = c.withDefaults()
+	if err := checkURL(u, u.Redacted()); err != nil {
+		return nil, err
+	}
+	connect, err := visitConnect(c, o)
+	if err != nil {
+		return nil, err
+	}
+	v := &Visit{}
+	if v.conn, err = dial(ctx, u, c.TLS, c.MaxPacketSize); err != nil {
+		return nil, err
+	}
+	v.client = paho.NewClient(v.clientConfig(o.Received))
+	v.Connack, err = v.client.Connect(ctx, connect)
+	if ack := v.Connack; ack != nil && ack.ReasonCode >= firstRefusal {
+		err = &BrokerError{"the broker refuses the connection", ack.ReasonCode, ack.Properties.ReasonString}
+	}
+	if err != nil {
+		return nil, err // paho has closed the connection
+	}
+	v.conn.accepted(v.Connack, time.Now())
+	return v, nil
+}
+
+func (v *Visit) clientConfig(received func(*Event)) paho.ClientConfig {
+	life, end := context.WithCancelCause(context.Background())
+	v.life = life
+	return paho.ClientConfig{
+		Conn:          v.conn,
+		PacketTimeout: visitTimeout,
+		OnClientError: func(err error) { end(err) },
+		OnServerDisconnect: func(p *paho.Disconnect) {
+			end(&BrokerError{"the broker ends the connection", p.ReasonCode, p.Properties.ReasonString})
+		},
+		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
+			if received != nil {
+				received(newEvent(p, v.conn, time.Now()))
+			}
+			return true, nil
+		}},
+	}
+}
+
+// visitConnect is the CONNECT packet of a visit.
+func visitConnect(c Config, o VisitOptions) (*paho.Connect, error) {
+	p := &paho.Connect{
+		ClientID:   o.ClientID,
+		CleanStart: !o.Resume,
+		KeepAlive:  visitKeepAlive,
+	}
+	if err := c.identify(p); err != nil {
+		return nil, err
+	}
+	expiry := uint32(o.SessionExpiry / time.Second)
+	p.Properties.SessionExpiryInterval = &expiry
+	p.Properties.ReceiveMaximum = &c.ReceiveMaximum
+	return p, nil
+}
+
+// Subscribe asks for the filters at that QoS, in one packet, and returns the lowest QoS granted.
+// A filter that the broker refuses is a *BrokerError.
+func (v *Visit) Subscribe(ctx context.Context, qos byte, filters ...Filter) (granted byte, err error) {
+	bound, cancel := v.conn.bound(ctx)
+	defer cancel()
+	ack, err := v.client.Subscribe(bound, subscribePacket(qos, filters))
+	if ack == nil && bound.Err() != nil {
+		err = whyEnded(ctx)
+	}
+	granted = qos
+	for i, f := range filters {
+		got, err := grantedQoS(ack, i, err)
+		if err != nil {
+			return 0, fmt.Errorf("subscribe to %q: %w", f.Topic, err)
+		}
+		granted = min(granted, got)
+	}
+	return granted, nil
+}
+
+// Publish publishes m. Its errors are those of Client.Publish.
+func (v *Visit) Publish(ctx context.Context, m Message) error {
+	if err := checkTopic(m.Topic); err != nil {
+		return err
+	}
+	return v.conn.publish(ctx, v.client, m)
+}
+
+// Done is closed when the connection has ended; Err then says why.
+func (v *Visit) Done() <-chan struct{} { return v.life.Done() }
+
+// Err returns why the connection has ended, nil while it has not.
+func (v *Visit) Err() error { return context.Cause(v.life) }
+
+// Close disconnects and ends the session. It waits for a Received that is under way.
+func (v *Visit) Close() {
+	v.disconnect(&paho.Disconnect{Properties: &paho.DisconnectProperties{SessionExpiryInterval: new(uint32)}})
+}
+
+// Leave disconnects and leaves the session to wait for a visit that resumes it. It waits for a
+// Received that is under way.
+func (v *Visit) Leave() { v.disconnect(&paho.Disconnect{}) }
+
+func (v *Visit) disconnect(p *paho.Disconnect) {
+	v.client.Disconnect(p) // an error means that the connection has ended anyway
+	<-v.client.Done()
+}

@@ -1,7 +1,6 @@
 package examples_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -11,10 +10,10 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
 
@@ -30,7 +29,7 @@ var happening = map[string]string{
 // The commands of missing.md answer as it says.
 func TestMissing(t *testing.T) {
 	for _, name := range []string{"bash", "curl", "mosquitto_sub", "mosquitto_pub"} {
-		needCommand(t, name)
+		mosquittotest.Look(t, name)
 	}
 	s := startStand(t)
 	page, err := os.ReadFile("missing.md")
@@ -60,17 +59,6 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-func needCommand(t *testing.T, name string) {
-	t.Helper()
-	if _, err := exec.LookPath(name); err == nil {
-		return
-	}
-	if os.Getenv(mosquittotest.Require) == "1" {
-		t.Fatalf("%s is not installed and %s=1", name, mosquittotest.Require)
-	}
-	t.Skipf("%s is not installed", name)
-}
-
 // A stand is a broker and a bridge, with a shell beside them to which their ports are the usual ones.
 type stand struct {
 	dir     string
@@ -83,9 +71,9 @@ func startStand(t *testing.T) *stand {
 	broker := mosquittotest.Start(t, mosquittotest.Options{})
 	listen, ops := mosquittotest.FreeAddr(t), mosquittotest.FreeAddr(t)
 	s := &stand{dir: t.TempDir(), ports: strings.NewReplacer("127.0.0.1:9464", ops, "127.0.0.1:8080", listen)}
-	binary := filepath.Join(s.dir, "mqtt-stomp-bridge")
-	if out, err := exec.Command("go", "build", "-o", binary, "mqtt-stomp-bridge/plugin/sidecar").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	binary, err := bridgetest.Build(s.dir)
+	if err != nil {
+		t.Fatal(err)
 	}
 	config, err := os.ReadFile("../config.yaml")
 	if err != nil {
@@ -106,32 +94,10 @@ func startStand(t *testing.T) *stand {
 		"BRIDGE_OPS_LISTEN="+ops,
 		"BRIDGE_AUTH_JWT_SECRET="+strings.Repeat("s", 64),
 	)
-	s.serve(t, binary)
+	serve := exec.Command(binary)
+	serve.Dir, serve.Env = s.dir, s.environ
+	bridgetest.Start(t, serve, ops).WaitReady()
 	return s
-}
-
-func (s *stand) serve(t *testing.T, binary string) {
-	t.Helper()
-	c := exec.Command(binary)
-	log := &bytes.Buffer{} // read after the end
-	c.Dir, c.Env, c.Stderr = s.dir, s.environ, log
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		c.Process.Signal(syscall.SIGTERM)
-		if err := c.Wait(); err != nil {
-			t.Errorf("the bridge: %v", err)
-		}
-		if t.Failed() {
-			t.Logf("log of the bridge:\n%s", log)
-		}
-	})
-	for deadline := time.Now().Add(30 * time.Second); s.command(t.Context(), "mqtt-stomp-bridge healthcheck").Run() != nil; {
-		if time.Now().After(deadline) {
-			t.Fatal("the bridge does not get ready")
-		}
-	}
 }
 
 func (s *stand) command(ctx context.Context, line string) *exec.Cmd {

@@ -19,6 +19,7 @@ import (
 
 	"mqtt-stomp-bridge/bridge"
 	"mqtt-stomp-bridge/bridge/auth"
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
@@ -31,7 +32,7 @@ import (
 // A real Prometheus, with the files as they are shipped, watches a bridge whose broker goes away and comes back. Only the
 // address and, for the test's patience, the intervals are others.
 func TestPrometheusSeesTheBrokerGo(t *testing.T) {
-	prometheus := look(t, "prometheus")
+	prometheus := mosquittotest.Look(t, "prometheus")
 	broker := mosquittotest.Start(t, mosquittotest.Options{})
 	p := startPrometheus(t, prometheus, startBridge(t, broker))
 
@@ -59,7 +60,7 @@ const trouble = `ALERTS{alertname="MqttStompBridgeBrokerTrouble", alertstate="fi
 func startBridge(t *testing.T, broker *mosquittotest.Broker) string {
 	t.Helper()
 	logger := slog.New(slog.DiscardHandler)
-	authenticator, err := auth.NewJWT(auth.JWTConfig{Secrets: [][]byte{[]byte("a secret of the tests, thirty-two bytes or more")}})
+	authenticator, err := auth.NewJWT(auth.JWTConfig{Secrets: [][]byte{[]byte(bridgetest.Secret)}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,24 +14,9 @@ import (
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
 
-// look finds a program of Debian's package prometheus. Where it is absent the test is skipped, or fails if
-// mosquittotest.Require says so.
-func look(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	switch {
-	case err == nil:
-		return path
-	case os.Getenv(mosquittotest.Require) == "1":
-		t.Fatalf("%s is not installed and %s=1", name, mosquittotest.Require)
-	}
-	t.Skipf("%s is not installed", name)
-	return ""
-}
-
 func promtool(t *testing.T, args ...string) {
 	t.Helper()
-	if out, err := exec.Command(look(t, "promtool"), args...).CombinedOutput(); err != nil {
+	if out, err := exec.Command(mosquittotest.Look(t, "promtool"), args...).CombinedOutput(); err != nil {
 		t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 }

@@ -7,10 +7,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
 
@@ -19,16 +18,6 @@ const (
 	installed     = "/usr/local/bin/mqtt-stomp-bridge"
 	configuration = "/etc/mqtt-stomp-bridge/config.yaml"
 )
-
-// build returns the binary.
-func build(t *testing.T) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "mqtt-stomp-bridge")
-	if out, err := exec.Command("go", "build", "-o", binary, "mqtt-stomp-bridge/plugin/sidecar").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return binary
-}
 
 // directives are the unit's values of a name, with continued lines joined.
 func directives(t *testing.T, name string) []string {
@@ -53,7 +42,7 @@ type place struct {
 
 func newPlace(t *testing.T) place {
 	t.Helper()
-	p := place{build(t), filepath.Join(t.TempDir(), "config.yaml"), t.TempDir(), t.TempDir()}
+	p := place{bridgetest.BuildFor(t), filepath.Join(t.TempDir(), "config.yaml"), t.TempDir(), t.TempDir()}
 	config, err := os.ReadFile("../../config.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -88,25 +77,13 @@ func TestUnitServes(t *testing.T) {
 		t.Fatalf("ExecStart: %q", start)
 	}
 	serve := p.command(t, start[0], environ...)
-	log := &bytes.Buffer{} // read after the end
-	serve.Stderr = log
-	if err := serve.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for deadline := time.Now().Add(30 * time.Second); p.command(t, installed+" healthcheck -live -c "+configuration, environ...).Run() != nil; {
-		if time.Now().After(deadline) {
-			t.Error("it does not come to life")
-			break
-		}
-	}
-	if err := serve.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Error(err)
-	}
-	if err := serve.Wait(); err != nil {
-		t.Errorf("the end: %v\n%s", err, log)
-	}
+	running := bridgetest.Start(t, serve, ops)
+	bridgetest.Eventually(t, "the bridge to come to life", func() bool {
+		return p.command(t, installed+" healthcheck -live -c "+configuration, environ...).Run() == nil
+	})
+	running.Stop()
 	if journal, _ := filepath.Glob(filepath.Join(p.state, "*")); len(journal) == 0 {
-		t.Errorf("there is no journal in the state directory; log:\n%s", log)
+		t.Error("there is no journal in the state directory")
 	}
 }
 
@@ -132,18 +109,12 @@ func TestUnitReloads(t *testing.T) {
 
 // systemd takes the unit, without a word, and finds little that it leaves open.
 func TestUnitVerifies(t *testing.T) {
-	analyze, err := exec.LookPath("systemd-analyze")
-	if err != nil {
-		if os.Getenv(mosquittotest.Require) == "1" {
-			t.Fatalf("systemd-analyze is not installed and %s=1", mosquittotest.Require)
-		}
-		t.Skip("systemd-analyze is not installed")
-	}
+	analyze := mosquittotest.Look(t, "systemd-analyze")
 	data, err := os.ReadFile(unit)
 	if err != nil {
 		t.Fatal(err)
 	}
-	withPassword := strings.NewReplacer("#LoadCredential", "LoadCredential", "#Environment", "Environment", installed, build(t))
+	withPassword := strings.NewReplacer("#LoadCredential", "LoadCredential", "#Environment", "Environment", installed, bridgetest.BuildFor(t))
 	file := filepath.Join(t.TempDir(), unit)
 	if err := os.WriteFile(file, []byte(withPassword.Replace(string(data))), 0o600); err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/hub"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 	"mqtt-stomp-bridge/bridge/server"
@@ -47,7 +48,7 @@ rules:
 func signed(t *testing.T, ttl time.Duration, claims jwt.MapClaims) string {
 	t.Helper()
 	claims["exp"] = time.Now().Add(ttl).Unix()
-	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(secret))
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(bridgetest.Secret))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +59,7 @@ func signed(t *testing.T, ttl time.Duration, claims jwt.MapClaims) string {
 // it, and a client of the group gets everything; who may not subscribe reads why.
 func TestAccess(t *testing.T) {
 	needNode(t)
-	needCommand(t, "mosquitto_pub")
+	mosquittotest.Look(t, "mosquitto_pub")
 	broker := mosquittotest.Start(t, mosquittotest.Options{Users: map[string]string{"bob": "bob's password", "bridge": "bridge's"}})
 	s := prepareSidecar(t, accessConfig, "BRIDGE_BROKER_URL=mqtt://"+broker.Addr, "BRIDGE_BROKER_USERNAME=bridge", "BRIDGE_BROKER_PASSWORD=bridge's")
 	line, _ := tokenLine(t, "robot", serviceToken)

@@ -25,6 +25,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"mqtt-stomp-bridge/bridge/auth"
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/plugin/config"
 	"mqtt-stomp-bridge/plugin/listen"
@@ -80,7 +81,7 @@ func (r *running) listener(token string) (*listen.Client, error) {
 
 func (r *running) reloaded(n int) {
 	r.t.Helper()
-	eventually(r.t, "the reload", func() bool { return strings.Count(r.log.String(), "msg=reloaded") == n })
+	bridgetest.Eventually(r.t, "the reload", func() bool { return strings.Count(r.log.String(), "msg=reloaded") == n })
 }
 
 // The file of tokens is read again when it changes: whole, or not at all.
@@ -102,7 +103,7 @@ func TestTokensFileIsReloaded(t *testing.T) {
 		t.Fatal(err)
 	}
 	replace(t, file, "reports:"+serviceToken+"\n")
-	eventually(t, "the refusal", func() bool { return strings.Contains(s.log.String(), "reload refused") })
+	bridgetest.Eventually(t, "the refusal", func() bool { return strings.Contains(s.log.String(), "reload refused") })
 	if !strings.Contains(s.log.String(), file+":1:1: the hash is not a SHA-256 in 64 hexadecimal digits") {
 		t.Error("the refusal does not name the line")
 	}
@@ -255,7 +256,7 @@ func TestKeySetOfAPrivateAuthority(t *testing.T) {
 	}
 	s.stays(c)
 	replace(t, authorities, "")
-	eventually(t, "the refusal", func() bool { return strings.Contains(s.log.String(), "reload refused") })
+	bridgetest.Eventually(t, "the refusal", func() bool { return strings.Contains(s.log.String(), "reload refused") })
 	if !strings.Contains(s.log.String(), `config.yaml:1:`) || !strings.Contains(s.log.String(), "holds no certificate in PEM form") {
 		t.Error("the refusal does not name the place and the mistake")
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mqtt-stomp-bridge/bridge/auth"
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 	"mqtt-stomp-bridge/bridge/stomp"
 	"mqtt-stomp-bridge/plugin/listen"
@@ -77,10 +78,10 @@ func TestBadClients(t *testing.T) {
 	b := startDemoBroker(t)
 	s := startSidecar(t, sourceRule("a/{n}", "first"), reloadEnviron(b)...)
 	now := time.Now()
-	good := sign(t, secret, now)
+	good := sign(t, bridgetest.Secret, now)
 	wrong := sign(t, "another secret of the tests, which is long enough too", now)
-	expired := sign(t, secret, now.Add(-2*time.Hour))
-	early := sign(t, secret, now.Add(2*time.Hour))
+	expired := sign(t, bridgetest.Secret, now.Add(-2*time.Hour))
+	early := sign(t, bridgetest.Secret, now.Add(2*time.Hour))
 	long := strings.Repeat("x", 23<<10)
 	bearer := func(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
 	authorization := func(token string) stomp.Frame { return connectFrame("Authorization:Bearer " + token) }
@@ -135,7 +136,7 @@ func TestBadClients(t *testing.T) {
 			if test.refused == "" != (err == nil) || err != nil && !strings.Contains(err.Error(), test.refused) {
 				t.Errorf("handshake: %v, want %q", err, test.refused)
 			}
-			eventually(t, "the log to say "+test.log, func() bool {
+			bridgetest.Eventually(t, "the log to say "+test.log, func() bool {
 				text, after, _ := strings.Cut(test.log, ":PORT")
 				log := s.log.String()[before:]
 				return strings.Contains(log, text) && strings.Contains(log, after)
@@ -147,7 +148,7 @@ func TestBadClients(t *testing.T) {
 // startDeadLetters starts an open Mosquitto, and the sidecar with the rules on it.
 func startDeadLetters(t *testing.T, rules string) (broker *mosquittotest.Broker, letters <-chan mqttMessage) {
 	t.Helper()
-	needCommand(t, "mosquitto_pub")
+	mosquittotest.Look(t, "mosquitto_pub")
 	broker = mosquittotest.Start(t, mosquittotest.Options{})
 	letters = subscribeMQTT(t, broker.Addr, "mqtt-stomp-bridge/dead-letter/#")
 	startSidecar(t, rules, "BRIDGE_BROKER_URL=mqtt://"+broker.Addr)
@@ -231,17 +232,17 @@ func (r *running) lines(text string) (lines []string) {
 
 // Without a broker at the start the bridge says so once, keeps trying, and is there when the broker is.
 func TestBrokerAbsent(t *testing.T) {
-	needCommand(t, "mosquitto_pub")
+	mosquittotest.Look(t, "mosquitto_pub")
 	broker := mosquittotest.Start(t, mosquittotest.Options{})
 	broker.Kill()
 	s := prepareSidecar(t, documentRules, "BRIDGE_BROKER_URL=mqtt://"+broker.Addr)
 	s.start()
-	eventually(t, "readiness to say that nobody is there", func() bool {
+	bridgetest.Eventually(t, "readiness to say that nobody is there", func() bool {
 		return strings.Contains(s.why(), "mqtt: dial tcp "+broker.Addr+": connect: connection refused")
 	})
 
 	attempts, end := hangUp(t, broker.Addr)
-	eventually(t, "further attempts", func() bool { return attempts() >= 6 })
+	bridgetest.Eventually(t, "further attempts", func() bool { return attempts() >= 6 })
 	if refused := s.lines("connection refused"); len(refused) != 1 {
 		t.Errorf("that nobody is there is said %d times, want once:\n%s", len(refused), strings.Join(refused, ""))
 	}
@@ -265,8 +266,8 @@ func TestBrokerPasswordWrong(t *testing.T) {
 	write(t, file, "wrong")
 	s.start()
 	const reason = "the broker refuses the connection: not authorized (0x87)"
-	eventually(t, "readiness to say so", func() bool { return strings.Contains(s.why(), "mqtt: "+reason) })
-	eventually(t, "both connections to try again", func() bool { return strings.Count(broker.Log(), "not authorised") >= 6 })
+	bridgetest.Eventually(t, "readiness to say so", func() bool { return strings.Contains(s.why(), "mqtt: "+reason) })
+	bridgetest.Eventually(t, "both connections to try again", func() bool { return strings.Count(broker.Log(), "not authorised") >= 6 })
 	if said := s.lines(reason); len(said) != 1 {
 		t.Errorf("it is said %d times, want once:\n%s", len(said), strings.Join(said, ""))
 	}
@@ -287,10 +288,10 @@ func TestDeadLettersRefused(t *testing.T) {
 	}
 	publish(t, broker.Addr, "-u", "app", "-P", "app password", "-t", documentEvents[1][0], "-m", documentEvents[1][1])
 	wantBody(t, c, documentBodies["/queue/unread-count"])
-	eventually(t, "readiness to say so", func() bool {
+	bridgetest.Eventually(t, "readiness to say so", func() bool {
 		return strings.Contains(s.why(), "dead letters: the broker refused 3, which are kept and offered again every minute; allow this user to write mqtt-stomp-bridge/#")
 	})
-	eventually(t, "four acknowledgements", func() bool { return strings.Count(broker.Log(), "Received PUBACK from mqtt-stomp-bridge (") == 4 })
+	bridgetest.Eventually(t, "four acknowledgements", func() bool { return strings.Count(broker.Log(), "Received PUBACK from mqtt-stomp-bridge (") == 4 })
 	if said := s.lines("broker refuses dead letters"); len(said) != 1 || !strings.Contains(said[0], "not authorized (0x87)") {
 		t.Errorf("the log says %q", said)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
 
@@ -126,8 +127,8 @@ func (b builder) load(name, as string) {
 // What mosquitto/README.md says of compose, done to the letter: broker and bridge get healthy, an event reaches listen, the doctor
 // is content, a mistake in a rule is named, and without its broker the bridge says so.
 func TestCompose(t *testing.T) {
-	needCommand(t, "openssl")
-	need(t, "a Docker engine with compose", exec.Command("docker", "info").Run() == nil && exec.Command("docker", "compose", "version").Run() == nil)
+	mosquittotest.Look(t, "openssl")
+	bridgetest.Need(t, "a Docker engine with compose", exec.Command("docker", "info").Run() == nil && exec.Command("docker", "compose", "version").Run() == nil)
 	b := newBuilder(t)
 	b.build(runtime.GOARCH)
 	b.load("bridge-"+runtime.GOARCH, "docker.io/library/mqtt-stomp-bridge:latest")
@@ -151,7 +152,7 @@ func TestCompose(t *testing.T) {
 		t.Errorf("not both are healthy:\n%s", out)
 	}
 	p.run("(" + strings.TrimSpace(listen) + " -C 1) >listened 2>&1 &")
-	eventually(t, "an event to reach listen", func() bool {
+	bridgetest.Eventually(t, "an event to reach listen", func() bool {
 		p.run(event)
 		return strings.Contains(p.read("listened"), "/queue/message\t{")
 	})
@@ -162,17 +163,17 @@ func TestCompose(t *testing.T) {
 
 	p.write("bridge/new", strings.Replace(p.read("bridge/config.yaml"), "queue: /queue/message", "queue: /queue/massage", 1))
 	p.run("mv bridge/new bridge/config.yaml")
-	eventually(t, "the mistake to be named", func() bool {
+	bridgetest.Eventually(t, "the mistake to be named", func() bool {
 		return strings.Contains(p.run("docker compose logs bridge"), `reload refused, the configuration in force stays" reason="config.yaml:`)
 	})
 	healthcheck := func() (string, error) { return p.shell("docker compose exec -T bridge mqtt-stomp-bridge healthcheck") }
 	p.run("docker compose stop broker")
-	eventually(t, "the bridge to say so", func() bool {
+	bridgetest.Eventually(t, "the bridge to say so", func() bool {
 		out, err := healthcheck()
 		return err != nil && strings.Contains(out, "not ready: mqtt: ")
 	})
 	p.run("docker compose start broker")
-	eventually(t, "the bridge to be back", func() bool {
+	bridgetest.Eventually(t, "the bridge to be back", func() bool {
 		_, err := healthcheck()
 		return err == nil
 	})

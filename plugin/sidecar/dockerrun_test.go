@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
 
@@ -30,9 +31,9 @@ func replaceOnce(t *testing.T, text string, pairs map[string]string) string {
 // What README.md says of a bridge beside a Mosquitto, done as it stands there, but for the test's own addresses and names: the
 // container gets healthy, and an event reaches listen.
 func TestDockerRun(t *testing.T) {
-	needCommand(t, "openssl")
-	needCommand(t, "mosquitto_pub")
-	need(t, "a Docker engine", exec.Command("docker", "info").Run() == nil)
+	mosquittotest.Look(t, "openssl")
+	mosquittotest.Look(t, "mosquitto_pub")
+	bridgetest.Need(t, "a Docker engine", exec.Command("docker", "info").Run() == nil)
 	page, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -78,12 +79,12 @@ func TestDockerRun(t *testing.T) {
 		p.shell("docker rm --force " + name + "; docker volume rm " + name)
 	})
 	p.run("umask 077\n(" + start + ") >served 2>&1 &")
-	eventually(t, "the container to be healthy", func() bool {
+	bridgetest.Eventually(t, "the container to be healthy", func() bool {
 		_, err := p.shell(inside + " mqtt-stomp-bridge healthcheck")
 		return err == nil
 	})
 	p.run("(" + listen + ") >listened 2>&1 &")
-	eventually(t, "an event to reach listen", func() bool {
+	bridgetest.Eventually(t, "an event to reach listen", func() bool {
 		p.run(event)
 		return strings.Contains(p.read("listened"), "/queue/message\t{")
 	})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
 
@@ -135,7 +136,7 @@ func TestDoctor(t *testing.T) {
 
 // Doctor takes nothing from the bridge's session, and leaves none of its own.
 func TestDoctorDisturbsNothing(t *testing.T) {
-	needCommand(t, "mosquitto_pub")
+	mosquittotest.Look(t, "mosquitto_pub")
 	broker := startAdvised(t)
 	r := startSidecar(t, doctorRules, "BRIDGE_BROKER_URL=mqtt://"+broker.Addr, "BRIDGE_BROKER_USERNAME=mqtt-stomp-bridge", "BRIDGE_BROKER_PASSWORD=password of the bridge")
 	if out, code := r.doctor("--away", "10"); code != exitOK || !strings.Contains(out, "ok    bridge: running, with this configuration") {
@@ -170,7 +171,7 @@ func TestDoctorSeesDropped(t *testing.T) {
 	if out, _ := r.doctor("--away", "100"); !strings.Contains(out, "fail  away: of 100 messages of 500 bytes for a session that was away, 10 have waited") {
 		t.Errorf("a queue of 10:\n%s", out)
 	}
-	eventually(t, "doctor to see what was dropped", func() bool {
+	bridgetest.Eventually(t, "doctor to see what was dropped", func() bool {
 		out, code := r.doctor()
 		return code == exitFailure && strings.Contains(out, "fail  dropped: the broker has dropped 90 messages since its start")
 	})

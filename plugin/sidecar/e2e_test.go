@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 	"mqtt-stomp-bridge/mapping/contract"
 )
@@ -88,7 +89,7 @@ topic write app/#
 
 func startSecured(t *testing.T) *mosquittotest.Broker {
 	t.Helper()
-	needCommand(t, "mosquitto_pub")
+	mosquittotest.Look(t, "mosquitto_pub")
 	return mosquittotest.Start(t, mosquittotest.Options{
 		Users:  map[string]string{"bridge": "bridge password", "app": "app password", "other": "other password"},
 		ACL:    brokerACL,
@@ -128,8 +129,8 @@ func TestEventsReachClients(t *testing.T) {
 		}
 		listened <- stdout
 	}()
-	eventually(t, "listen to be connected", func() bool { return strings.Contains(s.log.String(), "user=ada") })
-	eventually(t, "listen to be subscribed", func() bool { return strings.Count(s.log.String(), "msg=subscribed") == 8 })
+	bridgetest.Eventually(t, "listen to be connected", func() bool { return strings.Contains(s.log.String(), "user=ada") })
+	bridgetest.Eventually(t, "listen to be subscribed", func() bool { return strings.Count(s.log.String(), "msg=subscribed") == 8 })
 	publishDocument(t, broker.Addr)
 
 	got := map[string]string{}
@@ -164,7 +165,7 @@ func TestBrokerKilled(t *testing.T) {
 	publishDocument(t, broker.Addr)
 	browser.message()
 	broker.Kill()
-	eventually(t, "readiness to go", func() bool { return ask(context.Background(), "http://"+s.ops+"/readyz") != nil })
+	bridgetest.Eventually(t, "readiness to go", func() bool { return ask(context.Background(), "http://"+s.ops+"/readyz") != nil })
 	if code, _, stderr := s.command("healthcheck"); code != exitFailure || !strings.Contains(stderr, "mqtt") {
 		t.Errorf("healthcheck without a broker: code %d, %s", code, stderr)
 	}
@@ -181,18 +182,18 @@ func TestBrokerKilled(t *testing.T) {
 
 // What cannot be mapped lands on the dead-letter topic, with the reason as user properties, and nowhere else.
 func TestDeadLetter(t *testing.T) {
-	needCommand(t, "mosquitto_sub")
+	mosquittotest.Look(t, "mosquitto_sub")
 	broker := startSecured(t)
 	startSidecar(t, documentRules, brokerEnviron(t, broker)...)
 	host, port, _ := strings.Cut(broker.Addr, ":")
 	sub := exec.Command("mosquitto_sub", "-h", host, "-p", port, "-V", "5", "-u", "bridge", "-P", "bridge password",
 		"-t", "mqtt-stomp-bridge/dead-letter/#", "-C", "2", "-W", "30", "-F", "%t %P %p")
-	var out lockedBuffer
+	var out bridgetest.Buffer
 	sub.Stdout = &out
 	if err := sub.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "mosquitto_sub to be subscribed", func() bool { return strings.Contains(broker.Log(), "mqtt-stomp-bridge/dead-letter/#") })
+	bridgetest.Eventually(t, "mosquitto_sub to be subscribed", func() bool { return strings.Contains(broker.Log(), "mqtt-stomp-bridge/dead-letter/#") })
 	publish(t, broker.Addr, "-u", "app", "-P", "app password", "-t", "app/"+conversation+"/unread", "-m", `{"count":-1}`)
 	publish(t, broker.Addr, "-u", "app", "-P", "app password", "-t", "app/"+conversation+"/unread", "-m", `not json`)
 	if err := sub.Wait(); err != nil {
@@ -211,7 +212,7 @@ func TestDeadLetter(t *testing.T) {
 // A traceparent among an event's user properties goes with whatever becomes of the event.
 func TestTraceContext(t *testing.T) {
 	needNode(t)
-	needCommand(t, "mosquitto_pub")
+	mosquittotest.Look(t, "mosquitto_pub")
 	broker := mosquittotest.Start(t, mosquittotest.Options{})
 	letters := subscribeMQTT(t, broker.Addr, "mqtt-stomp-bridge/dead-letter/#")
 	s := startSidecar(t, documentRules, "BRIDGE_BROKER_URL=mqtt://"+broker.Addr)
@@ -273,10 +274,10 @@ func TestShutdownWithoutTheBroker(t *testing.T) {
 // The demo's page shows, in a real browser and through a real STOMP session, what its story publishes.
 func TestDemoPage(t *testing.T) {
 	needNode(t)
-	needCommand(t, "chromium")
+	mosquittotest.Look(t, "chromium")
 	listen := mosquittotest.FreeAddr(t)
 	ctx, cancel := context.WithCancel(context.Background())
-	var out lockedBuffer
+	var out bridgetest.Buffer
 	p := program{stdin: strings.NewReader(""), stdout: &out, stderr: &out}
 	code := make(chan int, 1)
 	go func() { code <- p.run(ctx, []string{"demo", "-listen", listen, "-mqtt", "127.0.0.1:0"}) }()
@@ -286,7 +287,7 @@ func TestDemoPage(t *testing.T) {
 			t.Errorf("demo ended with code %d:\n%s", c, &out)
 		}
 	}()
-	eventually(t, "the demo to start", func() bool { return strings.Contains(out.String(), "mosquitto_pub") })
+	bridgetest.Eventually(t, "the demo to start", func() bool { return strings.Contains(out.String(), "mosquitto_pub") })
 	screenshot := filepath.Join(t.TempDir(), "demo.png")
 	if keep := os.Getenv("SCREENSHOT"); keep != "" {
 		screenshot = keep
@@ -313,7 +314,7 @@ func TestSessionLostWhileAway(t *testing.T) {
 	broker := mosquittotest.Start(t, mosquittotest.Options{})
 	s := startSidecar(t, sourceRule("a/{n}", "first"), "BRIDGE_BROKER_URL=mqtt://"+broker.Addr, "BRIDGE_JOURNAL_DIR="+t.TempDir())
 	publish(t, broker.Addr, "-t", "a/1", "-m", "{}")
-	eventually(t, "an entry", func() bool { return strings.Contains(s.metrics(), "journal_last_position 1\n") })
+	bridgetest.Eventually(t, "an entry", func() bool { return strings.Contains(bridgetest.Metrics(s.ops), "journal_last_position 1\n") })
 	s.stop()
 	broker.Kill()
 	broker.Restart()
@@ -322,7 +323,7 @@ func TestSessionLostWhileAway(t *testing.T) {
 	if !strings.Contains(s.log.String(), "no session for this bridge any more") {
 		t.Error("the log does not tell of the loss")
 	}
-	if !strings.Contains(s.metrics(), "mqtt_sessions_absent_total 1\n") {
+	if !strings.Contains(bridgetest.Metrics(s.ops), "mqtt_sessions_absent_total 1\n") {
 		t.Error("the metrics do not tell of the loss")
 	}
 }

@@ -4,69 +4,28 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
-
-// secret is what the tests' tokens are signed with.
-const secret = "a secret of the tests, thirty-two bytes or more"
-
-// need ends the test where a program it needs is absent: CI may skip nothing, a developer's machine may.
-func need(t *testing.T, what string, present bool) {
-	t.Helper()
-	switch {
-	case present:
-	case os.Getenv(mosquittotest.Require) == "1":
-		t.Fatalf("%s is needed and absent", what)
-	default:
-		t.Skipf("%s is absent", what)
-	}
-}
-
-func needCommand(t *testing.T, name string) {
-	t.Helper()
-	_, err := exec.LookPath(name)
-	need(t, name, err == nil)
-}
 
 // needNode asks for Node and the packages of testdata/node.
 func needNode(t *testing.T) {
 	t.Helper()
-	needCommand(t, "node")
+	mosquittotest.Look(t, "node")
 	_, err := os.Stat("testdata/node/node_modules/@stomp/stompjs")
-	need(t, "@stomp/stompjs (npm ci --prefix plugin/sidecar/testdata/node)", err == nil)
-}
-
-// A lockedBuffer is a bytes.Buffer for several goroutines.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
+	bridgetest.Need(t, "@stomp/stompjs (npm ci --prefix plugin/sidecar/testdata/node)", err == nil)
 }
 
 // A running is a sidecar in this process.
@@ -76,7 +35,7 @@ type running struct {
 	environ []string
 	listen  string
 	ops     string
-	log     *lockedBuffer
+	log     *bridgetest.Buffer
 	cancel  context.CancelFunc
 	code    chan int
 }
@@ -96,7 +55,7 @@ func prepareSidecar(t *testing.T, rules string, environ ...string) *running {
 	r.environ = append([]string{
 		"BRIDGE_SERVER_LISTEN=" + r.listen,
 		"BRIDGE_OPS_LISTEN=" + r.ops,
-		"BRIDGE_AUTH_JWT_SECRET=" + secret,
+		"BRIDGE_AUTH_JWT_SECRET=" + bridgetest.Secret,
 		"BRIDGE_LOG_LEVEL=debug",
 	}, environ...)
 	if err := os.WriteFile(r.config, []byte(rules), 0o600); err != nil {
@@ -112,11 +71,11 @@ func (r *running) withoutVariable(name string) {
 
 func (r *running) start() {
 	ctx, cancel := context.WithCancel(context.Background())
-	r.cancel, r.code, r.log = cancel, make(chan int, 1), &lockedBuffer{}
+	r.cancel, r.code, r.log = cancel, make(chan int, 1), &bridgetest.Buffer{}
 	p := program{stdin: strings.NewReader(""), stdout: io.Discard, stderr: r.log, environ: r.environ}
 	go func() { r.code <- p.run(ctx, []string{"serve", "-c", r.config}) }()
 	r.t.Cleanup(func() {
-		r.checkSecrets(r.metrics())
+		r.checkSecrets(bridgetest.Metrics(r.ops))
 		if code := r.stop(); code != exitOK {
 			r.t.Errorf("serve ended with code %d", code)
 		}
@@ -127,26 +86,10 @@ func (r *running) start() {
 	})
 }
 
-// checkSecrets looks for what no log and no page may hold, whatever a test is about: JSON Web Tokens, which all begin alike,
-// and what the tests use as secrets and passwords.
+// checkSecrets looks for what no log and no page may hold, whatever a test is about.
 func (r *running) checkSecrets(text string) {
 	r.t.Helper()
-	for _, s := range []string{"eyJhbGci", base64.RawURLEncoding.EncodeToString([]byte("eyJhbGci")), secret, serviceToken, "bob's password", "bridge password", "app password"} {
-		if strings.Contains(text, s) {
-			r.t.Errorf("%q stands in\n%s", s, text)
-		}
-	}
-}
-
-// metrics returns what the ops endpoint shows, nothing when it is not there any more.
-func (r *running) metrics() string {
-	response, err := http.Get("http://" + r.ops + "/metrics")
-	if err != nil {
-		return ""
-	}
-	defer response.Body.Close()
-	body, _ := io.ReadAll(response.Body)
-	return string(body)
+	bridgetest.CheckSecrets(r.t, text, serviceToken, "bob's password", "bridge password", "app password")
 }
 
 // stop ends the sidecar as a signal does and returns its exit code.
@@ -172,7 +115,7 @@ func (r *running) command(args ...string) (code int, stdout, stderr string) {
 
 func (r *running) waitReady() {
 	r.t.Helper()
-	eventually(r.t, "the sidecar to be ready", func() bool { return ask(context.Background(), "http://"+r.ops+"/readyz") == nil })
+	bridgetest.Eventually(r.t, "the sidecar to be ready", func() bool { return ask(context.Background(), "http://"+r.ops+"/readyz") == nil })
 }
 
 func (r *running) token(user string) string {
@@ -185,18 +128,6 @@ func (r *running) token(user string) string {
 }
 
 func (r *running) url() string { return "ws://" + r.listen + "/ws.communication" }
-
-// eventually waits for a condition on a real program, for half a minute at most.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(30 * time.Second); !condition(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
-}
 
 // publish runs mosquitto_pub, which returns when the broker has acknowledged.
 func publish(t *testing.T, addr string, args ...string) {

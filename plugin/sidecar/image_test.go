@@ -20,6 +20,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
 
@@ -53,8 +54,8 @@ type builder struct {
 
 func newBuilder(t *testing.T) builder {
 	t.Helper()
-	needCommand(t, "buildah")
-	need(t, "root, to mount images", os.Getuid() == 0)
+	mosquittotest.Look(t, "buildah")
+	bridgetest.Need(t, "root, to mount images", os.Getuid() == 0)
 	b := builder{t, t.TempDir()}
 	t.Cleanup(func() {
 		b.run("rm", "--all")
@@ -239,43 +240,33 @@ func TestImage(t *testing.T) {
 // testRun runs the image's own commands among the image's files: it gets healthy, delivers an event by the configuration that it
 // ships, and leaves nothing but the journal behind.
 func (i image) testRun(t *testing.T) {
-	needCommand(t, "mosquitto_pub")
+	mosquittotest.Look(t, "mosquitto_pub")
 	broker := mosquittotest.Start(t, mosquittotest.Options{})
+	ops := mosquittotest.FreeAddr(t)
 	environ := []string{
-		"BRIDGE_BROKER_URL=mqtt://" + broker.Addr, "BRIDGE_SERVER_LISTEN=" + mosquittotest.FreeAddr(t), "BRIDGE_OPS_LISTEN=" + mosquittotest.FreeAddr(t),
-		"BRIDGE_AUTH_JWT_SECRET=" + secret, "BRIDGE_LOG_LEVEL=debug",
+		"BRIDGE_BROKER_URL=mqtt://" + broker.Addr, "BRIDGE_SERVER_LISTEN=" + mosquittotest.FreeAddr(t), "BRIDGE_OPS_LISTEN=" + ops,
+		"BRIDGE_AUTH_JWT_SECRET=" + bridgetest.Secret, "BRIDGE_LOG_LEVEL=debug",
 	}
 	before, _ := i.files(t)
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	var log lockedBuffer
-	serve := i.command(ctx, environ, append(i.config.Entrypoint, i.config.Cmd...)...)
-	serve.Stderr = &log
-	if err := serve.Start(); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the image's healthcheck", func() bool {
+	serve := bridgetest.Start(t, i.command(ctx, environ, append(i.config.Entrypoint, i.config.Cmd...)...), ops)
+	bridgetest.Eventually(t, "the image's healthcheck", func() bool {
 		return i.command(ctx, environ, i.config.Healthcheck.Test[1:]...).Run() == nil
 	})
-	var out lockedBuffer
+	var out bridgetest.Buffer
 	listen := i.command(ctx, environ, append(i.config.Entrypoint, "listen", "-u", "me", "-C", "1")...)
-	listen.Stdout, listen.Stderr = &out, &log
+	listen.Stdout, listen.Stderr = &out, &out
 	if err := listen.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "listen to be subscribed", func() bool { return strings.Count(log.String(), "msg=subscribed") == 4 })
+	bridgetest.Eventually(t, "listen to be subscribed", func() bool { return len(serve.Log.Lines("msg=subscribed")) == 4 })
 	publish(t, broker.Addr, "-t", "chat/whatsapp/42/message", "-m", `{"id": 7, "from": "customer", "content": {"text": "Hello"}}`)
 	if err := listen.Wait(); err != nil || !strings.HasPrefix(out.String(), "/queue/message\t{") {
 		t.Errorf("listen: %v, %s", err, &out)
 	}
-	serve.Process.Signal(syscall.SIGTERM)
-	if err := serve.Wait(); err != nil {
-		t.Errorf("serve: %v", err)
-	}
-	if t.Failed() {
-		t.Logf("log of the image:\n%s", &log)
-	}
+	serve.Stop()
 	after, _ := i.files(t)
 	after = slices.DeleteFunc(after, func(file string) bool { return slices.Contains(before, file) })
 	if diff := cmp.Diff([]string{"-rw------- 10001 /data/journal.db"}, after); diff != "" {

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 	"mqtt-stomp-bridge/plugin/listen"
 )
@@ -32,7 +33,7 @@ func TestBehindNginx(t *testing.T) {
 	if err := proxy.process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "nginx to reload", func() bool { return strings.Contains(proxy.log.String(), "gracefully shutting down") })
+	bridgetest.Eventually(t, "nginx to reload", func() bool { return strings.Contains(proxy.log.String(), "gracefully shutting down") })
 	publish(t, broker.Addr, "-t", documentEvents[1][0], "-m", documentEvents[1][1])
 	if got, want := c.message().Body, documentBodies["/queue/unread-count"]; got != want {
 		t.Errorf("got %s, want %s", got, want)
@@ -102,13 +103,13 @@ type nginx struct {
 	certificate string // path
 	trust       *tls.Config
 	process     *os.Process
-	log         *lockedBuffer
+	log         *bridgetest.Buffer
 }
 
 // startNginx runs nginx with the file as it is shipped but for the addresses and the certificate, and little around it.
 func startNginx(t *testing.T, bridge string) *nginx {
 	t.Helper()
-	n := &nginx{dir: t.TempDir(), addr: mosquittotest.FreeAddr(t), log: &lockedBuffer{}}
+	n := &nginx{dir: t.TempDir(), addr: mosquittotest.FreeAddr(t), log: &bridgetest.Buffer{}}
 	certificate, key := selfSigned(t, "localhost")
 	n.certificate = filepath.Join(n.dir, "inbox.pem")
 	write(t, n.certificate, certificate)
@@ -141,7 +142,7 @@ http {
 			t.Logf("log of nginx:\n%s", n.log)
 		}
 	})
-	eventually(t, "nginx to listen", func() bool {
+	bridgetest.Eventually(t, "nginx to listen", func() bool {
 		conn, err := net.Dial("tcp", n.addr)
 		if err == nil {
 			conn.Close()

@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 	"mqtt-stomp-bridge/mapping/source"
 	"mqtt-stomp-bridge/plugin/config"
@@ -42,7 +43,7 @@ func TestMain(m *testing.M) {
 func TestSignals(t *testing.T) {
 	b := startDemoBroker(t)
 	s := prepareSidecar(t, sourceRule("a/{n}", "first"), reloadEnviron(b)...)
-	s.log = &lockedBuffer{}
+	s.log = &bridgetest.Buffer{}
 	c := exec.Command(os.Args[0], "serve", "-c", s.config)
 	c.Env, c.Stderr = append(s.environ, asProgram+"=1"), s.log
 	if err := c.Start(); err != nil {
@@ -52,7 +53,7 @@ func TestSignals(t *testing.T) {
 	s.waitReady()
 	for n := 1; n <= 2; n++ {
 		c.Process.Signal(syscall.SIGHUP)
-		eventually(t, "the reload", func() bool {
+		bridgetest.Eventually(t, "the reload", func() bool {
 			return len(s.lines("reloading at SIGHUP")) == n && len(s.lines("msg=reloaded")) == n
 		})
 	}
@@ -88,7 +89,7 @@ func TestSecondSignal(t *testing.T) {
 		defer close(ended)
 		c.Wait()
 	}()
-	eventually(t, "the end", func() bool {
+	bridgetest.Eventually(t, "the end", func() bool {
 		c.Process.Signal(os.Interrupt)
 		select {
 		case <-ended:
@@ -134,13 +135,13 @@ func TestReloadSettings(t *testing.T) {
 	}
 
 	issue("second")
-	eventually(t, "the second certificate", func() bool { return s.certificateName() == "second" })
+	bridgetest.Eventually(t, "the second certificate", func() bool { return s.certificateName() == "second" })
 	set("error", "'"+origin+"'")
-	eventually(t, "the origin to be allowed", func() bool { return s.handshake(origin) == http.StatusSwitchingProtocols })
+	bridgetest.Eventually(t, "the origin to be allowed", func() bool { return s.handshake(origin) == http.StatusSwitchingProtocols })
 	before := len(s.log.String())
 	set("info", "")
-	eventually(t, "the origin to be refused again", func() bool { return s.handshake(origin) == http.StatusForbidden })
-	eventually(t, "the reload to be logged", func() bool { return strings.Contains(s.log.String(), "msg=reloaded") })
+	bridgetest.Eventually(t, "the origin to be refused again", func() bool { return s.handshake(origin) == http.StatusForbidden })
+	bridgetest.Eventually(t, "the reload to be logged", func() bool { return strings.Contains(s.log.String(), "msg=reloaded") })
 	if log := s.log.String()[before:]; strings.Contains(log, "a file has changed") {
 		t.Errorf("level=error lets this through:\n%s", log)
 	}
@@ -157,7 +158,7 @@ func TestHealthBesideABrokenFile(t *testing.T) {
 	s := startSidecar(t, sourceRule("a/{n}", "first"), reloadEnviron(b)...)
 	for i, text := range []string{"rules: [{name: x}]", "a: [", "broker: {keepalive: nonsense}"} {
 		replace(t, s.config, text)
-		eventually(t, "the refusal", func() bool { return strings.Count(s.log.String(), "reload refused") == i+1 })
+		bridgetest.Eventually(t, "the refusal", func() bool { return strings.Count(s.log.String(), "reload refused") == i+1 })
 		if code, stdout, stderr := s.command("healthcheck"); code != exitOK {
 			t.Errorf("beside %s: code %d, %s%s", text, code, stdout, stderr)
 		}
@@ -274,7 +275,7 @@ func TestReloadNamesWhatNeedsARestart(t *testing.T) {
 	}
 	for i, step := range steps {
 		replace(t, s.config, "server: {"+step.server+"}\n"+sourceRule("a/{n}", "first"))
-		eventually(t, "the reload", func() bool { return len(s.lines("msg=reloaded")) == i+1 })
+		bridgetest.Eventually(t, "the reload", func() bool { return len(s.lines("msg=reloaded")) == i+1 })
 		if got := len(s.lines("needs a restart\" key=server.heartbeat")); got != step.heartbeats {
 			t.Errorf("after %s: %d warnings of server.heartbeat, want %d", step.server, got, step.heartbeats)
 		}
@@ -319,9 +320,9 @@ func TestReloadMendedElsewhere(t *testing.T) {
 	good := strings.Replace(sourceRule("a/{n}", "second"), "name: channel", "name: more", 1)
 	write(t, more, strings.Replace(good, "queue:", "queu:", 1))
 	replace(t, s.config, "include: "+more+"\n"+rules)
-	eventually(t, "the refusal", func() bool { return len(s.lines("reload refused")) == 1 })
+	bridgetest.Eventually(t, "the refusal", func() bool { return len(s.lines("reload refused")) == 1 })
 	replace(t, more, good)
-	eventually(t, "the reload", func() bool { return len(s.lines("msg=reloaded")) == 1 })
+	bridgetest.Eventually(t, "the reload", func() bool { return len(s.lines("msg=reloaded")) == 1 })
 	inForce(t, b, c, "second")
 }
 
@@ -331,16 +332,16 @@ func TestReloadDuringAReload(t *testing.T) {
 	s := startSidecar(t, sourceRule("a/{n}", "first"), "BRIDGE_BROKER_URL=mqtt://"+broker.Addr)
 	broker.Signal(syscall.SIGSTOP)
 	replace(t, s.config, sourceRule("b/{n}", "second"))
-	eventually(t, "the reload to begin", func() bool { return len(s.lines("reloading, since a file has changed")) == 1 })
+	bridgetest.Eventually(t, "the reload to begin", func() bool { return len(s.lines("reloading, since a file has changed")) == 1 })
 	replace(t, s.config, sourceRule("b/{n}", "third"))
 	broker.Signal(syscall.SIGCONT)
-	eventually(t, "the second reload", func() bool { return len(s.lines("msg=reloaded")) == 2 })
+	bridgetest.Eventually(t, "the second reload", func() bool { return len(s.lines("msg=reloaded")) == 2 })
 }
 
 // A JSON log has durations that people can read, as a text log has.
 func TestLogDurations(t *testing.T) {
 	for format, want := range map[string]string{"text": "took=1.5s", "json": `"took":"1.5s"`} {
-		out := &lockedBuffer{}
+		out := &bridgetest.Buffer{}
 		p := program{stderr: out}
 		p.logger(&config.Config{Log: config.Log{Format: format}}, &slog.LevelVar{}).Info("done", "took", 1500*time.Millisecond)
 		if !strings.Contains(out.String(), want) {
@@ -353,7 +354,7 @@ func TestLogDurations(t *testing.T) {
 func TestReloadCounts(t *testing.T) {
 	b := startDemoBroker(t)
 	s := prepareSidecar(t, "log: {format: json}\n"+sourceRule("a/{n}", "first"), reloadEnviron(b)...)
-	out := &lockedBuffer{}
+	out := &bridgetest.Buffer{}
 	p := program{stderr: out, environ: s.environ}
 	c := p.load(s.config)
 	level := &slog.LevelVar{}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 	"mqtt-stomp-bridge/plugin/demo"
 	"mqtt-stomp-bridge/plugin/listen"
@@ -102,7 +103,7 @@ func replace(t *testing.T, name, text string) {
 func inForce(t *testing.T, b *demo.Broker, c *listen.Client, generation string) {
 	t.Helper()
 	n := 0
-	eventually(t, "generation "+generation, func() bool {
+	bridgetest.Eventually(t, "generation "+generation, func() bool {
 		n++
 		if err := b.Publish(fmt.Sprintf("a/%d", n), []byte("{}")); err != nil {
 			t.Fatal(err)
@@ -129,7 +130,7 @@ func TestReload(t *testing.T) {
 
 	state := retained(t, b, "mqtt-stomp-bridge/state")
 	replace(t, s.config, strings.Replace(sourceRule("a/{n}", "broken"), "queue:", "queu:", 1)+"auth: {jwt: {secret: [short-secret]}}\n")
-	eventually(t, "the refusal", func() bool { return strings.Contains(s.log.String(), "reload refused") })
+	bridgetest.Eventually(t, "the refusal", func() bool { return strings.Contains(s.log.String(), "reload refused") })
 	for _, want := range []string{
 		":5:5: unknown field \"queu\"", "     5 |     queu: /queue/channel/connected", "       |     ^^^^", "did you mean \"queue\"?",
 	} {
@@ -140,7 +141,7 @@ func TestReload(t *testing.T) {
 	if strings.Contains(s.log.String(), "short-secret") {
 		t.Error("the log holds a secret")
 	}
-	eventually(t, "the reason on the status topic", func() bool { return strings.Contains(state(), `unknown field \"queu\"`) })
+	bridgetest.Eventually(t, "the reason on the status topic", func() bool { return strings.Contains(state(), `unknown field \"queu\"`) })
 	if strings.Contains(state(), "channel/connected") {
 		t.Errorf("the status topic shows a source line: %s", state())
 	}
@@ -148,7 +149,7 @@ func TestReload(t *testing.T) {
 
 	replace(t, s.config, sourceRule("a/{n}", "mended"))
 	inForce(t, b, c, "mended")
-	eventually(t, "the status to be clean again", func() bool { return !strings.Contains(state(), "reload_error") })
+	bridgetest.Eventually(t, "the status to be clean again", func() bool { return !strings.Contains(state(), "reload_error") })
 }
 
 // retained returns a function that gives the retained payload of a topic.
@@ -235,12 +236,12 @@ func TestReloadIncludes(t *testing.T) {
 	c := s.dial("grace", "/queue/channel/connected")
 	added := filepath.Join(rules, "10-more.yaml")
 	write(t, added, strings.Replace(sourceRule("a/{n}", "added"), "name: channel", "name: more", 1))
-	eventually(t, "the reload", func() bool { return strings.Count(s.log.String(), "msg=reloaded") == 1 })
+	bridgetest.Eventually(t, "the reload", func() bool { return strings.Count(s.log.String(), "msg=reloaded") == 1 })
 	inForce(t, b, c, "added")
 	if err := os.Remove(added); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the second reload", func() bool { return strings.Count(s.log.String(), "msg=reloaded") == 2 })
+	bridgetest.Eventually(t, "the second reload", func() bool { return strings.Count(s.log.String(), "msg=reloaded") == 2 })
 	b.Publish("a/gone", []byte("{}"))
 	b.Publish("x/1", []byte("{}"))
 	if got := nextChannel(t, c); got.Source != "none" {
@@ -256,13 +257,13 @@ func TestReloadKeys(t *testing.T) {
 	keys := func(secrets ...string) string {
 		return "auth: {jwt: {secret: ['" + strings.Join(secrets, "', '") + "']}}\n"
 	}
-	s := prepareSidecar(t, keys(secret)+rules, reloadEnviron(b)...)
+	s := prepareSidecar(t, keys(bridgetest.Secret)+rules, reloadEnviron(b)...)
 	s.withoutVariable("BRIDGE_AUTH_JWT_SECRET")
 	s.start()
 	s.waitReady()
 	old := s.dial("old", "/queue/channel/connected")
-	replace(t, s.config, keys(other, secret)+rules)
-	eventually(t, "both keys", func() bool { return strings.Count(s.log.String(), "msg=reloaded") == 1 })
+	replace(t, s.config, keys(other, bridgetest.Secret)+rules)
+	bridgetest.Eventually(t, "both keys", func() bool { return strings.Count(s.log.String(), "msg=reloaded") == 1 })
 	fresh := s.dial("fresh", "/queue/channel/connected") // signed by the first secret
 	replace(t, s.config, keys(other)+rules)
 	var ended *listen.ServerError
@@ -281,7 +282,7 @@ func TestReloadBaseTopic(t *testing.T) {
 	rules := sourceRule("a/{n}", "first")
 	s := startSidecar(t, rules, reloadEnviron(b)...)
 	replace(t, s.config, "broker: {base_topic: other}\n"+rules)
-	eventually(t, "the refusal", func() bool { return strings.Contains(s.log.String(), "broker.base_topic has changed") })
+	bridgetest.Eventually(t, "the refusal", func() bool { return strings.Contains(s.log.String(), "broker.base_topic has changed") })
 }
 
 // Under a load of 500 events/s a rule is changed, a broken file comes in between, and the file is mended: nothing is lost, nothing
@@ -346,7 +347,7 @@ func TestReloadFilterUnderLoad(t *testing.T) {
 	if err := <-published; err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the reload", func() bool { return strings.Contains(s.log.String(), "msg=reloaded") })
+	bridgetest.Eventually(t, "the reload", func() bool { return strings.Contains(s.log.String(), "msg=reloaded") })
 	twice := 0
 	for _, n := range seen {
 		twice += n - 1

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 	"mqtt-stomp-bridge/bridge/stomp"
 )
@@ -68,22 +69,22 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 			s.withoutVariable("BRIDGE_AUTH_JWT_SECRET")
 			states := watchStatus(t, broker)
 			s.start()
-			eventually(t, "the broker to refuse the password", func() bool { return strings.Contains(s.log.String(), "not authorized") })
+			bridgetest.Eventually(t, "the broker to refuse the password", func() bool { return strings.Contains(s.log.String(), "not authorized") })
 			write(t, password, "bridge password")
 			s.waitReady()
 
 			s.logins(tokens)
 			replace(t, s.config, withKeys(secondKey, firstKey))
-			eventually(t, "the reload", func() bool { return strings.Contains(s.log.String(), "reloaded") })
+			bridgetest.Eventually(t, "the reload", func() bool { return strings.Contains(s.log.String(), "reloaded") })
 			s.logins(tokens)
 			for i, text := range brokenConfigs[:4] {
 				replace(t, s.config, text)
-				eventually(t, "the refusal of "+text, func() bool { return strings.Count(s.log.String(), "reload refused") == i+1 })
+				bridgetest.Eventually(t, "the refusal of "+text, func() bool { return strings.Count(s.log.String(), "reload refused") == i+1 })
 			}
 			publish(t, broker.Addr, "-u", "app", "-P", "app password", "-t", documentEvents[1][0], "-m", `{"count": "`+payload+`"}`)
-			eventually(t, "the rejection", func() bool { return strings.Contains(s.log.String(), "event rejected") })
+			bridgetest.Eventually(t, "the rejection", func() bool { return strings.Contains(s.log.String(), "event rejected") })
 			s.stop()
-			eventually(t, "the last state", func() bool { return strings.Contains(states.String(), `"offline"`) })
+			bridgetest.Eventually(t, "the last state", func() bool { return strings.Contains(states.String(), `"offline"`) })
 			wantHidden(t, s.log.String()+states.String(), tokens)
 		})
 	}
@@ -142,17 +143,17 @@ func wantHidden(t *testing.T, text string, tokens []string) {
 }
 
 // watchStatus collects what is published on the status topic until the test ends.
-func watchStatus(t *testing.T, b *mosquittotest.Broker) *lockedBuffer {
+func watchStatus(t *testing.T, b *mosquittotest.Broker) *bridgetest.Buffer {
 	t.Helper()
 	host, port, _ := net.SplitHostPort(b.Addr)
 	c := exec.CommandContext(t.Context(), "mosquitto_sub", "-h", host, "-p", port, "-u", "bridge", "-P", "bridge password", "-R", "-t", "mqtt-stomp-bridge/state")
-	out := &lockedBuffer{}
+	out := &bridgetest.Buffer{}
 	c.Stdout = out
 	subscribed := strings.Count(b.Log(), "Sending SUBACK")
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Wait() })
-	eventually(t, "mosquitto_sub to be subscribed", func() bool { return strings.Count(b.Log(), "Sending SUBACK") > subscribed })
+	bridgetest.Eventually(t, "mosquitto_sub to be subscribed", func() bool { return strings.Count(b.Log(), "Sending SUBACK") > subscribed })
 	return out
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/hub"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 	"mqtt-stomp-bridge/plugin/listen"
@@ -57,7 +58,7 @@ var seriesLine = regexp.MustCompile(`(?m)^mqtt_stomp_bridge_(\S+?(?:\{.*\})?) (\
 func (r *running) figures() figures {
 	r.t.Helper()
 	f := figures{}
-	for _, m := range seriesLine.FindAllStringSubmatch(r.metrics(), -1) {
+	for _, m := range seriesLine.FindAllStringSubmatch(bridgetest.Metrics(r.ops), -1) {
 		n, err := strconv.ParseFloat(m[2], 64)
 		if err != nil {
 			r.t.Fatalf("sample %q: %v", m[0], err)
@@ -93,7 +94,7 @@ func publishLines(t *testing.T, addr, topic string, lines []string) {
 // The figures of a bridge at work add up: every event has one outcome with each rule whose topic it matches, and every entry
 // one with each subscription there was, whatever the clients do.
 func TestSums(t *testing.T) {
-	needCommand(t, "mosquitto_pub")
+	mosquittotest.Look(t, "mosquitto_pub")
 	broker := mosquittotest.Start(t, mosquittotest.Options{Config: []string{"max_queued_messages 100000"}})
 	s := startSidecar(t, sumsConfig, "BRIDGE_BROKER_URL=mqtt://"+broker.Addr)
 
@@ -137,26 +138,26 @@ func TestSums(t *testing.T) {
 	ann, bob, slow, gone := s.dial("ann", queues...), s.dial("bob", queues...), s.dialSlowly("slow", queues...), s.dialSlowly("gone", queues...)
 	annLeaves, bobLeaves := readOn(ann), readOn(bob)
 	publishPhase()
-	eventually(t, "the first half to be acknowledged", acknowledged(1))
+	bridgetest.Eventually(t, "the first half to be acknowledged", acknowledged(1))
 	bobLeaves() // who is there for half of it
-	eventually(t, "bob to be gone", sessions(3))
+	bridgetest.Eventually(t, "bob to be gone", sessions(3))
 	half := s.figures()
 	publishPhase()
-	eventually(t, "all to be acknowledged", acknowledged(2))
+	bridgetest.Eventually(t, "all to be acknowledged", acknowledged(2))
 	f := s.figures()
 	if f[`lag_entries{queue="/queue/unread-count"}`] < 1 || f["sessions_held_up"] != 2 {
 		t.Errorf("two clients do not read, but the figures say %v", f)
 	}
 	slowLeaves := readOn(slow)
 	for _, user := range []string{"ann", "slow"} {
-		eventually(t, user+" to have all", func() bool {
+		bridgetest.Eventually(t, user+" to have all", func() bool {
 			return !slices.ContainsFunc(s.sessions(user)[0].Subscriptions, func(x hub.Status) bool { return x.Waiting > 0 })
 		})
 	}
 	annLeaves()
 	slowLeaves()
 	gone.Close()
-	eventually(t, "all to be gone", sessions(0))
+	bridgetest.Eventually(t, "all to be gone", sessions(0))
 
 	f = s.figures()
 	const n = 2 * rounds

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"mqtt-stomp-bridge/bridge/bridgetest"
 )
 
 // slowly gives a line at each Read, so long after the one before.
@@ -41,7 +43,7 @@ func trySlowly(ctx context.Context, pause time.Duration, stdout, stderr io.Write
 // interrupted.
 func TestTryEventsInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var stdout, stderr lockedBuffer
+		var stdout, stderr bridgetest.Buffer
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(2500*time.Millisecond, func() {
 			if n := strings.Count(stdout.String(), "retained=false\n"); n != 2 {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
 
@@ -48,7 +49,7 @@ rules:
 
 // try --listen gets the live messages beside the running bridge, which loses none, and ends with a line a rule.
 func TestTryListen(t *testing.T) {
-	needCommand(t, "mosquitto_pub")
+	mosquittotest.Look(t, "mosquitto_pub")
 	broker := startSecured(t)
 	broker.WriteFile("acl", "user bridge\ntopic read a/#\ntopic read b/#\ntopic readwrite mqtt-stomp-bridge/#\nuser app\ntopic write #\n")
 	broker.Kill()
@@ -65,7 +66,7 @@ func TestTryListen(t *testing.T) {
 		code, stdout, stderr := s.command("try", "--listen", "5", "-W", "30")
 		tried <- ended{code, stdout, stderr}
 	}()
-	eventually(t, "try to be subscribed", func() bool { return strings.Contains(broker.Log(), "Sending SUBACK to mqtt-stomp-bridge-try-") })
+	bridgetest.Eventually(t, "try to be subscribed", func() bool { return strings.Contains(broker.Log(), "Sending SUBACK to mqtt-stomp-bridge-try-") })
 	for n, payload := range []string{`{"name": "one"}`, `{}`, `{"kind": "other"}`, `not json`, `{"name": "last"}`} {
 		publish(t, broker.Addr, "-u", "app", "-P", "app password", "-t", fmt.Sprint("a/", n), "-m", payload)
 	}
@@ -95,7 +96,7 @@ func TestTryListen(t *testing.T) {
 
 // How it ends without rejections: after so many, after so long, without a broker, without a right to be there.
 func TestTryListenEnds(t *testing.T) {
-	needCommand(t, "mosquitto_pub")
+	mosquittotest.Look(t, "mosquitto_pub")
 	broker := startSecured(t)
 	retained := mosquittotest.Start(t, mosquittotest.Options{})
 	publish(t, retained.Addr, "-r", "-t", "a/kept", "-m", `{"name": "kept"}`)
@@ -136,25 +137,28 @@ func TestTryListenEnds(t *testing.T) {
 
 // A broker that goes away, and a user who has seen enough, end it with the summary.
 func TestTryListenCutShort(t *testing.T) {
+	mosquittotest.Look(t, "mosquitto_pub")
 	broker := mosquittotest.Start(t, mosquittotest.Options{Config: []string{"log_type all"}})
 	s := prepareSidecar(t, liveRules, "BRIDGE_BROKER_URL=mqtt://"+broker.Addr)
-	run := func(ctx context.Context) (out *bytes.Buffer, code chan int) {
-		out, code = &bytes.Buffer{}, make(chan int, 1)
+	run := func(ctx context.Context) (out *bridgetest.Buffer, code chan int) {
+		out, code = &bridgetest.Buffer{}, make(chan int, 1)
 		subscribed := strings.Count(broker.Log(), "Sending SUBACK")
 		p := program{stdin: strings.NewReader(""), stdout: out, stderr: out, environ: s.environ}
-		go func() { code <- p.run(ctx, []string{"try", "-c", s.config, "--listen", "1"}) }()
-		eventually(t, "try to be subscribed", func() bool { return strings.Count(broker.Log(), "Sending SUBACK") > subscribed })
+		go func() { code <- p.run(ctx, []string{"try", "-c", s.config, "--listen", "2"}) }()
+		bridgetest.Eventually(t, "try to be subscribed", func() bool { return strings.Count(broker.Log(), "Sending SUBACK") > subscribed })
+		publish(t, broker.Addr, "-t", "a/1", "-m", `{"kind": "other"}`)
+		bridgetest.Eventually(t, "the first message", func() bool { return strings.Contains(out.String(), "a/1") })
 		return out, code
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	out, code := run(ctx)
 	cancel()
-	if got := <-code; got != exitFailure || !strings.Contains(out.String(), "0 messages\n") {
+	if got := <-code; got != exitFailure || !strings.Contains(out.String(), "1 message\n") {
 		t.Errorf("interrupted: code %d\n%s", got, out)
 	}
 	out, code = run(t.Context())
 	broker.Kill()
-	if got := <-code; got != exitFailure || !strings.Contains(out.String(), "0 messages\n") || !strings.Contains(out.String(), "the connection to the broker is lost: ") {
+	if got := <-code; got != exitFailure || !strings.Contains(out.String(), "1 message\n") || !strings.Contains(out.String(), "the connection to the broker is lost: ") {
 		t.Errorf("broker killed: code %d\n%s", got, out)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"mqtt-stomp-bridge/bridge/auth"
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/hub"
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/journal/disk"
@@ -48,7 +49,7 @@ func appendToWrite(b *testing.B, log journal.Log) {
 		clients = append(clients, startSubscriber(b, url, token, false))
 	}
 	for _, c := range clients {
-		eventually(b, "a client to connect", func() bool { return c.connected() > 0 })
+		bridgetest.Eventually(b, "a client to connect", func() bool { return c.connected() > 0 })
 	}
 	body := bytes.Repeat([]byte("x"), 400)
 	b.ResetTimer()
@@ -70,7 +71,7 @@ func appendToWrite(b *testing.B, log journal.Log) {
 		}
 	}
 	for _, c := range clients {
-		eventually(b, "a client to have all", func() bool { return c.positions()[0] == uint64(b.N) })
+		bridgetest.Eventually(b, "a client to have all", func() bool { return c.positions()[0] == uint64(b.N) })
 	}
 	b.StopTimer()
 	w.report(b)
@@ -79,7 +80,7 @@ func appendToWrite(b *testing.B, log journal.Log) {
 // serve runs hub and server over the log until the benchmark ends.
 func serve(b *testing.B, log journal.Log, w *writes) (url, token string) {
 	b.Helper()
-	c := auth.JWTConfig{Secrets: [][]byte{[]byte(secret)}}
+	c := auth.JWTConfig{Secrets: [][]byte{[]byte(bridgetest.Secret)}}
 	authenticator, err := auth.NewJWT(c)
 	if err != nil {
 		b.Fatal(err)
@@ -185,7 +186,7 @@ func BenchmarkEvent(b *testing.B) {
 // second, and the second is a name in brackets.
 func (b *bridge) cpu() time.Duration {
 	b.t.Helper()
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", b.cmd.Process.Pid))
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", b.process.PID()))
 	if err != nil {
 		b.t.Fatal(err)
 	}

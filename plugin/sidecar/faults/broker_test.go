@@ -12,6 +12,7 @@ import (
 
 	"github.com/eclipse/paho.golang/paho"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
 
@@ -23,11 +24,11 @@ func TestClientIDTakenOver(t *testing.T) {
 		s.load()
 		sessions := s.sessions()
 		leave := takeOver(t, s.broker.Addr)
-		eventually(t, "the bridge to take the identifier back", func() bool { return s.sessions() > sessions+1 })
+		bridgetest.Eventually(t, "the bridge to take the identifier back", func() bool { return s.sessions() > sessions+1 })
 		leave()
-		s.bridge.waitReady()
+		s.bridge.process.WaitReady()
 	}
-	if lines := s.bridge.log.lines("is a second bridge running with the same client_id?"); len(lines) == 0 {
+	if lines := s.bridge.process.Log.Lines("is a second bridge running with the same client_id?"); len(lines) == 0 {
 		t.Error("no line asks for a second bridge")
 	}
 	s.flow()
@@ -80,8 +81,8 @@ func TestPasswordChanged(t *testing.T) {
 	s.bridge.waitNotReady("not authorized")
 	s.published(100) // Mosquitto keeps them for the bridge
 	password("new password")
-	s.bridge.waitReady()
-	if lines := s.bridge.log.lines("cannot connect to the broker"); len(lines) != 1 || !strings.Contains(lines[0], "not authorized") {
+	s.bridge.process.WaitReady()
+	if lines := s.bridge.process.Log.Lines("cannot connect to the broker"); len(lines) != 1 || !strings.Contains(lines[0], "not authorized") {
 		t.Errorf("%d lines about the refusal, want one: %q", len(lines), lines)
 	}
 	s.flow()

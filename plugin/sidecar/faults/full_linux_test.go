@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"syscall"
 	"testing"
+
+	"mqtt-stomp-bridge/bridge/bridgetest"
 )
 
 // A full disk: appends stop, acknowledgements stop, readiness says so, and the bridge leaves the broker on purpose, which keeps
@@ -20,14 +22,14 @@ func TestDiskFull(t *testing.T) {
 		left := s.left()
 		fill(t, ballast)
 		s.bridge.waitNotReady("journal: no room to write")
-		eventually(t, "the bridge to leave the broker", func() bool { return s.left() > left })
+		bridgetest.Eventually(t, "the bridge to leave the broker", func() bool { return s.left() > left })
 		sessions := s.sessions()
 		s.published(200) // Mosquitto keeps them for the bridge
 		if s.sessions() != sessions {
 			t.Error("the bridge has come back although there is no room")
 		}
 		if end != 0 {
-			if code := s.bridge.end(end); end == syscall.SIGTERM && code != 0 {
+			if code := s.bridge.process.End(end); end == syscall.SIGTERM && code != 0 {
 				t.Errorf("exit code %d after SIGTERM", code)
 			}
 			s.bridge.start()
@@ -36,7 +38,7 @@ func TestDiskFull(t *testing.T) {
 		if err := os.Remove(ballast); err != nil {
 			t.Fatal(err)
 		}
-		s.bridge.waitReady()
+		s.bridge.process.WaitReady()
 		s.flow()
 	}
 	s.finish("full disk: 3 x, with a SIGKILL and a SIGTERM meanwhile").exact()
@@ -71,9 +73,7 @@ func fill(t *testing.T, name string) {
 func smallDisk(t *testing.T, size string) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
-		unavailable(t, "mounting a small disk needs root: %v", err)
-	}
+	bridgetest.Need(t, "root, to mount a small disk", syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size) == nil)
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, 0); err != nil {
 			t.Errorf("unmounting %s: %v", dir, err)

@@ -23,7 +23,7 @@ func TestJournalDamaged(t *testing.T) {
 		{"another file", func([]byte) []byte { return bytes.Repeat([]byte("This is not a journal.\n"), 1000) }},
 	} {
 		s.load()
-		s.bridge.stop()
+		s.bridge.process.Stop()
 		file := filepath.Join(s.bridge.dir, "journal.db")
 		whole, err := os.ReadFile(file)
 		if err != nil {
@@ -41,7 +41,7 @@ func TestJournalDamaged(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.bridge.start()
-		s.bridge.waitReady()
+		s.bridge.process.WaitReady()
 	}
 	s.flow()
 	s.finish("journal: 5 x damaged, refused, restored").exact()
@@ -51,7 +51,7 @@ func TestJournalDamaged(t *testing.T) {
 func TestJournalMovedAway(t *testing.T) {
 	s := start(t, options{})
 	s.load()
-	s.bridge.stop()
+	s.bridge.process.Stop()
 	file := filepath.Join(s.bridge.dir, "journal.db")
 	if err := os.Rename(file, file+".away"); err != nil {
 		t.Fatal(err)
@@ -85,20 +85,11 @@ func TestJournalInUse(t *testing.T) {
 func refuses(t *testing.T, b *bridge, name string, words ...string) {
 	t.Helper()
 	b.start()
-	eventually(t, "the bridge to refuse the journal: "+name, func() bool {
-		select {
-		case <-b.done:
-			return true
-		default:
-			return false
-		}
-	})
-	if code := b.cmd.ProcessState.ExitCode(); code != 1 {
+	if code := b.process.Wait(); code != 1 {
 		t.Errorf("%s: exit code %d", name, code)
 	}
-	b.cmd = nil
 	for _, w := range words {
-		if last := b.log.tail(2); !strings.Contains(last, w) {
+		if last := b.process.Log.Tail(1); !strings.Contains(last, w) {
 			t.Errorf("%s: no %q in the last line: %s", name, w, last)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
 
@@ -20,7 +21,7 @@ func TestBridgeKilled(t *testing.T) {
 	s := start(t, options{clients: 50, rate: 1000})
 	for range kills {
 		s.load()
-		s.bridge.end(syscall.SIGKILL)
+		s.bridge.process.End(syscall.SIGKILL)
 		s.bridge.start()
 	}
 	s.flow()
@@ -31,7 +32,7 @@ func TestBridgeTerminated(t *testing.T) {
 	s := start(t, options{})
 	for range 3 {
 		s.load()
-		s.bridge.stop()
+		s.bridge.process.Stop()
 		s.bridge.start()
 	}
 	s.flow()
@@ -45,7 +46,7 @@ func TestBrokerTerminated(t *testing.T) {
 		s.broker.Stop()
 		s.bridge.waitNotReady("mqtt")
 		s.broker.Restart()
-		s.bridge.waitReady()
+		s.bridge.process.WaitReady()
 	}
 	s.flow()
 	s.finish("mosquitto: 3 x SIGTERM").exact()
@@ -56,7 +57,7 @@ func TestBothTerminated(t *testing.T) {
 	for range 3 {
 		s.load()
 		s.broker.Signal(syscall.SIGTERM)
-		s.bridge.stop()
+		s.bridge.process.Stop()
 		s.broker.Stop()
 		s.broker.Restart()
 		s.bridge.start()
@@ -84,7 +85,7 @@ func TestBrokerKilled(t *testing.T) {
 				s.broker.Kill()
 				s.bridge.waitNotReady("mqtt")
 				s.broker.Restart()
-				s.bridge.waitReady()
+				s.bridge.process.WaitReady()
 			}
 			from := s.restarted()
 			s.finish("mosquitto: 3 x SIGKILL, " + name).complete(from)
@@ -100,11 +101,11 @@ func TestBothKilled(t *testing.T) {
 			for range 3 {
 				s.load()
 				s.broker.Signal(syscall.SIGKILL)
-				s.bridge.end(syscall.SIGKILL)
+				s.bridge.process.End(syscall.SIGKILL)
 				s.broker.Kill()
 				s.broker.Restart()
 				s.bridge.start()
-				s.bridge.waitReady()
+				s.bridge.process.WaitReady()
 			}
 			from := s.restarted()
 			s.finish("both: 3 x SIGKILL, " + name).complete(from)
@@ -116,7 +117,7 @@ func TestBothKilled(t *testing.T) {
 func TestBrokerKilledAfterSave(t *testing.T) {
 	s := start(t, options{})
 	s.load()
-	s.bridge.end(syscall.SIGKILL)
+	s.bridge.process.End(syscall.SIGKILL)
 	s.published(300) // Mosquitto keeps them for the bridge
 	s.events.stop()
 	s.save()
@@ -132,7 +133,7 @@ func (s *system) save() {
 	store := s.broker.Path("mosquitto.db")
 	before, _ := os.Stat(store)
 	s.broker.Signal(syscall.SIGUSR1) // mosquitto(8): write the persistence database
-	eventually(s.t, "mosquitto to save", func() bool {
+	bridgetest.Eventually(s.t, "mosquitto to save", func() bool {
 		now, err := os.Stat(store) // a new file is moved to its place when it is whole
 		return err == nil && (before == nil || !os.SameFile(before, now))
 	})

@@ -12,11 +12,9 @@ package faults_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
-	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
+	"mqtt-stomp-bridge/bridge/bridgetest"
 )
 
 // binary is the sidecar, built once for all tests.
@@ -33,10 +31,8 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "mqtt-stomp-bridge")
-	build := exec.Command("go", "build", "-o", binary, "mqtt-stomp-bridge/plugin/sidecar")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the sidecar: %v\n%s", err, out)
+	if binary, err = bridgetest.Build(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	code := m.Run()
@@ -46,12 +42,3 @@ func run(m *testing.M) int {
 
 // long reports whether FAULTS=long asks for more of the same.
 func long() bool { return os.Getenv("FAULTS") == "long" }
-
-// unavailable ends a test that cannot run here: it fails where nothing may be skipped.
-func unavailable(t testing.TB, format string, args ...any) {
-	t.Helper()
-	if os.Getenv(mosquittotest.Require) == "1" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
-}

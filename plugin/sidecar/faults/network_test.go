@@ -5,6 +5,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"mqtt-stomp-bridge/bridge/bridgetest"
 )
 
 // hasty has the bridge notice a silent broker within two seconds.
@@ -18,7 +20,7 @@ func TestBrokerHangs(t *testing.T) {
 		s.broker.Signal(syscall.SIGSTOP)
 		s.bridge.waitNotReady("mqtt")
 		s.broker.Signal(syscall.SIGCONT)
-		s.bridge.waitReady()
+		s.bridge.process.WaitReady()
 	}
 	s.flow()
 	s.finish("mosquitto: 2 x SIGSTOP, SIGCONT").exact()
@@ -32,12 +34,12 @@ func TestBridgeHangs(t *testing.T) {
 	s := start(t, options{environ: hasty})
 	s.load()
 	s.again(func() {
-		s.bridge.signal(syscall.SIGSTOP)
-		eventually(t, "the broker to give the bridge up", func() bool { return gaveUp.MatchString(s.broker.Log()) })
+		s.bridge.process.Signal(syscall.SIGSTOP)
+		bridgetest.Eventually(t, "the broker to give the bridge up", func() bool { return gaveUp.MatchString(s.broker.Log()) })
 		s.all("to give the bridge up", func(c *subscriber) bool { return c.ended() > 0 })
-		s.bridge.signal(syscall.SIGCONT)
+		s.bridge.process.Signal(syscall.SIGCONT)
 	})
-	s.bridge.waitReady()
+	s.bridge.process.WaitReady()
 	s.flow()
 	s.finish("bridge: SIGSTOP, SIGCONT").exact()
 }
@@ -48,8 +50,8 @@ func TestBrokerConnectionCut(t *testing.T) {
 		s.load()
 		before := s.sessions()
 		s.mqtt.cut()
-		eventually(t, "the bridge to connect again", func() bool { return s.sessions() > before })
-		s.bridge.waitReady()
+		bridgetest.Eventually(t, "the bridge to connect again", func() bool { return s.sessions() > before })
+		s.bridge.process.WaitReady()
 	}
 	s.flow()
 	s.finish("bridge to mosquitto: 4 x reset").exact()
@@ -63,7 +65,7 @@ func TestBrokerConnectionHalfOpen(t *testing.T) {
 		s.mqtt.blackhole()
 		s.bridge.waitNotReady("mqtt")
 		s.mqtt.heal()
-		s.bridge.waitReady()
+		s.bridge.process.WaitReady()
 	}
 	s.flow()
 	s.finish("bridge to mosquitto: 2 x half-open").exact()
@@ -77,7 +79,7 @@ func TestBrokerConnectionStalls(t *testing.T) {
 		s.mqtt.hold(there, back)
 		s.bridge.waitNotReady("mqtt")
 		s.mqtt.release()
-		s.bridge.waitReady()
+		s.bridge.process.WaitReady()
 	}
 	s.flow()
 	s.finish("bridge to mosquitto: 2 x stalled").exact()
@@ -91,7 +93,7 @@ func TestAcknowledgementsStall(t *testing.T) {
 		s.mqtt.hold(there)
 		s.bridge.waitNotReady("mqtt")
 		s.mqtt.release()
-		s.bridge.waitReady()
+		s.bridge.process.WaitReady()
 	}
 	s.flow()
 	s.finish("acknowledgements: 2 x stalled").exact()
@@ -138,7 +140,7 @@ func (s *system) sessions() int { return strings.Count(s.broker.Log(), " as mqtt
 // sessionsEnd waits until the bridge has given up every client of the beginning.
 func (s *system) sessionsEnd() {
 	s.t.Helper()
-	eventually(s.t, "the bridge to end the sessions", func() bool { return len(s.bridge.log.lines("session ended")) >= len(s.clients) })
+	bridgetest.Eventually(s.t, "the bridge to end the sessions", func() bool { return len(s.bridge.process.Log.Lines("session ended")) >= len(s.clients) })
 }
 
 // again waits until after the fault every client has connected again.
@@ -150,6 +152,6 @@ func (s *system) again(fault func()) {
 	}
 	fault()
 	for i, c := range s.clients {
-		eventually(s.t, "a client to connect again", func() bool { return c.connected() > before[i] })
+		bridgetest.Eventually(s.t, "a client to connect again", func() bool { return c.connected() > before[i] })
 	}
 }

@@ -15,20 +15,24 @@ func TestStorm(t *testing.T) {
 	}
 	s := start(t, options{mqtt: true, stomp: true, environ: hasty})
 	kill := func() {
-		s.bridge.end(syscall.SIGKILL)
+		s.bridge.process.End(syscall.SIGKILL)
 		s.bridge.start()
 	}
 	faults := []func(){
 		s.mqtt.cut,
 		s.stomp.cut,
-		func() { s.bridge.stop(); s.bridge.start() },
+		func() { s.bridge.process.Stop(); s.bridge.start() },
 		func() { s.broker.Stop(); s.broker.Restart() },
 		func() { s.mqtt.hold(there); s.published(100); s.mqtt.release() },
 		func() { s.mqtt.hold(there, back); s.published(100); s.mqtt.cut(); s.mqtt.release() },
 		func() { s.stomp.hold(back); s.published(100); s.stomp.release() },
 		func() { s.stomp.blackhole(); s.published(100); s.stomp.heal(); s.stomp.cut() },
 		func() { s.broker.Signal(syscall.SIGSTOP); kill(); s.broker.Signal(syscall.SIGCONT) },
-		func() { s.bridge.signal(syscall.SIGSTOP); s.published(500); s.bridge.signal(syscall.SIGCONT) },
+		func() {
+			s.bridge.process.Signal(syscall.SIGSTOP)
+			s.published(500)
+			s.bridge.process.Signal(syscall.SIGCONT)
+		},
 	}
 	for range rounds {
 		for _, i := range rand.Perm(len(faults))[:3] {

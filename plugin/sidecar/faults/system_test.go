@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
 
@@ -71,7 +72,7 @@ func start(t testing.TB, o options) *system {
 	}
 	s.bridge = newBridge(t, broker, o.dir, o.environ...)
 	s.bridge.start()
-	s.bridge.waitReady()
+	s.bridge.process.WaitReady()
 
 	server := s.bridge.listen
 	if o.stomp {
@@ -98,7 +99,7 @@ func start(t testing.TB, o options) *system {
 // all waits until a condition holds of every client.
 func (s *system) all(what string, condition func(*subscriber) bool) {
 	s.t.Helper()
-	eventually(s.t, "every client "+what, func() bool {
+	bridgetest.Eventually(s.t, "every client "+what, func() bool {
 		return !slices.ContainsFunc(s.clients, func(c *subscriber) bool { return !condition(c) })
 	})
 }
@@ -109,7 +110,7 @@ func (s *system) flow() {
 	s.published(1)
 	n := s.events.newest()
 	var end uint64
-	eventually(s.t, fmt.Sprintf("event %d to arrive", n), func() bool { end = s.clients[0].place(n); return end > 0 })
+	bridgetest.Eventually(s.t, fmt.Sprintf("event %d to arrive", n), func() bool { end = s.clients[0].place(n); return end > 0 })
 	s.all("to be as far", func(c *subscriber) bool { return c.positions()[queueOf(n)] >= end })
 }
 
@@ -117,7 +118,7 @@ func (s *system) flow() {
 func (s *system) published(more int) {
 	s.t.Helper()
 	_, begin := s.events.counts()
-	eventually(s.t, "events to be published", func() bool { _, n := s.events.counts(); return n >= begin+more })
+	bridgetest.Eventually(s.t, "events to be published", func() bool { _, n := s.events.counts(); return n >= begin+more })
 }
 
 // settle ends the load, waits until everything has arrived, and stops the clients and the bridge.
@@ -126,13 +127,13 @@ func (s *system) settle() {
 	t.Helper()
 	for _, n := range s.events.finish(t) {
 		var end uint64
-		eventually(t, "the last event to arrive", func() bool { end = s.clients[0].place(n); return end > 0 })
+		bridgetest.Eventually(t, "the last event to arrive", func() bool { end = s.clients[0].place(n); return end > 0 })
 		s.all("to have the last event", func(c *subscriber) bool { return c.positions()[queueOf(n)] >= end })
 	}
 	for _, c := range s.clients {
 		c.stop()
 	}
-	s.bridge.stop()
+	s.bridge.process.Stop()
 }
 
 // finish settles and compares what there is.

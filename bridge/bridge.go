@@ -46,6 +46,7 @@ type Bridge struct {
 	client    *mqtt.Client
 	committer *commit.Committer
 	log       journal.Log
+	writer    journal.Writer
 	hub       *hub.Hub
 	server    *server.Server
 	logger    *slog.Logger
@@ -61,7 +62,10 @@ func New(c Config) (*Bridge, error) {
 	c.MQTT.BaseTopic = c.BaseTopic
 	c.MQTT.Logger = c.Logger
 	c.MQTT.Filters = filters(c.Mapper)
-	if c.MQTT.Stale, err = knownFilters(c.Log); err != nil {
+	if b.writer, err = c.Log.Lead(context.Background()); err != nil {
+		return nil, err
+	}
+	if c.MQTT.Stale, err = knownFilters(b.writer); err != nil {
 		return nil, err
 	}
 	c.MQTT.Returning = c.Log.Bounds().Last > 0
@@ -73,7 +77,7 @@ func New(c Config) (*Bridge, error) {
 		Source:    b.client,
 		Publisher: b.client,
 		Pauser:    b.client,
-		Store:     c.Log,
+		Store:     b.writer,
 		Snapshot:  c.Log,
 		Mapper:    c.Mapper,
 		BaseTopic: c.BaseTopic,
@@ -190,7 +194,7 @@ func (b *Bridge) ReloadFailed(hash, reason string) {
 }
 
 func (b *Bridge) remember(ctx context.Context, filters []mqtt.Filter) {
-	if err := rememberFilters(ctx, b.log, filters); err != nil {
+	if err := rememberFilters(ctx, b.writer, filters); err != nil {
 		b.logger.Warn("the journal does not hold the topic filters; after a restart with other rules these may stay subscribed", "error", err)
 	}
 }
@@ -200,6 +204,43 @@ func (b *Bridge) Sessions() []server.Status { return b.server.Sessions() }
 
 // Lag returns how far the slowest sessions are behind.
 func (b *Bridge) Lag() server.Lag { return b.server.Lag() }
+
+// Ready returns why the bridge cannot do its work at the moment; empty when it can.
+func (b *Bridge) Ready() []string {
+	var reasons []string
+	s := b.client.State()
+	if err := b.committer.Stalled(); err != nil {
+		reasons = append(reasons, err.Error()) // begins with "journal: "
+	}
+	switch {
+	case s.Paused != nil:
+		reasons = append(reasons, "mqtt: staying away from the broker meanwhile")
+	case !s.Receiving.Connected:
+		reasons = append(reasons, "mqtt: "+errorText(s.Receiving.Err, "not connected"))
+	}
+	if !s.Sending.Connected {
+		reasons = append(reasons, "mqtt, sending connection: "+errorText(s.Sending.Err, "not connected"))
+	}
+	for _, f := range s.Filters {
+		if s.Receiving.Connected && !f.Granted {
+			reasons = append(reasons, fmt.Sprintf("mqtt: filter %q: %s", f.Topic, errorText(f.Err, "not granted yet")))
+		}
+	}
+	if s.Status != nil {
+		reasons = append(reasons, "mqtt: status topic: "+s.Status.Error())
+	}
+	if n := b.committer.Counts().DeadLetters.Kept; n > 0 {
+		reasons = append(reasons, fmt.Sprintf("dead letters: the broker refused %d, which are kept and offered again every minute; allow this user to write %s/#", n, b.config.BaseTopic))
+	}
+	return reasons
+}
+
+func errorText(err error, otherwise string) string {
+	if err == nil {
+		return otherwise
+	}
+	return err.Error()
+}
 
 // Counts are the bridge's figures.
 type Counts struct {
@@ -223,7 +264,7 @@ func countJournal(log journal.Log) JournalCounts {
 	c := JournalCounts{First: bounds.First, Last: bounds.Last}
 	c.Bytes, c.Limit = log.Size()
 	// Between the two calls it may have left the log, and then there is nothing to tell until the next time.
-	if page, err := log.Read(bounds.First-1, 1); err == nil && len(page) > 0 {
+	if page, err := log.Read(context.Background(), bounds.First-1, 1); err == nil && len(page) > 0 {
 		c.Oldest = page[0].Time
 	}
 	return c

@@ -28,9 +28,9 @@ func filters(m *mapping.Mapper) []mqtt.Filter {
 
 // knownFilters returns the topic filters that earlier processes have asked for: the broker's session outlives them, with
 // subscriptions that no rule may want any more.
-func knownFilters(log journal.Log) ([]string, error) {
+func knownFilters(log journal.Writer) ([]string, error) {
 	var topics []string
-	err := log.Marks(markFilter, func(m journal.Mark) bool {
+	err := log.Records(markFilter, func(m journal.Record) bool {
 		topics = append(topics, strings.TrimPrefix(m.Name, markFilter))
 		return true
 	})
@@ -38,10 +38,10 @@ func knownFilters(log journal.Log) ([]string, error) {
 }
 
 // rememberFilters notes in the log what the session is about to hold.
-func rememberFilters(ctx context.Context, log journal.Log, filters []mqtt.Filter) error {
+func rememberFilters(ctx context.Context, log journal.Writer, filters []mqtt.Filter) error {
 	var b journal.Batch
 	for _, f := range filters {
-		b.Marks = append(b.Marks, journal.Mark{Name: markFilter + f.Topic, Expires: time.Now().Add(filterMemory)})
+		b.Records = append(b.Records, journal.Record{Name: markFilter + f.Topic, Expires: time.Now().Add(filterMemory)})
 	}
 	return log.Append(ctx, b)
 }

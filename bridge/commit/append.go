@@ -15,7 +15,7 @@ const appendPause = time.Second
 // after the second failure the connection is closed on purpose, since a handler that blocks would have it flap. Any other
 // error of the log is final: what lies in it is uncertain until it is opened again, so Run ends.
 func (c *Committer) append(ctx context.Context, commit journal.Batch) error {
-	if len(commit.Entries)+len(commit.Marks) == 0 {
+	if len(commit.Entries)+len(commit.Records) == 0 {
 		return nil
 	}
 	for attempt := 1; ; attempt++ {

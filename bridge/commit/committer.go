@@ -49,16 +49,15 @@ type Pauser interface {
 	Resume() // without a Pause before it nothing happens
 }
 
-// A Store is where batches are appended. Its methods are those of a journal.Log, and safe for concurrent use.
+// A Store is where batches are appended. Its methods are those of a journal.Writer, and safe for concurrent use.
 type Store interface {
 	Append(context.Context, journal.Batch) error
-	Marks(prefix string, yield func(journal.Mark) bool) error
-	DropMarks(prefix string) error
+	Records(prefix string, yield func(journal.Record) bool) error
 }
 
 // A Snapshot has the newest entry of each key; see journal.Log.
 type Snapshot interface {
-	Latest(queue string, after uint64, max int) ([]journal.Entry, error)
+	Latest(ctx context.Context, queue string, after uint64, max int) ([]journal.Entry, error)
 }
 
 // Config holds what a Committer works with. All of it is required.
@@ -157,7 +156,7 @@ func (c *Committer) commitAll(ctx context.Context) error {
 		}
 	}
 	if c.redeliveries.confirmed(c.source.Pongs()) {
-		c.forgetRedeliveries("forgetting the packet identifiers whose acknowledgement the broker has had")
+		c.forgetRedeliveries(ctx, "forgetting the packet identifiers whose acknowledgement the broker has had")
 	}
 	return nil
 }
@@ -193,7 +192,7 @@ func (c *Committer) commitBatch(ctx context.Context, events []*mqtt.Event) (n in
 	var rejected []deadLetter
 	for size := 0; n < len(events) && size < maxBatchBytes; n++ {
 		before := len(commit.Entries)
-		rejected = append(rejected, c.take(events[n], mapper, &commit)...)
+		rejected = append(rejected, c.take(ctx, events[n], mapper, &commit)...)
 		for _, e := range commit.Entries[before:] {
 			size += len(e.Body)
 		}
@@ -201,7 +200,7 @@ func (c *Committer) commitBatch(ctx context.Context, events []*mqtt.Event) (n in
 	if err := c.deadLetters.publish(ctx, rejected); err != nil {
 		return n, err
 	}
-	commit.Marks = append(commit.Marks, c.redeliveries.marks(c.source.Pongs(), len(commit.Entries) > 0)...)
+	commit.Records = append(commit.Records, c.redeliveries.marks(c.source.Pongs(), len(commit.Entries) > 0)...)
 	if err := c.append(ctx, commit); err != nil {
 		return n, err
 	}
@@ -212,8 +211,8 @@ func (c *Committer) commitBatch(ctx context.Context, events []*mqtt.Event) (n in
 }
 
 // take maps one event and counts its outcomes. It adds what is to be committed, and returns the dead letters.
-func (c *Committer) take(e *mqtt.Event, mapper *mapping.Mapper, commit *journal.Batch) []deadLetter {
-	duplicate := c.isDuplicate(e)
+func (c *Committer) take(ctx context.Context, e *mqtt.Event, mapper *mapping.Mapper, commit *journal.Batch) []deadLetter {
+	duplicate := c.isDuplicate(ctx, e)
 	event := ForRules(e)
 	event.Stamp = c.stamp
 	result := mapper.Map(event)
@@ -229,7 +228,7 @@ func (c *Committer) take(e *mqtt.Event, mapper *mapping.Mapper, commit *journal.
 			repeated = append(repeated, o.Rule)
 			continue
 		}
-		commit.Marks = append(commit.Marks, marks...)
+		commit.Records = append(commit.Records, marks...)
 		commit.Entries = append(commit.Entries, entryOf(o, e.Received, trace))
 	}
 	c.counts.count(result, duplicate, repeated)
@@ -240,17 +239,17 @@ func (c *Committer) take(e *mqtt.Event, mapper *mapping.Mapper, commit *journal.
 }
 
 // isDuplicate reports whether the event was journalled before and comes again only because its acknowledgement got lost.
-func (c *Committer) isDuplicate(e *mqtt.Event) bool {
+func (c *Committer) isDuplicate(ctx context.Context, e *mqtt.Event) bool {
 	duplicate, absent := c.redeliveries.seen(e)
 	if !absent {
 		return duplicate
 	}
-	c.forgetRedeliveries("forgetting the packet identifiers of a session that the broker no longer has")
+	c.forgetRedeliveries(ctx, "forgetting the packet identifiers of a session that the broker no longer has")
 	return duplicate
 }
 
-func (c *Committer) forgetRedeliveries(doing string) {
-	if err := c.store.DropMarks(recordsRedelivery); err != nil {
+func (c *Committer) forgetRedeliveries(ctx context.Context, doing string) {
+	if err := c.store.Append(ctx, journal.Batch{Drop: []string{recordsRedelivery}}); err != nil {
 		c.logger.Warn(doing, "error", err)
 	}
 }

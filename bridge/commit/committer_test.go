@@ -46,12 +46,12 @@ func TestNewestByAudience(t *testing.T) {
 	} {
 		b.Entries = append(b.Entries, entryOf(o, time.Now(), ""))
 	}
-	if err := log.Append(t.Context(), b); err != nil {
+	if err := lead(t, log).Append(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string][]string{} // queue -> bodies of the newest, with their audiences
 	for _, q := range contract.QueueNames() {
-		page, err := log.Latest(q, 0, 100)
+		page, err := log.Latest(t.Context(), q, 0, 100)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,26 +69,27 @@ func TestNewestByAudience(t *testing.T) {
 	}
 }
 
-// A wideLog notes the bytes of the largest batch.
-type wideLog struct {
-	journal.Log
+// A wideStore notes the bytes of the largest batch.
+type wideStore struct {
+	Store
 	largest int
 }
 
-func (l *wideLog) Append(ctx context.Context, b journal.Batch) error {
+func (s *wideStore) Append(ctx context.Context, b journal.Batch) error {
 	size := 0
 	for _, e := range b.Entries {
 		size += len(e.Body)
 	}
-	l.largest = max(l.largest, size)
-	return l.Log.Append(ctx, b)
+	s.largest = max(s.largest, size)
+	return s.Store.Append(ctx, b)
 }
 
 // Small events that become much must not all be held at once: a batch ends with the event that has filled it.
 func TestBatchIsBounded(t *testing.T) {
 	const events, items, text = 64, 500, 1000
-	log := &wideLog{Log: journal.NewMemory(journal.MemoryOptions{})}
-	c := newTestCommitter(t, log, `
+	log := journal.NewMemory(journal.MemoryOptions{})
+	store := &wideStore{Store: lead(t, log)}
+	c := newTestCommitter(t, log, store, `
 rules:
   - name: many
     topic: t
@@ -106,13 +107,22 @@ rules:
 	if last := log.Bounds().Last; last != events*items {
 		t.Errorf("%d entries were appended, want %d", last, events*items)
 	}
-	if log.largest > maxBatchBytes+2*items*text {
-		t.Errorf("a batch holds %d bytes, want about %d", log.largest, maxBatchBytes)
+	if store.largest > maxBatchBytes+2*items*text {
+		t.Errorf("a batch holds %d bytes, want about %d", store.largest, maxBatchBytes)
 	}
 }
 
+func lead(t *testing.T, log journal.Log) journal.Writer {
+	t.Helper()
+	w, err := log.Lead(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
 // newTestCommitter returns a Committer that works on the log, and whose broker takes everything.
-func newTestCommitter(t *testing.T, log journal.Log, rules string) *Committer {
+func newTestCommitter(t *testing.T, log Snapshot, store Store, rules string) *Committer {
 	t.Helper()
 	report := new(source.Report)
 	s := mapping.ParseSource("rules.yaml", []byte(rules), report)
@@ -123,7 +133,7 @@ func newTestCommitter(t *testing.T, log journal.Log, rules string) *Committer {
 	c, err := New(Config{
 		Source:    nowhere{},
 		Publisher: publishFunc(func(context.Context, mqtt.Message) error { return nil }),
-		Store:     log,
+		Store:     store,
 		Snapshot:  log,
 		Mapper:    mapper,
 		BaseTopic: "base",

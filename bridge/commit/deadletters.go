@@ -207,7 +207,7 @@ func (d *deadLetters) offerKept(ctx context.Context, from uint64) (next uint64) 
 		d.mu.Lock()
 		d.published++
 		d.mu.Unlock()
-		if err := d.kept.drop(l); err != nil {
+		if err := d.kept.drop(ctx, l); err != nil {
 			d.logger.Warn("forgetting a dead letter that the broker has taken now", "error", err)
 		}
 	}

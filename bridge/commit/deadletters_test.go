@@ -26,7 +26,7 @@ func (f publishFunc) Publish(ctx context.Context, m mqtt.Message) error { return
 
 func newTestLetters(t *testing.T, out publishFunc, logger *slog.Logger) *deadLetters {
 	t.Helper()
-	d, err := newDeadLetters(out, journal.NewMemory(journal.MemoryOptions{}), "base", logger)
+	d, err := newDeadLetters(out, lead(t, journal.NewMemory(journal.MemoryOptions{})), "base", logger)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestRejectionLog(t *testing.T) {
 // What was refused is offered again when the broker's rules may have been mended, first of all when the next process begins.
 func TestRefusedLettersAreOfferedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := journal.NewMemory(journal.MemoryOptions{})
+		log := lead(t, journal.NewMemory(journal.MemoryOptions{}))
 		refuses := publishFunc(func(context.Context, mqtt.Message) error { return &mqtt.RefusedError{Code: 0x87} })
 		first, err := newDeadLetters(refuses, log, "base", slog.New(slog.DiscardHandler))
 		if err != nil {

@@ -28,7 +28,7 @@ type dedupe struct {
 // newDedupe reads what an earlier process has left in the log.
 func newDedupe(store Store) (*dedupe, error) {
 	r := &dedupe{ends: map[string]time.Time{}, full: minWindows}
-	err := store.Marks(recordsDedupe, func(m journal.Mark) bool {
+	err := store.Records(recordsDedupe, func(m journal.Record) bool {
 		r.ends[m.Name] = m.Expires
 		return len(r.ends) < maxWindows
 	})
@@ -37,7 +37,7 @@ func newDedupe(store Store) (*dedupe, error) {
 
 // seen reports whether the output's key was mapped within its window before the given time; an output without one never was.
 // Otherwise it begins a window, whose mark, the last of those returned, is to be committed with the output.
-func (r *dedupe) seen(o mapping.Output, now time.Time) (duplicate bool, marks []journal.Mark) {
+func (r *dedupe) seen(o mapping.Output, now time.Time) (duplicate bool, marks []journal.Record) {
 	if o.DedupeKey == "" {
 		return false, nil
 	}
@@ -52,12 +52,12 @@ func (r *dedupe) seen(o mapping.Output, now time.Time) (duplicate bool, marks []
 	}
 	end := now.Add(o.DedupeWindow)
 	r.ends[name] = end
-	return false, append(marks, journal.Mark{Name: name, Expires: end})
+	return false, append(marks, journal.Record{Name: name, Expires: end})
 }
 
 // makeRoom forgets the windows that have ended, and if too many are left, others: dropping nothing is the safe side. It returns
 // the marks by which the log forgets those, too, as they have expired long ago; the ones that have ended it forgets by itself.
-func (r *dedupe) makeRoom(now time.Time) (forgotten []journal.Mark) {
+func (r *dedupe) makeRoom(now time.Time) (forgotten []journal.Record) {
 	maps.DeleteFunc(r.ends, func(_ string, end time.Time) bool { return !now.Before(end) })
 	room := 0
 	if len(r.ends) >= maxWindows {
@@ -68,7 +68,7 @@ func (r *dedupe) makeRoom(now time.Time) (forgotten []journal.Mark) {
 			break
 		}
 		delete(r.ends, name)
-		forgotten = append(forgotten, journal.Mark{Name: name, Expires: time.Unix(0, 0)})
+		forgotten = append(forgotten, journal.Record{Name: name, Expires: time.Unix(0, 0)})
 	}
 	r.full = min(maxWindows, max(minWindows, 2*len(r.ends)))
 	return forgotten

@@ -11,7 +11,7 @@ import (
 
 func TestDedupe(t *testing.T) {
 	begin := time.Now() // the log asks the wall clock whether a mark has expired
-	log := journal.NewMemory(journal.MemoryOptions{})
+	log := lead(t, journal.NewMemory(journal.MemoryOptions{}))
 	for i, step := range []struct {
 		rule, key string
 		after     time.Duration
@@ -36,7 +36,7 @@ func TestDedupe(t *testing.T) {
 		if got != step.want {
 			t.Errorf("step %d: got %t", i, got)
 		}
-		b := journal.Batch{Entries: []journal.Entry{{Queue: "q", Time: begin}}, Marks: marks}
+		b := journal.Batch{Entries: []journal.Entry{{Queue: "q", Time: begin}}, Records: marks}
 		if err := log.Append(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
@@ -46,7 +46,7 @@ func TestDedupe(t *testing.T) {
 // The clock of the machine is set back while no bridge runs: no event is dropped for what was mapped in that future.
 func TestDedupeWhenTheClockIsSetBack(t *testing.T) {
 	now := time.Now()
-	log := journal.NewMemory(journal.MemoryOptions{})
+	log := lead(t, journal.NewMemory(journal.MemoryOptions{}))
 	o := mapping.Output{Rule: "r", DedupeKey: "1", DedupeWindow: 10 * time.Minute}
 	for _, received := range []time.Time{now.Add(24 * time.Hour), now} {
 		r, err := newDedupe(log)
@@ -57,7 +57,7 @@ func TestDedupeWhenTheClockIsSetBack(t *testing.T) {
 		if repeated {
 			t.Fatalf("received at %v: taken for a repeat", received)
 		}
-		b := journal.Batch{Entries: []journal.Entry{{Queue: "q", Time: received}}, Marks: marks}
+		b := journal.Batch{Entries: []journal.Entry{{Queue: "q", Time: received}}, Records: marks}
 		if err := log.Append(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +65,7 @@ func TestDedupeWhenTheClockIsSetBack(t *testing.T) {
 }
 
 func TestDedupeAreBounded(t *testing.T) {
-	r, err := newDedupe(journal.NewMemory(journal.MemoryOptions{}))
+	r, err := newDedupe(lead(t, journal.NewMemory(journal.MemoryOptions{})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestDedupeAreBounded(t *testing.T) {
 
 // What is remembered follows what the windows hold, not all that has ever come.
 func TestDedupeForgetWindowsThatHaveEnded(t *testing.T) {
-	r, err := newDedupe(journal.NewMemory(journal.MemoryOptions{}))
+	r, err := newDedupe(lead(t, journal.NewMemory(journal.MemoryOptions{})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestDedupeForgetWindowsThatHaveEnded(t *testing.T) {
 // Keys that are forgotten early, since there are too many, leave the log too: it must not grow with all that come in a day.
 func TestDedupeAreBoundedInTheLog(t *testing.T) {
 	now := time.Now()
-	log := journal.NewMemory(journal.MemoryOptions{})
+	log := lead(t, journal.NewMemory(journal.MemoryOptions{}))
 	r, err := newDedupe(log)
 	if err != nil {
 		t.Fatal(err)
@@ -109,14 +109,14 @@ func TestDedupeAreBoundedInTheLog(t *testing.T) {
 		for range 1000 {
 			n++
 			_, marks := r.seen(mapping.Output{Rule: "r", DedupeKey: fmt.Sprint(n), DedupeWindow: 24 * time.Hour}, now)
-			b.Marks = append(b.Marks, marks...)
+			b.Records = append(b.Records, marks...)
 		}
 		if err := log.Append(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
 	}
 	kept := 0
-	if err := log.Marks(recordsDedupe, func(m journal.Mark) bool {
+	if err := log.Records(recordsDedupe, func(m journal.Record) bool {
 		if _, ok := r.ends[m.Name]; !ok {
 			t.Fatal("a key that was forgotten is in the log")
 		}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -47,7 +46,7 @@ func (l keptLetter) name() string { return fmt.Sprintf("%s%016x", recordsKept, l
 // newKeptLetters reads what an earlier process has kept in the log.
 func newKeptLetters(store Store) (*keptLetters, error) {
 	r := &keptLetters{store: store}
-	err := store.Marks(recordsKept, func(m journal.Mark) bool {
+	err := store.Records(recordsKept, func(m journal.Record) bool {
 		l := keptLetter{}
 		if _, err := fmt.Sscanf(strings.TrimPrefix(m.Name, recordsKept), "%x", &l.number); err != nil {
 			return true
@@ -73,9 +72,9 @@ func (r *keptLetters) add(ctx context.Context, m mqtt.Message) (first bool, err 
 	first = len(r.letters) == 0
 	r.letters = append(r.letters, l)
 	r.bytes += len(m.Payload)
-	var room []keptLetter
+	var room []string // names
 	for len(r.letters) > maxKept || r.bytes > maxKeptBytes && len(r.letters) > 1 {
-		room = append(room, r.letters[0])
+		room = append(room, r.letters[0].name())
 		r.removeLocked(0)
 	}
 	r.mu.Unlock()
@@ -84,11 +83,7 @@ func (r *keptLetters) add(ctx context.Context, m mqtt.Message) (first bool, err 
 	if err != nil {
 		return first, err
 	}
-	err = r.store.Append(ctx, journal.Batch{Marks: []journal.Mark{{Name: l.name(), Value: value}}})
-	for _, old := range room {
-		err = errors.Join(err, r.store.DropMarks(old.name()))
-	}
-	return first, err
+	return first, r.store.Append(ctx, journal.Batch{Drop: room, Records: []journal.Record{{Name: l.name(), Value: value}}})
 }
 
 func (r *keptLetters) removeLocked(i int) {
@@ -108,13 +103,13 @@ func (r *keptLetters) toOffer(from uint64) (l keptLetter, ok bool) {
 }
 
 // drop forgets a letter that the broker has taken.
-func (r *keptLetters) drop(l keptLetter) error {
+func (r *keptLetters) drop(ctx context.Context, l keptLetter) error {
 	r.mu.Lock()
 	if i := slices.IndexFunc(r.letters, func(x keptLetter) bool { return x.number == l.number }); i >= 0 {
 		r.removeLocked(i)
 	}
 	r.mu.Unlock()
-	return r.store.DropMarks(l.name())
+	return r.store.Append(ctx, journal.Batch{Drop: []string{l.name()}})
 }
 
 // counts returns how many were refused since the process began, and how many are kept.

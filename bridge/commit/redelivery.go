@@ -46,7 +46,7 @@ const uncommitted = math.MaxUint64
 // newRedeliveries reads what an earlier process has left in the log.
 func newRedeliveries(store Store) (*redeliveries, error) {
 	r := &redeliveries{uses: map[uint16]packetUse{}, void: map[uint16]bool{}}
-	err := store.Marks(recordsRedelivery, func(m journal.Mark) bool {
+	err := store.Records(recordsRedelivery, func(m journal.Record) bool {
 		id, err := strconv.ParseUint(strings.TrimPrefix(m.Name, recordsRedelivery), 10, 16)
 		if u, ok := parseUse(m.Value); ok && err == nil {
 			r.uses[uint16(id)] = u
@@ -106,7 +106,7 @@ func (r *redeliveries) use(e *mqtt.Event) {
 // marks returns the marks to be committed about the events since the last call, after so many pongs of this process. Where
 // no entries are committed these are only those without which the log would tell of earlier uses: events that become nothing
 // shall cost no write.
-func (r *redeliveries) marks(pongs uint64, entries bool) (marks []journal.Mark) {
+func (r *redeliveries) marks(pongs uint64, entries bool) (marks []journal.Record) {
 	for _, id := range r.pending {
 		u, ok := r.uses[id]
 		if !ok {
@@ -117,11 +117,11 @@ func (r *redeliveries) marks(pongs uint64, entries bool) (marks []journal.Mark) 
 		r.uses[id] = u
 		if u.logged {
 			delete(r.void, id)
-			marks = append(marks, journal.Mark{Name: recordName(id), Value: u.append(nil)})
+			marks = append(marks, journal.Record{Name: recordName(id), Value: u.append(nil)})
 		}
 	}
 	for id := range r.void {
-		marks = append(marks, journal.Mark{Name: recordName(id), Expires: time.Unix(0, 0)})
+		marks = append(marks, journal.Record{Name: recordName(id), Expires: time.Unix(0, 0)})
 	}
 	r.pending = nil
 	clear(r.void)

@@ -106,7 +106,7 @@ func TestRedeliveries(t *testing.T) {
 
 func checkRedeliveries(t *testing.T, name string, steps []step, restart bool) {
 	t.Helper()
-	log := journal.NewMemory(journal.MemoryOptions{})
+	log := lead(t, journal.NewMemory(journal.MemoryOptions{}))
 	r, err := newRedeliveries(log)
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +124,7 @@ func checkRedeliveries(t *testing.T, name string, steps []step, restart bool) {
 		pongs += s.pongs
 		if s.end {
 			if r.confirmed(pongs) {
-				log.DropMarks(recordsRedelivery)
+				log.Append(t.Context(), journal.Batch{Drop: []string{recordsRedelivery}})
 			}
 			next()
 		}
@@ -137,14 +137,14 @@ func checkRedeliveries(t *testing.T, name string, steps []step, restart bool) {
 			t.Errorf("%s, %s: got duplicate %t, absent %t", name, s.name, duplicate, absent)
 		}
 		if absent {
-			log.DropMarks(recordsRedelivery)
+			log.Append(t.Context(), journal.Batch{Drop: []string{recordsRedelivery}})
 		}
 		var b journal.Batch
 		if !duplicate && !s.nothing && s.event.QoS > 0 {
 			r.use(&s.event)
 			b.Entries = []journal.Entry{{Queue: "q", Time: time.Now()}}
 		}
-		b.Marks = r.marks(pongs, len(b.Entries) > 0)
+		b.Records = r.marks(pongs, len(b.Entries) > 0)
 		if err := log.Append(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +156,7 @@ func checkRedeliveries(t *testing.T, name string, steps []step, restart bool) {
 
 // A batch may hold an event and, from the next connection, its copy: what is not committed cannot have been acknowledged.
 func TestRedeliveryBeforeTheCommit(t *testing.T) {
-	r, err := newRedeliveries(journal.NewMemory(journal.MemoryOptions{}))
+	r, err := newRedeliveries(lead(t, journal.NewMemory(journal.MemoryOptions{})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func TestRedeliveryBeforeTheCommit(t *testing.T) {
 
 // An event that becomes nothing is written about only where the log knows its packet identifier, and once.
 func TestMarksOfEventsThatBecomeNothing(t *testing.T) {
-	r, err := newRedeliveries(journal.NewMemory(journal.MemoryOptions{}))
+	r, err := newRedeliveries(lead(t, journal.NewMemory(journal.MemoryOptions{})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,8 @@ func TestMarksOfEventsThatBecomeNothing(t *testing.T) {
 // What is to be forgotten of packet identifiers leaves the log as well, whatever becomes of the events.
 func TestForgottenIdentifiersLeaveTheLog(t *testing.T) {
 	log := journal.NewMemory(journal.MemoryOptions{})
-	c := newTestCommitter(t, log, `
+	w := lead(t, log)
+	c := newTestCommitter(t, log, w, `
 rules:
   - name: r
     topic: t
@@ -217,7 +218,7 @@ rules:
     fields: {conversation_id: 8b4a5e2c-3f0e-4a57-9f2e-0d8a3c1b7e11, unread_message_count: =payload}
 `)
 	marks := func() (n int) {
-		if err := log.Marks(recordsRedelivery, func(journal.Mark) bool { n++; return true }); err != nil {
+		if err := w.Records(recordsRedelivery, func(journal.Record) bool { n++; return true }); err != nil {
 			t.Fatal(err)
 		}
 		return n

@@ -1,6 +1,7 @@
 package commit
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -40,7 +41,7 @@ func (s *unreadClock) remember(conversation string, t time.Time) {
 // load reads the times of the last counts from the log: the clock may have been set back since.
 func (s *unreadClock) load(log Snapshot) error {
 	for after := uint64(0); ; {
-		page, err := log.Latest(contract.QueueUnreadCount, after, 1000)
+		page, err := log.Latest(context.Background(), contract.QueueUnreadCount, after, 1000)
 		if err != nil || len(page) == 0 {
 			return err
 		}

@@ -32,11 +32,12 @@ func TestUnreadClockRisesByConversation(t *testing.T) {
 // The clock of the machine is set back while no bridge runs: clients that have the last count must take the next.
 func TestUnreadClockRisesOverRestarts(t *testing.T) {
 	log := journal.NewMemory(journal.MemoryOptions{})
+	w := lead(t, log)
 	last := time.Date(2026, 1, 27, 10, 0, 0, 0, time.UTC)
 	for i := range 3000 { // several pages
 		body := fmt.Sprintf(`{"conversation_id":"%d","unread_message_count":1,"timestamp":"2026-01-27T10:00:00.000Z"}`, i)
 		b := journal.Batch{Entries: []journal.Entry{{Time: last, Queue: "/queue/unread-count", Key: fmt.Sprint(i), Body: []byte(body)}}}
-		if err := log.Append(t.Context(), b); err != nil {
+		if err := w.Append(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
 	}

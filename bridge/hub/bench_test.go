@@ -33,7 +33,7 @@ func fanOut(b *testing.B, feeds, batch int) {
 		for i := range entries {
 			entries[i] = journal.Entry{Queue: message, Body: body}
 		}
-		if err := bench.log.Append(b.Context(), journal.Batch{Entries: entries}); err != nil {
+		if err := bench.writer.Append(b.Context(), journal.Batch{Entries: entries}); err != nil {
 			b.Fatal(err)
 		}
 		for _, f := range all {
@@ -99,7 +99,7 @@ func benchmarkGroup(b *testing.B, members int, audience []string) {
 	var bytes int
 	for b.Loop() {
 		entry := journal.Entry{Queue: message, Audience: audience, Body: body}
-		if err := bench.log.Append(b.Context(), journal.Batch{Entries: []journal.Entry{entry}}); err != nil {
+		if err := bench.writer.Append(b.Context(), journal.Batch{Entries: []journal.Entry{entry}}); err != nil {
 			b.Fatal(err)
 		}
 		if _, err := group.Next(64 << 10); err != nil {

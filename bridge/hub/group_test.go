@@ -51,7 +51,7 @@ func (c *crowd) publish(b *bench) {
 		batch.Entries = append(batch.Entries, journal.Entry{Queue: queue, Key: "a", Audience: audience, Body: []byte("x")})
 		c.all = append(c.all, published{fmt.Sprint(queue[len("/queue/"):][:1], " ", len(c.all)+6), audience})
 	}
-	if err := b.log.Append(c.t.Context(), batch); err != nil {
+	if err := b.writer.Append(c.t.Context(), batch); err != nil {
 		c.t.Fatal(err)
 	}
 }
@@ -143,7 +143,7 @@ func TestIdleGroupsAreSmall(t *testing.T) {
 	for _, audience := range [][]string{nil, {"u:a"}} {
 		batch.Entries = append(batch.Entries, journal.Entry{Queue: message, Audience: audience, Body: make([]byte, size)})
 	}
-	if err := b.log.Append(t.Context(), batch); err != nil {
+	if err := b.writer.Append(t.Context(), batch); err != nil {
 		t.Fatal(err)
 	}
 	before := heap()

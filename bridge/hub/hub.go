@@ -2,6 +2,7 @@
 package hub
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,15 @@ import (
 
 // An Entry is the journal's.
 type Entry = journal.Entry
+
+// A Log is what a Hub follows and reads, as journal.Log says.
+type Log interface {
+	Follow(func([]Entry)) journal.Bounds
+	Bounds() journal.Bounds
+	Trimmed(queue string) uint64
+	Read(ctx context.Context, after uint64, max int) ([]Entry, error)
+	Latest(ctx context.Context, queue string, after uint64, max int) ([]Entry, error)
+}
 
 // A Format turns entries into the frames of one kind of subscription. Values that are == give the same bytes for the same
 // entry; the hub encodes once for all subscriptions that share a format. Formats must be comparable.
@@ -30,8 +40,10 @@ type Config struct {
 
 // A Hub holds the rings. All methods are safe for concurrent use.
 type Hub struct {
-	log   journal.Log
+	log   Log
 	epoch string
+	ctx   context.Context // of reading the log: ends with Close
+	close context.CancelFunc
 
 	// mu is the one critical section of publishing and of placing a cursor. It never spans a write or a sync.
 	mu    sync.RWMutex
@@ -44,29 +56,31 @@ type Hub struct {
 	feedsMu  sync.RWMutex
 	attached atomic.Int64 // how many they are
 
-	dirty  chan struct{} // capacity 1: entries were published since the waker last looked; never closed
-	closed chan struct{}
-	waker  sync.WaitGroup
+	dirty chan struct{} // capacity 1: entries were published since the waker last looked; never closed
+	waker sync.WaitGroup
 }
 
 // New returns a Hub over the log, which publishes from now on whatever the log commits. It panics when Keyed or Conflate
 // name a queue that is none. Close ends it.
-func New(log journal.Log, c Config) *Hub {
+func New(log Log, c Config) *Hub {
 	if c.RingEntries <= 0 {
 		c.RingEntries = 1024
 	}
 	if c.RingBytes <= 0 {
 		c.RingBytes = 8 << 20
 	}
-	bounds := log.Bounds()
 	h := &Hub{
-		log:    log,
-		epoch:  bounds.Epoch,
-		last:   bounds.Last,
-		rings:  map[string]*ring{},
-		dirty:  make(chan struct{}, 1),
-		closed: make(chan struct{}),
+		log:   log,
+		rings: map[string]*ring{},
+		dirty: make(chan struct{}, 1),
 	}
+	h.ctx, h.close = context.WithCancel(context.Background())
+
+	// What is committed from Follow on waits in publish until there are rings for it, which begin where the bounds end.
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	bounds := log.Follow(h.publish)
+	h.epoch, h.last = bounds.Epoch, bounds.Last
 	for _, q := range c.Queues {
 		h.rings[q] = newRing(c.RingEntries, c.RingBytes, bounds.Last)
 	}
@@ -74,16 +88,15 @@ func New(log journal.Log, c Config) *Hub {
 		h.ring(q).keyed = true
 	}
 	for _, q := range c.Conflate {
-		h.ring(q).newest = loadNewest(log, q)
+		h.ring(q).newest = loadNewest(h.ctx, log, q)
 	}
-	log.Notify(h.publish)
 	h.waker.Go(h.wake)
 	return h
 }
 
-// Close stops waking feeds. It does not close the log.
+// Close stops waking feeds, and their Next. It does not close the log.
 func (h *Hub) Close() {
-	close(h.closed)
+	h.close()
 	h.waker.Wait()
 }
 
@@ -131,7 +144,7 @@ const fewFeeds = 16
 func (h *Hub) wake() {
 	for {
 		select {
-		case <-h.closed:
+		case <-h.ctx.Done():
 			return
 		case <-h.dirty:
 			h.wakeFeeds()

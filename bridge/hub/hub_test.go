@@ -46,9 +46,10 @@ func (w waker) Wake() {
 
 // A bench is a hub over a log in memory.
 type bench struct {
-	t   testing.TB
-	log *journal.Memory
-	hub *hub.Hub
+	t      testing.TB
+	log    *journal.Memory
+	writer journal.Writer
+	hub    *hub.Hub
 }
 
 func newBench(t testing.TB, c hub.Config, o journal.MemoryOptions) *bench {
@@ -56,7 +57,11 @@ func newBench(t testing.TB, c hub.Config, o journal.MemoryOptions) *bench {
 	c.Keyed = []string{unread, channel}
 	c.Conflate = []string{unread}
 	log := journal.NewMemory(o)
-	b := &bench{t: t, log: log, hub: hub.New(log, c)}
+	w, err := log.Lead(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{t: t, log: log, writer: w, hub: hub.New(log, c)}
 	t.Cleanup(func() {
 		b.hub.Close()
 		log.Close()
@@ -72,7 +77,7 @@ func (b *bench) publish(entries ...string) {
 		queue, key, _ := strings.Cut(s, " ")
 		batch.Entries = append(batch.Entries, journal.Entry{Queue: queue, Key: key, Body: strconv.AppendInt(nil, int64(i), 10)})
 	}
-	if err := b.log.Append(b.t.Context(), batch); err != nil {
+	if err := b.writer.Append(b.t.Context(), batch); err != nil {
 		b.t.Fatalf("Append: %v", err)
 	}
 }
@@ -233,7 +238,7 @@ func TestReplayOfLargeEntriesKeepsToLimit(t *testing.T) {
 	b := newBench(t, hub.Config{RingEntries: 1}, journal.MemoryOptions{})
 	for range 20 {
 		entry := journal.Entry{Queue: message, Body: bytes.Repeat([]byte("x"), 10<<10)}
-		if err := b.log.Append(t.Context(), journal.Batch{Entries: []journal.Entry{entry}}); err != nil {
+		if err := b.writer.Append(t.Context(), journal.Batch{Entries: []journal.Entry{entry}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -444,7 +449,7 @@ func TestWake(t *testing.T) {
 func (b *bench) publishTo(queue, key string, audience ...string) {
 	b.t.Helper()
 	entry := journal.Entry{Queue: queue, Key: key, Audience: audience, Body: []byte("x")}
-	if err := b.log.Append(b.t.Context(), journal.Batch{Entries: []journal.Entry{entry}}); err != nil {
+	if err := b.writer.Append(b.t.Context(), journal.Batch{Entries: []journal.Entry{entry}}); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -510,7 +515,7 @@ func TestLatency(t *testing.T) {
 		b := newBench(t, hub.Config{}, journal.MemoryOptions{})
 		publish := func() {
 			entry := journal.Entry{Queue: message, Time: time.Now(), Body: []byte("x")}
-			if err := b.log.Append(t.Context(), journal.Batch{Entries: []journal.Entry{entry}}); err != nil {
+			if err := b.writer.Append(t.Context(), journal.Batch{Entries: []journal.Entry{entry}}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -1,6 +1,10 @@
 package hub
 
-import "mqtt-stomp-bridge/bridge/journal"
+import (
+	"context"
+
+	"mqtt-stomp-bridge/bridge/journal"
+)
 
 // newestGeneration is how many keys a newest remembers at least, and half of what it remembers at most.
 const newestGeneration = 100_000
@@ -12,10 +16,10 @@ type newest struct {
 }
 
 // loadNewest returns what the log knows of the queue. What cannot be read is not known.
-func loadNewest(log journal.Log, queue string) *newest {
+func loadNewest(ctx context.Context, log Log, queue string) *newest {
 	n := &newest{recent: map[string]uint64{}}
 	for after := uint64(0); ; {
-		page, err := log.Latest(queue, after, pageEntries)
+		page, err := log.Latest(ctx, queue, after, pageEntries)
 		if err != nil || len(page) == 0 {
 			return n
 		}

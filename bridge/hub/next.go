@@ -180,7 +180,7 @@ const pageEntries = 128
 // What the log holds beyond last is not published yet.
 func (f *Feed) replay(dst []byte, lagging *Cursor, last uint64, limit int) (out []byte, more bool, err error) {
 	after := lagging.pos
-	page, err := f.hub.log.Read(after, pageEntries)
+	page, err := f.hub.log.Read(f.hub.ctx, after, pageEntries)
 	switch {
 	case errors.Is(err, journal.ErrTrimmed) && f.hub.skipTrimmed(lagging):
 		return dst, true, nil
@@ -248,7 +248,7 @@ func (h *Hub) overtook(r *ring, e *journal.Entry) bool {
 // takeSnapshot appends frames from one page of the newest entries per key. Those that are live come later, as such; so a key
 // that gets a new entry while the snapshot is read is in it once, or only live.
 func (f *Feed) takeSnapshot(dst []byte, c *Cursor, limit int) (out []byte, more bool, err error) {
-	page, err := f.hub.log.Latest(c.queue, c.pos, pageEntries)
+	page, err := f.hub.log.Latest(f.hub.ctx, c.queue, c.pos, pageEntries)
 	if err != nil {
 		return dst, false, fmt.Errorf("hub: reading the newest of %s after position %d: %w", c.queue, c.pos, err)
 	}

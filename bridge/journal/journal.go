@@ -1,4 +1,24 @@
-// Package journal is the ordered log of mapped entries.
+// Package journal is an ordered log of mapped entries and, beside it, records with expiry that are committed in the same
+// transaction.
+//
+//	              entries: by position, from 1, one sequence over all queues
+//	               trimmed | First                              Last
+//	          - - - - - - -+----+----+----+----+----+----+----+----+
+//	                       |    |    |    |    |    |    |    |    | <--- Append
+//	          - - - - - - -+----+----+----+----+----+----+----+----+
+//	newest of     ^                     ^    ^                            a Batch: entries, records and what
+//	their key: Latest, also beyond retention                              is dropped, all of it or nothing
+//
+//	              records: by name, a later one replaces an earlier
+//	          +----------+-------+---------+
+//	          | name     | value | expires | <-------------------- Append
+//	          +----------+-------+---------+
+//
+// Entries are what clients get: they leave by age and size, the oldest first. Records are what the writer itself must know
+// after a restart, exactly as of the last entry: which events it has had, what it has asked the broker for.
+//
+// A log has two roles. A Log is followed and read by everybody. A Writer is what one at a time leads with: it appends, and
+// reads the records.
 package journal
 
 import (
@@ -15,6 +35,13 @@ var ErrTrimmed = errors.New("journal: the entries after this position are no lon
 // there is room.
 var ErrFull = errors.New("journal: no room to write")
 
+// ErrTooLarge is returned by Append for a batch whose Size is more than MaxBatch: nothing was committed.
+var ErrTooLarge = errors.New("journal: the batch is too large")
+
+// ErrAway is returned by Read and Latest when the log cannot be reached: it passes by itself, and the same call succeeds
+// then. Only a log on a network returns it.
+var ErrAway = errors.New("journal: the log cannot be reached")
+
 // An Entry is one mapped event on its way to the subscribers of a queue. After Append it is read-only.
 type Entry struct {
 	Position uint64    // assigned by Append; from 1, one sequence over all queues
@@ -27,20 +54,25 @@ type Entry struct {
 	TraceParent string // where the event belongs in a distributed trace, as it came; "" for none
 }
 
-// A Mark is remembered beside the entries, in the transaction of its batch. A later mark of the same name replaces it.
-type Mark struct {
+// A Record is kept beside the entries, in the transaction of its batch. A later record of the same name replaces it; one that
+// has expired already forgets the name.
+type Record struct {
 	Name    string // 1 to MaxName bytes
 	Value   []byte
 	Expires time.Time // by the wall clock; zero: never
 }
 
+// Expired reports whether the record's time has come.
+func (r Record) Expired(now time.Time) bool { return !r.Expires.IsZero() && !now.Before(r.Expires) }
+
 // A Batch is what one Append commits: all of it or nothing.
 type Batch struct {
 	Entries []Entry
-	Marks   []Mark
+	Drop    []string // records whose name begins with one of these are forgotten, before Records are kept
+	Records []Record
 }
 
-// MaxName bounds the bytes of a queue, a key, a token of an audience and the name of a mark.
+// MaxName bounds the bytes of a queue, a key, a token of an audience, the name of a record and a prefix to drop.
 const MaxName = 4096
 
 // MaxTraceParent bounds the bytes of an entry's TraceParent.
@@ -49,8 +81,13 @@ const MaxTraceParent = 255
 // MaxAudience bounds the tokens of an entry's audience.
 const MaxAudience = 10_000
 
-// Validate reports whether a log can take the batch. Append does the same.
-func (b Batch) Validate() error {
+// MaxBatch is the MaxBatch of a log that is kept on this machine: more than what fits in an MQTT packet becomes as one entry,
+// and little enough to be held at once.
+const MaxBatch = 512 << 20
+
+// Validate reports whether a log with that limit takes the batch; the error is ErrTooLarge where the limit alone is in the way.
+// Append does the same.
+func (b Batch) Validate(maxBatch int) error {
 	for i, e := range b.Entries {
 		if e.Queue == "" || len(e.Queue) > MaxName || len(e.Key) > MaxName {
 			return fmt.Errorf("journal: entry %d: queue of %d bytes and key of %d, the limit is %d", i, len(e.Queue), len(e.Key), MaxName)
@@ -62,12 +99,42 @@ func (b Batch) Validate() error {
 			return fmt.Errorf("journal: entry %d: %w", i, err)
 		}
 	}
-	for i, m := range b.Marks {
-		if m.Name == "" || len(m.Name) > MaxName {
-			return fmt.Errorf("journal: mark %d: name of %d bytes, the limit is %d", i, len(m.Name), MaxName)
+	for i, r := range b.Records {
+		if r.Name == "" || len(r.Name) > MaxName {
+			return fmt.Errorf("journal: record %d: name of %d bytes, the limit is %d", i, len(r.Name), MaxName)
 		}
 	}
+	for i, prefix := range b.Drop {
+		if len(prefix) > MaxName {
+			return fmt.Errorf("journal: drop %d: prefix of %d bytes, the limit is %d", i, len(prefix), MaxName)
+		}
+	}
+	if size := b.Size(); size > maxBatch {
+		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, size, maxBatch)
+	}
 	return nil
+}
+
+// itemSize is about what an entry, a record or a prefix takes besides its bytes.
+const itemSize = 64
+
+// Size is about how many bytes the batch takes, which is what Writer.MaxBatch bounds.
+func (b Batch) Size() int {
+	n := itemSize * (len(b.Entries) + len(b.Records) + len(b.Drop))
+	for i := range b.Entries {
+		e := &b.Entries[i]
+		n += len(e.Queue) + len(e.Key) + len(e.Body) + len(e.TraceParent)
+		for _, token := range e.Audience {
+			n += len(token) + tokenSize
+		}
+	}
+	for _, r := range b.Records {
+		n += len(r.Name) + len(r.Value)
+	}
+	for _, prefix := range b.Drop {
+		n += len(prefix)
+	}
+	return n
 }
 
 // validateAudience refuses nobody, too, which must never be mistaken for everybody.
@@ -89,16 +156,22 @@ type Bounds struct {
 	First, Last uint64
 }
 
-// A Log keeps entries in order. All methods are safe for concurrent use.
+// A Log keeps entries in order; this is its role for those who follow and read it. All methods are safe for concurrent use.
 type Log interface {
-	// Append assigns the next positions to b.Entries, in place, and commits the batch. It returns when the batch is as
-	// durable as the log promises, after the function given to Notify has seen the entries. An error means that nothing was
-	// committed; the caller may try the same batch again. ErrFull passes by itself; an error of the storage stays.
-	Append(ctx context.Context, b Batch) error
+	// Follow has f called with the entries of every later commit, in order and one call at a time, once they are visible to
+	// Read. It returns the bounds of the moment from which on that holds: nothing falls between what Read returns up to their
+	// Last and the first call. f must not call the log's Follow and Close, nor a Writer's Append.
+	Follow(f func([]Entry)) Bounds
 
 	// Read returns entries after the position, in order: as many as fit in max entries and about a megabyte, none at the end
-	// of the log, ErrTrimmed when the entry after the position is no longer kept.
-	Read(after uint64, max int) ([]Entry, error)
+	// of the log, ErrTrimmed when the entry after the position is no longer kept, ErrAway when it is to be asked again later.
+	Read(ctx context.Context, after uint64, max int) ([]Entry, error)
+
+	// Latest returns one page of the newest entries per key that lie in the queue, also those beyond retention: at most max
+	// of them and about a megabyte, with positions after the given one, in order; none at the end; ErrAway as Read does. A key
+	// has one newest entry over all queues: where two queues share keys, such as channel/ID, an entry in one takes the key out
+	// of the other.
+	Latest(ctx context.Context, queue string, after uint64, max int) ([]Entry, error)
 
 	// Bounds returns what the log keeps now.
 	Bounds() Bounds
@@ -110,23 +183,39 @@ type Log interface {
 	// Size returns how many bytes the entries within retention take, and how many they may: beyond that the oldest go.
 	Size() (bytes, limit int64)
 
-	// Notify sets the function that is called with the entries of every commit, in order and one call at a time, once they
-	// are visible to Read. It must not call Append. Call Notify once, before the first Append.
-	Notify(func([]Entry))
+	// Lead waits until nobody else leads, and returns the Writer of a turn that begins after the last Append of the one
+	// before. The error is ctx's, or Err's when the log has ended.
+	Lead(ctx context.Context) (Writer, error)
 
-	// Latest returns one page of the newest entries per key that lie in the queue, also those beyond retention: at most max
-	// of them and about a megabyte, with positions after the given one, in order; none at the end. A key has one newest
-	// entry over all queues: where two queues share keys, such as channel/ID, an entry in one takes the key out of the other.
-	Latest(queue string, after uint64, max int) ([]Entry, error)
+	// Done is closed when the log can be followed no more: its storage has failed, or it was closed.
+	Done() <-chan struct{}
 
-	// Marks calls yield with every mark whose name begins with prefix and that has not expired, until yield returns false.
-	Marks(prefix string, yield func(Mark) bool) error
+	// Err returns why Done is closed, and nil before.
+	Err() error
 
-	// DropMarks forgets every mark whose name begins with prefix.
-	DropMarks(prefix string) error
-
-	// Close waits for a running Append and ends the log. Later calls fail; Bounds answers as before.
+	// Close waits for running Appends and ends the log, and the turn of who leads. Later calls fail; Bounds answers as before.
 	Close() error
+}
+
+// A Writer is the role of the one who leads, for one turn. All methods are safe for concurrent use.
+type Writer interface {
+	// Append assigns the next positions to b.Entries, in place, and commits the batch. It returns nil when the batch is as
+	// durable as the log promises, after those who follow have seen the entries. ErrFull and ErrTooLarge: nothing was
+	// committed, and the turn goes on. Any other error: whether the batch is committed is not known, and the turn is over; the
+	// caller begins again from Lead. Only where the error is ctx's may the turn go on.
+	Append(ctx context.Context, b Batch) error
+
+	// Records calls yield with every record whose name begins with prefix and that has not expired, until yield returns false.
+	Records(prefix string, yield func(Record) bool) error
+
+	// MaxBatch returns the largest Size of a batch that Append takes.
+	MaxBatch() int
+
+	// Done is closed when the turn is over: by Resign, an error of Append, or the end of the log.
+	Done() <-chan struct{}
+
+	// Resign ends the turn. Appends that run go on, and the next turn begins after them.
+	Resign()
 }
 
 // LatestOptions bound what a log keeps beyond retention: the newest entry per key. They take at most as many bytes again as

@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"maps"
 	"strings"
 	"sync"
 	"time"
 
+	"mqtt-stomp-bridge/bridge/journal/internal/lead"
 	"mqtt-stomp-bridge/bridge/journal/internal/retention"
 )
 
@@ -18,34 +20,52 @@ type MemoryOptions struct {
 	MaxAge   time.Duration    // of entries, in time passed since their Append; default 24h
 	MaxBytes int64            // of entries, with about a hundred for each; default 256 MiB
 	Latest   LatestOptions    // what is kept beyond
-	Now      func() time.Time // the wall clock, for the expiry of marks; default time.Now
+	Now      func() time.Time // the wall clock, for the expiry of records; default time.Now
 }
 
 // Memory is a Log that ends with the process. It trims as it appends. Make one with NewMemory.
 type Memory struct {
 	limits retention.Limits
 	now    func() time.Time
-	opened time.Time // entries are stamped with the time passed since
+	opened time.Time // appendedAt counts from here
 	epoch  string
+	seat   *lead.Seat
 
-	// appending keeps commits and their notifications in one order. Taken before mu.
+	// appending keeps commits, and the calls of who follows them, in one order. Taken before mu.
 	appending sync.Mutex
-	notify    func([]Entry)
+	followers []func([]Entry)
 
 	mu        sync.RWMutex // guards the rest; never held while calling back
 	closed    bool
-	entries   deque // positions first to last
+	entries   []*stored // positions first to last
 	first     uint64
 	last      uint64
 	bytes     int64             // of entries
 	trimmed   map[string]uint64 // queue -> position of the newest that has left
 	newest    *retention.Newest
-	kept      map[uint64]record // position -> newest entry of a key, beyond retention
+	kept      map[uint64]*stored // position -> newest entry of a key, beyond retention
 	keptBytes int64
-	marks     markSet
+	records   map[string]Record // name -> record; some have expired
 }
 
 var _ Log = (*Memory)(nil)
+
+// A stored entry is one with the time that the log had been open when it was appended.
+type stored struct {
+	Entry
+	appendedAt time.Duration
+}
+
+// tokenSize is about what holding a token takes besides its bytes.
+const tokenSize = 16
+
+func (e *stored) size() int64 {
+	n := len(e.Queue) + len(e.Key) + len(e.TraceParent) + len(e.Body)
+	for _, token := range e.Audience {
+		n += len(token) + tokenSize
+	}
+	return retention.Size(n)
+}
 
 // NewMemory returns an empty Memory with an epoch of its own.
 func NewMemory(o MemoryOptions) *Memory {
@@ -57,22 +77,61 @@ func NewMemory(o MemoryOptions) *Memory {
 		now:     o.Now,
 		opened:  time.Now(),
 		epoch:   NewEpoch(),
+		seat:    lead.NewSeat(),
 		first:   1,
 		trimmed: map[string]uint64{},
 		newest:  retention.NewNewest(),
-		kept:    map[uint64]record{},
-		marks:   markSet{names: map[string]*mark{}},
+		kept:    map[uint64]*stored{},
+		records: map[string]Record{},
 	}
 }
 
 // NewEpoch returns a random epoch for a new log.
 func NewEpoch() string { return strings.ToLower(rand.Text())[:12] }
 
-// Append implements Log.
-func (m *Memory) Append(ctx context.Context, b Batch) error {
-	if err := b.Validate(); err != nil {
+// Lead implements Log.
+func (m *Memory) Lead(ctx context.Context) (Writer, error) {
+	turn, err := m.seat.Take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return memoryWriter{turn, m}, nil
+}
+
+// Follow implements Log.
+func (m *Memory) Follow(f func([]Entry)) Bounds {
+	m.appending.Lock() // so that no commit lies between the bounds and the first call
+	defer m.appending.Unlock()
+	m.followers = append(m.followers, f)
+	return m.Bounds()
+}
+
+// A memoryWriter is a Writer of a Memory.
+type memoryWriter struct {
+	*lead.Turn
+	log *Memory
+}
+
+// MaxBatch implements Writer.
+func (w memoryWriter) MaxBatch() int { return MaxBatch }
+
+// Append implements Writer.
+func (w memoryWriter) Append(ctx context.Context, b Batch) error {
+	end, err := w.Begin()
+	if err != nil {
 		return err
 	}
+	defer end()
+	if err := b.Validate(MaxBatch); err != nil {
+		if !errors.Is(err, ErrTooLarge) {
+			w.Resign()
+		}
+		return err
+	}
+	return w.log.append(ctx, b)
+}
+
+func (m *Memory) append(ctx context.Context, b Batch) error {
 	m.appending.Lock()
 	defer m.appending.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -81,8 +140,10 @@ func (m *Memory) Append(ctx context.Context, b Batch) error {
 	if err := m.commit(b); err != nil {
 		return err
 	}
-	if m.notify != nil && len(b.Entries) > 0 {
-		m.notify(b.Entries)
+	if len(b.Entries) > 0 {
+		for _, f := range m.followers {
+			f(b.Entries)
+		}
 	}
 	return nil
 }
@@ -101,42 +162,40 @@ func (m *Memory) commit(b Batch) error {
 	m.bytes += step.Bytes
 	m.trimLocked(before, lived, step)
 	m.forgetLocked(lived, step)
-	for _, k := range b.Marks {
-		m.marks.set(k)
-	}
-	m.marks.expire(m.now())
+	m.recordLocked(b)
 	return nil
 }
 
 func (m *Memory) addLocked(e *Entry, lived time.Duration) (size int64) {
 	m.last++
 	e.Position = m.last
-	r := record{entry: *e, stamp: lived}
-	m.entries.push(r)
+	s := &stored{*e, lived}
+	m.entries = append(m.entries, s)
 	if e.Key == "" {
-		return r.size()
+		return s.size()
 	}
 	if old, ok := m.newest.Get(e.Key); ok {
 		m.dropKeptLocked(old.Position)
 	}
-	m.newest.Put(e.Queue, retention.Item{Key: e.Key, Position: e.Position, Stamp: lived, Size: r.size()})
-	return r.size()
+	m.newest.Put(e.Queue, retention.Item{Key: e.Key, Position: e.Position, AppendedAt: lived, Size: s.size()})
+	return s.size()
 }
 
 // trimLocked takes entries up to the position from the front that are too old or too much, a step of them.
 func (m *Memory) trimLocked(upTo uint64, lived time.Duration, step retention.Step) {
 	for m.first <= upTo {
-		r := *m.entries.at(0)
-		if !m.limits.Exceeded(lived-r.stamp, m.bytes) || !step.Take(r.size()) {
+		e := m.entries[0]
+		if !m.limits.Exceeded(lived-e.appendedAt, m.bytes) || !step.Take(e.size()) {
 			return
 		}
-		m.bytes -= r.size()
-		m.trimmed[r.entry.Queue] = m.first
-		if it, ok := m.newest.Get(r.entry.Key); ok && it.Position == m.first {
-			m.kept[m.first] = r
-			m.keptBytes += r.size()
+		m.bytes -= e.size()
+		m.trimmed[e.Queue] = m.first
+		if it, ok := m.newest.Get(e.Key); ok && it.Position == m.first {
+			m.kept[m.first] = e
+			m.keptBytes += e.size()
 		}
-		m.entries.pop()
+		m.entries[0] = nil
+		m.entries = m.entries[1:] // append moves what is left when it needs room
 		m.first++
 	}
 }
@@ -149,17 +208,72 @@ func (m *Memory) forgetLocked(lived time.Duration, step retention.Step) {
 }
 
 func (m *Memory) dropKeptLocked(position uint64) {
-	if r, ok := m.kept[position]; ok {
-		m.keptBytes -= r.size()
+	if e, ok := m.kept[position]; ok {
+		m.keptBytes -= e.size()
 		delete(m.kept, position)
 	}
+}
+
+// recordLocked drops and keeps records, and looks at some, more than are added, for those that have expired: ranging over a map
+// begins anywhere, so in the end it finds them all.
+func (m *Memory) recordLocked(b Batch) {
+	for _, prefix := range b.Drop {
+		maps.DeleteFunc(m.records, func(name string, _ Record) bool { return strings.HasPrefix(name, prefix) })
+	}
+	for _, r := range b.Records {
+		m.records[r.Name] = r
+	}
+	now, look := m.now(), 64+2*len(b.Records)
+	for name, r := range m.records {
+		if look--; look < 0 {
+			return
+		}
+		if r.Expired(now) {
+			delete(m.records, name)
+		}
+	}
+}
+
+// Records implements Writer.
+func (w memoryWriter) Records(prefix string, yield func(Record) bool) error {
+	end, err := w.Begin()
+	if err != nil {
+		return err
+	}
+	defer end()
+	found, err := w.log.recordsWith(prefix)
+	if err != nil {
+		return err
+	}
+	for _, r := range found {
+		if !yield(r) {
+			break
+		}
+	}
+	return nil
+}
+
+func (m *Memory) recordsWith(prefix string) ([]Record, error) {
+	now := m.now()
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.closed {
+		return nil, errClosed
+	}
+	var found []Record
+	for name, r := range m.records {
+		if strings.HasPrefix(name, prefix) && !r.Expired(now) {
+			found = append(found, r)
+		}
+	}
+	return found, nil
 }
 
 // pageBytes is about how much one Read or Latest returns.
 const pageBytes = 1 << 20
 
 // Read implements Log. The bodies are the ones that were appended.
-func (m *Memory) Read(after uint64, max int) ([]Entry, error) {
+func (m *Memory) Read(_ context.Context, after uint64, max int) ([]Entry, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	switch {
@@ -173,15 +287,15 @@ func (m *Memory) Read(after uint64, max int) ([]Entry, error) {
 	max = min(max, int(m.last-after))
 	var page []Entry
 	for size := int64(0); len(page) < max && size < pageBytes; {
-		r := m.entries.at(after + 1 - m.first + uint64(len(page)))
-		page = append(page, r.entry)
-		size += r.size()
+		e := m.entries[after+1-m.first+uint64(len(page))]
+		page = append(page, e.Entry)
+		size += e.size()
 	}
 	return page, nil
 }
 
 // Latest implements Log.
-func (m *Memory) Latest(queue string, after uint64, max int) ([]Entry, error) {
+func (m *Memory) Latest(_ context.Context, queue string, after uint64, max int) ([]Entry, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if m.closed {
@@ -193,12 +307,12 @@ func (m *Memory) Latest(queue string, after uint64, max int) ([]Entry, error) {
 		if size >= pageBytes {
 			break
 		}
-		r, ok := m.kept[p]
+		e, ok := m.kept[p]
 		if !ok {
-			r = *m.entries.at(p - m.first)
+			e = m.entries[p-m.first]
 		}
-		page = append(page, r.entry)
-		size += r.size()
+		page = append(page, e.Entry)
+		size += e.size()
 	}
 	return page, nil
 }
@@ -224,12 +338,11 @@ func (m *Memory) Size() (bytes, limit int64) {
 	return m.bytes, m.limits.MaxBytes
 }
 
-// Notify implements Log.
-func (m *Memory) Notify(f func([]Entry)) {
-	m.appending.Lock()
-	defer m.appending.Unlock()
-	m.notify = f
-}
+// Done implements Log.
+func (m *Memory) Done() <-chan struct{} { return m.seat.Done() }
+
+// Err implements Log.
+func (m *Memory) Err() error { return m.seat.Err() }
 
 // Close implements Log.
 func (m *Memory) Close() error {
@@ -241,49 +354,7 @@ func (m *Memory) Close() error {
 		return errClosed
 	}
 	m.closed = true
-	m.entries, m.newest, m.kept, m.marks = deque{}, nil, nil, markSet{}
-	return nil
-}
-
-// Marks implements Log.
-func (m *Memory) Marks(prefix string, yield func(Mark) bool) error {
-	found, err := m.marksWith(prefix)
-	if err != nil {
-		return err
-	}
-	for _, k := range found {
-		if !yield(k) {
-			break
-		}
-	}
-	return nil
-}
-
-func (m *Memory) marksWith(prefix string) ([]Mark, error) {
-	now := m.now()
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if m.closed {
-		return nil, errClosed
-	}
-	var found []Mark
-	for _, k := range m.marks.with(prefix) {
-		if !k.Expired(now) {
-			found = append(found, k.Mark)
-		}
-	}
-	return found, nil
-}
-
-// DropMarks implements Log.
-func (m *Memory) DropMarks(prefix string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
-		return errClosed
-	}
-	for _, k := range m.marks.with(prefix) {
-		m.marks.drop(k)
-	}
+	m.entries, m.newest, m.kept, m.records = nil, nil, nil, nil
+	m.seat.End(errClosed)
 	return nil
 }

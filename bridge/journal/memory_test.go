@@ -13,4 +13,6 @@ func openMemory(_ *testing.T, _ string, o journaltest.Options) journal.Log {
 
 func TestMemory(t *testing.T) { journaltest.Run(t, openMemory) }
 
+func TestMemoryLead(t *testing.T) { journaltest.RunLead(t, openMemory) }
+
 func TestMemoryClock(t *testing.T) { journaltest.RunClock(t, openMemory) }

@@ -49,7 +49,7 @@ func benchmarkSessions(b *testing.B, sessions, batch int) {
 		for i := range entries {
 			entries[i] = journal.Entry{Queue: "/queue/message", Body: body}
 		}
-		if err := h.log.Append(b.Context(), journal.Batch{Entries: entries}); err != nil {
+		if err := h.writer.Append(b.Context(), journal.Batch{Entries: entries}); err != nil {
 			b.Fatal(err)
 		}
 		for range sessions {

@@ -32,6 +32,7 @@ var queues = []string{"/queue/message", "/queue/unread-count", "/queue/channel/c
 type house struct {
 	t      testing.TB
 	log    journal.Log
+	writer journal.Writer
 	hub    *hub.Hub
 	server *server.Server
 	jwt    auth.JWTConfig
@@ -56,6 +57,11 @@ func newHouseOver(t testing.TB, c server.Config, hc hub.Config, log journal.Log)
 	t.Helper()
 	h := &house{t: t, jwt: auth.JWTConfig{Secrets: secrets[:1]}, lines: &safeBuffer{}, l: newPipeListener()}
 	h.log = log
+	w, err := log.Lead(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.writer = w
 	hc.Queues, hc.Keyed, hc.Conflate = queues, queues[1:], queues[1:2]
 	h.hub = hub.New(h.log, hc)
 	c.Hub, c.Queues, c.Version = h.hub, queues, "test"
@@ -119,7 +125,7 @@ func (h *house) checkLog() {
 func (h *house) publish(queue, key, body string, audience ...string) {
 	h.t.Helper()
 	batch := journal.Batch{Entries: []journal.Entry{{Queue: queue, Key: key, Body: []byte(body), Audience: audience}}}
-	if err := h.log.Append(h.t.Context(), batch); err != nil {
+	if err := h.writer.Append(h.t.Context(), batch); err != nil {
 		h.t.Fatal(err)
 	}
 }

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"fmt"
 	"net/http/httptest"
 	"runtime"
@@ -107,9 +108,9 @@ func TestCatchUp(t *testing.T) {
 // A slowLog takes its time to read.
 type slowLog struct{ *journal.Memory }
 
-func (l slowLog) Read(after uint64, max int) ([]journal.Entry, error) {
+func (l slowLog) Read(ctx context.Context, after uint64, max int) ([]journal.Entry, error) {
 	time.Sleep(time.Millisecond)
-	return l.Memory.Read(after, max)
+	return l.Memory.Read(ctx, after, max)
 }
 
 // A session that has a long replay before it is written by a few goroutines, however many entries wake it meanwhile.
@@ -120,7 +121,7 @@ func TestReplayIsWokenOften(t *testing.T) {
 	defer web.Close()
 	const old, all, pages = 10, 110, 200
 	for range pages { // of nothing that the client wants
-		if err := log.Append(t.Context(), journal.Batch{Entries: slices.Repeat([]journal.Entry{{Queue: "/queue/message"}}, 128)}); err != nil {
+		if err := h.writer.Append(t.Context(), journal.Batch{Entries: slices.Repeat([]journal.Entry{{Queue: "/queue/message"}}, 128)}); err != nil {
 			t.Fatal(err)
 		}
 	}

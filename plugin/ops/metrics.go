@@ -2,6 +2,7 @@ package ops
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -154,19 +155,27 @@ func (s sender) byCause(d *prometheus.Desc, counts map[string]int64) {
 	}
 }
 
-func (s sender) readiness(reasons []bridge.Reason) {
+func (s sender) readiness(reasons []string) {
 	if len(reasons) == 0 {
 		s.gauge(ready, 1)
 	} else {
 		s.gauge(ready, 0)
 	}
-	n := map[bridge.Part]int{}
+	parts := map[string]int{"mqtt": 0, "journal": 0, "dead letters": 0}
 	for _, r := range reasons {
-		n[r.Part]++
+		parts[part(r)]++
 	}
-	for _, p := range bridge.Parts() {
-		s.gauge(notReady, float64(n[p]), string(p))
+	for p, n := range parts {
+		s.gauge(notReady, float64(n), p)
 	}
+}
+
+// part returns what a reason is about: it begins with that, as in "mqtt, sending connection: not connected".
+func part(reason string) string {
+	if i := strings.IndexAny(reason, ",:"); i >= 0 {
+		return reason[:i]
+	}
+	return reason
 }
 
 var _ Bridge = (*bridge.Bridge)(nil)

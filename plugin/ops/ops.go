@@ -14,7 +14,7 @@ import (
 
 // Bridge is what the endpoint reports on.
 type Bridge interface {
-	Ready() []bridge.Reason // why the bridge cannot do its work at the moment
+	Ready() []string // why the bridge cannot do its work at the moment; each begins with what it is about and a colon
 	Counts() bridge.Counts
 	Lag() server.Lag
 	Sessions() []server.Status
@@ -37,15 +37,12 @@ func Handler(b Bridge, reloads func() Reloads) http.Handler {
 		w.Write([]byte("ok\n"))
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		reasons := []string{} // an empty list, not null
-		for _, r := range b.Ready() {
-			reasons = append(reasons, r.Text)
-		}
+		reasons := b.Ready()
 		w.Header().Set("Content-Type", "application/json")
 		if len(reasons) > 0 {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
-		json.NewEncoder(w).Encode(Readiness{Ready: len(reasons) == 0, Reasons: reasons})
+		json.NewEncoder(w).Encode(Readiness{Ready: len(reasons) == 0, Reasons: append([]string{}, reasons...)})
 	})
 	mux.HandleFunc("GET /sessions", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

@@ -12,6 +12,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/bridge/journal/internal/lead"
 )
 
 // A request is an Append that waits to be committed.
@@ -30,22 +31,44 @@ func (r *request) isDone() bool {
 	}
 }
 
-// Append implements journal.Log. Whoever finds nobody committing commits for all that wait.
-func (l *Log) Append(ctx context.Context, b journal.Batch) error {
-	if err := b.Validate(); err != nil {
+// A writer is a journal.Writer of a Log.
+type writer struct {
+	*lead.Turn
+	log *Log
+}
+
+// MaxBatch implements journal.Writer.
+func (w writer) MaxBatch() int { return journal.MaxBatch }
+
+// Append implements journal.Writer.
+func (w writer) Append(ctx context.Context, b journal.Batch) error {
+	end, err := w.Begin()
+	if err != nil {
 		return err
 	}
+	defer end()
+	if err := b.Validate(journal.MaxBatch); err != nil {
+		if !errors.Is(err, journal.ErrTooLarge) {
+			w.Resign()
+		}
+		return err
+	}
+	return w.log.append(ctx, b)
+}
+
+// append commits the batch. Whoever finds nobody committing commits for all that wait.
+func (l *Log) append(ctx context.Context, b journal.Batch) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	r := &request{batch: b, done: make(chan struct{})}
 	l.wait(r)
 	select {
-	case l.turn <- struct{}{}:
+	case l.committing <- struct{}{}:
 		for !r.isDone() {
 			l.commit(l.takeWaiting())
 		}
-		<-l.turn
+		<-l.committing
 	case <-r.done:
 	case <-ctx.Done():
 		if l.withdraw(r) {
@@ -82,14 +105,16 @@ func (l *Log) withdraw(r *request) bool {
 	return true
 }
 
-// commit commits the group in one transaction and tells each of it. The caller has the turn.
+// commit commits the group in one transaction and tells each of it. The caller holds committing.
 func (l *Log) commit(group []*request) {
 	c := l.newCommit(group)
 	err := l.update(c.write)
 	if err == nil {
 		l.apply(c)
-		if l.notify != nil && len(c.entries) > 0 {
-			l.notify(c.entries)
+		if len(c.entries) > 0 {
+			for _, f := range l.followers {
+				f(c.entries)
+			}
 		}
 	}
 	for _, r := range group {
@@ -120,7 +145,7 @@ func (l *Log) apply(c *commit) {
 	}
 }
 
-// update runs one transaction and syncs it. The caller has the turn.
+// update runs one transaction and syncs it. The caller holds committing.
 func (l *Log) update(write func(*bolt.Tx) error) error {
 	if l.isClosed() {
 		return errClosed
@@ -149,6 +174,7 @@ func (l *Log) update(write func(*bolt.Tx) error) error {
 
 func (l *Log) fail(err error) error {
 	l.broken = fmt.Errorf("journal: writing %s, which must be opened again: %w", l.path(), err)
+	l.seat.End(l.broken)
 	return l.broken
 }
 

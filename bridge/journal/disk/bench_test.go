@@ -12,7 +12,7 @@ import (
 	"mqtt-stomp-bridge/bridge/journal/disk"
 )
 
-// BenchmarkAppend appends entries of 500 bytes, each with a mark as a digest and every other one with a key, to logs that are
+// BenchmarkAppend appends entries of 500 bytes, each with a record as a digest and every other one with a key, to logs that are
 // full, so that as much is trimmed as comes. Memory lies beside disk, and entries for everybody beside some for two users.
 func BenchmarkAppend(b *testing.B) {
 	const maxBytes = 16 << 20
@@ -39,16 +39,17 @@ func BenchmarkAppend(b *testing.B) {
 
 func benchmarkAppend(b *testing.B, l journal.Log, size int, audience []string) {
 	defer l.Close()
+	w := mustLead(b, l)
 	p := newProducer()
 	p.audience = audience
 	for l.Bounds().First == 1 {
-		p.append(b, l, 1024)
+		p.append(b, w, 1024)
 	}
 	before := written()
 	b.ReportAllocs()
 	b.ResetTimer()
 	for b.Loop() {
-		p.append(b, l, size)
+		p.append(b, w, size)
 	}
 	b.StopTimer()
 	b.ReportMetric(float64(size)*float64(b.N)/b.Elapsed().Seconds(), "entries/s")
@@ -74,8 +75,8 @@ func newProducer() *producer {
 	return p
 }
 
-func (p *producer) append(b *testing.B, l journal.Log, size int) {
-	batch := journal.Batch{Entries: make([]journal.Entry, size), Marks: make([]journal.Mark, size)}
+func (p *producer) append(b *testing.B, w journal.Writer, size int) {
+	batch := journal.Batch{Entries: make([]journal.Entry, size), Records: make([]journal.Record, size)}
 	now := time.Now()
 	for i := range size {
 		p.n++
@@ -83,9 +84,9 @@ func (p *producer) append(b *testing.B, l journal.Log, size int) {
 		if p.n%2 == 0 {
 			batch.Entries[i].Queue, batch.Entries[i].Key = "/queue/unread-count", p.keys[p.n*7919%len(p.keys)]
 		}
-		batch.Marks[i] = journal.Mark{Name: p.names[p.n%len(p.names)], Value: p.body[:16]}
+		batch.Records[i] = journal.Record{Name: p.names[p.n%len(p.names)], Value: p.body[:16]}
 	}
-	if err := l.Append(b.Context(), batch); err != nil {
+	if err := w.Append(b.Context(), batch); err != nil {
 		b.Fatal(err)
 	}
 }

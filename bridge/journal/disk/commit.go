@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"bytes"
 	"encoding/binary"
 	"time"
 
@@ -12,16 +13,16 @@ import (
 
 // A commit is what one transaction does. It changes nothing of the log, which takes the outcome over afterwards.
 type commit struct {
-	log     *Log
-	group   []*request
-	entries []journal.Entry // of the group, with their positions
-	put     []newest
-	keys    map[string]bool // in put
-	forget  []retention.Item
-	trimmed map[string]uint64 // queue -> position of the newest that has left
-	lived   time.Duration     // by the log's clock
-	stamp   time.Duration
-	step    retention.Step
+	log        *Log
+	group      []*request
+	entries    []journal.Entry // of the group, with their positions
+	put        []newest
+	keys       map[string]bool // in put
+	forget     []retention.Item
+	trimmed    map[string]uint64 // queue -> position of the newest that has left
+	lived      time.Duration     // by the log's clock, as is appendedAt
+	appendedAt time.Duration
+	step       retention.Step
 
 	// what will hold of the log
 	totals
@@ -35,7 +36,7 @@ type newest struct {
 
 func (l *Log) newCommit(group []*request) *commit {
 	c := &commit{
-		log: l, group: group, lived: l.clock.Lived(), stamp: l.clock.Stamp(), keys: map[string]bool{}, trimmed: map[string]uint64{},
+		log: l, group: group, lived: l.clock.Lived(), appendedAt: l.clock.AppendedAt(), keys: map[string]bool{}, trimmed: map[string]uint64{},
 		totals: l.totals, swept: l.swept,
 	}
 	for _, r := range group {
@@ -49,7 +50,7 @@ func (l *Log) newCommit(group []*request) *commit {
 }
 
 func (c *commit) write(tx *bolt.Tx) error {
-	entries, kept, marks := tx.Bucket(bucketEntries), tx.Bucket(bucketKept), tx.Bucket(bucketMarks)
+	entries, kept, records := tx.Bucket(bucketEntries), tx.Bucket(bucketKept), tx.Bucket(bucketRecords)
 	entries.FillPercent = 1 // they come in order
 	kept.FillPercent = 1
 	if err := c.add(entries); err != nil {
@@ -64,10 +65,10 @@ func (c *commit) write(tx *bolt.Tx) error {
 	if err := c.forgetKeys(kept); err != nil {
 		return err
 	}
-	if err := c.mark(marks); err != nil {
+	if err := c.record(records); err != nil {
 		return err
 	}
-	if err := c.sweep(marks); err != nil {
+	if err := c.sweep(records); err != nil {
 		return err
 	}
 	return c.log.putState(tx, c.totals)
@@ -82,15 +83,16 @@ func (c *commit) add(entries *bolt.Bucket) error {
 	for i := range c.entries {
 		e := &c.entries[i]
 		key := positionKey(e.Position)
-		r := newRecord(key, e, c.stamp)
-		if err := entries.Put(key, r); err != nil {
+		v := newValue(key, e, c.appendedAt)
+		if err := entries.Put(key, v); err != nil {
 			return err
 		}
-		c.step.Bytes += r.size()
+		c.step.Bytes += v.size()
 		c.last = e.Position
 		if e.Key != "" {
 			c.keys[e.Key] = true
-			c.put = append(c.put, newest{e.Queue, retention.Item{Key: e.Key, Position: e.Position, Stamp: c.stamp, Size: r.size()}})
+			item := retention.Item{Key: e.Key, Position: e.Position, AppendedAt: c.appendedAt, Size: v.size()}
+			c.put = append(c.put, newest{e.Queue, item})
 		}
 	}
 	c.bytes += c.step.Bytes
@@ -118,34 +120,34 @@ func (c *commit) drop(kept *bolt.Bucket, it retention.Item) error {
 // their key. What the group itself adds stays.
 func (c *commit) trim(entries, kept *bolt.Bucket) error {
 	type old struct {
-		key    []byte
-		record record
+		key   []byte
+		value value
 	}
 	var gone []old
-	step, bytes := c.step, c.bytes
+	step, size := c.step, c.bytes
 	cursor := entries.Cursor()
 	for k, v := cursor.First(); k != nil && binary.BigEndian.Uint64(k) <= c.log.totals.last; k, v = cursor.Next() {
-		r := record(v)
-		if !c.log.limits.Exceeded(c.lived-r.stamp(), bytes) || !step.Take(r.size()) {
+		e := value(v)
+		if !c.log.limits.Exceeded(c.lived-e.appendedAt(), size) || !step.Take(e.size()) {
 			break
 		}
-		bytes -= r.size()
-		gone = append(gone, old{k, r})
+		size -= e.size()
+		gone = append(gone, old{k, e})
 	}
 	for _, o := range gone {
-		c.trimmed[o.record.queue()] = c.first
-		if it, ok := c.log.newest.Get(o.record.key()); ok && it.Position == c.first && !c.keys[it.Key] {
-			if err := kept.Put(o.key, o.record); err != nil {
+		c.trimmed[o.value.queue()] = c.first
+		if it, ok := c.log.newest.Get(o.value.key()); ok && it.Position == c.first && !c.keys[it.Key] {
+			if err := kept.Put(o.key, o.value); err != nil {
 				return err
 			}
-			c.kept += o.record.size()
+			c.kept += o.value.size()
 		}
 		if err := entries.Delete(o.key); err != nil {
 			return err
 		}
 		c.first++
 	}
-	c.bytes = bytes
+	c.bytes = size
 	return nil
 }
 
@@ -165,13 +167,19 @@ func (c *commit) forgetKeys(kept *bolt.Bucket) error {
 	return nil
 }
 
-func (c *commit) mark(marks *bolt.Bucket) error {
+// record drops and keeps records, one Append after the other.
+func (c *commit) record(records *bolt.Bucket) error {
 	for _, r := range c.group {
-		for _, m := range r.batch.Marks {
-			if marks.Get([]byte(m.Name)) == nil {
-				c.marks++
+		for _, prefix := range r.batch.Drop {
+			if err := c.dropRecords(records, []byte(prefix)); err != nil {
+				return err
 			}
-			if err := marks.Put([]byte(m.Name), newMark(m)); err != nil {
+		}
+		for _, r := range r.batch.Records {
+			if records.Get([]byte(r.Name)) == nil {
+				c.totals.records++
+			}
+			if err := records.Put([]byte(r.Name), newRecord(r)); err != nil {
 				return err
 			}
 			c.step.Entries++
@@ -180,25 +188,35 @@ func (c *commit) mark(marks *bolt.Bucket) error {
 	return nil
 }
 
-// sweep looks at some marks after those that the last commit looked at, more than are added, and drops the expired ones.
-func (c *commit) sweep(marks *bolt.Bucket) error {
+func (c *commit) dropRecords(records *bolt.Bucket, prefix []byte) error {
+	var names [][]byte
+	cursor := records.Cursor()
+	for k, _ := cursor.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, _ = cursor.Next() {
+		names = append(names, k)
+	}
+	c.totals.records -= int64(len(names))
+	return deleteAll(records, names)
+}
+
+// sweep looks at some records after those that the last commit looked at, more than are added, and drops the expired ones.
+func (c *commit) sweep(records *bolt.Bucket) error {
 	now := c.log.now()
 	var expired [][]byte
-	cursor := marks.Cursor()
+	cursor := records.Cursor()
 	k, v := cursor.Seek([]byte(c.swept))
 	for range 64 + 2*c.step.Entries {
 		if k == nil {
 			c.swept = ""
 			break
 		}
-		if (journal.Mark{Expires: markExpires(v)}).Expired(now) {
+		if (journal.Record{Expires: recordExpires(v)}).Expired(now) {
 			expired = append(expired, k)
 		}
 		k, v = cursor.Next()
 		c.swept = string(k)
 	}
-	c.marks -= int64(len(expired))
-	return deleteAll(marks, expired)
+	c.totals.records -= int64(len(expired))
+	return deleteAll(records, expired)
 }
 
 func deleteAll(b *bolt.Bucket, keys [][]byte) error {

@@ -2,6 +2,7 @@ package disk_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,24 +29,31 @@ type contents struct {
 	Bounds  journal.Bounds
 	Entries []journal.Entry
 	Newest  []journal.Entry
-	Marks   []journal.Mark
+	Records []journal.Record
 }
 
 func read(l journal.Log) (c contents, err error) {
+	ctx := context.Background()
 	c.Bounds = l.Bounds()
 	for after := c.Bounds.First - 1; err == nil && after < c.Bounds.Last; after = c.Entries[len(c.Entries)-1].Position {
 		var page []journal.Entry
-		if page, err = l.Read(after, 1000); len(page) == 0 {
+		if page, err = l.Read(ctx, after, 1000); len(page) == 0 {
 			break
 		}
 		c.Entries = append(c.Entries, page...)
 	}
 	if err == nil {
-		c.Newest, err = l.Latest("/queue/unread-count", 0, 1000)
+		c.Newest, err = l.Latest(ctx, "/queue/unread-count", 0, 1000)
 	}
-	if err == nil {
-		err = l.Marks("", func(m journal.Mark) bool { c.Marks = append(c.Marks, m); return true })
+	if err != nil {
+		return c, err
 	}
+	w, err := l.Lead(ctx)
+	if err != nil {
+		return c, err
+	}
+	defer w.Resign()
+	err = w.Records("", func(r journal.Record) bool { c.Records = append(c.Records, r); return true })
 	return c, err
 }
 
@@ -56,7 +64,7 @@ func smallLog(t *testing.T, dir string) contents {
 	t.Helper()
 	l := mustOpen(t, smallOptions(dir))
 	for n := range 150 {
-		b := journal.Batch{Marks: []journal.Mark{{Name: fmt.Sprint("digest/", n%50), Value: fmt.Append(nil, n)}}}
+		b := journal.Batch{Records: []journal.Record{{Name: fmt.Sprint("digest/", n%50), Value: fmt.Append(nil, n)}}}
 		for i := range 4 {
 			e := journal.Entry{
 				Time: received, Queue: "/queue/unread-count", Key: fmt.Sprint("conversation/", n*i%90),
@@ -70,7 +78,7 @@ func smallLog(t *testing.T, dir string) contents {
 			}
 			b.Entries = append(b.Entries, e)
 		}
-		if err := l.Append(t.Context(), b); err != nil {
+		if err := appendTo(t.Context(), l, b); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -188,7 +196,7 @@ func TestFlippedByte(t *testing.T) {
 		default:
 			harmless++
 		}
-		if err := l.Append(t.Context(), journal.Batch{Entries: []journal.Entry{{Time: received, Queue: "q"}}}); err != nil {
+		if err := appendTo(t.Context(), l, journal.Batch{Entries: []journal.Entry{{Time: received, Queue: "q"}}}); err != nil {
 			t.Errorf("byte %d: Append: %v", offset, err)
 		}
 		if err := l.Close(); err != nil {
@@ -208,7 +216,7 @@ func TestFlippedByteWhileOpen(t *testing.T) {
 		{Time: received, Queue: "q", Key: "k", Body: []byte("the second")},
 		{Time: received, Queue: "q", Body: []byte("the third")},
 	}}
-	if err := l.Append(t.Context(), b); err != nil {
+	if err := appendTo(t.Context(), l, b); err != nil {
 		t.Fatal(err)
 	}
 	file := mustRead(t, dbPath(dir))
@@ -221,13 +229,13 @@ func TestFlippedByteWhileOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if _, err := l.Read(0, 10); !errors.Is(err, disk.ErrDamaged) || !strings.Contains(err.Error(), "position 2:") {
+	if _, err := l.Read(t.Context(), 0, 10); !errors.Is(err, disk.ErrDamaged) || !strings.Contains(err.Error(), "position 2:") {
 		t.Errorf("Read = %v, want ErrDamaged at position 2", err)
 	}
-	if _, err := l.Latest("q", 0, 10); !errors.Is(err, disk.ErrDamaged) || !strings.Contains(err.Error(), "position 2:") {
+	if _, err := l.Latest(t.Context(), "q", 0, 10); !errors.Is(err, disk.ErrDamaged) || !strings.Contains(err.Error(), "position 2:") {
 		t.Errorf("Latest = %v, want ErrDamaged at position 2", err)
 	}
-	if page, err := l.Read(2, 10); err != nil || len(page) != 1 {
+	if page, err := l.Read(t.Context(), 2, 10); err != nil || len(page) != 1 {
 		t.Errorf("Read after it = %v, %v", page, err)
 	}
 }
@@ -241,17 +249,26 @@ func TestUnreadablePage(t *testing.T) {
 	for i := range entries {
 		entries[i] = journal.Entry{Queue: "q", Body: make([]byte, 1000)}
 	}
-	if err := l.Append(t.Context(), journal.Batch{Entries: entries}); err != nil {
+	if err := appendTo(t.Context(), l, journal.Batch{Entries: entries}); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Truncate(dbPath(dir), 64<<10); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Read(0, len(entries)); !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "journal.db cannot be read") {
+	if _, err := l.Read(t.Context(), 0, len(entries)); !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "journal.db cannot be read") {
 		t.Errorf("Read: %v", err)
 	}
-	if err := l.Append(t.Context(), journal.Batch{Entries: entries[:1]}); !errors.Is(err, syscall.EIO) || errors.Is(err, journal.ErrFull) {
+	if l.Err() != nil {
+		t.Errorf("a page that cannot be read has ended the log: %v", l.Err())
+	}
+	w := mustLead(t, l)
+	if err := w.Append(t.Context(), journal.Batch{Entries: entries[:1]}); !errors.Is(err, syscall.EIO) || errors.Is(err, journal.ErrFull) {
 		t.Errorf("Append: %v", err)
+	}
+	<-w.Done()
+	<-l.Done()
+	if _, err := l.Lead(t.Context()); !errors.Is(err, syscall.EIO) || !errors.Is(l.Err(), syscall.EIO) {
+		t.Errorf("after that Lead = %v, and the log has ended by %v", err, l.Err())
 	}
 	l.Close() // which ends, and cannot note much
 }
@@ -275,15 +292,15 @@ func TestForeignFile(t *testing.T) {
 				return err
 			})
 		}, "not a journal"},
-		{"a later format", func(t *testing.T, path string) {
+		{"another format", func(t *testing.T, path string) {
 			if err := mustOpen(t, disk.Options{Dir: filepath.Dir(path)}).Close(); err != nil {
 				t.Fatal(err)
 			}
 			editDB(t, path, func(tx *bolt.Tx) error {
 				b := tx.Bucket([]byte("mqtt-stomp-bridge journal"))
-				return b.Put([]byte("state"), disk.StateOfFormat(4))
+				return b.Put([]byte("state"), disk.StateOfFormat(3))
 			})
-		}, "another version's file: format 4, this program reads 1 to 3"},
+		}, "another version's file: format 3, this program reads format 1"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -17,6 +17,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/bridge/journal/internal/lead"
 	"mqtt-stomp-bridge/bridge/journal/internal/retention"
 )
 
@@ -35,12 +36,12 @@ type Options struct {
 	MaxBytes int64                 // of entries, with about a hundred for each; default 256 MiB
 	Latest   journal.LatestOptions // what is kept beyond
 	Logger   *slog.Logger          // default: none
-	Now      func() time.Time      // the wall clock, for the expiry of marks and for time passed while closed; default time.Now
+	Now      func() time.Time      // the wall clock, for the expiry of records and for time passed while closed; default time.Now
 }
 
 // Log is a journal.Log in a file. An Append has been synced when it returns; those that wait for one another are committed
 // together. It trims as it appends. When a write fails otherwise than by journal.ErrFull, what lies in the file is uncertain:
-// every later Append fails, and only opening the log again tells. Make one with Open.
+// the log is done, and only opening it again tells; what was committed before can still be read. Make one with Open.
 type Log struct {
 	db     *bolt.DB
 	dir    string
@@ -48,18 +49,19 @@ type Log struct {
 	logger *slog.Logger
 	now    func() time.Time
 	epoch  string
+	seat   *lead.Seat
 
 	waitingMu sync.Mutex
 	waiting   []*request
 
-	// turn holds a token while someone commits. It is taken before mu, and guards:
-	turn   chan struct{}
-	notify func([]journal.Entry)
-	clock  *retention.Clock
-	swept  string // the name of the mark where looking for expired ones goes on
-	broken error  // why nothing can be written any more
+	// committing holds a token while someone commits. It is taken before mu, and guards:
+	committing chan struct{}
+	followers  []func([]journal.Entry)
+	clock      *retention.Clock
+	swept      string // the name of the record where looking for expired ones goes on
+	broken     error  // why nothing can be written any more
 
-	// mu is never held during a commit or while calling back. What it guards is changed with the turn as well, so that
+	// mu is never held during a commit or while calling back. What it guards is changed while committing as well, so that
 	// either is enough for reading.
 	mu      sync.RWMutex
 	closed  bool
@@ -81,13 +83,14 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 		o.Now = time.Now
 	}
 	l := &Log{
-		dir:     o.Dir,
-		limits:  retention.Limits{MaxAge: o.MaxAge, MaxBytes: o.MaxBytes, MaxKeys: o.Latest.MaxKeys, KeyMaxAge: o.Latest.MaxAge}.WithDefaults(),
-		logger:  o.Logger,
-		now:     o.Now,
-		turn:    make(chan struct{}, 1),
-		trimmed: map[string]uint64{},
-		newest:  retention.NewNewest(),
+		dir:        o.Dir,
+		seat:       lead.NewSeat(),
+		limits:     retention.Limits{MaxAge: o.MaxAge, MaxBytes: o.MaxBytes, MaxKeys: o.Latest.MaxKeys, KeyMaxAge: o.Latest.MaxAge}.WithDefaults(),
+		logger:     o.Logger,
+		now:        o.Now,
+		committing: make(chan struct{}, 1),
+		trimmed:    map[string]uint64{},
+		newest:     retention.NewNewest(),
 	}
 	if err := l.open(ctx); err != nil {
 		return nil, err
@@ -116,20 +119,37 @@ func (l *Log) Size() (bytes, limit int64) {
 	return l.totals.bytes, l.limits.MaxBytes
 }
 
-// Notify implements journal.Log.
-func (l *Log) Notify(f func([]journal.Entry)) {
-	l.turn <- struct{}{}
-	defer func() { <-l.turn }()
-	l.notify = f
+// Follow implements journal.Log.
+func (l *Log) Follow(f func([]journal.Entry)) journal.Bounds {
+	l.committing <- struct{}{} // so that no commit lies between the bounds and the first call
+	defer func() { <-l.committing }()
+	l.followers = append(l.followers, f)
+	return l.Bounds()
 }
+
+// Lead implements journal.Log.
+func (l *Log) Lead(ctx context.Context) (journal.Writer, error) {
+	turn, err := l.seat.Take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return writer{turn, l}, nil
+}
+
+// Done implements journal.Log.
+func (l *Log) Done() <-chan struct{} { return l.seat.Done() }
+
+// Err implements journal.Log.
+func (l *Log) Err() error { return l.seat.Err() }
 
 // Close implements journal.Log.
 func (l *Log) Close() error {
-	l.turn <- struct{}{}
-	defer func() { <-l.turn }()
+	l.committing <- struct{}{}
+	defer func() { <-l.committing }()
 	if !l.setClosed() {
 		return errClosed
 	}
+	l.seat.End(errClosed)
 	if err := l.db.Close(); err != nil {
 		return fmt.Errorf("journal: closing %s: %w", l.path(), err)
 	}

@@ -1,6 +1,7 @@
 package disk_test
 
 import (
+	"context"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -33,6 +34,26 @@ func mustOpen(t *testing.T, o disk.Options) *disk.Log {
 	return l
 }
 
+// appendTo leads for one Append.
+func appendTo(ctx context.Context, l journal.Log, b journal.Batch) error {
+	w, err := l.Lead(ctx)
+	if err != nil {
+		return err
+	}
+	defer w.Resign()
+	return w.Append(ctx, b)
+}
+
+func mustLead(t testing.TB, l journal.Log) journal.Writer {
+	t.Helper()
+	w, err := l.Lead(t.Context())
+	if err != nil {
+		t.Fatalf("Lead: %v", err)
+	}
+	return w
+}
+
 func TestLog(t *testing.T)        { journaltest.Run(t, opener()) }
 func TestLogDurable(t *testing.T) { journaltest.RunDurable(t, opener()) }
+func TestLogLead(t *testing.T)    { journaltest.RunLead(t, opener()) }
 func TestLogClock(t *testing.T)   { journaltest.RunClock(t, opener()) }

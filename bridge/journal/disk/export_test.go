@@ -15,13 +15,13 @@ func StateOfFormat(f uint32) []byte {
 // WithTrace returns the record, whose body is taken for its trace parent from now on.
 func WithTrace(position, r []byte) []byte {
 	r = bytes.Clone(r)
-	r[24] |= withTrace >> 8
+	r[24] |= withTrace
 	return seal(position, r)
 }
 
 // WithAudience returns the record, whose body is taken for its audience from now on.
 func WithAudience(position, r []byte) []byte {
 	r = bytes.Clone(r)
-	r[26] |= withAudience >> 8
+	r[24] |= withAudience
 	return seal(position, r)
 }

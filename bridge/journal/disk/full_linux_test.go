@@ -23,14 +23,14 @@ func filler(n int) journal.Batch {
 			{Time: received, Queue: "/queue/message", Body: fmt.Appendf(bytes.Repeat([]byte("x"), 8000), "%d", n)},
 			{Time: received, Queue: "/queue/unread-count", Key: fmt.Sprint("conversation/", n%10), Body: fmt.Append(nil, n)},
 		},
-		Marks: []journal.Mark{{Name: fmt.Sprint("batch/", n)}},
+		Records: []journal.Record{{Name: fmt.Sprint("batch/", n)}},
 	}
 }
 
 // fill appends until there is no room, and returns the number of batches that were taken.
 func fill(l journal.Log) (n int, err error) {
 	for ; err == nil; n++ {
-		err = l.Append(context.Background(), filler(n))
+		err = appendTo(context.Background(), l, filler(n))
 	}
 	if n--; !errors.Is(err, journal.ErrFull) {
 		return n, fmt.Errorf("batch %d: Append = %w, want ErrFull", n, err)
@@ -44,9 +44,9 @@ func checkFilled(l journal.Log, n int) error {
 	if err != nil {
 		return err
 	}
-	if got.Bounds.First != 1 || got.Bounds.Last != uint64(2*n) || len(got.Entries) != 2*n || len(got.Marks) != n {
-		return fmt.Errorf("%d to %d, %d entries and %d marks, want those of %d batches",
-			got.Bounds.First, got.Bounds.Last, len(got.Entries), len(got.Marks), n)
+	if got.Bounds.First != 1 || got.Bounds.Last != uint64(2*n) || len(got.Entries) != 2*n || len(got.Records) != n {
+		return fmt.Errorf("%d to %d, %d entries and %d records, want those of %d batches",
+			got.Bounds.First, got.Bounds.Last, len(got.Entries), len(got.Records), n)
 	}
 	for i, e := range got.Entries {
 		if want := filler(i / 2).Entries[i%2]; !bytes.Equal(e.Body, want.Body) {
@@ -68,18 +68,19 @@ func TestDiskFull(t *testing.T) {
 	mustWrite(t, ballast, make([]byte, 1<<20))
 	o := disk.Options{Dir: filepath.Join(dir, "journal")}
 	l := mustOpen(t, o)
-	notified := 0
-	l.Notify(func(e []journal.Entry) { notified += len(e) })
+	followed := 0
+	l.Follow(func(e []journal.Entry) { followed += len(e) })
 
 	n, err := fill(l)
 	if err != nil {
 		t.Fatal(err)
 	}
+	w := mustLead(t, l)
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
 			b := filler(n)
-			if err := l.Append(t.Context(), b); !errors.Is(err, journal.ErrFull) {
+			if err := w.Append(t.Context(), b); !errors.Is(err, journal.ErrFull) {
 				t.Errorf("Append = %v, want ErrFull", err)
 			}
 			if p := b.Entries[0].Position; p != 0 {
@@ -88,18 +89,19 @@ func TestDiskFull(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	w.Resign()
 	if err := checkFilled(l, n); err != nil {
 		t.Errorf("full: %v", err)
 	}
-	if notified != 2*n {
-		t.Errorf("notified of %d entries, want %d", notified, 2*n)
+	if followed != 2*n {
+		t.Errorf("followed %d entries, want %d", followed, 2*n)
 	}
 
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
 	for range 10 {
-		if err := l.Append(t.Context(), filler(n)); err != nil {
+		if err := appendTo(t.Context(), l, filler(n)); err != nil {
 			t.Fatalf("with room again: Append: %v", err)
 		}
 		n++
@@ -174,7 +176,7 @@ func tryWithinFileSize(dir string) error {
 	if err := limitFiles(1 << 30); err != nil {
 		return err
 	}
-	if err := l.Append(context.Background(), filler(n)); err != nil {
+	if err := appendTo(context.Background(), l, filler(n)); err != nil {
 		return fmt.Errorf("with room again: %w", err)
 	}
 	return errors.Join(checkFilled(l, n+1), l.Close())

@@ -20,21 +20,22 @@ func one(text string) journal.Batch {
 func TestGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := mustOpen(t, disk.Options{Dir: t.TempDir()})
+		w := mustLead(t, l)
 		hold := make(chan struct{})
 		var commits []int
-		l.Notify(func(e []journal.Entry) {
+		l.Follow(func(e []journal.Entry) {
 			commits = append(commits, len(e))
 			<-hold
 		})
 		appended := make(chan error, 9)
-		go func() { appended <- l.Append(t.Context(), one("first")) }()
+		go func() { appended <- w.Append(t.Context(), one("first")) }()
 		synctest.Wait()
 		for i := range 8 {
-			go func() { appended <- l.Append(t.Context(), one(fmt.Sprint(i))) }()
+			go func() { appended <- w.Append(t.Context(), one(fmt.Sprint(i))) }()
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		gaveUp := make(chan error, 1)
-		go func() { gaveUp <- l.Append(ctx, one("gave up")) }()
+		go func() { gaveUp <- w.Append(ctx, one("gave up")) }()
 		synctest.Wait()
 		cancel()
 		if err := <-gaveUp; !errors.Is(err, context.Canceled) {
@@ -65,7 +66,7 @@ func TestTimeClosed(t *testing.T) {
 		l := mustOpen(t, o)
 		add := func(first uint64) {
 			t.Helper()
-			if err := l.Append(t.Context(), one("x")); err != nil {
+			if err := appendTo(t.Context(), l, one("x")); err != nil {
 				t.Fatal(err)
 			}
 			if b := l.Bounds(); b.First != first {

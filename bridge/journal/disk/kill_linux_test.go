@@ -42,6 +42,10 @@ func appendUntilKilled(dir, maxBytes string) {
 	if err != nil {
 		panic(err)
 	}
+	writer, err := l.Lead(context.Background())
+	if err != nil {
+		panic(err)
+	}
 	start := l.Bounds().Last
 	var wg sync.WaitGroup
 	for w := range childWriters {
@@ -55,8 +59,8 @@ func appendUntilKilled(dir, maxBytes string) {
 						Body: fmt.Appendf(nil, "%s.%d", name, i),
 					})
 				}
-				b.Marks = []journal.Mark{{Name: name}}
-				if err := l.Append(context.Background(), b); err != nil {
+				b.Records = []journal.Record{{Name: name}}
+				if err := writer.Append(context.Background(), b); err != nil {
 					panic(err)
 				}
 				var said strings.Builder
@@ -73,7 +77,7 @@ func appendUntilKilled(dir, maxBytes string) {
 func childKey(n int) string { return fmt.Sprint("conversation/", n%40) }
 
 // TestKill kills a process that appends, again and again on the same log. What was acknowledged must be there, a batch with
-// its mark or not at all.
+// its record or not at all.
 func TestKill(t *testing.T) {
 	for _, test := range []struct {
 		name     string
@@ -148,9 +152,9 @@ func checkAfterKill(t *testing.T, o disk.Options, epoch string, acked map[uint64
 	if got.Bounds.Epoch != epoch {
 		t.Errorf("epoch %q, want %q", got.Bounds.Epoch, epoch)
 	}
-	marks := map[string]bool{}
-	for _, m := range got.Marks {
-		marks[m.Name] = true
+	records := map[string]bool{}
+	for _, r := range got.Records {
+		records[r.Name] = true
 	}
 	kept := map[uint64]string{}
 	newest := map[string]uint64{}
@@ -160,8 +164,8 @@ func checkAfterKill(t *testing.T, o disk.Options, epoch string, acked map[uint64
 		}
 		kept[e.Position] = string(e.Body)
 		newest[e.Key] = e.Position
-		if !marks[string(e.Body[:bytes.LastIndexByte(e.Body, '.')])] {
-			t.Errorf("entry %s is there without its mark", e.Body)
+		if !records[string(e.Body[:bytes.LastIndexByte(e.Body, '.')])] {
+			t.Errorf("entry %s is there without its record", e.Body)
 		}
 	}
 	for p, text := range acked {

@@ -95,7 +95,7 @@ func (l *Log) create() error {
 }
 
 func (l *Log) fill(tx *bolt.Tx) error {
-	for _, name := range [][]byte{bucketLog, bucketEntries, bucketKept, bucketMarks} {
+	for _, name := range [][]byte{bucketLog, bucketEntries, bucketKept, bucketRecords} {
 		if _, err := tx.CreateBucket(name); err != nil {
 			return err
 		}
@@ -181,12 +181,7 @@ func (l *Log) check(ctx context.Context) error {
 
 // scan reads what the log keeps in memory: the bounds, the bytes, and where the newest entry of every key lies.
 func (l *Log) scan(ctx context.Context, tx *bolt.Tx) error {
-	for _, name := range [][]byte{bucketLog, bucketEntries, bucketKept, bucketMarks} {
-		if tx.Bucket(name) == nil {
-			return fmt.Errorf("%w: no bucket %q, so it is not a journal", ErrDamaged, name)
-		}
-	}
-	s, err := decodeState(tx.Bucket(bucketLog).Get(keyState))
+	s, err := readState(tx)
 	if err != nil {
 		return err
 	}
@@ -204,7 +199,7 @@ func (l *Log) scan(ctx context.Context, tx *bolt.Tx) error {
 		if err := errors.Join(l.index(k, v), ctx.Err()); err != nil {
 			return err
 		}
-		found.kept += record(v).size()
+		found.kept += value(v).size()
 		reached(k)
 	}
 	next := s.first
@@ -215,24 +210,45 @@ func (l *Log) scan(ctx context.Context, tx *bolt.Tx) error {
 		if position := binary.BigEndian.Uint64(k); position != next {
 			return fmt.Errorf("%w: position %d in the place of %d", ErrDamaged, position, next)
 		}
-		found.bytes += record(v).size()
+		found.bytes += value(v).size()
 		found.first = s.first
 		next++
 		reached(k)
 	}
-	p = l.newProgress("journal: still reading the marks")
-	for k, v := range pairs(tx.Bucket(bucketMarks)) {
-		if _, err := readMark(k, v); err != nil {
+	p = l.newProgress("journal: still reading the records")
+	for k, v := range pairs(tx.Bucket(bucketRecords)) {
+		if _, err := readRecord(k, v); err != nil {
 			return err
 		}
-		if found.marks++; p.due() {
-			p.at(uint64(found.marks), uint64(s.marks))
+		if found.records++; p.due() {
+			p.at(uint64(found.records), uint64(s.records))
 		}
 	}
 	if next != s.last+1 || found != s.totals {
 		return fmt.Errorf("%w: a part is missing: %+v, want %+v", ErrDamaged, found, s.totals)
 	}
 	return nil
+}
+
+// readState reads the state before it looks for what it says the rest of, which another format may keep in other buckets.
+func readState(tx *bolt.Tx) (state, error) {
+	missing := func(name []byte) error {
+		return fmt.Errorf("%w: no bucket %q, so it is not a journal", ErrDamaged, name)
+	}
+	log := tx.Bucket(bucketLog)
+	if log == nil {
+		return state{}, missing(bucketLog)
+	}
+	s, err := decodeState(log.Get(keyState))
+	if err != nil {
+		return state{}, err
+	}
+	for _, name := range [][]byte{bucketEntries, bucketKept, bucketRecords} {
+		if tx.Bucket(name) == nil {
+			return state{}, missing(name)
+		}
+	}
+	return s, nil
 }
 
 // pairs iterates over a bucket. What it gives holds until the transaction ends.
@@ -244,17 +260,17 @@ func pairs(b *bolt.Bucket) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// index checks a record and remembers the newest of its key. Records come in the order of positions.
+// index checks an entry and remembers the newest of its key. Entries come in the order of positions.
 func (l *Log) index(k, v []byte) error {
 	if len(k) != 8 {
 		return fmt.Errorf("%w: a position of %d bytes", ErrDamaged, len(k))
 	}
-	position, r := binary.BigEndian.Uint64(k), record(v)
-	if err := r.check(k); err != nil {
+	position, e := binary.BigEndian.Uint64(k), value(v)
+	if err := e.check(k); err != nil {
 		return fmt.Errorf("entry at position %d: %w", position, err)
 	}
-	if key := r.key(); key != "" {
-		l.newest.Put(r.queue(), retention.Item{Key: key, Position: position, Stamp: r.stamp(), Size: r.size()})
+	if key := e.key(); key != "" {
+		l.newest.Put(e.queue(), retention.Item{Key: key, Position: position, AppendedAt: e.appendedAt(), Size: e.size()})
 	}
 	return nil
 }

@@ -24,10 +24,10 @@ func TestOpenTellsProgress(t *testing.T) {
 	}
 	for i := range 2200 {
 		young.Entries = append(young.Entries, journal.Entry{Time: received, Queue: "/queue/a", Body: make([]byte, 4000)})
-		young.Marks = append(young.Marks, journal.Mark{Name: fmt.Sprint("mark/", i), Value: []byte("value")})
+		young.Records = append(young.Records, journal.Record{Name: fmt.Sprint("record/", i), Value: []byte("value")})
 	}
 	for _, b := range []journal.Batch{old, young} {
-		if err := l.Append(t.Context(), b); err != nil {
+		if err := appendTo(t.Context(), l, b); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -55,8 +55,8 @@ func TestOpenTellsProgress(t *testing.T) {
 	const want = `level=INFO msg="journal: still reading the entries" percent=31 position=1024 first=1101 last=3300
 level=INFO msg="journal: still reading the entries" percent=62 position=2048 first=1101 last=3300
 level=INFO msg="journal: still reading the entries" percent=93 position=3072 first=1101 last=3300
-level=INFO msg="journal: still reading the marks" percent=46
-level=INFO msg="journal: still reading the marks" percent=93
+level=INFO msg="journal: still reading the records" percent=46
+level=INFO msg="journal: still reading the records" percent=93
 level=INFO msg="journal: open" first=1101 last=3300
 `
 	if diff := cmp.Diff(want, string(lines[len(first):])); diff != "" {

@@ -2,8 +2,8 @@ package disk
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"syscall"
@@ -38,7 +38,7 @@ func (l *Log) guard(work func() error) (err error) {
 }
 
 // Read implements journal.Log. An entry that is not what was written is an error that names its position.
-func (l *Log) Read(after uint64, max int) (page []journal.Entry, err error) {
+func (l *Log) Read(_ context.Context, after uint64, max int) (page []journal.Entry, err error) {
 	b := l.Bounds()
 	if l.isClosed() {
 		return nil, errClosed
@@ -62,7 +62,7 @@ func (l *Log) Read(after uint64, max int) (page []journal.Entry, err error) {
 				return err
 			}
 			page = append(page, e)
-			size += record(v).size()
+			size += value(v).size()
 		}
 		return nil
 	})
@@ -74,10 +74,10 @@ func (l *Log) Read(after uint64, max int) (page []journal.Entry, err error) {
 
 func readEntry(k, v []byte) (journal.Entry, error) {
 	position := binary.BigEndian.Uint64(k)
-	err := record(v).check(k)
+	err := value(v).check(k)
 	var e journal.Entry
 	if err == nil {
-		e, err = record(v).entry(position)
+		e, err = value(v).entry(position)
 	}
 	if err != nil {
 		return journal.Entry{}, fmt.Errorf("journal: entry at position %d: %w", position, err)
@@ -86,7 +86,7 @@ func readEntry(k, v []byte) (journal.Entry, error) {
 }
 
 // Latest implements journal.Log.
-func (l *Log) Latest(queue string, after uint64, max int) ([]journal.Entry, error) {
+func (l *Log) Latest(_ context.Context, queue string, after uint64, max int) ([]journal.Entry, error) {
 	for {
 		positions, err := l.newestAfter(queue, after, max)
 		if err != nil || len(positions) == 0 {
@@ -128,7 +128,7 @@ func (l *Log) readAt(positions []uint64) (page []journal.Entry, err error) {
 				return err
 			}
 			page = append(page, e)
-			if size += record(v).size(); size >= pageBytes {
+			if size += value(v).size(); size >= pageBytes {
 				return nil
 			}
 		}
@@ -140,17 +140,21 @@ func (l *Log) readAt(positions []uint64) (page []journal.Entry, err error) {
 	return page, nil
 }
 
-// Marks implements journal.Log, in the order of names.
-func (l *Log) Marks(prefix string, yield func(journal.Mark) bool) error {
+// Records implements journal.Writer, in the order of names.
+func (w writer) Records(prefix string, yield func(journal.Record) bool) error {
+	end, err := w.Begin()
+	if err != nil {
+		return err
+	}
+	defer end()
 	from := []byte(prefix)
 	for from != nil {
-		var page []journal.Mark
-		var err error
-		if page, from, err = l.markPage([]byte(prefix), from); err != nil {
+		var page []journal.Record
+		if page, from, err = w.log.recordPage([]byte(prefix), from); err != nil {
 			return err
 		}
-		for _, m := range page {
-			if !yield(m) {
+		for _, r := range page {
+			if !yield(r) {
 				return nil
 			}
 		}
@@ -158,53 +162,30 @@ func (l *Log) Marks(prefix string, yield func(journal.Mark) bool) error {
 	return nil
 }
 
-// markPage returns the marks with the prefix, beginning with the name from, and the name to go on with, nil at the end.
-func (l *Log) markPage(prefix, from []byte) (page []journal.Mark, next []byte, err error) {
+// recordPage returns the records with the prefix, beginning with the name from, and the name to go on with, nil at the end.
+func (l *Log) recordPage(prefix, from []byte) (page []journal.Record, next []byte, err error) {
 	if l.isClosed() {
 		return nil, nil, errClosed
 	}
 	now := l.now()
 	err = l.view(func(tx *bolt.Tx) error {
-		cursor := tx.Bucket(bucketMarks).Cursor()
+		cursor := tx.Bucket(bucketRecords).Cursor()
 		size := 0
 		for k, v := cursor.Seek(from); k != nil && bytes.HasPrefix(k, prefix); k, v = cursor.Next() {
 			if size >= pageBytes {
 				next = bytes.Clone(k)
 				return nil
 			}
-			m, err := readMark(k, v)
+			r, err := readRecord(k, v)
 			if err != nil {
 				return err
 			}
-			if !m.Expired(now) {
-				page = append(page, m)
+			if !r.Expired(now) {
+				page = append(page, r)
 			}
 			size += len(k) + len(v)
 		}
 		return nil
 	})
 	return page, next, err
-}
-
-// DropMarks implements journal.Log.
-func (l *Log) DropMarks(prefix string) error {
-	l.turn <- struct{}{}
-	defer func() { <-l.turn }()
-	t := l.totals
-	if err := l.update(func(tx *bolt.Tx) error {
-		marks := tx.Bucket(bucketMarks)
-		var names [][]byte
-		cursor := marks.Cursor()
-		for k, _ := cursor.Seek([]byte(prefix)); k != nil && bytes.HasPrefix(k, []byte(prefix)); k, _ = cursor.Next() {
-			names = append(names, k)
-		}
-		t.marks -= int64(len(names))
-		return errors.Join(deleteAll(marks, names), l.putState(tx, t))
-	}); err != nil {
-		return err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.totals = t
-	return nil
 }

@@ -28,13 +28,13 @@ func manyTokens(n int) []string {
 	return tokens
 }
 
-// testAudiences looks where an audience, or a trace parent, could get lost: in what is notified, read, and found as the newest, also beyond retention.
+// testAudiences looks where an audience, or a trace parent, could get lost: in what is followed, read, and found as the newest, also beyond retention.
 func testAudiences(t *testing.T, open Opener) {
-	l := open(t, "a", Options{MaxBytes: 32 << 10})
+	l, w := lead(t, open, "a", Options{MaxBytes: 32 << 10})
 	defer mustClose(t, l)
-	var notified []journal.Entry
-	l.Notify(func(entries []journal.Entry) { notified = append(notified, entries...) })
-	want := mustAppend(t, l,
+	var followed []journal.Entry
+	l.Follow(func(entries []journal.Entry) { followed = append(followed, entries...) })
+	want := mustAppend(t, w,
 		entry(queueUnread, "conversation/1", 1),
 		addressed(entry(queueUnread, "conversation/1/ada", 2), "u:ada"),
 		traced(addressed(entry(queueUnread, "conversation/1/both", 3), "g:support", "u:ada"), "00-0-0-00"),
@@ -45,15 +45,15 @@ func testAudiences(t *testing.T, open Opener) {
 			t.Errorf("%s: newest (-want +got):\n%s", when, diff)
 		}
 	}
-	if diff := diffEntries(want, notified); diff != "" {
-		t.Errorf("notified (-want +got):\n%s", diff)
+	if diff := diffEntries(want, followed); diff != "" {
+		t.Errorf("followed (-want +got):\n%s", diff)
 	}
 	if diff := diffEntries(want, readAll(t, l, 0, 100)); diff != "" {
 		t.Errorf("read (-want +got):\n%s", diff)
 	}
 	check("at first")
 	for range 100 {
-		mustAppend(t, l, sized(queueMessage, "", 4<<10))
+		mustAppend(t, w, sized(queueMessage, "", 4<<10))
 	}
 	if b := l.Bounds(); b.First <= want[2].Position {
 		t.Fatalf("the log begins at %d, so nothing lies beyond retention", b.First)
@@ -64,11 +64,11 @@ func testAudiences(t *testing.T, open Opener) {
 // testAudienceSize fills a log with audiences alone.
 func testAudienceSize(t *testing.T, open Opener) {
 	const limit = 256 << 10
-	l := open(t, "a", Options{MaxBytes: limit})
+	l, w := lead(t, open, "a", Options{MaxBytes: limit})
 	defer mustClose(t, l)
 	tokens := []string{"g:" + strings.Repeat("g", 2000), "u:" + strings.Repeat("u", 2000)}
 	for range 300 {
-		mustAppend(t, l, addressed(journal.Entry{Time: received, Queue: queueMessage}, tokens...))
+		mustAppend(t, w, addressed(journal.Entry{Time: received, Queue: queueMessage}, tokens...))
 	}
 	if b := l.Bounds(); b.Last-b.First+1 > limit/4000 || b.Last-b.First+1 < limit/8000 {
 		t.Errorf("a log of %d bytes keeps %d entries with 4000 bytes of audience", limit, b.Last-b.First+1)

@@ -42,7 +42,6 @@ func Run(t *testing.T, open Opener) {
 		"read back":           testReadBack,
 		"pages":               testPages,
 		"nothing on error":    testNothingOnError,
-		"notify":              testNotify,
 		"concurrent":          testConcurrent,
 		"retention by bytes":  testMaxBytes,
 		"trimmed by queue":    testTrimmed,
@@ -54,7 +53,12 @@ func Run(t *testing.T, open Opener) {
 		"latest of two":       testLatestFamily,
 		"latest beyond":       testLatestBeyondRetention,
 		"latest, few keys":    testLatestMaxKeys,
-		"marks":               testMarks,
+		"records":             testRecords,
+		"drop":                testDrop,
+		"follow":              testFollow,
+		"follow, in between":  testFollowUnderAppends,
+		"too large":           testTooLarge,
+		"resign":              testResign,
 		"close":               testClose,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open) })
@@ -63,8 +67,22 @@ func Run(t *testing.T, open Opener) {
 
 // RunDurable tests what a log does that outlives its process, when it is closed and opened again.
 func RunDurable(t *testing.T, open Opener) {
-	t.Run("entries and marks", func(t *testing.T) { testReopen(t, open) })
+	t.Run("entries and records", func(t *testing.T) { testReopen(t, open) })
 	t.Run("newest per key", func(t *testing.T) { testReopenLatest(t, open) })
+}
+
+// RunLead tests how the turns to write a log in this process follow one another.
+func RunLead(t *testing.T, open Opener) {
+	for name, test := range map[string]func(*testing.T, Opener){
+		"one at a time":        testLeadWaits,
+		"while Append runs":    testLeadWhileAppending,
+		"until the log ends":   testLeadUntilClose,
+		"ctx ends the waiting": testLeadGivesUp,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, open) })
+		})
+	}
 }
 
 // RunClock tests what a log in this process does as time passes. The time is synthetic, and Options.Now a wall clock that
@@ -94,17 +112,33 @@ func sized(queue, key string, size int) journal.Entry {
 	return journal.Entry{Time: received, Queue: queue, Key: key, Body: []byte(strings.Repeat("x", size))}
 }
 
-func mustAppend(t *testing.T, l journal.Log, entries ...journal.Entry) []journal.Entry {
+// lead opens the log, and leads at once.
+func lead(t *testing.T, open Opener, name string, o Options) (journal.Log, journal.Writer) {
 	t.Helper()
-	if err := l.Append(t.Context(), journal.Batch{Entries: entries}); err != nil {
+	l := open(t, name, o)
+	return l, mustLead(t, l)
+}
+
+func mustLead(t *testing.T, l journal.Log) journal.Writer {
+	t.Helper()
+	w, err := l.Lead(t.Context())
+	if err != nil {
+		t.Fatalf("Lead: %v", err)
+	}
+	return w
+}
+
+func mustAppend(t *testing.T, w journal.Writer, entries ...journal.Entry) []journal.Entry {
+	t.Helper()
+	if err := w.Append(t.Context(), journal.Batch{Entries: entries}); err != nil {
 		t.Fatalf("Append: %v", err)
 	}
 	return entries
 }
 
-func mustMark(t *testing.T, l journal.Log, marks ...journal.Mark) {
+func mustRecord(t *testing.T, w journal.Writer, records ...journal.Record) {
 	t.Helper()
-	if err := l.Append(t.Context(), journal.Batch{Marks: marks}); err != nil {
+	if err := w.Append(t.Context(), journal.Batch{Records: records}); err != nil {
 		t.Fatalf("Append: %v", err)
 	}
 }
@@ -112,12 +146,12 @@ func mustMark(t *testing.T, l journal.Log, marks ...journal.Mark) {
 // readAll reads in pages of max until the end.
 func readAll(t *testing.T, l journal.Log, after uint64, max int) []journal.Entry {
 	t.Helper()
-	return pages(t, after, func(after uint64) ([]journal.Entry, error) { return l.Read(after, max) })
+	return pages(t, after, func(after uint64) ([]journal.Entry, error) { return l.Read(t.Context(), after, max) })
 }
 
 func latest(t *testing.T, l journal.Log, queue string, max int) []journal.Entry {
 	t.Helper()
-	return pages(t, 0, func(after uint64) ([]journal.Entry, error) { return l.Latest(queue, after, max) })
+	return pages(t, 0, func(after uint64) ([]journal.Entry, error) { return l.Latest(t.Context(), queue, after, max) })
 }
 
 func pages(t *testing.T, after uint64, read func(uint64) ([]journal.Entry, error)) (all []journal.Entry) {
@@ -135,14 +169,14 @@ func pages(t *testing.T, after uint64, read func(uint64) ([]journal.Entry, error
 	}
 }
 
-func marks(t *testing.T, l journal.Log, prefix string) map[string]string {
+func records(t *testing.T, w journal.Writer, prefix string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
-	if err := l.Marks(prefix, func(m journal.Mark) bool {
-		found[m.Name] = string(m.Value)
+	if err := w.Records(prefix, func(r journal.Record) bool {
+		found[r.Name] = string(r.Value)
 		return true
 	}); err != nil {
-		t.Fatalf("Marks(%q): %v", prefix, err)
+		t.Fatalf("Records(%q): %v", prefix, err)
 	}
 	return found
 }
@@ -162,25 +196,42 @@ func mustClose(t *testing.T, l journal.Log) {
 }
 
 func testClose(t *testing.T, open Opener) {
-	l := open(t, "a", Options{})
-	mustAppend(t, l, entry(queueMessage, "k", 1))
+	l, w := lead(t, open, "a", Options{})
+	mustAppend(t, w, entry(queueMessage, "k", 1))
 	want := l.Bounds()
+	if err := l.Err(); err != nil || isClosed(l.Done()) || isClosed(w.Done()) {
+		t.Errorf("before Close the log is done: %v", err)
+	}
 	mustClose(t, l)
-	_, read := l.Read(0, 1)
-	_, newest := l.Latest(queueMessage, 0, 1)
+	_, read := l.Read(t.Context(), 0, 1)
+	_, newest := l.Latest(t.Context(), queueMessage, 0, 1)
+	_, led := l.Lead(t.Context())
 	for name, err := range map[string]error{
-		"Append":    l.Append(t.Context(), journal.Batch{Entries: []journal.Entry{entry(queueMessage, "", 1)}}),
-		"Read":      read,
-		"Latest":    newest,
-		"Marks":     l.Marks("", func(journal.Mark) bool { return true }),
-		"DropMarks": l.DropMarks(""),
-		"Close":     l.Close(),
+		"Append":  w.Append(t.Context(), journal.Batch{Entries: []journal.Entry{entry(queueMessage, "", 1)}}),
+		"Read":    read,
+		"Latest":  newest,
+		"Records": w.Records("", func(journal.Record) bool { return true }),
+		"Lead":    led,
+		"Close":   l.Close(),
 	} {
 		if err == nil {
 			t.Errorf("%s succeeded on a closed log", name)
 		}
 	}
+	if l.Err() == nil || !isClosed(l.Done()) || !isClosed(w.Done()) {
+		t.Errorf("after Close the log is not done: %v", l.Err())
+	}
 	if got := l.Bounds(); got != want {
 		t.Errorf("Bounds = %v, want %v as before Close", got, want)
+	}
+	w.Resign()
+}
+
+func isClosed(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
 	}
 }

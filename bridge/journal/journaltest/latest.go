@@ -11,15 +11,15 @@ import (
 )
 
 func testLatest(t *testing.T, open Opener) {
-	l := open(t, "a", Options{})
+	l, w := lead(t, open, "a", Options{})
 	defer mustClose(t, l)
-	all := mustAppend(t, l,
+	all := mustAppend(t, w,
 		entry(queueUnread, "conversation/1", 1),
 		entry(queueUnread, "conversation/2", 2),
 		entry(queueMessage, "", 3),
 		entry(queueUnread, "conversation/1", 4),
 	)
-	all = append(all, mustAppend(t, l,
+	all = append(all, mustAppend(t, w,
 		entry(queueUnread, "conversation/3", 5),
 		entry(queueMessage, "message/1", 6),
 		entry(queueUnread, "conversation/2", 7),
@@ -38,14 +38,14 @@ func testLatest(t *testing.T, open Opener) {
 }
 
 func testLatestPages(t *testing.T, open Opener) {
-	l := open(t, "a", Options{})
+	l, w := lead(t, open, "a", Options{})
 	defer mustClose(t, l)
 	const keys, rounds = 40, 3
 	var want []journal.Entry
 	for round := range rounds {
 		want = nil
 		for k := range keys {
-			want = append(want, mustAppend(t, l, entry(queueUnread, fmt.Sprint("conversation/", k), round*keys+k))...)
+			want = append(want, mustAppend(t, w, entry(queueUnread, fmt.Sprint("conversation/", k), round*keys+k))...)
 		}
 	}
 	for _, max := range []int{1, 7, keys, 1000} {
@@ -53,14 +53,14 @@ func testLatestPages(t *testing.T, open Opener) {
 			t.Errorf("in pages of %d (-want +got):\n%s", max, diff)
 		}
 	}
-	if page, err := l.Latest(queueUnread, 0, 7); err != nil || len(page) != 7 {
+	if page, err := l.Latest(t.Context(), queueUnread, 0, 7); err != nil || len(page) != 7 {
 		t.Errorf("Latest(0, 7) gave %d entries, %v", len(page), err)
 	}
 
 	for k := range 10 {
-		mustAppend(t, l, sized(queueMessage, fmt.Sprint("large/", k), 300<<10))
+		mustAppend(t, w, sized(queueMessage, fmt.Sprint("large/", k), 300<<10))
 	}
-	if page, err := l.Latest(queueMessage, 0, 1000); err != nil || len(page) < 2 || len(page) > 6 {
+	if page, err := l.Latest(t.Context(), queueMessage, 0, 1000); err != nil || len(page) < 2 || len(page) > 6 {
 		t.Errorf("Latest gave %d entries of 300 KiB, %v; a page is about a megabyte", len(page), err)
 	}
 	if got := latest(t, l, queueMessage, 1000); len(got) != 10 {
@@ -69,9 +69,9 @@ func testLatestPages(t *testing.T, open Opener) {
 }
 
 func testLatestFamily(t *testing.T, open Opener) {
-	l := open(t, "a", Options{})
+	l, w := lead(t, open, "a", Options{})
 	defer mustClose(t, l)
-	all := mustAppend(t, l,
+	all := mustAppend(t, w,
 		entry(queueConnected, "channel/1", 1),
 		entry(queueConnected, "channel/2", 2),
 		entry(queueDisconnected, "channel/1", 3),
@@ -86,22 +86,22 @@ func testLatestFamily(t *testing.T, open Opener) {
 		}
 	}
 	check(all[1:2], all[2:3])
-	again := mustAppend(t, l, entry(queueConnected, "channel/1", 4))
+	again := mustAppend(t, w, entry(queueConnected, "channel/1", 4))
 	check([]journal.Entry{all[1], again[0]}, nil)
 }
 
 // testLatestBeyondRetention fills a small log again and again, so that most keys' newest entries lie beyond retention.
 func testLatestBeyondRetention(t *testing.T, open Opener) {
-	l := open(t, "a", Options{MaxBytes: 32 << 10})
+	l, w := lead(t, open, "a", Options{MaxBytes: 32 << 10})
 	defer mustClose(t, l)
-	newest := fillBeyondRetention(t, l)
+	newest := fillBeyondRetention(t, l, w)
 	checkNewest(t, l, newest)
 }
 
-func fillBeyondRetention(t *testing.T, l journal.Log) map[string]journal.Entry {
+func fillBeyondRetention(t *testing.T, l journal.Log, w journal.Writer) map[string]journal.Entry {
 	t.Helper()
 	newest := map[string]journal.Entry{}
-	put := func(e journal.Entry) { newest[e.Key] = mustAppend(t, l, e)[0] }
+	put := func(e journal.Entry) { newest[e.Key] = mustAppend(t, w, e)[0] }
 	put(entry(queueConnected, "channel/early", 0))
 	put(entry(queueConnected, "channel/moves", 0))
 	for n := range 300 {
@@ -110,7 +110,7 @@ func fillBeyondRetention(t *testing.T, l journal.Log) map[string]journal.Entry {
 			e = addressed(e, "g:support", fmt.Sprint("u:", n))
 		}
 		put(e)
-		mustAppend(t, l, sized(queueMessage, "", 1<<10))
+		mustAppend(t, w, sized(queueMessage, "", 1<<10))
 		if n == 200 {
 			put(entry(queueDisconnected, "channel/moves", n))
 		}
@@ -141,14 +141,14 @@ func checkNewest(t *testing.T, l journal.Log, newest map[string]journal.Entry) {
 
 func testLatestMaxKeys(t *testing.T, open Opener) {
 	const keys = 10
-	l := open(t, "a", Options{MaxBytes: 32 << 10, Latest: journal.LatestOptions{MaxKeys: keys}})
+	l, w := lead(t, open, "a", Options{MaxBytes: 32 << 10, Latest: journal.LatestOptions{MaxKeys: keys}})
 	defer mustClose(t, l)
-	mustAppend(t, l, entry(queueUnread, "conversation/used again", 0))
+	mustAppend(t, w, entry(queueUnread, "conversation/used again", 0))
 	for n := range 50 {
-		mustAppend(t, l, entry(queueUnread, fmt.Sprint("conversation/", n), n), sized(queueMessage, "", 4<<10))
+		mustAppend(t, w, entry(queueUnread, fmt.Sprint("conversation/", n), n), sized(queueMessage, "", 4<<10))
 	}
-	mustAppend(t, l, entry(queueUnread, "conversation/used again", 1))
-	mustAppend(t, l, sized(queueMessage, "", 4<<10))
+	mustAppend(t, w, entry(queueUnread, "conversation/used again", 1))
+	mustAppend(t, w, sized(queueMessage, "", 4<<10))
 
 	var got []string
 	for _, e := range latest(t, l, queueUnread, 100) {

@@ -10,28 +10,26 @@ import (
 )
 
 func testReopen(t *testing.T, open Opener) {
-	l := open(t, "a", Options{})
+	l, w := lead(t, open, "a", Options{})
 	epoch := l.Bounds().Epoch
 	var want []journal.Entry
 	for n := range 5 {
-		want = append(want, mustAppend(t, l, entry(queueMessage, "", n), entry(queueUnread, "k", n))...)
-		mustMark(t, l,
-			journal.Mark{Name: "round", Value: []byte{byte('0' + n)}, Expires: time.Now().Add(time.Hour)},
-			journal.Mark{Name: "dropped"})
-		if err := l.DropMarks("dropped"); err != nil {
-			t.Fatalf("DropMarks: %v", err)
-		}
+		want = append(want, mustAppend(t, w, entry(queueMessage, "", n), entry(queueUnread, "k", n))...)
+		mustRecord(t, w,
+			journal.Record{Name: "round", Value: []byte{byte('0' + n)}, Expires: time.Now().Add(time.Hour)},
+			journal.Record{Name: "dropped"})
+		mustDrop(t, w, "dropped")
 		mustClose(t, l)
 
-		l = open(t, "a", Options{})
+		l, w = lead(t, open, "a", Options{})
 		if b := l.Bounds(); b != (journal.Bounds{Epoch: epoch, First: 1, Last: uint64(len(want))}) {
 			t.Errorf("opened again: Bounds = %v, want 1 to %d in %s", b, len(want), epoch)
 		}
 		if diff := diffEntries(want, readAll(t, l, 0, 3)); diff != "" {
 			t.Fatalf("opened again: entries (-want +got):\n%s", diff)
 		}
-		if diff := cmp.Diff(map[string]string{"round": string('0' + rune(n))}, marks(t, l, "")); diff != "" {
-			t.Errorf("opened again: marks (-want +got):\n%s", diff)
+		if diff := cmp.Diff(map[string]string{"round": string('0' + rune(n))}, records(t, w, "")); diff != "" {
+			t.Errorf("opened again: records (-want +got):\n%s", diff)
 		}
 	}
 	mustClose(t, l)
@@ -39,12 +37,12 @@ func testReopen(t *testing.T, open Opener) {
 
 func testReopenLatest(t *testing.T, open Opener) {
 	o := Options{MaxBytes: 32 << 10}
-	l := open(t, "a", o)
-	newest := fillBeyondRetention(t, l)
+	l, w := lead(t, open, "a", o)
+	newest := fillBeyondRetention(t, l, w)
 	want := l.Bounds()
 	mustClose(t, l)
 
-	l = open(t, "a", o)
+	l, w = lead(t, open, "a", o)
 	if got := l.Bounds(); got != want {
 		t.Errorf("opened again: Bounds = %v, want %v", got, want)
 	}
@@ -52,7 +50,7 @@ func testReopenLatest(t *testing.T, open Opener) {
 		t.Errorf("opened again: Trimmed = %d, want %d: what had left the log is not known any more", got, want.First-1)
 	}
 	checkNewest(t, l, newest)
-	e := mustAppend(t, l, entry(queueUnread, "conversation/1", 1000), entry(queueConnected, "channel/moves", 1000))
+	e := mustAppend(t, w, entry(queueUnread, "conversation/1", 1000), entry(queueConnected, "channel/moves", 1000))
 	for _, e := range e {
 		newest[e.Key] = e
 	}

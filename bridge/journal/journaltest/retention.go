@@ -13,11 +13,11 @@ import (
 
 func testMaxBytes(t *testing.T, open Opener) {
 	const limit, size = 256 << 10, 4 << 10
-	l := open(t, "a", Options{MaxBytes: limit})
+	l, w := lead(t, open, "a", Options{MaxBytes: limit})
 	defer mustClose(t, l)
 	for n := range 300 {
-		e := mustAppend(t, l, sized(queueMessage, "", size))[0]
-		if page, err := l.Read(e.Position-1, 10); err != nil || len(page) != 1 {
+		e := mustAppend(t, w, sized(queueMessage, "", size))[0]
+		if page, err := l.Read(t.Context(), e.Position-1, 10); err != nil || len(page) != 1 {
 			t.Fatalf("entry %d: Read = %d entries, %v", n, len(page), err)
 		}
 	}
@@ -36,16 +36,16 @@ func testMaxBytes(t *testing.T, open Opener) {
 		t.Errorf("Size = %d, %d for %d entries of %d bytes with a limit of %d", got, most, len(all), size, limit)
 	}
 	for _, after := range []uint64{0, b.First - 2} {
-		if _, err := l.Read(after, 10); !errors.Is(err, journal.ErrTrimmed) {
+		if _, err := l.Read(t.Context(), after, 10); !errors.Is(err, journal.ErrTrimmed) {
 			t.Errorf("Read(%d) = %v, want ErrTrimmed; the log begins at %d", after, err, b.First)
 		}
 	}
 
-	e := mustAppend(t, l, sized(queueMessage, "", 2*limit))[0]
-	if page, err := l.Read(e.Position-1, 10); err != nil || len(page) != 1 {
+	e := mustAppend(t, w, sized(queueMessage, "", 2*limit))[0]
+	if page, err := l.Read(t.Context(), e.Position-1, 10); err != nil || len(page) != 1 {
 		t.Errorf("an entry larger than the log: Read = %d entries, %v; want the entry", len(page), err)
 	}
-	e = mustAppend(t, l, sized(queueMessage, "", size))[0]
+	e = mustAppend(t, w, sized(queueMessage, "", size))[0]
 	if b := l.Bounds(); b.First != e.Position || b.Last != e.Position {
 		t.Errorf("after an entry larger than the log, and one more: %d to %d, want only %d", b.First, b.Last, e.Position)
 	}
@@ -54,14 +54,14 @@ func testMaxBytes(t *testing.T, open Opener) {
 // testTrimmed trims a busy queue, a quiet one and both at once.
 func testTrimmed(t *testing.T, open Opener) {
 	const limit, size = 64 << 10, 4 << 10
-	l := open(t, "a", Options{MaxBytes: limit})
+	l, w := lead(t, open, "a", Options{MaxBytes: limit})
 	defer mustClose(t, l)
 	queues := []string{queueMessage, queueConnected, queueUnread} // nothing comes to the last
 	var all []journal.Entry
 	for n := range 100 {
-		all = append(all, mustAppend(t, l, sized(queueMessage, "", size))...)
+		all = append(all, mustAppend(t, w, sized(queueMessage, "", size))...)
 		if n%40 == 0 {
-			all = append(all, mustAppend(t, l, sized(queueConnected, fmt.Sprint("channel/", n), size))...)
+			all = append(all, mustAppend(t, w, sized(queueConnected, fmt.Sprint("channel/", n), size))...)
 		}
 		want, got := map[string]uint64{}, map[string]uint64{}
 		for _, e := range all[:l.Bounds().First-1] {
@@ -79,7 +79,7 @@ func testTrimmed(t *testing.T, open Opener) {
 }
 
 func testReadWhileTrimming(t *testing.T, open Opener) {
-	l := open(t, "a", Options{MaxBytes: 64 << 10})
+	l, w := lead(t, open, "a", Options{MaxBytes: 64 << 10})
 	defer mustClose(t, l)
 	done := make(chan struct{})
 	var wg sync.WaitGroup
@@ -92,7 +92,7 @@ func testReadWhileTrimming(t *testing.T, open Opener) {
 					return
 				default:
 				}
-				page, err := l.Read(after, 7)
+				page, err := l.Read(t.Context(), after, 7)
 				if errors.Is(err, journal.ErrTrimmed) {
 					after = l.Bounds().First - 1
 					continue
@@ -111,7 +111,7 @@ func testReadWhileTrimming(t *testing.T, open Opener) {
 		})
 	}
 	for range 200 {
-		mustAppend(t, l, sized(queueMessage, "", 500), sized(queueMessage, "", 1500))
+		mustAppend(t, w, sized(queueMessage, "", 500), sized(queueMessage, "", 1500))
 	}
 	close(done)
 	wg.Wait()

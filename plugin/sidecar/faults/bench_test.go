@@ -42,6 +42,10 @@ func BenchmarkAppendToWrite(b *testing.B) {
 
 func appendToWrite(b *testing.B, log journal.Log) {
 	defer log.Close()
+	writer, err := log.Lead(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
 	w := &writes{begun: make([]time.Time, b.N+1)}
 	url, token := serve(b, log, w)
 	var clients []*subscriber
@@ -66,7 +70,7 @@ func appendToWrite(b *testing.B, log journal.Log) {
 			w.begun[n] = now
 			entries[i] = journal.Entry{Time: now, Queue: contract.QueueMessage, Body: body}
 		}
-		if err := log.Append(b.Context(), journal.Batch{Entries: entries}); err != nil {
+		if err := writer.Append(b.Context(), journal.Batch{Entries: entries}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -62,7 +62,7 @@ func readJournal(t testing.TB, dir string) (all []journal.Entry) {
 	}
 	defer log.Close()
 	for {
-		page, err := log.Read(uint64(len(all)), 1000)
+		page, err := log.Read(t.Context(), uint64(len(all)), 1000)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -35,9 +35,9 @@ func (c *Clock) Lived() time.Duration {
 	return c.before + c.away + open
 }
 
-// Stamp returns what an entry that is appended now is to be stamped with, so that its age is never overestimated: what Lived
-// may turn out to be.
-func (c *Clock) Stamp() time.Duration {
+// AppendedAt returns the time, by this clock, to be noted of an entry that is appended now, so that its age is never
+// overestimated: what Lived may turn out to be.
+func (c *Clock) AppendedAt() time.Duration {
 	return c.before + max(0, c.away) + c.open()
 }
 

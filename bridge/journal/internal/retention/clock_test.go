@@ -14,7 +14,7 @@ func TestClockReopened(t *testing.T) {
 	for _, test := range []struct {
 		name           string
 		atOpen, at5min time.Duration // how far the wall clock is off then
-		stamp          time.Duration // 9 minutes after opening
+		appendedAt     time.Duration // 9 minutes after opening
 		late           time.Duration // lived 11 minutes after opening
 	}{
 		{"right", 0, 0, lived + day + 9*time.Minute, lived + day + 11*time.Minute},
@@ -36,15 +36,15 @@ func TestClockReopened(t *testing.T) {
 				if got, want := c.Lived(), lived+9*time.Minute; got != want {
 					t.Errorf("9 minutes on: lived %v, want %v", got, want)
 				}
-				if got := c.Stamp(); got != test.stamp {
-					t.Errorf("9 minutes on: stamp %v, want %v", got, test.stamp)
+				if got := c.AppendedAt(); got != test.appendedAt {
+					t.Errorf("9 minutes on: appended at %v, want %v", got, test.appendedAt)
 				}
 				time.Sleep(2 * time.Minute)
 				if got := c.Lived(); got != test.late {
 					t.Errorf("11 minutes on: lived %v, want %v", got, test.late)
 				}
-				if got := c.Stamp(); got != test.late {
-					t.Errorf("11 minutes on: stamp %v, want %v", got, test.late)
+				if got := c.AppendedAt(); got != test.late {
+					t.Errorf("11 minutes on: appended at %v, want %v", got, test.late)
 				}
 			})
 		})

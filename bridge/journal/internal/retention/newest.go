@@ -8,10 +8,10 @@ import (
 
 // An Item is the newest entry of a key.
 type Item struct {
-	Key      string
-	Position uint64
-	Stamp    time.Duration // by the log's Clock
-	Size     int64
+	Key        string
+	Position   uint64
+	AppendedAt time.Duration // by the log's Clock
+	Size       int64
 
 	line *line
 	gone bool // no longer the newest
@@ -88,7 +88,7 @@ func (l *line) tidy() {
 func (n *Newest) Excess(l Limits, lived time.Duration, first uint64, bytes int64, step Step) []Item {
 	var excess []Item
 	for it := range n.byPosition {
-		if !l.KeyExceeded(lived-it.Stamp, len(n.keys)-len(excess), bytes) || !step.Take(it.Size) {
+		if !l.KeyExceeded(lived-it.AppendedAt, len(n.keys)-len(excess), bytes) || !step.Take(it.Size) {
 			break
 		}
 		if it.Position < first {

@@ -23,7 +23,7 @@ func TestReference(t *testing.T) {
 	words = append(words, mapping.Functions()...)
 	for _, queue := range contract.QueueNames() {
 		words = append(words, queue)
-		for _, f := range mapping.Fields(queue) {
+		for _, f := range contract.ShapeOf(queue).Names() {
 			words = append(words, f[strings.LastIndexByte(f, '.')+1:])
 		}
 	}

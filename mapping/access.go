@@ -10,6 +10,8 @@ import (
 
 	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/mapping/spelling"
+	"mqtt-stomp-bridge/mapping/value"
 )
 
 // AccessKeys returns the keys of an entry of access.
@@ -89,11 +91,11 @@ func (r *accessRule) reason(s *scope, err error) string {
 	b.WriteString("allow (" + r.place + ") is false")
 	if err != nil {
 		b.Reset()
-		fmt.Fprintf(&b, "allow (%s) cannot be evaluated: %s", r.place, kindOf(err))
+		fmt.Fprintf(&b, "allow (%s) cannot be evaluated: %s", r.place, value.KindOf(err))
 	}
 	for i, p := range r.allow.claims {
 		v, _ := s.read(p) // of claims: no error
-		fmt.Fprintf(&b, "%s%s is %s", []string{", where ", ", "}[min(i, 1)], p, typeName(v))
+		fmt.Fprintf(&b, "%s%s is %s", []string{", where ", ", "}[min(i, 1)], p, value.TypeName(v))
 	}
 	return b.String()
 }
@@ -102,7 +104,7 @@ func (r *accessRule) reason(s *scope, err error) string {
 func claimValue(v any) any {
 	switch v := v.(type) {
 	case json.Number:
-		return jsonNumber(v.String())
+		return value.JSONNumber(v.String())
 	case []any:
 		list := make([]any, len(v))
 		for i, e := range v {
@@ -203,7 +205,7 @@ func (c *accessReader) queues() []string {
 			c.errorf(n, "write a queue, a list of them, or '*'", "queue takes a queue, not %s", source.Kind(n))
 		case reportTag(c.file, n, c.report):
 		case !slices.Contains(known, n.Value):
-			c.errorf(n, source.DidYouMean(n.Value, known), "no queue %q", n.Value)
+			c.errorf(n, spelling.DidYouMean(n.Value, known), "no queue %q", n.Value)
 		case n.Value == "*":
 			queues = append(queues, contract.QueueNames()...)
 		default:

@@ -11,8 +11,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
-
-	"mqtt-stomp-bridge/mapping"
 )
 
 // chatRules are the first example of the documentation: one event, two queues.
@@ -191,28 +189,6 @@ func BenchmarkAudience(b *testing.B) {
 			}
 		})
 	}
-}
-
-// BenchmarkTyped converts the seven values of a message and stores them in its typed payload: by the compiled setters that Map
-// uses, and by mapstructure, for which the same converters are decode hooks.
-func BenchmarkTyped(b *testing.B) {
-	values := mapping.ChatValues(idA, idB, idC)
-	b.Run("setters", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			if err := mapping.SetMessage(values); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-	b.Run("mapstructure", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			if err := mapping.DecodeMessage(values); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
 }
 
 // BenchmarkCompile loads the chat rules, YAML included.

@@ -8,8 +8,11 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/mapping/spelling"
 	"mqtt-stomp-bridge/mapping/topic"
+	"mqtt-stomp-bridge/mapping/value"
 )
 
 // Options hold what rules need to know of the bridge. The zero value has the defaults.
@@ -24,7 +27,7 @@ const DefaultBaseTopic = "mqtt-stomp-bridge"
 // be used when report.Err is not nil.
 func Compile(sources []Source, opts Options, report *source.Report) *Mapper {
 	c := newCompiler(sources, report)
-	c.kinds, c.base = payloadKinds(), cmp.Or(opts.BaseTopic, DefaultBaseTopic)
+	c.kinds, c.base = value.Encodings(), cmp.Or(opts.BaseTopic, DefaultBaseTopic)
 	for _, s := range sources {
 		c.readRules(s.File, s.Rules)
 	}
@@ -43,7 +46,7 @@ func Compile(sources []Source, opts Options, report *source.Report) *Mapper {
 type compiler struct {
 	report *source.Report
 	base   string
-	kinds  []*payloadKind // shared by the rules: a payload is decoded once a kind
+	kinds  []*value.Encoding // shared by the rules: a payload is decoded once a kind
 	tables map[string]*table
 	named  map[string]place // name of a rule -> where it stands
 	rules  []placedRule
@@ -74,8 +77,8 @@ type placedRule struct {
 type table struct {
 	file    *source.File
 	entries map[string]any
-	nodes   map[string]*yaml.Node // the entries' values
-	seen    map[*target]bool      // targets that the entries were checked against
+	nodes   map[string]*yaml.Node     // the entries' values
+	seen    map[*contract.Target]bool // targets that the entries were checked against
 }
 
 // reportTag reports a node of which YAML has taken a part away as a tag.
@@ -115,7 +118,7 @@ func (c *compiler) readTables(f *source.File, n *yaml.Node) {
 }
 
 func (c *compiler) readTable(f *source.File, p source.Pair) *table {
-	t := &table{file: f, entries: map[string]any{}, nodes: map[string]*yaml.Node{}, seen: map[*target]bool{}}
+	t := &table{file: f, entries: map[string]any{}, nodes: map[string]*yaml.Node{}, seen: map[*contract.Target]bool{}}
 	entries := f.Pairs(p.Value, "table "+p.Key.Value, c.report)
 	if len(entries) == 0 && p.Value.Kind == yaml.MappingNode {
 		c.report.Errorf(f, p.Key, "write its entries as KEY: TEXT", "table %s has no entries", p.Key.Value)
@@ -184,7 +187,7 @@ func (r *rule) doubles(other *rule) bool {
 	if r.when != nil || r.each != nil || r.recipients != nil || len(r.routes) != 1 || len(other.routes) != 1 || r.routes[0].when != nil {
 		return false
 	}
-	kinds := r.kind.name == other.kind.name || r.kind.name == "ignore"
+	kinds := r.kind.Name == other.kind.Name || r.kind.Name == "ignore"
 	return kinds && r.routes[0].queue == other.routes[0].queue && (r.deliver || !other.deliver)
 }
 
@@ -201,7 +204,7 @@ func keysOf(f *source.File, n *yaml.Node, what string, known []string, report *s
 		k.seen[p.Key.Value] = true
 		switch {
 		case !slices.Contains(known, p.Key.Value):
-			k.seen[source.Nearest(p.Key.Value, known)] = true
+			k.seen[spelling.Nearest(p.Key.Value, known)] = true
 			report.Errorf(f, p.Key, unknownKeyHint(p, known), "unknown field %q", p.Key.Value)
 		case reportTag(f, p.Value, report):
 		default:
@@ -229,5 +232,5 @@ func unknownKeyHint(p source.Pair, known []string) string {
 	if strings.ContainsAny(p.Key.Value, `()"`) {
 		return "“, ” ends a value inside { }: put the whole expression in '…'"
 	}
-	return source.DidYouMean(p.Key.Value, known)
+	return spelling.DidYouMean(p.Key.Value, known)
 }

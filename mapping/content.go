@@ -7,6 +7,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/mapping/value"
 )
 
 // A template is a content that the rule builds as a YAML object or list: its JSON text, with values put in.
@@ -30,10 +31,10 @@ func (t template) value(s *scope) (any, error) {
 		}
 		v, err := p.expr.eval(s)
 		if err == nil {
-			b, err = appendJSON(b, v)
+			b, err = value.AppendJSON(b, v)
 		}
 		if err != nil {
-			return nil, refuse(kindOf(err), "%s: %v", p.expr, err)
+			return nil, value.Refuse(value.KindOf(err), "%s: %v", p.expr, err)
 		}
 	}
 	return string(b), nil
@@ -79,8 +80,8 @@ func (b *jsonBuilder) node(n *yaml.Node, depth int) {
 	n = source.Deref(n)
 	switch b.nodes++; {
 	case b.nodes > maxYAMLNodes:
-	case b.nodes == maxYAMLNodes || depth > maxDepth:
-		b.report.Errorf(b.file, n, "", "this holds more than %d values, or nests deeper than %d levels", maxYAMLNodes, maxDepth)
+	case b.nodes == maxYAMLNodes || depth > value.MaxDepth:
+		b.report.Errorf(b.file, n, "", "this holds more than %d values, or nests deeper than %d levels", maxYAMLNodes, value.MaxDepth)
 		b.nodes = maxYAMLNodes
 	case reportTag(b.file, n, b.report):
 	case n.Kind == yaml.MappingNode:
@@ -98,7 +99,7 @@ func (b *jsonBuilder) object(n *yaml.Node, depth int) {
 		if i > 0 {
 			b.text = append(b.text, ',')
 		}
-		b.text = append(appendText(b.text, p.Key.Value), ':')
+		b.text = append(value.AppendText(b.text, p.Key.Value), ':')
 		b.node(p.Value, depth+1)
 	}
 	b.text = append(b.text, '}')
@@ -131,5 +132,5 @@ func appendScalar(b []byte, n *yaml.Node) []byte {
 			}
 		}
 	}
-	return appendText(b, n.Value)
+	return value.AppendText(b, n.Value)
 }

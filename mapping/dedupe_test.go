@@ -31,7 +31,7 @@ func TestDedupeKey(t *testing.T) {
 		{"text", `{"key":"a"}`, []key{{"a", 10 * time.Minute}}, ""},
 		{"a whole number is exact", `{"key":9007199254740993}`, []key{{"9007199254740993", 10 * time.Minute}}, ""},
 		{"no value: the event is not told from others", `{}`, []key{{"", 10 * time.Minute}}, ""},
-		{"what is no text", `{"key":{}}`, nil, "dedupe"},
+		{"what is not text", `{"key":{}}`, nil, "dedupe"},
 	} {
 		r := m.Map(event("channel/"+idA, test.payload))
 		var got []key

@@ -11,7 +11,8 @@ import (
 
 	"github.com/expr-lang/expr/file"
 
-	"mqtt-stomp-bridge/mapping/source"
+	"maps"
+	"mqtt-stomp-bridge/mapping/spelling"
 )
 
 // A loadError is a mistake in an expression: width characters from offset.
@@ -50,16 +51,16 @@ func (n *names) explain(text string, err error) *loadError {
 // meant returns the hint for a name that there is not; called tells whether it stands as a function.
 func (n *names) meant(name string, called bool) string {
 	if called {
-		if near := source.Nearest(name, Functions()); near != "" {
+		if near := spelling.Nearest(name, Functions()); near != "" {
 			return fmt.Sprintf("did you mean %q?", near)
 		}
 		return "the functions are: " + strings.Join(Functions(), ", ")
 	}
 	switch {
-	case n.access && slices.Contains(sortedKeys(roots()), name):
+	case n.access && slices.Contains(slices.Sorted(maps.Keys(roots())), name):
 		return "access is asked when a client subscribes: there is no event, only " + strings.Join(n.visible(), ", ")
 	case name == "payload":
-		return fmt.Sprintf("a rule with payload: %s does not see the payload", n.kind.name)
+		return fmt.Sprintf("a rule with payload: %s does not see the payload", n.kind.Name)
 	case name == "item" || name == "index":
 		return "item and index are the elements of an each: and this rule has none"
 	case slices.Contains([]string{"null", "None", "undefined"}, name):
@@ -68,7 +69,7 @@ func (n *names) meant(name string, called bool) string {
 		return "the event's payload is called payload"
 	}
 	names := n.visible()
-	if near := source.Nearest(name, names); near != "" {
+	if near := spelling.Nearest(name, names); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	return fmt.Sprintf("names here: %s; a text needs quotes: %q", strings.Join(names, ", "), name)
@@ -76,7 +77,7 @@ func (n *names) meant(name string, called bool) string {
 
 // visible returns the names that an expression here may begin with.
 func (n *names) visible() []string {
-	return slices.DeleteFunc(sortedKeys(roots()), func(name string) bool { return !n.sees(name) })
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(roots())), func(name string) bool { return !n.sees(name) })
 }
 
 // Functions returns the names of the functions that rules may call.
@@ -93,7 +94,7 @@ func (n *names) explainField(e *loadError, before, name string) {
 	base, _ := strings.CutSuffix(before, ".")
 	base = base[strings.LastIndexFunc(base, func(r rune) bool { return r < 'A' })+1:]
 	known := n.children(base)
-	if near := source.Nearest(name, known); near != "" {
+	if near := spelling.Nearest(name, known); near != "" {
 		e.hint = fmt.Sprintf("did you mean %s.%s?", base, near)
 		return
 	}
@@ -106,9 +107,9 @@ func (n *names) children(base string) []string {
 	case "topic":
 		return n.captures
 	case "mqtt":
-		return sortedKeys(mqttRoots())
+		return slices.Sorted(maps.Keys(mqttRoots()))
 	case "table":
-		return sortedKeys(n.tables)
+		return slices.Sorted(maps.Keys(n.tables))
 	}
 	return nil
 }
@@ -160,7 +161,7 @@ func explainSyntax(e *loadError, text, rest string) {
 	case noField.MatchString(e.message):
 		e.message = "this is text, and has no field " + noField.FindStringSubmatch(e.message)[1]
 	case onlyLists.MatchString(e.message):
-		e.message = onlyLists.FindStringSubmatch(e.message)[1] + " goes through a list, and this is none"
+		e.message = onlyLists.FindStringSubmatch(e.message)[1] + " goes through a list, and this is not one"
 	case besideNil.MatchString(e.message):
 		operator := besideNil.FindStringSubmatch(e.message)[1]
 		e.message = "?? and " + operator + " side by side need parentheses"

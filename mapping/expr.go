@@ -12,6 +12,8 @@ import (
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/types"
 	"github.com/expr-lang/expr/vm"
+
+	"mqtt-stomp-bridge/mapping/value"
 )
 
 const maxExpression = 4096 // bytes
@@ -20,11 +22,11 @@ const maxExpression = 4096 // bytes
 type expression struct {
 	text    string // as in the rule, without the =
 	program *vm.Program
-	path    *path        // when it is nothing but a fixed path
-	perItem bool         // it reads item or index
-	result  reflect.Type // what is known of its value at load; an interface when nothing is
-	known   []constant   // the values known at load that it may have
-	claims  []*path      // of an access rule: the claims that it reads
+	path    *path       // when it is nothing but a fixed path
+	perItem bool        // it reads item or index
+	result  value.Types // that its value may have, as far as that is known at load
+	known   []constant  // the values known at load that it may have
+	claims  []*path     // of an access rule: the claims that it reads
 }
 
 // A constant is a value within an expression: width characters from offset of its text. Of a table it is any entry.
@@ -34,7 +36,7 @@ type constant struct {
 	offset, width int
 }
 
-// eval returns the value of the expression. An error is a *refusal.
+// eval returns the value of the expression. An error is a *value.Refusal.
 func (x *expression) eval(s *scope) (any, error) {
 	s.hasMiss = false
 	if x.path != nil {
@@ -44,14 +46,14 @@ func (x *expression) eval(s *scope) (any, error) {
 	if err == nil {
 		return v, nil
 	}
-	var r *refusal
+	var r *value.Refusal
 	if errors.As(err, &r) {
-		if s.hasMiss && r.kind == "expression" {
-			r = &refusal{kind: r.kind, reason: r.reason + ": " + s.miss.String()}
+		if s.hasMiss && r.Kind == "expression" {
+			r = &value.Refusal{Kind: r.Kind, Reason: r.Reason + ": " + s.miss.String()}
 		}
 		return nil, r
 	}
-	return nil, refuse("expression", "the expression cannot be evaluated: %s", withoutGo(err))
+	return nil, value.Refuse("expression", "the expression cannot be evaluated: %s", withoutGo(err))
 }
 
 // withoutGo returns the message of an error of the engine in the words of rules.
@@ -78,7 +80,7 @@ func goWords() [][2]string {
 
 // names are what the expressions of a rule can see.
 type names struct {
-	kind     *payloadKind
+	kind     *value.Encoding
 	each     bool
 	captures []string
 	tables   map[string]*table
@@ -97,7 +99,7 @@ func (n *names) sees(name string) bool {
 	case "item", "index":
 		return n.each
 	case "payload":
-		return n.kind != nil && n.kind.decode != nil
+		return n.kind != nil && n.kind.Decode != nil
 	}
 	return !n.access
 }
@@ -139,7 +141,7 @@ func (n *names) env() types.Map {
 	if n.sees("payload") {
 		env["payload"] = types.Any
 	}
-	if n.kind.text {
+	if n.kind.Text {
 		env["payload"] = types.String
 	}
 	if n.sees("item") {
@@ -210,12 +212,33 @@ func (n *names) parse(text string) (*expression, *loadError) {
 	if e != nil {
 		return nil, e
 	}
-	x.result = checked.Node().Type()
-	if checked.Node().Nature().Nil {
-		x.result = nil
-	}
+	x.result = typesOf(checked.Node())
 	x.known = outcomes(checked.Node())
 	return x, nil
+}
+
+// typesOf returns what the check has found out about the value of the expression.
+func typesOf(node ast.Node) value.Types {
+	if node.Nature().Nil {
+		return value.TypeNothing
+	}
+	switch node.Type().Kind() {
+	case reflect.Interface:
+		return value.AnyType
+	case reflect.Bool:
+		return value.TypeBool
+	case reflect.String:
+		return value.TypeText
+	case reflect.Slice:
+		return value.TypeList
+	case reflect.Map:
+		return value.TypeObject
+	case reflect.Struct:
+		return value.TypeTime
+	case reflect.Float64:
+		return value.TypeFraction
+	}
+	return value.TypeWhole
 }
 
 // outcomes returns the constants that the expression may have as its value.
@@ -317,6 +340,6 @@ func checkLayout(n *ast.CallNode, at func(n ast.Node, message, hint string)) {
 	layout, ok := n.Arguments[1].(*ast.StringNode)
 	// A layout in which nothing stands for a part of the time comes out as it is.
 	if ok && time.Unix(1, 1).UTC().Format(layout.Value) == layout.Value {
-		at(layout, "the layout "+quote(layout.Value)+" has no year, month or day in it", `write how 2 January 2006, 15:04:05, would look: "2006-01-02 15:04:05"`)
+		at(layout, "the layout "+value.Quote(layout.Value)+" has no year, month or day in it", `write how 2 January 2006, 15:04:05, would look: "2006-01-02 15:04:05"`)
 	}
 }

@@ -6,22 +6,11 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"maps"
+	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/mapping/spelling"
 )
-
-// Fields returns the fields of a queue's payload in the order of the document, nested ones as message.id; nil for an
-// unknown queue.
-func Fields(queue string) []string {
-	s := shapeOf(queue)
-	if s == nil {
-		return nil
-	}
-	names := make([]string, len(s.fields))
-	for i, f := range s.fields {
-		names[i] = f.name
-	}
-	return names
-}
 
 func (c *ruleCompiler) readFields() {
 	p, ok := c.keys.pairs["fields"]
@@ -37,17 +26,17 @@ func (c *ruleCompiler) readFields() {
 		return
 	}
 	var lacking []string
-	for i := range c.rule.shape.fields {
-		spec := &c.rule.shape.fields[i]
-		n, ok := given[spec.name]
+	for i := range c.rule.shape.Fields {
+		spec := &c.rule.shape.Fields[i]
+		n, ok := given[spec.Name]
 		switch {
 		case ok:
 			c.readField(spec, n)
-		case spec.optional || misspelt[spec.name]:
-		case !spec.received:
-			lacking = append(lacking, spec.name)
+		case spec.Optional || misspelt[spec.Name]:
+		case !spec.Received:
+			lacking = append(lacking, spec.Name)
 		case c.rule.deliver:
-			c.errorf(p.Key, "", "%s is needed: this rule delivers retained messages, whose time of receipt says nothing", spec.name)
+			c.errorf(p.Key, "", "%s is needed: this rule delivers retained messages, whose time of receipt says nothing", spec.Name)
 		default:
 			c.rule.fields = append(c.rule.fields, field{spec: spec, line: p.Key.Line})
 		}
@@ -67,7 +56,7 @@ func (c *ruleCompiler) collect(n *yaml.Node, prefix string, given map[string]*ya
 		switch {
 		case !slices.Contains(known, p.Key.Value):
 			c.unknownField(p, prefix, known)
-			if near := source.Nearest(p.Key.Value, known); near != "" {
+			if near := spelling.Nearest(p.Key.Value, known); near != "" {
 				misspelt[prefix+near] = true
 			}
 		case reportTag(c.file, p.Value, c.report):
@@ -82,9 +71,9 @@ func (c *ruleCompiler) collect(n *yaml.Node, prefix string, given map[string]*ya
 	}
 	if n.Kind != yaml.MappingNode {
 		c.bad = true
-		for _, f := range c.rule.shape.fields {
-			if strings.HasPrefix(f.name, prefix) {
-				misspelt[f.name] = true
+		for _, f := range c.rule.shape.Fields {
+			if strings.HasPrefix(f.Name, prefix) {
+				misspelt[f.Name] = true
 			}
 		}
 	}
@@ -94,8 +83,8 @@ func (c *ruleCompiler) collect(n *yaml.Node, prefix string, given map[string]*ya
 // children returns the names of the shape directly below the prefix.
 func (c *ruleCompiler) children(prefix string) []string {
 	var names []string
-	for _, f := range c.rule.shape.fields {
-		if rest, ok := strings.CutPrefix(f.name, prefix); ok {
+	for _, f := range c.rule.shape.Fields {
+		if rest, ok := strings.CutPrefix(f.Name, prefix); ok {
 			name, _, _ := strings.Cut(rest, ".")
 			if !slices.Contains(names, name) {
 				names = append(names, name)
@@ -107,9 +96,9 @@ func (c *ruleCompiler) children(prefix string) []string {
 
 func (c *ruleCompiler) unknownField(p source.Pair, prefix string, known []string) {
 	hint := unknownKeyHint(p, known)
-	for _, f := range c.rule.shape.fields {
-		if strings.HasSuffix(f.name, "."+p.Key.Value) && prefix == "" {
-			hint = "it belongs under " + strings.TrimSuffix(f.name, "."+p.Key.Value) + ":"
+	for _, f := range c.rule.shape.Fields {
+		if strings.HasSuffix(f.Name, "."+p.Key.Value) && prefix == "" {
+			hint = "it belongs under " + strings.TrimSuffix(f.Name, "."+p.Key.Value) + ":"
 		}
 	}
 	c.errorf(p.Key, hint, "unknown field %q", p.Key.Value)
@@ -133,22 +122,22 @@ func (c *ruleCompiler) checkUnknownShape(n *yaml.Node) {
 	}
 }
 
-func (c *ruleCompiler) readField(spec *fieldSpec, n *yaml.Node) {
+func (c *ruleCompiler) readField(spec *contract.Field, n *yaml.Node) {
 	if from := c.value(spec, n); from != nil {
 		c.rule.fields = append(c.rule.fields, field{spec: spec, from: from, line: n.Line})
 	}
 }
 
 // value compiles the value of a field; nil when it is wrong.
-func (c *ruleCompiler) value(spec *fieldSpec, n *yaml.Node) valueSource {
+func (c *ruleCompiler) value(spec *contract.Field, n *yaml.Node) valueSource {
 	switch {
-	case n.Kind != yaml.ScalarNode && spec.target == contentTarget && c.braces(n) == "":
+	case n.Kind != yaml.ScalarNode && spec.Target == contract.ContentTarget && c.braces(n) == "":
 		return c.template(n)
 	case n.Kind != yaml.ScalarNode:
-		c.errorf(n, c.braces(n), "%s takes one value, not %s", spec.name, source.Kind(n))
+		c.errorf(n, c.braces(n), "%s takes one value, not %s", spec.Name, source.Kind(n))
 		return nil
 	case source.Null(n):
-		c.errorf(n, "write a value; a field that may be absent is left away", "%s has no value", spec.name)
+		c.errorf(n, "write a value; a field that may be absent is left away", "%s has no value", spec.Name)
 		return nil
 	}
 	text, isExpr := strings.CutPrefix(n.Value, "=")
@@ -156,52 +145,52 @@ func (c *ruleCompiler) value(spec *fieldSpec, n *yaml.Node) valueSource {
 		return c.text(spec, n)
 	}
 	x := c.expression(n, text, 1)
-	if x == nil || !c.fits(n, x, spec.target.fits, spec.name+" wants "+spec.target.wants) {
+	if x == nil || !c.fits(n, x, spec.Target.Fits, spec.Name+" wants "+spec.Target.Wants) {
 		return nil
 	}
 	c.checkKnown(spec, n, x)
-	if spec.target == contentTarget && x.path != nil && (x.path.root == rootPayload || x.path.root == rootItem) {
+	if spec.Target == contract.ContentTarget && x.path != nil && (x.path.root == rootPayload || x.path.root == rootItem) {
 		return verbatim{x}
 	}
 	return x
 }
 
 // text compiles a field that is a text in the rule.
-func (c *ruleCompiler) text(spec *fieldSpec, n *yaml.Node) valueSource {
+func (c *ruleCompiler) text(spec *contract.Field, n *yaml.Node) valueSource {
 	if c.noExpression(n) {
 		return nil
 	}
-	if _, err := spec.target.convert(n.Value); err != nil {
-		c.errorf(n, spec.target.hint, "%s: %v", spec.name, err)
+	if _, err := spec.Target.Convert(n.Value); err != nil {
+		c.errorf(n, spec.Target.Hint, "%s: %v", spec.Name, err)
 		return nil
 	}
 	return literal(n.Value)
 }
 
 // checkKnown tries the values that an expression may have and that are known at load.
-func (c *ruleCompiler) checkKnown(spec *fieldSpec, n *yaml.Node, x *expression) {
+func (c *ruleCompiler) checkKnown(spec *contract.Field, n *yaml.Node, x *expression) {
 	for _, k := range x.known {
 		if k.table != "" {
 			c.checkTable(spec, k.table)
 			continue
 		}
-		if _, err := spec.target.convert(k.value); err != nil {
+		if _, err := spec.Target.Convert(k.value); err != nil {
 			c.bad = true
-			c.report.ErrorAt(c.file, n, k.offset, k.width, "", "%s: %v", spec.name, err)
+			c.report.ErrorAt(c.file, n, k.offset, k.width, "", "%s: %v", spec.Name, err)
 		}
 	}
 }
 
 // checkTable tries all entries of a table that gives the value of a field.
-func (c *ruleCompiler) checkTable(spec *fieldSpec, name string) {
+func (c *ruleCompiler) checkTable(spec *contract.Field, name string) {
 	t := c.tables[name]
-	if t.seen[spec.target] {
+	if t.seen[spec.Target] {
 		return
 	}
-	t.seen[spec.target] = true
-	for _, key := range sortedKeys(t.entries) {
-		if _, err := spec.target.convert(t.entries[key]); err != nil {
-			c.report.Errorf(t.file, t.nodes[key], "", "table %s, %q, gives %s of rule %q: %v", name, key, spec.name, c.rule.name, err)
+	t.seen[spec.Target] = true
+	for _, key := range slices.Sorted(maps.Keys(t.entries)) {
+		if _, err := spec.Target.Convert(t.entries[key]); err != nil {
+			c.report.Errorf(t.file, t.nodes[key], "", "table %s, %q, gives %s of rule %q: %v", name, key, spec.Name, c.rule.name, err)
 		}
 	}
 }

@@ -10,6 +10,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"maps"
+	"mqtt-stomp-bridge/mapping/value"
 )
 
 // A function can be called in an expression. Every one that sees data of an event is our own: it takes nil for what is
@@ -68,18 +71,18 @@ func callUUID(s *scope, args []any) (any, error) {
 	}
 	space, ok := args[0].(uuid.UUID) // worked out at load
 	if !ok {
-		kind, err := toText(args[0])
+		kind, err := value.Text(args[0])
 		if err != nil {
-			return nil, refuse("expression", "uuid: the kind of id: %v", err)
+			return nil, value.Refuse("expression", "uuid: the kind of id: %v", err)
 		}
 		space = kindSpace(kind)
 	}
-	id, err := toText(args[1])
+	id, err := value.Text(args[1])
 	if err != nil {
-		return nil, refuse("expression", "uuid: the id: %v", err)
+		return nil, value.Refuse("expression", "uuid: the id: %v", err)
 	}
 	if id == "" {
-		return nil, refuse("expression", "uuid: the id is empty")
+		return nil, value.Refuse("expression", "uuid: the id is empty")
 	}
 	return uuid.NewSHA1(space, []byte(id)).String(), s.spend(len(id))
 }
@@ -95,11 +98,11 @@ func callTime(s *scope, args []any) (any, error) {
 	text, ok := args[0].(string)
 	layout, ok2 := args[1].(string)
 	if !ok || !ok2 {
-		return nil, refuse("not a time", "time takes text and a layout, not %s and %s", typeName(args[0]), typeName(args[1]))
+		return nil, value.Refuse("not a time", "time takes text and a layout, not %s and %s", value.TypeName(args[0]), value.TypeName(args[1]))
 	}
 	t, err := time.Parse(layout, text)
 	if err != nil {
-		return nil, refuse("not a time", "time: %s does not have the layout %s", quote(text), quote(layout))
+		return nil, value.Refuse("not a time", "time: %s does not have the layout %s", value.Quote(text), value.Quote(layout))
 	}
 	return t, nil
 }
@@ -111,24 +114,23 @@ func callJSON(s *scope, args []any) (any, error) {
 	}
 	text, ok := args[0].(string)
 	if !ok {
-		return nil, refuse("expression", "json takes text, not %s", typeName(args[0]))
+		return nil, value.Refuse("expression", "json takes text, not %s", value.TypeName(args[0]))
 	}
 	if err := s.spend(workMatch * len(text)); err != nil {
 		return nil, err
 	}
-	d, err := decodeJSON([]byte(text))
+	d, err := value.DecodeJSON([]byte(text))
 	if err != nil {
-		reason, _, _ := strings.Cut(err.Error(), " (payload: ")
-		return nil, refuse("not JSON", "json: %s", strings.Replace(reason, "the payload", "the text", 1))
+		return nil, value.Refuse("not JSON", "json: the text %v", err)
 	}
-	return d.value, nil
+	return d.Value, nil
 }
 
 func callToJSON(s *scope, args []any) (any, error) {
 	if args[0] == nil {
 		return nil, nil
 	}
-	b, err := appendJSON(nil, args[0])
+	b, err := value.AppendJSON(nil, args[0])
 	if err != nil {
 		return nil, err
 	}
@@ -146,12 +148,12 @@ func callString(s *scope, args []any) (any, error) {
 	case json.Number:
 		return v.String(), nil
 	case time.Time:
-		return v.UTC().Format(timeLayout), nil
+		return v.UTC().Format(value.TimeLayout), nil
 	}
-	if _, ok := number(args[0]); ok {
-		return toText(args[0])
+	if _, ok := value.Number(args[0]); ok {
+		return value.Text(args[0])
 	}
-	return nil, refuse("expression", "string takes one value, not %s; write toJSON(…)", typeName(args[0]))
+	return nil, value.Refuse("expression", "string takes one value, not %s; write toJSON(…)", value.TypeName(args[0]))
 }
 
 // callInt is int(x): a number without its fraction, also from digits in text.
@@ -170,7 +172,7 @@ func rounded(name string, v any, round func(float64) float64) (any, error) {
 	if r := round(f.(float64)); math.Abs(r) < 1<<53 {
 		return int64(r), nil
 	}
-	return nil, refuse("expression", "%s: %v is too large", name, v)
+	return nil, value.Refuse("expression", "%s: %v is too large", name, v)
 }
 
 // exact returns v as a whole number where it is one, also as text.
@@ -179,7 +181,7 @@ func exact(v any) (int64, bool) {
 		i, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
 		return i, err == nil
 	}
-	n, _ := number(v)
+	n, _ := value.Number(v)
 	i, ok := n.(int64)
 	return i, ok
 }
@@ -191,13 +193,13 @@ func callFloat(_ *scope, args []any) (any, error) {
 	case string:
 		f, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
 		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
-			return nil, refuse("expression", "%s is no number", quote(v))
+			return nil, value.Refuse("expression", "%s is not a number", value.Quote(v))
 		}
 		return f, nil
 	}
-	n, ok := number(args[0])
+	n, ok := value.Number(args[0])
 	if !ok {
-		return nil, refuse("expression", "%s is no number", typeName(args[0]))
+		return nil, value.Refuse("expression", "%s is not a number", value.TypeName(args[0]))
 	}
 	if i, ok := n.(int64); ok {
 		return float64(i), nil
@@ -217,7 +219,7 @@ func callLen(s *scope, args []any) (any, error) {
 	case map[string]any:
 		return len(v), nil
 	}
-	return nil, refuse("expression", "%s has no length", typeName(args[0]))
+	return nil, value.Refuse("expression", "%s has no length", value.TypeName(args[0]))
 }
 
 func callFirst(s *scope, args []any) (any, error) { return index(s, []any{args[0], int64(0)}) }
@@ -239,10 +241,10 @@ func members(s *scope, v any, pick func(key string, value any) any) (any, error)
 		if v == nil {
 			return nil, nil
 		}
-		return nil, refuse("expression", "%s has no keys", typeName(v))
+		return nil, value.Refuse("expression", "%s has no keys", value.TypeName(v))
 	}
 	list := make([]any, 0, len(object))
-	for _, k := range sortedKeys(object) {
+	for _, k := range slices.Sorted(maps.Keys(object)) {
 		list = append(list, pick(k, object[k]))
 	}
 	return list, s.spend(workVisit * len(list))
@@ -255,19 +257,19 @@ func callJoin(s *scope, args []any) (any, error) {
 	list, ok := args[0].([]any)
 	sep, ok2 := args[1].(string)
 	if !ok || !ok2 {
-		return nil, refuse("expression", "join takes a list and text, not %s and %s", typeName(args[0]), typeName(args[1]))
+		return nil, value.Refuse("expression", "join takes a list and text, not %s and %s", value.TypeName(args[0]), value.TypeName(args[1]))
 	}
 	var b strings.Builder
 	for i, v := range list {
-		text, err := toText(v)
+		text, err := value.Text(v)
 		if err != nil {
-			return nil, refuse("expression", "join: element %d: %v", i, err)
+			return nil, value.Refuse("expression", "join: element %d: %v", i, err)
 		}
 		if i > 0 {
 			b.WriteString(sep)
 		}
 		b.WriteString(text)
-		if b.Len() > maxText {
+		if b.Len() > value.MaxText {
 			return nil, tooLong("join")
 		}
 	}
@@ -275,7 +277,7 @@ func callJoin(s *scope, args []any) (any, error) {
 }
 
 func tooLong(name string) error {
-	return refuse("too large", "%s gives more than %d bytes", name, maxText)
+	return value.Refuse("too large", "%s gives more than %d bytes", name, value.MaxText)
 }
 
 func callSplit(s *scope, args []any) (any, error) {
@@ -285,7 +287,7 @@ func callSplit(s *scope, args []any) (any, error) {
 	}
 	parts := strings.SplitN(text, sep, maxItems+1)
 	if len(parts) > maxItems {
-		return nil, refuse("too large", "split gives more than %d parts", maxItems)
+		return nil, value.Refuse("too large", "split gives more than %d parts", maxItems)
 	}
 	list := make([]any, len(parts))
 	for i, p := range parts {
@@ -302,10 +304,10 @@ func callReplace(s *scope, args []any) (any, error) {
 	for i, v := range args {
 		var ok bool
 		if t[i], ok = v.(string); !ok {
-			return nil, refuse("expression", "replace takes text, not %s", typeName(v))
+			return nil, value.Refuse("expression", "replace takes text, not %s", value.TypeName(v))
 		}
 	}
-	if size := int64(len(t[0])) + int64(strings.Count(t[0], t[1]))*int64(max(0, len(t[2])-len(t[1]))); size > maxText {
+	if size := int64(len(t[0])) + int64(strings.Count(t[0], t[1]))*int64(max(0, len(t[2])-len(t[1]))); size > value.MaxText {
 		return nil, tooLong("replace")
 	}
 	result := strings.ReplaceAll(t[0], t[1], t[2])
@@ -321,7 +323,7 @@ func textFunction(name string, f func(string) string) func(*scope, []any) (any, 
 		case string:
 			return f(v), s.spend(len(v))
 		}
-		return nil, refuse("expression", "%s takes text, not %s", name, typeName(args[0]))
+		return nil, value.Refuse("expression", "%s takes text, not %s", name, value.TypeName(args[0]))
 	}
 }
 
@@ -355,7 +357,7 @@ func twoTexts(name string, args []any) (a, b string, missing bool, err error) {
 	a, ok := args[0].(string)
 	b, ok2 := args[1].(string)
 	if !ok || !ok2 {
-		err = refuse("expression", "%s takes two texts, not %s and %s", name, typeName(args[0]), typeName(args[1]))
+		err = value.Refuse("expression", "%s takes two texts, not %s and %s", name, value.TypeName(args[0]), value.TypeName(args[1]))
 	}
 	return a, b, false, err
 }

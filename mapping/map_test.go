@@ -295,7 +295,7 @@ rules:
 		{"d", counted, "timestamp", `"2026-03-04T06:06:07.890Z"`, 1},
 		{"g", counted, "timestamp", `"2021-01-27T10:00:00.000Z"`, 0},
 		{"m", counted, "message.sent_at", `"2026-03-04T05:06:07.890Z"`, 0},
-		{"d", `{"c":"` + idB + `","n":-1}`, "timestamp", "rejected: -1 is no whole number of 0 or more", 0},
+		{"d", `{"c":"` + idB + `","n":-1}`, "timestamp", "rejected: -1 is not a whole number of 0 or more", 0},
 	} {
 		calls = nil
 		if got := sent(m.Map(stamped(tt.topic, tt.payload)), tt.field); got != tt.want || len(calls) != tt.calls {

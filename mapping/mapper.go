@@ -13,6 +13,7 @@ import (
 
 	"mqtt-stomp-bridge/mapping/audience"
 	"mqtt-stomp-bridge/mapping/topic"
+	"mqtt-stomp-bridge/mapping/value"
 )
 
 // A Mapper is a compiled set of rules. It is safe for concurrent use.
@@ -170,7 +171,7 @@ func (m *Mapper) run(e *Event, result *Result, trace *[]RuleTrace) {
 	}
 	s, ok := m.scopes.Get().(*scope)
 	if !ok {
-		s = &scope{docs: map[*payloadKind]*decoded{}}
+		s = &scope{docs: map[*value.Encoding]*decoded{}}
 	}
 	s.event = e
 	s.levels = topic.AppendLevels(s.levels[:0], e.Topic)

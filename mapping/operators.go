@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/expr-lang/expr/vm/runtime"
+
+	"mqtt-stomp-bridge/mapping/value"
 )
 
 // operators returns the functions that stand for the operators of an expression; rules cannot name them.
@@ -51,7 +53,7 @@ func lookup(s *scope, args []any) (any, error) {
 	}
 	key, err := callString(s, args[1:])
 	if err != nil {
-		return nil, refuse("expression", "%s takes text as a key, not %s", table.name, typeName(args[1]))
+		return nil, value.Refuse("expression", "%s takes text as a key, not %s", table.name, value.TypeName(args[1]))
 	}
 	v, ok := table.table[key.(string)]
 	if !ok {
@@ -70,7 +72,7 @@ func index(_ *scope, args []any) (any, error) {
 		}
 	case []any:
 		if i, ok := exact(args[1]); ok {
-			return element(v, int(max(math.MinInt32, min(i, math.MaxInt32)))), nil
+			return value.Element(v, int(max(math.MinInt32, min(i, math.MaxInt32)))), nil
 		}
 	}
 	return nil, nil
@@ -89,7 +91,7 @@ func slice(s *scope, args []any) (any, error) {
 		}
 		n, ok := exact(args[i+1])
 		if !ok {
-			return nil, refuse("expression", "[from:to] takes whole numbers, not %s", typeName(args[i+1]))
+			return nil, value.Refuse("expression", "[from:to] takes whole numbers, not %s", value.TypeName(args[i+1]))
 		}
 		if n < 0 {
 			n += int64(size.(int))
@@ -103,17 +105,17 @@ func slice(s *scope, args []any) (any, error) {
 	case []any:
 		return v[from:to:to], nil
 	}
-	return nil, refuse("expression", "[from:to] takes text or a list, not %s", typeName(args[0]))
+	return nil, value.Refuse("expression", "[from:to] takes text or a list, not %s", value.TypeName(args[0]))
 }
 
 // goThrough gives the list that a predicate goes through; what is missing has no elements.
 func goThrough(s *scope, args []any) (any, error) {
 	list, ok := args[0].([]any)
 	if !ok && args[0] != nil {
-		return nil, refuse("expression", "%s goes through a list, not %s", args[1], typeName(args[0]))
+		return nil, value.Refuse("expression", "%s goes through a list, not %s", args[1], value.TypeName(args[0]))
 	}
 	if len(list) > maxItems {
-		return nil, refuse("too large", "%s goes through %d elements; %d are the most", args[1], len(list), maxItems)
+		return nil, value.Refuse("too large", "%s goes through %d elements; %d are the most", args[1], len(list), maxItems)
 	}
 	return list, s.spend(workVisit * len(list))
 }
@@ -122,7 +124,7 @@ func goThrough(s *scope, args []any) (any, error) {
 func truth(v any) (bool, error) {
 	b, ok := v.(bool)
 	if !ok && v != nil {
-		return false, refuse("not a condition", "%s stands where true or false is wanted", typeName(v))
+		return false, value.Refuse("not a condition", "%s stands where true or false is wanted", value.TypeName(v))
 	}
 	return b, nil
 }
@@ -169,7 +171,7 @@ func in(s *scope, args []any) (any, error) {
 		}
 		return false, nil
 	}
-	return nil, refuse("expression", "in takes a list or an object, not %s", typeName(args[1]))
+	return nil, value.Refuse("expression", "in takes a list or an object, not %s", value.TypeName(args[1]))
 }
 
 func matches(s *scope, args []any) (any, error) {
@@ -182,7 +184,7 @@ func matches(s *scope, args []any) (any, error) {
 		}
 		return args[1].(*regexp.Regexp).MatchString(v), nil
 	}
-	return nil, refuse("expression", "matches takes text, not %s", typeName(args[0]))
+	return nil, value.Refuse("expression", "matches takes text, not %s", value.TypeName(args[0]))
 }
 
 // order makes one of the comparisons.
@@ -191,7 +193,7 @@ func order(name string, holds func(c int) bool) func(*scope, []any) (any, error)
 		if c, ok := compare(args[0], args[1]); ok {
 			return holds(c), nil
 		}
-		return nil, refuse("expression", "%s compares two numbers, texts or times, not %s and %s", name, typeName(args[0]), typeName(args[1]))
+		return nil, value.Refuse("expression", "%s compares two numbers, texts or times, not %s and %s", name, value.TypeName(args[0]), value.TypeName(args[1]))
 	}
 }
 
@@ -204,8 +206,8 @@ func compare(a, b any) (int, bool) {
 		y, ok := b.(time.Time)
 		return x.Compare(y), ok
 	}
-	m, ok := number(a)
-	n, ok2 := number(b)
+	m, ok := value.Number(a)
+	n, ok2 := value.Number(b)
 	if !ok || !ok2 {
 		return 0, false
 	}
@@ -248,7 +250,7 @@ func add(s *scope, args []any) (any, error) {
 	if !ok || !ok2 {
 		return addNumbers(s, args)
 	}
-	if len(a)+len(b) > maxText {
+	if len(a)+len(b) > value.MaxText {
 		return nil, tooLong("+")
 	}
 	return a + b, s.spend(len(a) + len(b))
@@ -257,7 +259,7 @@ func add(s *scope, args []any) (any, error) {
 func addNumbers(s *scope, args []any) (any, error) {
 	v, err := arithmetic("+", addInts, func(a, b float64) float64 { return a + b })(s, args)
 	if err != nil && (isText(args[0]) || isText(args[1])) {
-		return nil, refuse("expression", "+ joins two texts or adds two numbers, not %s and %s; write string(…)", typeName(args[0]), typeName(args[1]))
+		return nil, value.Refuse("expression", "+ joins two texts or adds two numbers, not %s and %s; write string(…)", value.TypeName(args[0]), value.TypeName(args[1]))
 	}
 	return v, err
 }
@@ -273,10 +275,10 @@ func arithmetic(name string, whole func(a, b int64) (int64, bool), fraction func
 		if args[0] == nil || args[1] == nil {
 			return nil, nil
 		}
-		a, ok := number(args[0])
-		b, ok2 := number(args[1])
+		a, ok := value.Number(args[0])
+		b, ok2 := value.Number(args[1])
 		if !ok || !ok2 {
-			return nil, refuse("expression", "%s takes two numbers, not %s and %s", name, typeName(args[0]), typeName(args[1]))
+			return nil, value.Refuse("expression", "%s takes two numbers, not %s and %s", name, value.TypeName(args[0]), value.TypeName(args[1]))
 		}
 		i, isWhole := a.(int64)
 		j, isWhole2 := b.(int64)
@@ -287,7 +289,7 @@ func arithmetic(name string, whole func(a, b int64) (int64, bool), fraction func
 		} else if f := fraction(toFloat(a), toFloat(b)); !math.IsNaN(f) && !math.IsInf(f, 0) {
 			return f, nil
 		}
-		return nil, refuse("expression", "%s has no number as its result", name)
+		return nil, value.Refuse("expression", "%s has no number as its result", name)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/mapping/spelling"
 )
 
 // A Source is what one YAML file says about rules, and about access to the queues. Nodes may be nil.
@@ -25,7 +26,7 @@ func ParseSource(name string, data []byte, report *source.Report) Source {
 	for _, p := range s.File.Pairs(s.File.Root, "the file", report) {
 		if !s.Take(p) {
 			known := []string{"tables", "rules", "tests", "access"}
-			report.Errorf(s.File, p.Key, source.DidYouMean(p.Key.Value, known), "unknown key %q", p.Key.Value)
+			report.Errorf(s.File, p.Key, spelling.DidYouMean(p.Key.Value, known), "unknown key %q", p.Key.Value)
 		}
 	}
 	return s

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
+
+	"mqtt-stomp-bridge/mapping/value"
 )
 
 // A patcher rewrites an expression, from the leaves up.
@@ -100,20 +102,20 @@ func (p *patcher) call(n *ast.CallNode) {
 // member rewrites a.b and a[b]: a longer path, a look-up in a table, or an access that is worked out at run time.
 func (p *patcher) member(node *ast.Node, n *ast.MemberNode) {
 	base := pathOf(n.Node)
-	var st step
+	var st value.Step
 	fixed := true
 	switch property := n.Property.(type) {
 	case *ast.StringNode:
-		st.key = property.Value
+		st.Key = property.Value
 	case *ast.IntegerNode:
-		st.index, st.isIndex = property.Value, true
+		st.Index, st.IsIndex = property.Value, true
 	default:
 		fixed = false
 	}
 	switch {
 	case base == nil:
 		call(node, "$index", n.Node, n.Property)
-	case base.root == rootTable && base.table != nil && !(fixed && !st.isIndex):
+	case base.root == rootTable && base.table != nil && !(fixed && !st.IsIndex):
 		call(node, "$table", &ast.ConstantNode{Value: base}, n.Property)
 	case !fixed && base.complete():
 		call(node, "$index", n.Node, n.Property)
@@ -125,21 +127,21 @@ func (p *patcher) member(node *ast.Node, n *ast.MemberNode) {
 }
 
 // extend returns the path one step further; nil where the names have no such thing.
-func (p *patcher) extend(base *path, st step) *path {
+func (p *patcher) extend(base *path, st value.Step) *path {
 	if base.complete() {
 		return base.extend(st)
 	}
 	longer := *base
-	longer.name += "." + st.key
+	longer.name += "." + st.Key
 	switch base.root {
 	case rootTopic:
-		if longer.capture = slices.Index(p.names.captures, st.key); p.names.anyCapture {
+		if longer.capture = slices.Index(p.names.captures, st.Key); p.names.anyCapture {
 			longer.capture = 0
 		}
 	case rootMQTT:
-		longer.root = mqttRoots()[st.key]
+		longer.root = mqttRoots()[st.Key]
 	case rootTable:
-		if t := p.names.tables[st.key]; t != nil {
+		if t := p.names.tables[st.Key]; t != nil {
 			longer.table = t.entries
 		}
 	}
@@ -168,7 +170,7 @@ func (p *patcher) incomplete(root ast.Node) (found *loadError) {
 		if path := pathOf(node); path != nil && !path.complete() && found == nil {
 			found = &loadError{
 				offset: node.Location().From, width: len(path.name),
-				message: path.name + " is no value by itself", hint: p.names.below(path.name),
+				message: path.name + " is not a value by itself", hint: p.names.below(path.name),
 			}
 		}
 	}))

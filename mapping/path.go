@@ -2,10 +2,13 @@ package mapping
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
+
+	"maps"
+	"mqtt-stomp-bridge/mapping/value"
 )
 
 // A root is where a path begins.
@@ -43,19 +46,16 @@ func mqttRoots() map[string]root {
 	}
 }
 
+// captureName is what can be written behind a dot.
+var captureName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
 // A path is a fixed way into an event, such as payload.a.b[0]. Whatever is missing on the way makes it nil.
 type path struct {
 	root    root
 	name    string // the root as the rule wrote it: payload, topic.device, mqtt.user
 	capture int    // of rootTopic: which one; -1 before a name follows
 	table   map[string]any
-	steps   []step
-}
-
-type step struct {
-	key     string
-	index   int
-	isIndex bool
+	steps   []value.Step
 }
 
 // String returns the text of the path.
@@ -67,19 +67,19 @@ func (p *path) upTo(n int) string {
 	b.WriteString(p.name)
 	for _, st := range p.steps[:n] {
 		switch {
-		case st.isIndex:
-			fmt.Fprintf(&b, "[%d]", st.index)
-		case captureName.MatchString(st.key):
-			b.WriteString("." + st.key)
+		case st.IsIndex:
+			fmt.Fprintf(&b, "[%d]", st.Index)
+		case captureName.MatchString(st.Key):
+			b.WriteString("." + st.Key)
 		default:
-			b.WriteString("[" + strconv.Quote(st.key) + "]")
+			b.WriteString("[" + strconv.Quote(st.Key) + "]")
 		}
 	}
 	return b.String()
 }
 
 // extend returns the path one step further.
-func (p *path) extend(st step) *path {
+func (p *path) extend(st value.Step) *path {
 	longer := *p
 	longer.steps = append(slices.Clip(p.steps), st)
 	return &longer
@@ -98,7 +98,7 @@ type miss struct {
 func (m miss) String() string {
 	switch {
 	case m.table != "":
-		return fmt.Sprintf("%s has no %s", m.table, quote(m.key))
+		return fmt.Sprintf("%s has no %s", m.table, value.Quote(m.key))
 	case m.step < 0 && m.path.root == rootPayload:
 		return "the payload is null"
 	case m.step < 0:
@@ -107,20 +107,20 @@ func (m miss) String() string {
 	before, st := m.path.upTo(m.step), m.path.steps[m.step]
 	switch at := m.at.(type) {
 	case map[string]any:
-		if st.isIndex {
+		if st.IsIndex {
 			return fmt.Sprintf("%s is an object, not a list", before)
 		}
-		if _, there := at[st.key]; there {
+		if _, there := at[st.Key]; there {
 			return fmt.Sprintf("%s is null", m.path.upTo(m.step+1))
 		}
-		return fmt.Sprintf("%s has no %s; it has: %s", before, quote(st.key), someKeys(at))
+		return fmt.Sprintf("%s has no %s; it has: %s", before, value.Quote(st.Key), someKeys(at))
 	case map[string]string:
-		return fmt.Sprintf("the message has no user property %s", quote(st.key))
+		return fmt.Sprintf("the message has no user property %s", value.Quote(st.Key))
 	case []any:
-		if !st.isIndex {
+		if !st.IsIndex {
 			return fmt.Sprintf("%s is a list, not an object", before)
 		}
-		if st.index < len(at) {
+		if st.Index < len(at) {
 			return fmt.Sprintf("%s is null", m.path.upTo(m.step+1))
 		}
 		return fmt.Sprintf("%s has %d elements", before, len(at))
@@ -128,10 +128,10 @@ func (m miss) String() string {
 		return fmt.Sprintf("%s is null", before)
 	}
 	want := "an object"
-	if st.isIndex {
+	if st.IsIndex {
 		want = "a list"
 	}
-	return fmt.Sprintf("%s is %s, not %s", before, typeName(m.at), want)
+	return fmt.Sprintf("%s is %s, not %s", before, value.TypeName(m.at), want)
 }
 
 // someKeys names the keys of an object, but not too many.
@@ -143,7 +143,7 @@ func someKeys(object map[string]any) string {
 	case len(object) > 10*most: // sorting them might take longer than the rule
 		return fmt.Sprintf("%d other keys", len(object))
 	}
-	keys := sortedKeys(object)
+	keys := slices.Sorted(maps.Keys(object))
 	more := ""
 	if len(keys) > most {
 		more = fmt.Sprintf(" and %d more", len(keys)-most)
@@ -151,7 +151,7 @@ func someKeys(object map[string]any) string {
 	}
 	for i, k := range keys {
 		if len(k) > 40 || strings.ContainsAny(k, " ,:") || strconv.Quote(k) != `"`+k+`"` {
-			keys[i] = quote(k)
+			keys[i] = value.Quote(k)
 		}
 	}
 	return strings.Join(keys, ", ") + more
@@ -165,7 +165,7 @@ func (s *scope) read(p *path) (any, error) {
 		if err := s.decode(); err != nil {
 			return nil, err
 		}
-		v = s.payload.value
+		v = s.payload.Value
 	case rootItem:
 		v = s.item
 	case rootIndex:
@@ -199,7 +199,7 @@ func (s *scope) read(p *path) (any, error) {
 
 func (s *scope) walk(p *path, v any) any {
 	for i, st := range p.steps {
-		next := stepInto(v, st)
+		next := st.Of(v)
 		if next == nil {
 			s.missed(miss{path: p, step: i, at: v})
 			return nil
@@ -212,32 +212,6 @@ func (s *scope) walk(p *path, v any) any {
 	return v
 }
 
-// stepInto returns the member or the element of v; nil when there is none.
-func stepInto(v any, st step) any {
-	switch v := v.(type) {
-	case map[string]any:
-		if !st.isIndex {
-			return v[st.key]
-		}
-	case []any:
-		if st.isIndex {
-			return element(v, st.index)
-		}
-	}
-	return nil
-}
-
-// element returns the element of the list, from its end for a negative index; nil when there is none.
-func element(list []any, index int) any {
-	if index < 0 {
-		index += len(list)
-	}
-	if index < 0 || index >= len(list) {
-		return nil
-	}
-	return list[index]
-}
-
 func (s *scope) readUser(p *path) any {
 	if len(p.steps) == 0 {
 		all := make(map[string]any, len(s.event.User))
@@ -246,7 +220,7 @@ func (s *scope) readUser(p *path) any {
 		}
 		return all
 	}
-	v, ok := s.event.User[p.steps[0].key]
+	v, ok := s.event.User[p.steps[0].Key]
 	if !ok || len(p.steps) > 1 {
 		s.missed(miss{path: p, step: 0, at: s.event.User})
 		return nil
@@ -259,23 +233,4 @@ func (s *scope) missed(m miss) {
 	if !s.hasMiss {
 		s.miss, s.hasMiss = m, true
 	}
-}
-
-// typeName names the type of a value for people.
-func typeName(v any) string {
-	switch v.(type) {
-	case nil:
-		return "nothing"
-	case string:
-		return "text"
-	case bool:
-		return "true or false"
-	case map[string]any, map[string]string:
-		return "an object"
-	case []any, []string:
-		return "a list"
-	case time.Time:
-		return "a time"
-	}
-	return "a number"
 }

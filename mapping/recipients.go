@@ -8,7 +8,9 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"mqtt-stomp-bridge/mapping/audience"
+	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/mapping/value"
 )
 
 // Bounds of an audience.
@@ -51,13 +53,13 @@ func (r *recipients) audience(s *scope) (audience.Audience, error) {
 		var err error
 		if tokens, err = from.appendTokens(tokens, s); err != nil {
 			if len(r.fixed)+len(r.from) > 1 {
-				err = refuse(kindOf(err), "%s: %v", from, err)
+				err = value.Refuse(value.KindOf(err), "%s: %v", from, err)
 			}
 			return nil, err
 		}
 	}
 	if len(tokens) == 0 {
-		return nil, refuse("nobody", "the audience is an empty list: nobody could get this")
+		return nil, value.Refuse("nobody", "the audience is an empty list: nobody could get this")
 	}
 	return audience.Of(tokens), nil
 }
@@ -71,21 +73,21 @@ func (from memberSource) appendTokens(tokens []string, s *scope) ([]string, erro
 	list, isList := v.([]any)
 	switch {
 	case v == nil:
-		return nil, refuse("missing", "no value: %s", s.lacking())
+		return nil, value.Refuse("missing", "no value: %s", s.lacking())
 	case !isList:
 		list = []any{v}
 	}
 	for i, v := range list {
 		name, err := toMember(v)
 		if err == nil && len(tokens) == maxMembers {
-			err = refuse("too large", "an audience has at most %d members", maxMembers)
+			err = value.Refuse("too large", "an audience has at most %d members", maxMembers)
 		}
 		if err == nil {
 			err = s.spend(workVisit + len(name))
 		}
 		if err != nil {
 			if isList {
-				err = refuse(kindOf(err), "element %d: %v", i, err)
+				err = value.Refuse(value.KindOf(err), "element %d: %v", i, err)
 			}
 			return nil, err
 		}
@@ -96,24 +98,24 @@ func (from memberSource) appendTokens(tokens []string, s *scope) ([]string, erro
 
 // toMember gives the name of a user or a group: text, or a whole number, as the claim that names a user may be.
 func toMember(v any) (string, error) {
-	name, err := toText(v)
+	name, err := value.Text(v)
 	switch {
 	case err != nil:
 		return "", err
 	case name == "":
-		return "", refuse("no name", "the name is empty")
+		return "", value.Refuse("no name", "the name is empty")
 	case len(name) > maxMember:
-		return "", refuse("too large", "%s is a name of %d bytes; %d are the most", quote(name), len(name), maxMember)
+		return "", value.Refuse("too large", "%s is a name of %d bytes; %d are the most", value.Quote(name), len(name), maxMember)
 	case !utf8.ValidString(name) || strings.ContainsAny(name, "\x00\r\n"):
-		return "", refuse("no name", "%s is no name: it is to be one line of UTF-8", quote(name))
+		return "", value.Refuse("no name", "%s is not a name: it must be one line of UTF-8", value.Quote(name))
 	}
 	return name, nil
 }
 
 // memberSpec is what a rule's audience takes in the place of one name.
-func memberSpec() *fieldSpec {
-	return &fieldSpec{name: "audience", target: &target{
-		wants: "a name or a list of names", convert: checked(toMember), fits: isAnyOf(stringType, integerTypes, sliceType),
+func memberSpec() *contract.Field {
+	return &contract.Field{Name: "audience", Target: &contract.Target{
+		Wants: "a name or a list of names", Convert: contract.Checked(toMember), Fits: value.TypeText | value.TypeWhole | value.TypeList,
 	}}
 }
 
@@ -147,7 +149,7 @@ func (c *ruleCompiler) audience(p source.Pair, ofTest bool) *recipients {
 type recipientsReader struct {
 	*ruleCompiler
 	*recipients
-	spec   *fieldSpec
+	spec   *contract.Field
 	ofTest bool
 }
 
@@ -217,7 +219,7 @@ func (r *recipientsReader) name(n *yaml.Node, key string, token func(string) str
 		return n.Value
 	}
 	x := r.expression(n, text, 1)
-	if x != nil && r.fits(n, x, r.spec.target.fits, fmt.Sprintf("%s wants %s", key, r.spec.target.wants)) {
+	if x != nil && r.fits(n, x, r.spec.Target.Fits, fmt.Sprintf("%s wants %s", key, r.spec.Target.Wants)) {
 		r.checkKnown(r.spec, n, x)
 		r.from = append(r.from, memberSource{x, token})
 	}

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"mqtt-stomp-bridge/mapping/audience"
+	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/mapping/topic"
+	"mqtt-stomp-bridge/mapping/value"
 )
 
 // A rule is a compiled rule.
@@ -16,12 +18,12 @@ type rule struct {
 	file       string
 	line       int
 	pattern    *topic.Pattern
-	kind       *payloadKind
+	kind       *value.Encoding
 	deliver    bool // also retained messages
 	each       *expression
 	when       *expression
 	routes     []route
-	shape      *shape
+	shape      *contract.Shape
 	fields     []field
 	dedupe     *expression   // nil: none
 	window     time.Duration // of dedupe
@@ -40,7 +42,7 @@ type route struct {
 
 // A field is a field of a rule's payload.
 type field struct {
-	spec *fieldSpec
+	spec *contract.Field
 	from valueSource
 	line int
 }
@@ -62,7 +64,7 @@ func (x *expression) value(s *scope) (any, error) { return x.eval(s) }
 
 func (x *expression) String() string { return "=" + x.text }
 
-// A verbatim is the path of a content: what is no text is taken with the bytes that the event has for it.
+// A verbatim is the path of a content: what is not text is taken with the bytes that the event has for it.
 type verbatim struct{ *expression }
 
 func (x verbatim) value(s *scope) (any, error) {
@@ -72,7 +74,7 @@ func (x verbatim) value(s *scope) (any, error) {
 	}
 	raw := s.raw
 	if x.path.root == rootPayload {
-		raw = s.payload.raw
+		raw = s.payload.Raw
 	}
 	if raw == "" {
 		return v, nil
@@ -80,7 +82,7 @@ func (x verbatim) value(s *scope) (any, error) {
 	if err := s.spend(len(raw) / workScan); err != nil {
 		return nil, err
 	}
-	if raw, ok := rawAt(raw, x.path.steps); ok {
+	if raw, ok := value.RawAt(raw, x.path.steps); ok {
 		return raw, nil
 	}
 	return v, nil
@@ -101,8 +103,8 @@ func (u *run) run() {
 	case u.event.Retained && !u.deliver:
 		u.filtered(-1, "retained", "retained message, and the rule says retained: skip")
 		return
-	case !u.kind.takes(size):
-		u.filtered(-1, "payload", fmt.Sprintf("the payload is %d bytes, the rule is payload: %s", size, u.kind.name))
+	case !u.kind.Takes(size):
+		u.filtered(-1, "payload", fmt.Sprintf("the payload is %d bytes, the rule is payload: %s", size, u.kind.Name))
 		return
 	}
 	if u.each == nil {
@@ -141,13 +143,13 @@ func (u *run) items(int) {
 		u.failed("each", -1, u.eachLine, err)
 		return
 	case v == nil:
-		u.failed("each", -1, u.eachLine, refuse("missing", "each: %s", u.lacking()))
+		u.failed("each", -1, u.eachLine, value.Refuse("missing", "each: %s", u.lacking()))
 		return
 	case !isList:
-		u.failed("each", -1, u.eachLine, refuse("not a list", "each: %s is %s, not a list", u.each.text, typeName(v)))
+		u.failed("each", -1, u.eachLine, value.Refuse("not a list", "each: %s is %s, not a list", u.each.text, value.TypeName(v)))
 		return
 	case len(list) > maxItems:
-		u.failed("each", -1, u.eachLine, refuse("too many items", "each: %d elements; %d are the most", len(list), maxItems))
+		u.failed("each", -1, u.eachLine, value.Refuse("too many items", "each: %d elements; %d are the most", len(list), maxItems))
 		return
 	case len(list) == 0:
 		u.filtered(-1, "items", "each "+u.each.text+" has no elements")
@@ -170,21 +172,21 @@ func (u *run) items(int) {
 
 // elements returns the texts of the elements of the each, when they stand in the payload as they are.
 func (u *run) elements() []string {
-	if u.each.path == nil || u.each.path.root != rootPayload || u.payload.raw == "" {
+	if u.each.path == nil || u.each.path.root != rootPayload || u.payload.Raw == "" {
 		return nil
 	}
-	raw, ok := rawAt(u.payload.raw, u.each.path.steps)
+	raw, ok := value.RawAt(u.payload.Raw, u.each.path.steps)
 	if !ok {
 		return nil
 	}
-	return rawElements(raw)
+	return value.RawElements(raw)
 }
 
 // giveUp ends an each whose work is used up: one rejection for all elements that are left.
 func (u *run) giveUp(from, to int, err error) {
-	u.failed("each", from, u.eachLine, refuse(kindOf(err), "elements %d to %d were not mapped: %v", from, to-1, err))
+	u.failed("each", from, u.eachLine, value.Refuse(value.KindOf(err), "elements %d to %d were not mapped: %v", from, to-1, err))
 	for i := from + 1; i < to; i++ {
-		u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.name, Item: i, What: Rejected, Why: kindOf(err)})
+		u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.name, Item: i, What: Rejected, Why: value.KindOf(err)})
 	}
 }
 
@@ -209,20 +211,20 @@ func (u *run) one(item int) {
 		u.failed("dedupe", item, u.dedupeLine, err)
 		return
 	}
-	p := u.shape.make()
+	p := u.shape.Make()
 	who, rejection, ok := u.fill(p, queue, item)
 	if !ok {
 		u.rejected(rejection)
 		return
 	}
-	u.body = p.appendJSON(u.body[:0])
+	u.body = p.AppendJSON(u.body[:0])
 	body := bytes.Clone(u.body) // of its own size: journals keep thousands
 	if err := u.spend(len(body)); err != nil {
 		u.failed("fields", item, u.line, err)
 		return
 	}
 	u.result.Outputs = append(u.result.Outputs, Output{
-		Rule: u.name, Queue: queue, Key: p.key(), Audience: who, Body: body, DedupeKey: key, DedupeWindow: u.window,
+		Rule: u.name, Queue: queue, Key: p.Key(), Audience: who, Body: body, DedupeKey: key, DedupeWindow: u.window,
 	})
 	u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.name, Item: item, What: Mapped})
 }
@@ -236,7 +238,7 @@ func (u *run) dedupeKey() (string, error) {
 	if v == nil || err != nil {
 		return "", err
 	}
-	return toText(v)
+	return value.Text(v)
 }
 
 // wanted evaluates when. It has ended the rule when it returns false.
@@ -283,14 +285,14 @@ func (u *run) route(item int) (string, bool) {
 
 // fill gives the payload its fields, and the output its audience. It goes on after one that fails, so that the rejection
 // holds all of them.
-func (u *run) fill(p payload, queue string, item int) (audience.Audience, Rejection, bool) {
+func (u *run) fill(p contract.Payload, queue string, item int) (audience.Audience, Rejection, bool) {
 	var errs []FieldError
 	fired := u.fired(item, queue)
 	who, err := u.recipients.audience(u.scope)
 	fired.audience(u.recipients, who, err)
 	if err != nil {
 		errs = append(errs, FieldError{
-			Field: "audience", Source: u.recipients.String(), File: u.file, Line: u.recipients.line, Kind: kindOf(err), Reason: err.Error(),
+			Field: "audience", Source: u.recipients.String(), File: u.file, Line: u.recipients.line, Kind: value.KindOf(err), Reason: err.Error(),
 		})
 	}
 	for i := range u.fields {
@@ -302,7 +304,7 @@ func (u *run) fill(p payload, queue string, item int) (audience.Audience, Reject
 		fired.field(f, v, err)
 		if err != nil {
 			errs = append(errs, FieldError{
-				Field: f.spec.name, Source: f.text(), File: u.file, Line: f.line, Kind: kindOf(err), Reason: err.Error(),
+				Field: f.spec.Name, Source: f.text(), File: u.file, Line: f.line, Kind: value.KindOf(err), Reason: err.Error(),
 			})
 		}
 	}
@@ -317,35 +319,34 @@ func (u *run) fill(p payload, queue string, item int) (audience.Audience, Reject
 }
 
 // field gives one field its value and returns it.
-func (u *run) field(p payload, f *field) (any, error) {
+func (u *run) field(p contract.Payload, f *field) (any, error) {
 	if f.from == nil {
-		v := u.receipt(p)
-		return v, f.spec.set(p, v)
+		v := u.receipt(p, f)
+		return v, f.spec.Set(p, v)
 	}
 	v, err := f.from.value(u.scope)
 	switch {
 	case err != nil:
 		return nil, err
-	case v == nil && f.spec.optional:
+	case v == nil && f.spec.Optional:
 		return nil, nil
 	case v == nil:
-		return nil, refuse("missing", "no value: %s", u.lacking())
+		return nil, value.Refuse("missing", "no value: %s", u.lacking())
 	}
 	if text, ok := v.(string); ok {
 		if err := u.spend(len(text)); err != nil {
 			return nil, err
 		}
 	}
-	return v, f.spec.set(p, v)
+	return v, f.spec.Set(p, v)
 }
 
 // receipt returns the time for a field that the rule leaves to the time of receipt.
-func (u *run) receipt(p payload) time.Time {
-	unread, ok := p.(*unreadCount)
-	if !ok || u.event.Stamp == nil {
+func (u *run) receipt(p contract.Payload, f *field) time.Time {
+	if !f.spec.Stamped || u.event.Stamp == nil {
 		return u.event.Received
 	}
-	return u.event.Stamp(unread.key(), u.event.Received)
+	return u.event.Stamp(p.Key(), u.event.Received)
 }
 
 // lacking says why the last evaluation gave nil.
@@ -363,21 +364,13 @@ func (f *field) text() string {
 	return f.from.String()
 }
 
-// kindOf returns the kind of a refusal.
-func kindOf(err error) string {
-	if r, ok := err.(*refusal); ok {
-		return r.kind
-	}
-	return "expression"
-}
-
 // failed ends the rule at one of its stages, or at decode when the stage was the first to look at a payload that is refused.
 func (u *run) failed(stage string, item, line int, err error) {
-	if r, ok := err.(*refusal); ok && r.payload {
+	if r, ok := err.(*value.Refusal); ok && r.Payload {
 		stage, line = "decode", u.line
 	}
 	u.note(item, "rejected: "+err.Error())
-	u.rejected(Rejection{Stage: stage, Item: item, Line: line, Kind: kindOf(err), Reason: err.Error()})
+	u.rejected(Rejection{Stage: stage, Item: item, Line: line, Kind: value.KindOf(err), Reason: err.Error()})
 }
 
 func (u *run) rejected(r Rejection) {

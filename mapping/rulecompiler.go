@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"fmt"
-	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -13,7 +12,9 @@ import (
 
 	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/mapping/spelling"
 	"mqtt-stomp-bridge/mapping/topic"
+	"mqtt-stomp-bridge/mapping/value"
 )
 
 // RuleKeys returns the keys of a rule.
@@ -143,12 +144,12 @@ func (c *ruleCompiler) readPayload() {
 	if n, ok := c.scalar("payload"); ok {
 		known := make([]string, len(c.kinds))
 		for i, k := range c.kinds {
-			if known[i] = k.name; k.name == n.Value {
+			if known[i] = k.Name; k.Name == n.Value {
 				c.rule.kind = k
 			}
 		}
 		if !slices.Contains(known, n.Value) {
-			c.errorf(n, source.DidYouMean(n.Value, known), "no payload kind %q", n.Value)
+			c.errorf(n, spelling.DidYouMean(n.Value, known), "no payload kind %q", n.Value)
 		}
 	}
 	c.names.kind = c.rule.kind
@@ -161,7 +162,7 @@ func (c *ruleCompiler) readRetained() {
 	}
 	known := []string{"skip", "deliver"}
 	if !slices.Contains(known, n.Value) {
-		c.errorf(n, source.DidYouMean(n.Value, known), "retained is skip or deliver, not %q", n.Value)
+		c.errorf(n, spelling.DidYouMean(n.Value, known), "retained is skip or deliver, not %q", n.Value)
 	}
 	c.rule.deliver = n.Value == "deliver"
 }
@@ -173,7 +174,7 @@ func (c *ruleCompiler) readEach() {
 	}
 	c.rule.eachLine = n.Line
 	if c.rule.each = c.condition(n); c.rule.each != nil {
-		c.fits(n, c.rule.each, isKind(reflect.Slice), "each takes a list")
+		c.fits(n, c.rule.each, value.TypeList, "each takes a list")
 	}
 	c.names.each = true
 }
@@ -221,7 +222,7 @@ func (c *ruleCompiler) readDedupe() {
 	c.rule.dedupeLine = key.Line
 	c.rule.window = d
 	if c.rule.dedupe = c.condition(key); c.rule.dedupe != nil {
-		c.fits(key, c.rule.dedupe, textTarget.fits, "key takes text or a whole number")
+		c.fits(key, c.rule.dedupe, value.TypeText|value.TypeWhole, "key takes text or a whole number")
 	}
 }
 
@@ -260,43 +261,19 @@ func (c *ruleCompiler) condition(n *yaml.Node) *expression {
 func (c *ruleCompiler) boolean(n *yaml.Node, what string) *expression {
 	x := c.condition(n)
 	if x != nil {
-		c.fits(n, x, isKind(reflect.Bool), what+" takes true or false")
+		c.fits(n, x, value.TypeBool, what+" takes true or false")
 	}
 	return x
 }
 
-func isKind(kind reflect.Kind) func(reflect.Type) bool {
-	return func(t reflect.Type) bool { return t.Kind() == kind }
-}
-
 // fits reports an expression whose value is of a wrong type whatever the event; one that is not known at load fits.
-func (c *ruleCompiler) fits(n *yaml.Node, x *expression, fits func(reflect.Type) bool, wants string) bool {
-	if x.result != nil && (x.result.Kind() == reflect.Interface || fits(x.result)) {
+func (c *ruleCompiler) fits(n *yaml.Node, x *expression, fits value.Types, wants string) bool {
+	if x.result&fits != 0 {
 		return true
 	}
 	c.bad = true
-	c.report.ErrorAt(c.file, n, strings.Index(n.Value, x.text), len([]rune(x.text)), "", "%s, but this always gives %s", wants, staticName(x.result))
+	c.report.ErrorAt(c.file, n, strings.Index(n.Value, x.text), len([]rune(x.text)), "", "%s, but this always gives %s", wants, x.result)
 	return false
-}
-
-// staticName names a type for people; nil is that of nil.
-func staticName(t reflect.Type) string {
-	if t == nil {
-		return "nothing"
-	}
-	switch t.Kind() {
-	case reflect.Bool:
-		return "true or false"
-	case reflect.String:
-		return "text"
-	case reflect.Slice:
-		return "a list"
-	case reflect.Map:
-		return "an object"
-	case reflect.Struct:
-		return "a time"
-	}
-	return "a number"
 }
 
 // expression compiles the text, which begins at the offset-th character of the value of n; nil when it is wrong.
@@ -351,16 +328,16 @@ func (c *ruleCompiler) readRoute(q source.Pair) {
 }
 
 func (c *ruleCompiler) addRoute(n *yaml.Node, when *expression) {
-	s := shapeOf(n.Value)
+	s := contract.ShapeOf(n.Value)
 	switch {
 	case s == nil:
 		hint := "the queues are " + strings.Join(contract.QueueNames(), ", ")
-		if near := source.Nearest(n.Value, contract.QueueNames()); near != "" {
+		if near := spelling.Nearest(n.Value, contract.QueueNames()); near != "" {
 			hint = "did you mean " + near + "?"
 		}
 		c.errorf(n, hint, "no queue %q", n.Value)
 		return
-	case c.rule.shape != nil && c.rule.shape.name != s.name:
+	case c.rule.shape != nil && c.rule.shape.Name != s.Name:
 		c.errorf(n, "write a second rule for it", "the payload of %s has other fields than that of %s", n.Value, c.rule.routes[0].queue)
 		return
 	}

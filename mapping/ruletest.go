@@ -10,9 +10,12 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"maps"
 	"mqtt-stomp-bridge/mapping/audience"
 	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/mapping/spelling"
+	"mqtt-stomp-bridge/mapping/value"
 )
 
 // TestKeys returns the keys of a test.
@@ -86,8 +89,8 @@ func (x expectation) diff(t Trace) string {
 	var d differ
 	got := map[string][]expected{}
 	for _, o := range t.Result.Outputs {
-		doc, _ := decodeJSON(o.Body) // our own
-		got[o.Queue] = append(got[o.Queue], expected{doc.value, o.Audience})
+		doc, _ := value.DecodeJSON(o.Body) // our own
+		got[o.Queue] = append(got[o.Queue], expected{doc.Value, o.Audience})
 	}
 	for _, queue := range contract.QueueNames() {
 		d.outputs(queue, x.outputs[queue], got[queue])
@@ -143,7 +146,7 @@ func (d *differ) values(path string, want, got any) {
 		}
 		return
 	}
-	keys := slices.Compact(slices.Sorted(slices.Values(append(sortedKeys(w), sortedKeys(g)...))))
+	keys := slices.Compact(slices.Sorted(slices.Values(append(slices.Sorted(maps.Keys(w)), slices.Sorted(maps.Keys(g))...))))
 	for _, k := range keys {
 		name := strings.TrimPrefix(path+"."+k, ".")
 		_, wanted := w[k]
@@ -160,7 +163,7 @@ func (d *differ) values(path string, want, got any) {
 }
 
 func jsonText(v any) string {
-	b, _ := appendJSON(nil, v) // decoded from JSON
+	b, _ := value.AppendJSON(nil, v) // decoded from JSON
 	return string(b)
 }
 
@@ -227,7 +230,7 @@ func (c *testReader) read() *test {
 		c.errorf(c.node, "", "the test lacks %s", lacking)
 	}
 	if strings.ContainsAny(t.event.Topic, "+#{") {
-		c.errorf(c.place("topic"), "write the topic of an event, without wildcards", "%s is no topic of an event", quote(t.event.Topic))
+		c.errorf(c.place("topic"), "write the topic of an event, without wildcards", "%s is not a topic of an event", value.Quote(t.event.Topic))
 	}
 	c.readPayload(t)
 	c.readUser(t)
@@ -303,9 +306,9 @@ func (c *testReader) readReceived(t *test) {
 	if text == "" {
 		return
 	}
-	received, err := parseTime(text)
+	received, err := contract.ParseTime(text)
 	if err != nil {
-		c.errorf(c.place("received"), "write it as 2026-01-01T00:00:00Z", "received: %s is no time", quote(text))
+		c.errorf(c.place("received"), "write it as 2026-01-01T00:00:00Z", "received: %s is not a time", value.Quote(text))
 	}
 	t.event.Received = received
 }
@@ -342,7 +345,7 @@ func (c *testReader) readExpected(t *test, e source.Pair) {
 	}
 	if !slices.Contains(contract.QueueNames(), e.Key.Value) {
 		known := append(contract.QueueNames(), "rejected")
-		c.errorf(e.Key, source.DidYouMean(e.Key.Value, known), "no queue %q", e.Key.Value)
+		c.errorf(e.Key, spelling.DidYouMean(e.Key.Value, known), "no queue %q", e.Key.Value)
 		return
 	}
 	for _, n := range nodes {
@@ -367,10 +370,10 @@ func (c *testReader) expected(n *yaml.Node) expected {
 		rule := &ruleCompiler{compiler: c.compiler, file: c.file}
 		e.who = rule.audience(p, true).fixed
 	}
-	doc, err := decodeJSON(bytes.TrimSpace(c.json(&fields)))
+	doc, err := value.DecodeJSON(bytes.TrimSpace(c.json(&fields)))
 	if err != nil {
-		c.errorf(n, "", "this payload is no JSON: %v", err)
+		c.errorf(n, "", "this payload %v", err)
 	}
-	e.body = doc.value
+	e.body = doc.Value
 	return e
 }

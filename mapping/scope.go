@@ -2,6 +2,8 @@ package mapping
 
 import (
 	"github.com/expr-lang/expr/vm"
+
+	"mqtt-stomp-bridge/mapping/value"
 )
 
 const (
@@ -25,12 +27,12 @@ type scope struct {
 	event  *Event
 	levels []string // of its topic
 	body   []byte   // of the last output, to be used again
-	docs   map[*payloadKind]*decoded
+	docs   map[*value.Encoding]*decoded
 
 	// Of the rule.
-	as       *payloadKind
+	as       *value.Encoding
 	captures []string
-	payload  document
+	payload  value.Document
 	have     bool // payload is decoded
 	work     int  // what is left of maxWork
 
@@ -49,35 +51,33 @@ type scope struct {
 }
 
 type decoded struct {
-	document
+	value.Document
 	err error
 }
 
 // begin makes the scope ready for a rule of that payload kind.
-func (s *scope) begin(kind *payloadKind) {
-	s.as, s.payload, s.have, s.work = kind, document{}, false, maxWork
+func (s *scope) begin(kind *value.Encoding) {
+	s.as, s.payload, s.have, s.work = kind, value.Document{}, false, maxWork
 	s.item, s.raw, s.index = nil, "", 0
 }
 
 // decode decodes the payload as the rule's kind says, once an event for all rules of that kind.
 func (s *scope) decode() error {
-	if s.have || s.as.decode == nil {
+	if s.have || s.as.Decode == nil {
 		return nil
 	}
 	d := s.docs[s.as]
 	if d == nil {
 		d = new(decoded)
-		if d.document, d.err = s.as.decode(s.event.Payload); d.err != nil {
-			d.err = &refusal{kind: kindOf(d.err), reason: d.err.Error(), payload: true}
-		}
+		d.Document, d.err = s.as.Decode(s.event.Payload)
 		s.docs[s.as] = d
 	}
-	s.payload, s.have = d.document, d.err == nil
+	s.payload, s.have = d.Document, d.err == nil
 	return d.err
 }
 
 // errWork ends a rule that does more than a bounded amount of work on one event.
-var errWork = refuse("too much work", "the rule does too much work on this event")
+var errWork = value.Refuse("too much work", "the rule does too much work on this event")
 
 // spend takes n units of work.
 func (s *scope) spend(n int) error {

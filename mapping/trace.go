@@ -7,7 +7,11 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
+
 	"mqtt-stomp-bridge/mapping/audience"
+	"mqtt-stomp-bridge/mapping/contract"
+	"mqtt-stomp-bridge/mapping/value"
 )
 
 // A Trace tells how each rule came to its end for one event.
@@ -63,7 +67,7 @@ func (t *RuleTrace) field(f *field, v any, err error) {
 	if t == nil {
 		return
 	}
-	ft := FieldTrace{Name: f.spec.name}
+	ft := FieldTrace{Name: f.spec.Name}
 	switch f.from.(type) {
 	case nil:
 		ft.Source = "(time of receipt)"
@@ -96,12 +100,12 @@ func (t *RuleTrace) audience(r *recipients, who audience.Audience, err error) {
 }
 
 // sent returns a converted value as it stands in the body.
-func sent(spec *fieldSpec, v any) string {
-	converted, err := spec.target.convert(v)
-	if s, ok := converted.(fmt.Stringer); ok && spec.target == uuidTarget {
-		converted = s.String()
+func sent(spec *contract.Field, v any) string {
+	converted, err := spec.Target.Convert(v)
+	if id, ok := converted.(uuid.UUID); ok {
+		converted = id.String()
 	}
-	b, err2 := appendJSON(nil, converted)
+	b, err2 := value.AppendJSON(nil, converted)
 	if err != nil || err2 != nil {
 		return ""
 	}

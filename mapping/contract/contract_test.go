@@ -1,6 +1,7 @@
 package contract_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mqtt-stomp-bridge/mapping/contract"
+	"mqtt-stomp-bridge/mapping/value"
 )
 
 func TestQueues(t *testing.T) {
@@ -24,6 +26,48 @@ func TestQueues(t *testing.T) {
 		if name != want[i].Name {
 			t.Errorf("name %d is %s, want %s", i, name, want[i].Name)
 		}
+	}
+}
+
+func TestFields(t *testing.T) {
+	for _, q := range contract.Queues() {
+		s := contract.ShapeOf(q.Name)
+		if s == nil || len(s.Fields) == 0 {
+			t.Fatalf("no fields of %s", q.Name)
+		}
+		if keyed := s.Make().Key() != ""; keyed != q.Keyed {
+			t.Errorf("a payload of %s has a key: %t, want %t", q.Name, keyed, q.Keyed)
+		}
+	}
+	want := "conversation_id channel_id message.id message.content message.delivery_state message.sender_type message.sent_at"
+	if got := strings.Join(contract.ShapeOf(contract.QueueMessage).Names(), " "); got != want {
+		t.Errorf("fields of a message: %s", got)
+	}
+	if s := contract.ShapeOf("/queue/x"); s != nil {
+		t.Errorf("an unknown queue: %+v", s)
+	}
+}
+
+// A payload that is built by its fields prints as the document has it, and an unread count is read back.
+func TestPayload(t *testing.T) {
+	s := contract.ShapeOf(contract.QueueUnreadCount)
+	p := s.Make()
+	for i, v := range []any{"8B4A5E2C-3F0E-4A57-9F2E-0D8A3C1B7E11", int64(3), "1611741600123"} {
+		if err := s.Fields[i].Set(p, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var refusal *value.Refusal
+	if err := s.Fields[1].Set(p, 1.5); !errors.As(err, &refusal) || refusal.Kind != "not a count" {
+		t.Errorf("a count of 1.5: %v", err)
+	}
+	const want = `{"conversation_id":"` + idA + `","unread_message_count":3,"timestamp":"2021-01-27T10:00:00.123Z"}`
+	if got := string(p.AppendJSON(nil)); got != want || p.Key() != idA {
+		t.Errorf("got %s, key %s, want %s", got, p.Key(), want)
+	}
+	conversation, at, err := contract.ParseUnread(p.AppendJSON(nil))
+	if err != nil || conversation != idA || at.UnixMilli() != 1611741600123 {
+		t.Errorf("read back: %s, %s, %v", conversation, at, err)
 	}
 }
 

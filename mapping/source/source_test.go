@@ -212,18 +212,3 @@ func TestTagged(t *testing.T) {
 		}
 	}
 }
-
-func TestNearest(t *testing.T) {
-	known := []string{"name", "topic", "payload", "/queue/message", "when"}
-	for word, want := range map[string]string{
-		"nmae": "name", "Topic": "topic", "payloda": "payload", "/queue/mesage": "/queue/message", "wehn": "when",
-		"x": "", "now": "", "retained": "", "": "",
-	} {
-		if got := source.Nearest(word, known); got != want {
-			t.Errorf("Nearest(%q) = %q, want %q", word, got, want)
-		}
-	}
-	if got, want := source.DidYouMean("zzz", []string{"a", "b"}), "known here: a, b"; got != want {
-		t.Errorf("DidYouMean = %q, want %q", got, want)
-	}
-}

@@ -94,7 +94,7 @@ func parseCapture(inner string, last bool) (level, string, *Mistake) {
 	name, rest := strings.CutSuffix(inner, "...")
 	switch {
 	case !captureName.MatchString(name):
-		return level{}, "", &Mistake{Message: fmt.Sprintf("{%s} is no name", inner), Hint: "a name is made of letters, digits and _, such as {device_id}"}
+		return level{}, "", &Mistake{Message: fmt.Sprintf("{%s} is not a name", inner), Hint: "a name is made of letters, digits and _, such as {device_id}"}
 	case rest && !last:
 		return level{}, name, &Mistake{Message: fmt.Sprintf("{%s...} must be the last level", name), Hint: fmt.Sprintf("{%s} stands for one level", name)}
 	case rest:

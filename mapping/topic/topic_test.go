@@ -159,7 +159,7 @@ func TestPatternMistakes(t *testing.T) {
 		"a/{x}-b":  {2, 5, "a {name} takes a whole topic level", `split it in the expression: split(topic.x, "-")`},
 		"ä/#/b":    {2, 1, "# must be the last level", "+ stands for one level"},
 		"a+/b":     {0, 2, "+ and # take a whole topic level", "match the whole level, and test its text in when"},
-		"{a b}":    {0, 5, "{a b} is no name", "a name is made of letters, digits and _, such as {device_id}"},
+		"{a b}":    {0, 5, "{a b} is not a name", "a name is made of letters, digits and _, such as {device_id}"},
 		"{x...}/b": {0, 6, "{x...} must be the last level", "{x} stands for one level"},
 		"{x}/{x}":  {4, 3, "{x} stands twice in the topic", "give the two levels different names"},
 		"a\x00":    {0, 1, "no MQTT topic is longer than 65535 bytes or holds a zero byte", ""},

@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/mapping/spelling"
 )
 
 const (
@@ -55,8 +56,8 @@ func (l *loader) readEnviron() {
 
 func (l *loader) unknownVariable(name string, known []string) {
 	hint := "see the configuration reference for the variables there are"
-	if near := source.Nearest(name, known); near != "" {
-		hint = source.DidYouMean(name, []string{near})
+	if near := spelling.Nearest(name, known); near != "" {
+		hint = spelling.DidYouMean(name, []string{near})
 	}
 	f := l.variableFile(name, "") // its value may be a secret
 	l.report.Errorf(f, &yaml.Node{Line: 1, Column: 1}, hint, "no setting has this variable")

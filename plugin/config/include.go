@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"mqtt-stomp-bridge/mapping"
-	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/mapping/spelling"
 )
 
 // readIncludes reads the rule files that the include patterns match, each pattern's in the byte order of their names.
@@ -73,7 +73,7 @@ func (l *loader) readRules(s setting, name string) {
 		if p.Key.Value != accessKey && rules.Take(p) {
 			continue
 		}
-		hint := source.DidYouMean(p.Key.Value, ruleKeys)
+		hint := spelling.DidYouMean(p.Key.Value, ruleKeys)
 		if slices.Contains(children(""), p.Key.Value) {
 			hint = "settings belong in " + l.names[0]
 		}

@@ -14,7 +14,7 @@ import (
 
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/mqtt"
-	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/mapping/spelling"
 )
 
 // A kind is what a setting's value may be.
@@ -102,8 +102,8 @@ func oneOf(values ...string) kind {
 			}
 		}
 		hint := ""
-		if near := source.Nearest(s, values); near != "" {
-			hint = source.DidYouMean(s, []string{near})
+		if near := spelling.Nearest(s, values); near != "" {
+			hint = spelling.DidYouMean(s, []string{near})
 		}
 		return nil, refuse(hint, "%q is not one of %s", s, strings.Join(values, ", "))
 	}}
@@ -194,7 +194,7 @@ func brokerURLHint(s string) string {
 	case port != "":
 		return "write it like " + scheme + "://127.0.0.1:" + port
 	case ok:
-		return source.DidYouMean(scheme, mqtt.Schemes())
+		return spelling.DidYouMean(scheme, mqtt.Schemes())
 	}
 	return "write it like mqtt://127.0.0.1:1883"
 }

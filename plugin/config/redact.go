@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/mapping/spelling"
 )
 
 var (
@@ -21,7 +22,7 @@ func secretLike(name string) bool {
 	if isSection(name) {
 		return false
 	}
-	near := keyNamed(source.Nearest(name, lastNames()))
+	near := keyNamed(spelling.Nearest(name, lastNames()))
 	return secretWord.MatchString(name) && !fileWord.MatchString(name) || near != nil && near.Secret
 }
 

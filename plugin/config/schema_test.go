@@ -132,7 +132,7 @@ func fieldsSchema() object {
 	fields["type"] = "object"
 	properties := fields["properties"].(object)
 	for _, q := range contract.QueueNames() {
-		for _, path := range mapping.Fields(q) {
+		for _, path := range contract.ShapeOf(q).Names() {
 			name, rest, nested := strings.Cut(path, ".")
 			if !nested {
 				properties[name] = scalar()

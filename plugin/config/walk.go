@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/mapping/spelling"
 )
 
 // walk takes one key of a section: a setting, or a section again.
@@ -59,19 +60,19 @@ func holdsSecret(section string) bool {
 func meant(section, name string) string {
 	here := children(section)
 	if k := keyNamed(name); k != nil {
-		return source.DidYouMean(k.Path, []string{k.Path})
+		return spelling.DidYouMean(k.Path, []string{k.Path})
 	}
 	for _, s := range Sections() {
 		if lastName(s.Path) == name {
-			return source.DidYouMean(s.Path, []string{s.Path})
+			return spelling.DidYouMean(s.Path, []string{s.Path})
 		}
 	}
-	if source.Nearest(name, here) == "" {
-		if k := keyNamed(source.Nearest(name, lastNames())); k != nil {
-			return source.DidYouMean(k.Path, []string{k.Path})
+	if spelling.Nearest(name, here) == "" {
+		if k := keyNamed(spelling.Nearest(name, lastNames())); k != nil {
+			return spelling.DidYouMean(k.Path, []string{k.Path})
 		}
 	}
-	return source.DidYouMean(name, here)
+	return spelling.DidYouMean(name, here)
 }
 
 // setting takes the value of k, one or a list. A value that is not written leaves the default.

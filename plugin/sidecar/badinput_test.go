@@ -189,7 +189,7 @@ func TestBadPayloads(t *testing.T) {
 		{message, strings.Replace(documentEvents[0][1], "delivered", "lost", 1), "message.delivery_state", "DELIVERED"},
 		{message, strings.Replace(documentEvents[0][1], "customer", "nobody", 1), "message.sender_type", "no value"},
 		{message, strings.Replace(documentEvents[0][1], "1611741600000", `"yesterday"`, 1), "message.sent_at", "time"},
-		{unread, `{"count":-1,"at":0}`, "unread_message_count", "-1 is no whole number of 0 or more"},
+		{unread, `{"count":-1,"at":0}`, "unread_message_count", "-1 is not a whole number of 0 or more"},
 		{"app/7/unread", documentEvents[1][1], "conversation_id", "UUID"},
 		{state, `{"online":true,"page":"p"}`, "name", `payload has no "name"`},
 		{state, `{"online":"yes"}`, "", "queue"},

@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/mapping/spelling"
 	"mqtt-stomp-bridge/plugin/config"
 )
 
@@ -90,7 +91,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	for _, c := range commands {
 		names = append(names, c.name)
 	}
-	fmt.Fprintf(p.stderr, "no command %q: %s\n\n", name, source.DidYouMean(name, names))
+	fmt.Fprintf(p.stderr, "no command %q: %s\n\n", name, spelling.DidYouMean(name, names))
 	help(p.stderr)
 	return exitUsage
 }

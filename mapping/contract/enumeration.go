@@ -1,0 +1,36 @@
+package contract
+
+import (
+	"fmt"
+	"strings"
+
+	"mqtt-stomp-bridge/mapping/spelling"
+	"mqtt-stomp-bridge/mapping/value"
+)
+
+// An enumeration is a closed set of texts, taken in any letter case and sent in that of the document.
+type enumeration []string
+
+var (
+	deliveryStates = enumeration{"PENDING", "FAILED", "DELIVERED"}
+	senderTypes    = enumeration{"source_contact", "source_user", "app_user"}
+)
+
+func (e enumeration) String() string { return strings.Join(e, ", ") }
+
+func (e enumeration) convert(v any) (string, error) {
+	text, ok := v.(string)
+	if !ok {
+		return "", value.Refuse("not one of the values", "%s is not one of %s", value.TypeName(v), e)
+	}
+	for _, value := range e {
+		if strings.EqualFold(text, value) {
+			return value, nil
+		}
+	}
+	meant := ""
+	if near := spelling.Nearest(text, e); near != "" {
+		meant = fmt.Sprintf("; did you mean %s?", near)
+	}
+	return "", value.Refuse("not one of the values", "%s is not one of %s%s", value.Quote(text), e, meant)
+}

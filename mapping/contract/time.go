@@ -1,0 +1,85 @@
+package contract
+
+import (
+	"math"
+	"time"
+
+	"mqtt-stomp-bridge/mapping/value"
+)
+
+// The bounds of a time given as a number. Between them the ranges of seconds, milliseconds, microseconds and nanoseconds do
+// not overlap, so that the unit is never guessed.
+const (
+	firstSecond = 946684800  // 2000-01-01
+	lastSecond  = 4102444800 // 2100-01-01
+)
+
+func toTime(v any) (time.Time, error) {
+	var t time.Time
+	var err error
+	switch v := v.(type) {
+	case time.Time:
+		t = v
+	case string:
+		t, err = ParseTime(v)
+	default:
+		n, ok := value.Number(v)
+		if !ok {
+			return t, value.Refuse("not a time", "%s is not a time", value.TypeName(v))
+		}
+		t, err = epoch(n)
+	}
+	if y := t.UTC().Year(); err == nil && (y < 0 || y > 9999) {
+		err = value.Refuse("not a time", "the year %d has no four digits", y)
+	}
+	return t.UTC().Truncate(time.Millisecond), err
+}
+
+// javaTime is RFC 3339 but for the offset, which Java's Z writes as +0100.
+const javaTime = "2006-01-02T15:04:05Z0700"
+
+// commonLayouts are others of which one cannot be taken for another.
+var commonLayouts = [...]string{
+	"2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 -0700", "2006-01-02 15:04", "2006-01-02T15:04",
+	"2006-01-02", "02.01.2006 15:04:05", "02.01.2006 15:04", "02.01.2006", time.RFC1123, time.RFC1123Z,
+}
+
+// ParseTime returns the time that the text stands for: RFC 3339, or a number since 1970 in a unit that its size tells. An error is
+// a *value.Refusal.
+func ParseTime(text string) (time.Time, error) {
+	if n, ok := value.Digits(text); ok {
+		return epoch(n)
+	}
+	for _, layout := range [...]string{time.RFC3339, javaTime} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, nil
+		}
+	}
+	meant := commonLayouts[0]
+	for _, layout := range commonLayouts {
+		if _, err := time.Parse(layout, text); err == nil {
+			meant = layout
+			break
+		}
+	}
+	return time.Time{}, value.Refuse("not a time", "%s is not an RFC 3339 time; give the layout: time(…, %q)", value.Quote(text), meant)
+}
+
+// epoch returns the time that a number of seconds, milliseconds, microseconds or nanoseconds since 1970 stands for.
+func epoch(n any) (time.Time, error) {
+	for unit := int64(1); unit <= 1e9; unit *= 1000 {
+		switch n := n.(type) {
+		case int64:
+			if n >= firstSecond*unit && n < lastSecond*unit {
+				return time.Unix(n/unit, n%unit*(1e9/unit)), nil
+			}
+		case float64:
+			if n >= firstSecond*float64(unit) && n < lastSecond*float64(unit) {
+				second, part := math.Modf(n / float64(unit))
+				// Rounded to the microsecond, since a float64 of today has no more.
+				return time.Unix(int64(second), int64(math.Round(part*1e6))*1000), nil
+			}
+		}
+	}
+	return time.Time{}, value.Refuse("not a time", "a number (%v) is not a time between 2000 and 2100 in s, ms, µs or ns", n)
+}

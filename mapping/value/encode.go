@@ -1,0 +1,133 @@
+package value
+
+import (
+	"encoding/json"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// MaxText is the most bytes that a text may grow to.
+const MaxText = 1 << 20
+
+// AppendJSON appends the JSON text of v: keys sorted, no HTML escapes, whole numbers exact.
+func AppendJSON(b []byte, v any) ([]byte, error) {
+	if len(b) > MaxText {
+		return b, Refuse("too large", "the JSON text is longer than %d bytes", MaxText)
+	}
+	switch v := v.(type) {
+	case nil:
+		return append(b, "null"...), nil
+	case bool:
+		return strconv.AppendBool(b, v), nil
+	case string:
+		return AppendText(b, v), nil
+	case int:
+		return strconv.AppendInt(b, int64(v), 10), nil
+	case int64:
+		return strconv.AppendInt(b, v, 10), nil
+	case json.Number:
+		return append(b, v...), nil
+	case float64:
+		return appendFloat(b, v)
+	case time.Time:
+		return AppendTime(b, v), nil
+	case []any:
+		return appendList(b, v)
+	case map[string]any:
+		return appendObject(b, v)
+	}
+	return b, Refuse("not JSON", "%s has no JSON text", TypeName(v))
+}
+
+func appendFloat(b []byte, f float64) ([]byte, error) {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return b, Refuse("not JSON", "%v has no JSON text", f)
+	}
+	text, err := json.Marshal(f)
+	return append(b, text...), err
+}
+
+func appendList(b []byte, list []any) ([]byte, error) {
+	var err error
+	b = append(b, '[')
+	for i, v := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		if b, err = AppendJSON(b, v); err != nil {
+			return b, err
+		}
+	}
+	return append(b, ']'), nil
+}
+
+func appendObject(b []byte, object map[string]any) ([]byte, error) {
+	var err error
+	b = append(b, '{')
+	for i, k := range sortedKeys(object) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(AppendText(b, k), ':')
+		if b, err = AppendJSON(b, object[k]); err != nil {
+			return b, err
+		}
+	}
+	return append(b, '}'), nil
+}
+
+func sortedKeys(object map[string]any) []string {
+	keys := make([]string, 0, len(object))
+	for k := range object {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// TimeLayout is the Document's yyyy-MM-dd'T'HH:mm:ss.SSSZ, in UTC.
+const TimeLayout = "2006-01-02T15:04:05.000Z"
+
+// AppendTime appends t as a JSON string in TimeLayout.
+func AppendTime(b []byte, t time.Time) []byte {
+	b = t.UTC().AppendFormat(append(b, '"'), TimeLayout)
+	return append(b, '"')
+}
+
+// AppendText appends s as a JSON string, escaping no more than JSON and JavaScript need; what is not UTF-8 becomes U+FFFD.
+func AppendText(b []byte, s string) []byte {
+	const digits = "0123456789abcdef"
+	b = append(b, '"')
+	start := 0 // of what is not yet appended
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if c >= utf8.RuneSelf && (r != utf8.RuneError || size > 1) && r != '\u2028' && r != '\u2029' {
+			i += size
+			continue
+		}
+		b = append(b, s[start:i]...)
+		switch {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c == '\n':
+			b = append(b, '\\', 'n')
+		case c == '\r':
+			b = append(b, '\\', 'r')
+		case c == '\t':
+			b = append(b, '\\', 't')
+		default:
+			b = append(b, '\\', 'u', digits[r>>12&15], digits[r>>8&15], digits[r>>4&15], digits[r&15])
+		}
+		i += size
+		start = i
+	}
+	return append(append(b, s[start:]...), '"')
+}

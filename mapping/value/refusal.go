@@ -1,0 +1,44 @@
+package value
+
+import (
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+)
+
+// A Refusal says why a value, a payload or an expression was refused.
+type Refusal struct {
+	Kind    string // short, and without any value of the event: for logs and counters
+	Reason  string // the whole reason; it may quote the event
+	Payload bool   // it is the payload that was refused, whoever was the first to look at it
+
+	hint string // what a rule could say instead
+}
+
+func (r *Refusal) Error() string { return r.Reason }
+
+// Refuse returns a *Refusal.
+func Refuse(kind, format string, args ...any) error {
+	return &Refusal{Kind: kind, Reason: fmt.Sprintf(format, args...)}
+}
+
+// KindOf returns the kind of a refusal; "expression" for any other error.
+func KindOf(err error) string {
+	if r, ok := err.(*Refusal); ok {
+		return r.Kind
+	}
+	return "expression"
+}
+
+// Quote returns s in quotes, cut to a length that people read.
+func Quote(s string) string {
+	const most = 80 // bytes
+	if len(s) <= most {
+		return strconv.Quote(s)
+	}
+	cut := most
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return strconv.Quote(s[:cut] + "…")
+}

@@ -1,0 +1,61 @@
+// Package value is the kit for the values that rules work on, from the bytes of a payload to JSON text.
+//
+// A value is nil, bool, string, int64, int, float64, json.Number (a number that neither of the others holds), time.Time, []any,
+// or map[string]any. Whatever is missing is nil. Decoding never panics and is bounded, by MaxPayload and MaxDepth;
+// encoding is bounded by MaxText. What cannot be done is a *Refusal, whose Kind is safe to log and whose Reason may quote
+// the value.
+package value
+
+import "time"
+
+// TypeName names the type of a value for people, as in "a list".
+func TypeName(v any) string {
+	switch v.(type) {
+	case nil:
+		return "nothing"
+	case string:
+		return "text"
+	case bool:
+		return "true or false"
+	case map[string]any, map[string]string:
+		return "an object"
+	case []any, []string:
+		return "a list"
+	case time.Time:
+		return "a time"
+	}
+	return "a number"
+}
+
+// A Step leads from a value to a part of it: to the member Key of an object, or to the element Index of a list.
+type Step struct {
+	Key     string
+	Index   int
+	IsIndex bool
+}
+
+// Of returns the part of v that the step leads to; nil where v has no such part.
+func (st Step) Of(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		if !st.IsIndex {
+			return v[st.Key]
+		}
+	case []any:
+		if st.IsIndex {
+			return Element(v, st.Index)
+		}
+	}
+	return nil
+}
+
+// Element returns the element of the list, counted from its end where index is negative; nil where there is none.
+func Element(list []any, index int) any {
+	if index < 0 {
+		index += len(list)
+	}
+	if index < 0 || index >= len(list) {
+		return nil
+	}
+	return list[index]
+}

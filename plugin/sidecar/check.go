@@ -30,7 +30,7 @@ type checkProblem struct {
 func (p *program) check(ctx context.Context, args []string) int {
 	f := p.flags("check", "[-c config.yaml] [--format text|json]")
 	path := configFlag(f)
-	format := f.String("format", "text", "`text`, or json for editors and CI")
+	format := f.String("format", "text", "output format: `text`, or json for editors and CI")
 	if code, done := parse(f, args); done {
 		return code
 	}

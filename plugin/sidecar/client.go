@@ -25,17 +25,17 @@ const tokenVariable = "MQTT_STOMP_BRIDGE_TOKEN"
 func (p *program) listen(ctx context.Context, args []string) int {
 	f := p.flags("listen", "[-c config.yaml] [-L URL] [-q QUEUE ...] [-C COUNT] [-W SECONDS]")
 	path := configFlag(f)
-	url := f.String("L", "", "the bridge's `URL`, such as ws://127.0.0.1:8080/ws.communication; default: what the configuration listens on")
+	url := f.String("L", "", "the `URL` of the bridge, such as ws://127.0.0.1:8080/ws.communication; default: the address in the configuration")
 	user := f.String("u", "", "make a token for this `user` with the configured secret; default: the token in $"+tokenVariable+", or --token-file")
-	tokenFile := f.String("token-file", "", "a `file` that holds the token")
-	count := f.Int("C", 0, "end after so many messages")
-	wait := f.Float64("W", 0, fmt.Sprintf("end after so many `seconds` with exit code %d", exitWaited))
-	from := f.String("resume-from", "", "a `message-id`: first what came after it")
-	snapshot := f.Bool("snapshot", false, "first the newest of each conversation and channel")
-	format := f.String("F", string(listen.FormatText), "text (queue, tab, body), body, or json")
-	verbose := f.Bool("v", false, "tell on standard error what happens to the connection")
+	tokenFile := f.String("token-file", "", "read the token from this `file`")
+	count := f.Int("C", 0, "end after this many messages")
+	wait := f.Float64("W", 0, fmt.Sprintf("end after this many `seconds` with exit code %d", exitWaited))
+	from := f.String("resume-from", "", "first replay the messages after this `message-id`")
+	snapshot := f.Bool("snapshot", false, "first print the newest entry of each conversation and channel")
+	format := f.String("F", string(listen.FormatText), "output format: text (queue, tab, body), body, or json")
+	verbose := f.Bool("v", false, "log the connection to standard error")
 	var queues stringList
-	f.Var(&queues, "q", "a `queue` to subscribe to, may be given several times; default: all four")
+	f.Var(&queues, "q", "a `queue` to subscribe to; can be repeated; default: all four")
 	if code, done := parse(f, args); done {
 		return code
 	}
@@ -169,9 +169,9 @@ func dialAddress(listen string) string {
 
 // healthcheck asks the ops endpoint of a running bridge; exit code 0 means yes.
 func (p *program) healthcheck(ctx context.Context, args []string) int {
-	f := p.flags("healthcheck", "[-c config.yaml] [-live]")
+	f := p.flags("healthcheck", "[-c config.yaml] [--live]")
 	path := configFlag(f)
-	live := f.Bool("live", false, "ask only whether the process answers, not whether it can do its work")
+	live := f.Bool("live", false, "ask only whether the process answers, not whether it is ready")
 	if code, done := parse(f, args); done {
 		return code
 	}

@@ -18,8 +18,8 @@ import (
 
 // demo runs the bridge between a broker of its own and a page that shows the queues.
 func (p *program) demo(ctx context.Context, args []string) int {
-	f := p.flags("demo", "[-listen 127.0.0.1:8080] [-mqtt 127.0.0.1:1884]")
-	listen := f.String("listen", "127.0.0.1:8080", "the `address` of the page and the WebSocket endpoint; with port 0 a free one is taken")
+	f := p.flags("demo", "[--listen 127.0.0.1:8080] [--mqtt 127.0.0.1:1884]")
+	listen := f.String("listen", "127.0.0.1:8080", "the `address` of the page and the WebSocket endpoint; port 0 picks a free one")
 	mqttListen := f.String("mqtt", "127.0.0.1:1884", "the `address` of the demo's broker")
 	verbose := f.Bool("v", false, "log at level info")
 	if code, done := parse(f, args); done {

@@ -18,10 +18,10 @@ import (
 func (p *program) doctor(ctx context.Context, args []string) int {
 	f := p.flags("doctor", "[-c config.yaml] [--mosquitto-conf FILE] [--listen 5s] [--publish TOPIC] [--away COUNT]")
 	path := configFlag(f)
-	conf := f.String("mosquitto-conf", "", "read the broker's configuration `file` too, and its acl_file: most of what loses messages cannot be seen over MQTT")
-	listen := f.Duration("listen", 5*time.Second, "how long to watch what the rules' topic filters bring")
-	publish := f.String("publish", "", "publish one event, {\"doctor\": \"...\"}, at this `topic` of yours, and see whether it comes back; a bridge that runs gets it too")
-	away := f.Int("away", 0, "publish so many messages of 500 bytes below <base_topic>/doctor/, to a session that is away, and count what waits")
+	conf := f.String("mosquitto-conf", "", "also read this configuration `file` of the broker and its acl_file: MQTT does not show most settings that lose messages")
+	listen := f.Duration("listen", 5*time.Second, "how long to wait for events on the rules' topic filters")
+	publish := f.String("publish", "", "publish one event, {\"doctor\": \"...\"}, to this `topic` and check that it comes back; a running bridge gets it too")
+	away := f.Int("away", 0, "publish this many messages of 500 bytes below <base_topic>/doctor/ to an offline session, and count how many are queued")
 	if code, done := parse(f, args); done {
 		return code
 	}

@@ -58,12 +58,12 @@ var commands []command
 func init() {
 	commands = []command{
 		{"serve", "run the bridge (the default)", (*program).serve},
-		{"check", "load the configuration, report every mistake, run the rules' tests", (*program).check},
-		{"try", "show what the rules make of an event", (*program).try},
-		{"demo", "run the bridge with a broker, a story and a page, nothing else needed", (*program).demo},
-		{"token", "make a token for the configured secret", (*program).token},
-		{"listen", "print what the queues deliver, as mosquitto_sub does for topics", (*program).listen},
-		{"doctor", "look at the broker and the configuration, and say what will bite", (*program).doctor},
+		{"check", "check the configuration, report every mistake, run the rules' tests", (*program).check},
+		{"try", "show what the rules do with an event", (*program).try},
+		{"demo", "run the bridge with its own broker, sample events and a web page", (*program).demo},
+		{"token", "make a token with the configured secret", (*program).token},
+		{"listen", "print what the queues deliver, like mosquitto_sub for topics", (*program).listen},
+		{"doctor", "check the broker and the configuration, report what will lose messages", (*program).doctor},
 		{"healthcheck", "ask a running bridge whether it is ready", (*program).healthcheck},
 		{"version", "print the version", (*program).version},
 	}
@@ -101,7 +101,7 @@ func help(w io.Writer) {
 	for _, c := range commands {
 		fmt.Fprintf(w, "  %-12s %s\n", c.name, c.about)
 	}
-	fmt.Fprintf(w, "\nmqtt-stomp-bridge COMMAND -h tells its flags.\n")
+	fmt.Fprintf(w, "\nRun mqtt-stomp-bridge COMMAND -h for the flags of a command.\n")
 }
 
 // flags returns a flag set whose usage names the command.

@@ -17,8 +17,8 @@ func (p *program) token(_ context.Context, args []string) int {
 	f := p.flags("token", "-u USER [-t 1h] [-c config.yaml] | --hash NAME")
 	path := configFlag(f)
 	user := f.String("u", "", "the `user` that the token is for")
-	ttl := f.Duration("t", time.Hour, "how long it lasts; 0: for ever, which auth.jwt.allow_no_expiry must admit")
-	name := f.String("hash", "", "print the line of auth.tokens_file for this `name` and the token on standard input; without one a token is made, and shown on standard error")
+	ttl := f.Duration("t", time.Hour, "how long the token is valid; 0: forever, which needs auth.jwt.allow_no_expiry")
+	name := f.String("hash", "", "print the line in auth.tokens_file for this `name` and the token on standard input; on a terminal, make a token and print it to standard error")
 	if code, done := parse(f, args); done {
 		return code
 	}

@@ -19,16 +19,16 @@ func (p *program) try(ctx context.Context, args []string) int {
 	path := configFlag(f)
 	var e mapping.Event
 	f.StringVar(&e.Topic, "t", "", "the `topic` of the event")
-	message := f.String("m", "", "its `payload`")
-	file := f.String("f", "", "a `file` that holds the payload; - for standard input")
+	message := f.String("m", "", "the `payload` of the event")
+	file := f.String("f", "", "read the payload from this `file`; - for standard input")
 	empty := f.Bool("n", false, "the payload is empty")
-	f.BoolVar(&e.Retained, "retained", false, "the event is a retained copy, replayed at subscribe")
-	f.StringVar(&e.ContentType, "content-type", "", "its MQTT 5 content `type`")
+	f.BoolVar(&e.Retained, "retained", false, "the event is a retained message that the broker sends at subscribe")
+	f.StringVar(&e.ContentType, "content-type", "", "the MQTT 5 content `type` of the event")
 	var user stringList
-	f.Var(&user, "D", "an MQTT 5 user property, `name=value`; may be given several times")
-	events := f.String("events", "", `a `+"`file`"+` of events, one JSON object a line, {"topic": ..., "payload": ... or "text": ...}; - for standard input`)
-	live := f.Int("listen", 0, "the next `N` live messages from the broker, received at QoS 0 in a session of its own: a running bridge gets them too")
-	wait := f.Float64("W", 0, fmt.Sprintf("with --listen, end after so many `seconds` with exit code %d", exitWaited))
+	f.Var(&user, "D", "an MQTT 5 user property, `name=value`; can be repeated")
+	events := f.String("events", "", `try the events in this `+"`file`"+`, one JSON object per line: {"topic": ..., "payload": ... or "text": ...}; - for standard input`)
+	live := f.Int("listen", 0, "try the next `N` messages from the broker, received at QoS 0 in a separate session; a running bridge gets them too")
+	wait := f.Float64("W", 0, fmt.Sprintf("with --listen, end after this many `seconds` with exit code %d", exitWaited))
 	if code, done := parse(f, args); done {
 		return code
 	}

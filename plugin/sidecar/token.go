@@ -18,7 +18,7 @@ func (p *program) token(_ context.Context, args []string) int {
 	path := configFlag(f)
 	user := f.String("u", "", "the `user` that the token is for")
 	ttl := f.Duration("t", time.Hour, "how long the token is valid; 0: forever, which needs auth.jwt.allow_no_expiry")
-	name := f.String("hash", "", "print the line in auth.tokens_file for this `name` and the token on standard input; on a terminal, make a token and print it to standard error")
+	name := f.String("hash", "", "print the line in auth.tokens_file for this `name` and the token on standard input; without input, make a token and print it to standard error")
 	if code, done := parse(f, args); done {
 		return code
 	}

@@ -1,0 +1,303 @@
+package commit_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mqtt-stomp-bridge/bridge/commit"
+	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/bridge/mqtt"
+	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/source"
+)
+
+// rules make one unread count of a number, nothing of an empty payload, and a dead letter of anything else.
+const rules = `
+rules:
+  - name: r
+    topic: t
+    payload: text
+    when: payload != ""
+    queue: /queue/unread-count
+    fields: {conversation_id: 8b4a5e2c-3f0e-4a57-9f2e-0d8a3c1b7e11, unread_message_count: =payload}
+`
+
+// A house is a Committer in the midst of a broker and a journal that the test plays. It notes what they are asked to do.
+type house struct {
+	t         *testing.T
+	committer *commit.Committer
+	events    chan *mqtt.Event
+	store                // in memory
+	ended     chan error // what Run returned
+
+	mu       sync.Mutex
+	said     []string
+	log      bytes.Buffer
+	refusal  error                    // of Append; nil: it appends
+	answers  map[string]chan struct{} // payload of a dead letter -> closed when the broker acknowledges it; none: at once
+	packetID uint16
+}
+
+// A store is the part of a journal that a Committer wants.
+type store = journal.Log
+
+// newHouse returns a house in which nothing runs yet.
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	h := &house{t: t, events: make(chan *mqtt.Event, 256), ended: make(chan error, 1), answers: map[string]chan struct{}{}}
+	memory := journal.NewMemory(journal.MemoryOptions{})
+	h.store = memory
+	var err error
+	h.committer, err = commit.New(commit.Config{
+		Source:    h,
+		Publisher: h,
+		Pauser:    h,
+		Store:     h,
+		Snapshot:  memory,
+		Mapper:    compile(t, rules),
+		BaseTopic: "base",
+		Logger:    slog.New(slog.NewTextHandler(&h.log, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func compile(t *testing.T, rules string) *mapping.Mapper {
+	t.Helper()
+	report := new(source.Report)
+	m := mapping.Compile([]mapping.Source{mapping.ParseSource("rules.yaml", []byte(rules), report)}, mapping.Options{}, report)
+	if err := report.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// run runs the Committer until ctx is done or the events end.
+func (h *house) run(ctx context.Context) { go func() { h.ended <- h.committer.Run(ctx) }() }
+
+// send has the broker send one event for each payload.
+func (h *house) send(payloads ...string) {
+	for _, p := range payloads {
+		h.packetID++
+		h.events <- &mqtt.Event{Topic: "t", Payload: []byte(p), QoS: 1, PacketID: h.packetID, SessionPresent: true, Connection: 1}
+	}
+}
+
+// refuse makes Append return err; nil ends that.
+func (h *house) refuse(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.refusal = err
+}
+
+func (h *house) say(format string, args ...any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.said = append(h.said, fmt.Sprintf(format, args...))
+}
+
+// heard waits until nothing more happens, and checks what has happened since the last call.
+func (h *house) heard(want ...string) {
+	h.t.Helper()
+	synctest.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if diff := cmp.Diff(want, h.said); diff != "" {
+		h.t.Errorf("-want +got:\n%s", diff)
+	}
+	h.said = nil
+}
+
+// Events implements commit.Source, as do Ack and Pongs.
+func (h *house) Events() <-chan *mqtt.Event { return h.events }
+
+func (h *house) Ack(e *mqtt.Event) { h.say("ack %s", e.Payload) }
+
+func (h *house) Pongs() uint64 { return 0 }
+
+// Publish implements commit.Publisher.
+func (h *house) Publish(ctx context.Context, m mqtt.Message) error {
+	h.mu.Lock()
+	answer := h.answers[string(m.Payload)]
+	h.mu.Unlock()
+	if answer != nil {
+		h.say("dead letter %s waits", m.Payload)
+		select {
+		case <-answer:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	h.say("dead letter %s", m.Payload)
+	return nil
+}
+
+// Pause and Resume implement commit.Pauser.
+func (h *house) Pause(reason error) { h.say("pause: %v", reason) }
+
+func (h *house) Resume() { h.say("resume") }
+
+// Append implements commit.Store for h.
+func (h *house) Append(ctx context.Context, b journal.Batch) error {
+	h.mu.Lock()
+	err := h.refusal
+	h.mu.Unlock()
+	if err != nil {
+		h.say("append refused")
+		return err
+	}
+	var counts []string
+	for _, e := range b.Entries {
+		_, rest, _ := strings.Cut(string(e.Body), `"unread_message_count":`)
+		n, _, _ := strings.Cut(rest, ",")
+		counts = append(counts, n)
+	}
+	h.say("append %s", strings.Join(counts, " "))
+	return h.store.Append(ctx, b)
+}
+
+// Events are acknowledged in order of receipt after the transaction that holds all they become; those that become nothing
+// do not overtake.
+func TestAcknowledgedInOrderAfterTheCommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.send("1", "", "2", "bad", "3")
+		h.run(t.Context())
+		h.heard("dead letter bad", "append 1 2 3", "ack 1", "ack ", "ack 2", "ack bad", "ack 3")
+		h.send("", "")
+		h.heard("ack ", "ack ") // no write
+		h.send("4")
+		h.heard("append 4", "ack 4")
+		close(h.events)
+		if err := <-h.ended; err != nil {
+			t.Error(err)
+		}
+		want := commit.Counts{
+			Events:      8,
+			Rules:       map[string]commit.RuleCounts{"r": {Mapped: 4, Filtered: 3, Rejected: 1}},
+			DeadLetters: commit.DeadLetterCounts{Published: 1},
+		}
+		if diff := cmp.Diff(want, h.committer.Counts()); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	})
+}
+
+// A dead letter that the broker does not acknowledge holds back the acknowledgements behind it. What went before is
+// acknowledged, other dead letters go out beside it, and events are received meanwhile.
+func TestDeadLetterHoldsBackWhatIsBehindIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.answers["bad"] = make(chan struct{})
+		h.run(t.Context())
+		h.send("1")
+		h.heard("append 1", "ack 1")
+		h.send("bad")
+		h.heard("dead letter bad waits")
+		h.send("2", "worse")
+		time.Sleep(time.Hour)
+		h.heard()
+		if h.committer.Stalled() != nil || h.committer.Counts().DeadLetters.Kept != 0 {
+			t.Error("a dead letter that waits is taken for trouble with the journal, or for a refused one")
+		}
+		close(h.answers["bad"])
+		h.heard("dead letter bad", "ack bad", "dead letter worse", "append 2", "ack 2", "ack worse")
+		close(h.events)
+		<-h.ended
+	})
+}
+
+func TestDeadLettersGoOutSideBySide(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.answers["bad"] = make(chan struct{})
+		h.send("bad", "worse")
+		h.run(t.Context())
+		synctest.Wait()
+		if n := h.committer.Counts().DeadLetters.Published; n != 1 {
+			t.Errorf("%d dead letters are acknowledged while one is not, want 1", n)
+		}
+		close(h.answers["bad"])
+		close(h.events)
+		<-h.ended
+		if got := h.said[len(h.said)-2:]; got[0] != "ack bad" || got[1] != "ack worse" {
+			t.Errorf("got %q", h.said)
+		}
+	})
+}
+
+// While there is no room the events stay with the broker; when there is, all goes on as if nothing had been.
+func TestFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		full := fmt.Errorf("%w: no space left on device", journal.ErrFull)
+		h.refuse(full)
+		h.send("1", "2")
+		h.run(t.Context())
+		h.heard("append refused")
+		if err := h.committer.Stalled(); !errors.Is(err, journal.ErrFull) {
+			t.Errorf("stalled: got %v", err)
+		}
+		time.Sleep(time.Second) // one failure may pass; the second has the broker keep what comes
+		h.heard("append refused", "pause: "+full.Error())
+		time.Sleep(2 * time.Second)
+		h.heard("append refused", "append refused")
+		h.refuse(nil)
+		time.Sleep(time.Second)
+		h.heard("append 1 2", "resume", "ack 1", "ack 2")
+		if err := h.committer.Stalled(); err != nil {
+			t.Errorf("stalled with room: %v", err)
+		}
+		h.send("3")
+		h.heard("append 3", "ack 3")
+		close(h.events)
+		<-h.ended
+		if lines := strings.Count(h.log.String(), "\n"); lines != 2 {
+			t.Errorf("%d lines in the log, want one when the room ends and one when there is some again:\n%s", lines, &h.log)
+		}
+	})
+}
+
+func TestFullDiskAtShutdown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.refuse(journal.ErrFull)
+		h.send("1")
+		ctx, cancel := context.WithCancel(t.Context())
+		h.run(ctx)
+		h.heard("append refused")
+		cancel()
+		if err := <-h.ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		h.heard()
+	})
+}
+
+// After an error that does not pass nothing is acknowledged, not even what needs no write.
+func TestFinalErrorOfTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		final := errors.New("input/output error")
+		h.refuse(final)
+		h.send("1")
+		h.run(t.Context())
+		if err := <-h.ended; !errors.Is(err, final) {
+			t.Errorf("got %v, want %v", err, final)
+		}
+		h.send("")
+		h.heard("append refused")
+	})
+}

@@ -205,43 +205,6 @@ func (b *Bridge) Sessions() []server.Status { return b.server.Sessions() }
 // Lag returns how far the slowest sessions are behind.
 func (b *Bridge) Lag() server.Lag { return b.server.Lag() }
 
-// Ready returns why the bridge cannot do its work at the moment; empty when it can.
-func (b *Bridge) Ready() []string {
-	var reasons []string
-	s := b.client.State()
-	if err := b.committer.Stalled(); err != nil {
-		reasons = append(reasons, err.Error()) // begins with "journal: "
-	}
-	switch {
-	case s.Paused != nil:
-		reasons = append(reasons, "mqtt: staying away from the broker meanwhile")
-	case !s.Receiving.Connected:
-		reasons = append(reasons, "mqtt: "+errorText(s.Receiving.Err, "not connected"))
-	}
-	if !s.Sending.Connected {
-		reasons = append(reasons, "mqtt, sending connection: "+errorText(s.Sending.Err, "not connected"))
-	}
-	for _, f := range s.Filters {
-		if s.Receiving.Connected && !f.Granted {
-			reasons = append(reasons, fmt.Sprintf("mqtt: filter %q: %s", f.Topic, errorText(f.Err, "not granted yet")))
-		}
-	}
-	if s.Status != nil {
-		reasons = append(reasons, "mqtt: status topic: "+s.Status.Error())
-	}
-	if n := b.committer.Counts().DeadLetters.Kept; n > 0 {
-		reasons = append(reasons, fmt.Sprintf("dead letters: the broker refused %d, which are kept and offered again every minute; allow this user to write %s/#", n, b.config.BaseTopic))
-	}
-	return reasons
-}
-
-func errorText(err error, otherwise string) string {
-	if err == nil {
-		return otherwise
-	}
-	return err.Error()
-}
-
 // Counts are the bridge's figures.
 type Counts struct {
 	commit.Counts

@@ -2,7 +2,6 @@ package ops
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -155,27 +154,19 @@ func (s sender) byCause(d *prometheus.Desc, counts map[string]int64) {
 	}
 }
 
-func (s sender) readiness(reasons []string) {
+func (s sender) readiness(reasons []bridge.Reason) {
 	if len(reasons) == 0 {
 		s.gauge(ready, 1)
 	} else {
 		s.gauge(ready, 0)
 	}
-	parts := map[string]int{"mqtt": 0, "journal": 0, "dead letters": 0}
+	n := map[bridge.Part]int{}
 	for _, r := range reasons {
-		parts[part(r)]++
+		n[r.Part]++
 	}
-	for p, n := range parts {
-		s.gauge(notReady, float64(n), p)
+	for _, p := range bridge.Parts() {
+		s.gauge(notReady, float64(n[p]), string(p))
 	}
-}
-
-// part returns what a reason is about: it begins with that, as in "mqtt, sending connection: not connected".
-func part(reason string) string {
-	if i := strings.IndexAny(reason, ",:"); i >= 0 {
-		return reason[:i]
-	}
-	return reason
 }
 
 var _ Bridge = (*bridge.Bridge)(nil)

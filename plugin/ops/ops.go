@@ -14,7 +14,7 @@ import (
 
 // Bridge is what the endpoint reports on.
 type Bridge interface {
-	Ready() []string // why the bridge cannot do its work at the moment; each begins with what it is about and a colon
+	Ready() []bridge.Reason // why the bridge cannot do its work at the moment
 	Counts() bridge.Counts
 	Lag() server.Lag
 	Sessions() []server.Status
@@ -37,12 +37,15 @@ func Handler(b Bridge, reloads func() Reloads) http.Handler {
 		w.Write([]byte("ok\n"))
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		reasons := b.Ready()
+		reasons := []string{} // an empty list, not null
+		for _, r := range b.Ready() {
+			reasons = append(reasons, r.Text)
+		}
 		w.Header().Set("Content-Type", "application/json")
 		if len(reasons) > 0 {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
-		json.NewEncoder(w).Encode(Readiness{Ready: len(reasons) == 0, Reasons: append([]string{}, reasons...)})
+		json.NewEncoder(w).Encode(Readiness{Ready: len(reasons) == 0, Reasons: reasons})
 	})
 	mux.HandleFunc("GET /sessions", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

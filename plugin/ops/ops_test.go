@@ -19,9 +19,9 @@ import (
 )
 
 // reasons are a Bridge's.
-type reasons []string
+type reasons []bridge.Reason
 
-func (r reasons) Ready() []string { return r }
+func (r reasons) Ready() []bridge.Reason { return r }
 
 func (r reasons) Counts() bridge.Counts {
 	return bridge.Counts{
@@ -148,12 +148,12 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// What is wrong is told by part, as Bridge.Ready words it.
+// The reasons are counted by part.
 func TestMetricsNotReady(t *testing.T) {
 	got := slices.DeleteFunc(samples(reasons{
-		"mqtt: not connected",
-		"mqtt, sending connection: not connected",
-		"journal: no space left on device",
+		{Part: bridge.PartMQTT, Text: "mqtt: not connected"},
+		{Part: bridge.PartMQTT, Text: "mqtt, sending connection: not connected"},
+		{Part: bridge.PartJournal, Text: "journal: no space left on device"},
 	}), func(line string) bool { return !strings.Contains(line, "ready") })
 	want := []string{
 		`mqtt_stomp_bridge_not_ready_reasons{part="dead letters"} 0`,
@@ -173,9 +173,9 @@ func TestHandler(t *testing.T) {
 		status       int
 		body         string
 	}{
-		{"GET", "/healthz", reasons{"mqtt: not connected"}, http.StatusOK, "ok\n"},
+		{"GET", "/healthz", reasons{{Part: bridge.PartMQTT, Text: "mqtt: not connected"}}, http.StatusOK, "ok\n"},
 		{"GET", "/readyz", nil, http.StatusOK, `{"ready":true,"reasons":[]}` + "\n"},
-		{"GET", "/readyz", reasons{"mqtt: not connected", "journal: full"}, http.StatusServiceUnavailable,
+		{"GET", "/readyz", reasons{{Part: bridge.PartMQTT, Text: "mqtt: not connected"}, {Part: bridge.PartJournal, Text: "journal: full"}}, http.StatusServiceUnavailable,
 			`{"ready":false,"reasons":["mqtt: not connected","journal: full"]}` + "\n"},
 		{"POST", "/readyz", nil, http.StatusMethodNotAllowed, "Method Not Allowed\n"},
 		{"GET", "/", nil, http.StatusNotFound, "404 page not found\n"},

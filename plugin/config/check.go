@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"os"
@@ -101,12 +100,12 @@ func (l *loader) readSecret(s setting) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	data = bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
-	if len(data) == 0 {
-		l.errorf(s, "", "%q is empty", s.text)
+	secret, err := parseSecret(data)
+	if err != nil {
+		l.errorf(s, "", "%q %s", s.text, err)
 		return "", false
 	}
-	return string(data), true
+	return string(secret), true
 }
 
 // readCertificates reads the authorities in the file that s names, or reports why it cannot and returns nil.
@@ -115,9 +114,9 @@ func (l *loader) readCertificates(s setting) *x509.CertPool {
 	if !ok {
 		return nil
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(data) {
-		l.errorf(s, "", "%q holds no certificate in PEM form", s.text)
+	pool, err := parseCertificates(data)
+	if err != nil {
+		l.errorf(s, "", "%q %s", s.text, err)
 		return nil
 	}
 	return pool

@@ -135,11 +135,11 @@ func (p *program) endpoint(path, url, user, tokenFile string) (string, string, e
 
 func (p *program) givenToken(file string) (string, error) {
 	if file != "" {
-		b, err := readSecretFile(file)
+		token, err := config.ReadSecretFile(file)
 		if err != nil {
 			return "", fmt.Errorf("--token-file: %w", err)
 		}
-		return string(b), nil
+		return string(token), nil
 	}
 	for _, v := range p.environ {
 		if value, ok := strings.CutPrefix(v, tokenVariable+"="); ok {

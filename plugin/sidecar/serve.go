@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -177,7 +175,7 @@ func (s *sidecar) listen() (err error) {
 		t := &tls.Config{GetCertificate: s.certificate.get, NextProtos: []string{"http/1.1"}}
 		if c.Server.ClientCAFile != "" {
 			t.ClientAuth = tls.RequireAndVerifyClientCert
-			if t.ClientCAs, err = certPool(c.Server.ClientCAFile); err != nil {
+			if t.ClientCAs, err = config.ReadCertificates(c.Server.ClientCAFile); err != nil {
 				return fmt.Errorf("server.client_ca_file: %w", err)
 			}
 		}
@@ -290,7 +288,7 @@ func mqttConfig(c *config.Config) (mqtt.Config, error) {
 func brokerPassword(b config.Broker) func() ([]byte, error) {
 	switch {
 	case b.PasswordFile != "":
-		return func() ([]byte, error) { return readSecretFile(b.PasswordFile) }
+		return func() ([]byte, error) { return config.ReadSecretFile(b.PasswordFile) }
 	case b.Password != "":
 		return func() ([]byte, error) { return []byte(b.Password), nil }
 	}
@@ -301,7 +299,7 @@ func brokerTLS(b config.Broker) (*tls.Config, error) {
 	t := &tls.Config{InsecureSkipVerify: b.Insecure} // insecure: the user asks for it by name
 	if b.CAFile != "" {
 		var err error
-		if t.RootCAs, err = certPool(b.CAFile); err != nil {
+		if t.RootCAs, err = config.ReadCertificates(b.CAFile); err != nil {
 			return nil, fmt.Errorf("broker.ca_file: %w", err)
 		}
 	}
@@ -316,23 +314,4 @@ func brokerTLS(b config.Broker) (*tls.Config, error) {
 		}
 	}
 	return t, nil
-}
-
-// readSecretFile returns what the file holds, without the line end that editors leave.
-func readSecretFile(name string) ([]byte, error) {
-	b, err := os.ReadFile(name)
-	return bytes.TrimRight(b, "\r\n"), err
-}
-
-// certPool reads the certificates in a PEM file.
-func certPool(path string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no PEM certificate", path)
-	}
-	return pool, nil
 }

@@ -70,7 +70,7 @@ func BenchmarkReplay(b *testing.B) {
 	}
 }
 
-// One entry at a time to a group: what a lane does for all its members but the writes.
+// One entry at a time to a group: what a broadcast does for all its members but the writes.
 func BenchmarkGroup(b *testing.B) {
 	for _, members := range []int{100, 1000, 10_000} {
 		for name, audience := range map[string][]string{"everybody": nil, "one": {"u:7"}, "nobody": {"u:none"}, "every second": {"g:even"}} {

@@ -47,9 +47,6 @@ type Owner interface {
 // NewFeed returns a Feed without subscriptions. Close it.
 func (h *Hub) NewFeed(owner Owner) *Feed { return &Feed{hub: h, owner: owner} }
 
-// Owner returns what NewFeed was given.
-func (f *Feed) Owner() Owner { return f.owner }
-
 // SetTokens says which audiences the client is of. Without a call it gets only what is for everybody.
 func (f *Feed) SetTokens(tokens []string) { f.tokens = tokens }
 

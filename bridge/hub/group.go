@@ -56,18 +56,18 @@ type kind struct {
 
 func (c *Cursor) kind() kind { return kind{c.use, c.conflates} }
 
-var shapeSeed = maphash.MakeSeed()
+var profileSeed = maphash.MakeSeed()
 
-// Shape returns a number that is the same for feeds with the same subscriptions. ok tells whether the feed can be in a group:
+// Profile returns a number that is the same for feeds with the same subscriptions. ok tells whether the feed can be in a group:
 // it has begun all its subscriptions, none awaits acknowledgements, and each is in a format that others have too.
-func (f *Feed) Shape() (shape uint64, ok bool) {
+func (f *Feed) Profile() (profile uint64, ok bool) {
 	for _, c := range f.cursors {
 		if c.snapshot || c.track || c.first != nil || c.use.n.Load() < 2 {
 			return 0, false
 		}
-		shape = shape*31 + maphash.Comparable(shapeSeed, c.kind())
+		profile = profile*31 + maphash.Comparable(profileSeed, c.kind())
 	}
-	return shape, len(f.cursors) > 0
+	return profile, len(f.cursors) > 0
 }
 
 // NewGroup returns a group without members that has f's subscriptions and stands where f does. Close it.
@@ -251,7 +251,7 @@ func (g *Group) Catch(f *Feed, dst []byte, limit int) (out []byte, more bool, er
 	return f.next(dst, limit, g.feed.reached)
 }
 
-// Join makes f a member. It reports false when f is of another shape than the group or stands at another place.
+// Join makes f a member. It reports false when f is of another profile than the group or stands at another place.
 func (g *Group) Join(f *Feed) bool {
 	if !g.standsBeside(f) {
 		return false

@@ -189,8 +189,8 @@ func TestGroup(t *testing.T) {
 			m.feed.Subscribe(unread, plain{name: "u"}, o)
 			c.members = append(c.members, m)
 		}
-		if _, ok := c.members[0].feed.Shape(); !ok {
-			t.Fatal("the feed has no shape")
+		if _, ok := c.members[0].feed.Profile(); !ok {
+			t.Fatal("the feed has no profile")
 		}
 		c.group = c.members[0].feed.NewGroup(waker(nil))
 		joins := 0
@@ -309,16 +309,16 @@ func TestJoinRefuses(t *testing.T) {
 		return f
 	}
 	first := subscribe(hub.Options{}, "m")
-	if _, ok := first.Shape(); ok {
-		t.Error("a format that nobody shares has a shape")
+	if _, ok := first.Profile(); ok {
+		t.Error("a format that nobody shares has a profile")
 	}
 	same := subscribe(hub.Options{}, "m")
 	g := first.NewGroup(waker(nil))
 	defer g.Close()
-	one, ok1 := first.Shape()
-	two, ok2 := same.Shape()
+	one, ok1 := first.Profile()
+	two, ok2 := same.Profile()
 	if !ok1 || !ok2 || one != two {
-		t.Error("the same subscriptions have different shapes")
+		t.Error("the same subscriptions have different profiles")
 	}
 	for name, f := range map[string]*hub.Feed{
 		"another format":    subscribe(hub.Options{}, "n"),
@@ -327,7 +327,7 @@ func TestJoinRefuses(t *testing.T) {
 		"acknowledgements":  subscribe(hub.Options{Track: true}, "m"),
 		"a replay":          subscribe(hub.Options{Resume: b.resume(1)}, "m"),
 		"a first format":    subscribe(hub.Options{Resume: b.resume(2), First: func(bool) hub.Format { return plain{name: "first"} }}, "m"),
-		"no shape of any":   b.feed(),
+		"no profile at all": b.feed(),
 		"frames on the way": func() *hub.Feed { f := subscribe(hub.Options{}, "m"); b.publish(message); f.Next(nil, 1<<16); return f }(),
 	} {
 		g.Next(1 << 16)

@@ -69,7 +69,7 @@ func (x *session) recheckAccess() {
 func (s *Server) SetTokens(f func(auth.Identity) []string) {
 	s.audience.Store(&f)
 	for _, x := range s.snapshot() {
-		x.out.adjust(func(feed *hub.Feed) {
+		x.out.Adjust(func(feed *hub.Feed) {
 			if by := x.credentials.Load(); by != nil {
 				feed.SetTokens(s.tokens(by.identity))
 			}
@@ -107,9 +107,9 @@ func (x *session) renew(f *stomp.Frame) error {
 		return err
 	}
 	x.recheckAccess()
-	x.out.update(func(feed *hub.Feed, control []byte) []byte {
+	x.out.Update(func(feed *hub.Feed, answers []byte) []byte {
 		feed.SetTokens(x.server.tokens(by.identity))
-		return x.appendReceipt(control, f)
+		return x.appendReceipt(answers, f)
 	})
 	x.log(slog.LevelDebug, "token renewed", "user", by.identity.User)
 	return nil

@@ -15,16 +15,16 @@ func (x *session) acknowledge(f *stomp.Frame) error {
 	}
 	subs, position, known := x.acknowledged(f)
 	odd := false // and so it stays when the connection is lost and nobody looks
-	x.out.update(func(feed *hub.Feed, control []byte) []byte {
+	x.out.Update(func(feed *hub.Feed, answers []byte) []byte {
 		for _, s := range subs {
 			if feed.Ack(s.cursor, position, s.mode == ackClient) {
 				known = true
 			}
 		}
 		if odd = !known; odd {
-			return control
+			return answers
 		}
-		return x.appendReceipt(control, f)
+		return x.appendReceipt(answers, f)
 	})
 	if odd {
 		return refuse("no such message", "the frame names no message that waits for its acknowledgement")

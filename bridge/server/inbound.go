@@ -12,7 +12,7 @@ import (
 )
 
 // An inbound is a connection as gorilla has it: after the handshake only to read from, so that whatever is written goes
-// through one place, the outbound. Only the goroutine that reads uses it.
+// through the session's writer alone. Only the goroutine that reads uses it.
 type inbound struct {
 	net.Conn
 	answered bool // the handshake is

@@ -153,9 +153,9 @@ func (x *session) sendConnected(version stomp.Version) {
 	if user := x.credentials.Load().identity.User; !strings.ContainsAny(user, "\x00\r\n") { // CONNECTED does not escape
 		f.Headers = append(f.Headers, stomp.Header{Key: "user-name", Value: user})
 	}
-	x.out.update(func(feed *hub.Feed, control []byte) []byte {
+	x.out.Update(func(feed *hub.Feed, answers []byte) []byte {
 		feed.SetTokens(x.server.tokens(x.credentials.Load().identity))
-		return appendFrame(control, version, f)
+		return appendFrame(answers, version, f)
 	})
 }
 
@@ -180,12 +180,12 @@ func (x *session) startHeartBeats(version stomp.Version, peer stomp.HeartBeat) {
 		receive, every = h, h // never longer than send
 	}
 	x.silence = silentFactor * receive
-	x.out.keepAlive(beat, every)
+	x.out.KeepAlive(beat, every)
 	x.heard()
 }
 
 func (x *session) disconnect(f *stomp.Frame) {
-	x.out.update(func(_ *hub.Feed, control []byte) []byte { return x.appendReceipt(control, f) })
+	x.out.Update(func(_ *hub.Feed, answers []byte) []byte { return x.appendReceipt(answers, f) })
 	x.end(ending{cause: "client disconnected", code: websocket.CloseNormalClosure, quiet: true})
 }
 

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +20,7 @@ import (
 
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/hub"
+	"mqtt-stomp-bridge/bridge/server/writer"
 	"mqtt-stomp-bridge/bridge/stomp"
 )
 
@@ -65,7 +65,7 @@ type Server struct {
 	origins  atomic.Pointer[Origins]
 	ends     tally // session ends by cause
 	refusals tally // handshakes refused, by cause
-	shards   []shard
+	writers  *writer.Pool
 	opened   atomic.Int64    // sessions there were
 	connects *rate.Limiter   // nil: no limit
 	context  context.Context // ends with the server
@@ -93,7 +93,7 @@ func New(c Config) (*Server, error) {
 	c.withDefaults()
 	s := &Server{
 		config:   c,
-		shards:   make([]shard, runtime.GOMAXPROCS(0)),
+		writers:  writer.NewPool(c.Hub, writer.Limits{WriteTimeout: c.Limits.WriteTimeout, AnswerBytes: c.Limits.OutgoingBytes}),
 		sessions: map[*session]struct{}{},
 		places:   map[netip.Addr]int{},
 		users:    map[string]int{},
@@ -263,9 +263,6 @@ func (s *Server) unregister(x *session) {
 	}
 	s.release(x.remote)
 }
-
-// nextShard spreads the sessions evenly.
-func (s *Server) nextShard() *shard { return &s.shards[s.opened.Add(1)%int64(len(s.shards))] }
 
 // Serve accepts connections until ctx is done. Then every client gets a clean close, and Serve returns when all sessions have
 // ended, which takes about a second at most. It returns nil after ctx, or the listener's error. Call it once.

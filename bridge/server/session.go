@@ -14,15 +14,16 @@ import (
 
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/hub"
+	"mqtt-stomp-bridge/bridge/server/writer"
 	"mqtt-stomp-bridge/bridge/stomp"
 )
 
-// A session is one client's connection. One goroutine reads (run); see outbound for who writes.
+// A session is one client's connection. One goroutine reads (run); out writes.
 type session struct {
 	server *Server
 	conn   *websocket.Conn // reads from in
 	in     *inbound
-	out    *outbound
+	out    *writer.Writer
 	id     string
 	remote string // see Server.remote
 	since  int64  // when it began, in seconds since 1970
@@ -71,14 +72,15 @@ var readPool = sync.Pool{New: func() any { return new([readChunk]byte) }}
 // newSession returns a session on an upgraded connection.
 func (s *Server) newSession(conn *websocket.Conn, in *inbound, remote string) *session {
 	x := &session{server: s, conn: conn, in: in, id: newID(), remote: remote, since: time.Now().Unix(), decoder: stomp.NewDecoder(s.config.Limits.Frame)}
-	x.out = s.nextShard().newOutbound(in.Conn, s.config.Hub, &s.config.Limits, x.feedFailed)
+	x.out = s.writers.New(in.Conn, x.feedFailed)
+	s.opened.Add(1)
 	conn.SetPongHandler(func(string) error {
 		x.heard()
 		return nil
 	})
 	conn.SetPingHandler(func(data string) error {
 		x.heard()
-		x.out.reply(appendMessage(nil, opPong, []byte(data)))
+		x.out.Reply(appendMessage(nil, opPong, []byte(data)))
 		return nil
 	})
 	conn.SetCloseHandler(func(code int, text string) error {
@@ -106,7 +108,7 @@ func (x *session) run() {
 // hangUp ends the session, for the reason that reading stopped if there was none before, and waits for its last bytes.
 func (x *session) hangUp(err error) {
 	x.finish(err)
-	x.out.await()
+	x.out.Await()
 	if x.in.broken { // gorilla reads no more
 		io.Copy(io.Discard, x.in.Conn)
 	}
@@ -114,7 +116,7 @@ func (x *session) hangUp(err error) {
 	if x.expiry != nil {
 		x.expiry.Stop()
 	}
-	x.out.close()
+	x.out.Close()
 	x.logEnd()
 	x.server.unregister(x)
 }
@@ -178,7 +180,7 @@ func (x *session) input(p []byte) error {
 func (x *session) finish(err error) {
 	var closed *websocket.CloseError
 	var timeout net.Error
-	failure := x.out.failure()
+	failure := x.out.Err()
 	switch {
 	case failure != nil:
 		x.end(ending{cause: writeCause(failure), detail: failure, code: websocket.CloseGoingAway})
@@ -227,7 +229,7 @@ func (x *session) end(e ending) {
 	if !x.ended.CompareAndSwap(nil, &e) {
 		return
 	}
-	x.out.end(func(feed *hub.Feed) []byte {
+	x.out.End(func(feed *hub.Feed) []byte {
 		var last []byte
 		if e.err != nil {
 			last = appendFrame(last, x.v(), e.frame(x.server.config.Hub.Epoch(), feed.Position()))

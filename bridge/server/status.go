@@ -36,21 +36,9 @@ func (x *session) status() Status {
 			s.Expires = &expires
 		}
 	}
-	x.out.describe(&s)
+	out := x.out.Status()
+	s.HeldUp, s.AnswersWait, s.Subscriptions = out.HeldUp, out.AnswerBytes, out.Subscriptions
 	return s
-}
-
-func (o *outbound) describe(s *Status) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	s.HeldUp, s.AnswersWait = o.blocked, len(o.control)
-	if o.lane == nil {
-		s.Subscriptions = o.feed.Status()
-		return
-	}
-	o.lane.mu.Lock()
-	defer o.lane.mu.Unlock()
-	s.Subscriptions = o.lane.group.Status(o.feed)
 }
 
 // A Lag is how far sessions are behind.
@@ -63,22 +51,9 @@ type Lag struct {
 func (s *Server) Lag() Lag {
 	l := Lag{Entries: map[string]int64{}}
 	for _, x := range s.snapshot() {
-		x.out.lag(&l)
+		if x.out.Lag(l.Entries) {
+			l.HeldUp++
+		}
 	}
 	return l
-}
-
-func (o *outbound) lag(l *Lag) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.blocked {
-		l.HeldUp++
-	}
-	if o.lane == nil {
-		o.feed.Lag(l.Entries)
-		return
-	}
-	o.lane.mu.Lock()
-	defer o.lane.mu.Unlock()
-	o.lane.group.Lag(o.feed, l.Entries)
 }

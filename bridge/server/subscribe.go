@@ -58,13 +58,13 @@ func (x *session) subscribe(f *stomp.Frame) error {
 	if err := x.allowed(s.queue, x.credentials.Load()); err != nil { // after it is listed, or SetAccess might miss it
 		return err
 	}
-	x.out.update(func(feed *hub.Feed, control []byte) []byte {
+	x.out.Update(func(feed *hub.Feed, answers []byte) []byte {
 		var complete bool
 		s.cursor, complete = feed.Subscribe(s.queue, kind, o)
 		if o.Resume == nil {
-			return x.appendReceipt(control, f)
+			return x.appendReceipt(answers, f)
 		}
-		return x.appendReceipt(control, f, stomp.Header{Key: "resume", Value: resumeNote(complete)})
+		return x.appendReceipt(answers, f, stomp.Header{Key: "resume", Value: resumeNote(complete)})
 	})
 	x.log(slog.LevelDebug, "subscribed", "queue", destination)
 	return nil
@@ -193,12 +193,12 @@ func (x *session) unsubscribe(f *stomp.Frame) error {
 	x.subsMu.Lock()
 	x.subs = slices.DeleteFunc(x.subs, func(other *subscription) bool { return other == s })
 	x.subsMu.Unlock()
-	x.out.update(func(feed *hub.Feed, control []byte) []byte {
+	x.out.Update(func(feed *hub.Feed, answers []byte) []byte {
 		feed.Unsubscribe(s.cursor)
 		if s.number > 0 {
 			x.closedAt = max(x.closedAt, s.cursor.Position())
 		}
-		return x.appendReceipt(control, f)
+		return x.appendReceipt(answers, f)
 	})
 	return nil
 }

@@ -94,8 +94,8 @@ func (r *reader) take(text string) {
 }
 
 // Clients over TCP that keep up, that pause, and that subscribe and unsubscribe, while entries are published as fast as it
-// goes: sessions leave their lanes and join them again, and each gets everything once and in order.
-func TestLanes(t *testing.T) {
+// goes: sessions leave their broadcasts and join them again, and each gets everything once and in order.
+func TestBroadcasts(t *testing.T) {
 	const clients, entries = 40, 3000
 	h := newHouseWith(t, server.Config{}, hub.Config{RingEntries: 64}, journal.MemoryOptions{})
 	web := httptest.NewServer(h.server)
@@ -129,9 +129,9 @@ func TestLanes(t *testing.T) {
 	}
 }
 
-// Sessions in lanes have no goroutine but the one that reads, and are left one by one: by UNSUBSCRIBE, by DISCONNECT, by a
+// Sessions in broadcasts have no goroutine but the one that reads, and are left one by one: by UNSUBSCRIBE, by DISCONNECT, by a
 // lost connection, by the end of the token, and by the end of the server.
-func TestLaneIsLeft(t *testing.T) {
+func TestBroadcastIsLeft(t *testing.T) {
 	const clients = 50
 	h := newHouse(t, server.Config{})
 	web := httptest.NewServer(h.server)

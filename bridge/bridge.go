@@ -15,7 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/commit"
 	"mqtt-stomp-bridge/bridge/hub"
 	"mqtt-stomp-bridge/bridge/journal"
@@ -89,10 +88,7 @@ func New(c Config) (*Bridge, error) {
 
 	b.hub = hub.New(c.Log, hubConfig())
 	c.Server.Hub, c.Server.Queues, c.Server.Logger = b.hub, contract.QueueNames(), c.Logger
-	if b.server, err = server.New(c.Server); err != nil {
-		b.hub.Close()
-		return nil, err
-	}
+	b.server = server.New(c.Server)
 	b.config = c
 	return b, nil
 }
@@ -160,10 +156,7 @@ func (b *Bridge) awaitCommits(committed <-chan error, giveUp func()) {
 // An Update is what a reload may change.
 type Update struct {
 	Mapper     *mapping.Mapper
-	Auth       auth.Authenticator
-	Access     server.Access                // nil: everybody may subscribe to everything
-	Tokens     func(auth.Identity) []string // see server.Config
-	Origins    server.Origins
+	Policy     server.Policy
 	ConfigHash string
 }
 
@@ -174,10 +167,7 @@ type Update struct {
 func (b *Bridge) Reload(ctx context.Context, u Update) error {
 	b.reload.Lock()
 	defer b.reload.Unlock()
-	b.server.SetOrigins(u.Origins)
-	b.server.SetAuth(u.Auth)
-	b.server.SetTokens(u.Tokens)
-	b.server.SetAccess(u.Access)
+	b.server.SetPolicy(u.Policy)
 	b.committer.UseMapper(u.Mapper)
 	b.client.SetStatus(map[string]string{"config": u.ConfigHash})
 	wanted := filters(u.Mapper)

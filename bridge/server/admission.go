@@ -91,8 +91,8 @@ func (s *Server) release(remote string) {
 	s.running.Done()
 }
 
-// enter counts a session of the user; it reports false when there are too many.
-func (s *Server) enter(user string) bool {
+// countUser counts a session of the user; it reports false when there are too many.
+func (s *Server) countUser(user string) bool {
 	limit := s.config.Limits.SessionsPerUser
 	if limit == 0 {
 		return true
@@ -106,7 +106,7 @@ func (s *Server) enter(user string) bool {
 	return true
 }
 
-func (s *Server) leave(user string) {
+func (s *Server) uncountUser(user string) {
 	if s.config.Limits.SessionsPerUser > 0 {
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -165,7 +165,7 @@ func TestBroadcastIsLeft(t *testing.T) {
 	}
 	rotated := h.jwt
 	rotated.Secrets = secrets[1:]
-	h.server.SetAuth(h.authenticator(rotated))
+	h.setAuth(h.authenticator(rotated))
 	for i, conn := range conns[3:] {
 		_, p, err := conn.ReadMessage()
 		if !strings.HasPrefix(string(p), "ERROR\nmessage:401 ") {

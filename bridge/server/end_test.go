@@ -123,11 +123,11 @@ func TestEndWithoutPeer(t *testing.T) {
 }
 
 // New keys end the sessions whose token they refuse, and no others.
-func TestSetAuth(t *testing.T) {
+func TestPolicyAuth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		both := auth.JWTConfig{Secrets: secrets}
 		h := newHouse(t, server.Config{})
-		h.server.SetAuth(h.authenticator(both))
+		h.setAuth(h.authenticator(both))
 		old := h.connect()
 		h.jwt = auth.JWTConfig{Secrets: secrets[1:]}
 		fresh := h.connect()
@@ -137,12 +137,12 @@ func TestSetAuth(t *testing.T) {
 		}
 		defer waiting.Close()
 
-		h.server.SetAuth(h.authenticator(h.jwt))
+		h.setAuth(h.authenticator(h.jwt))
 		synctest.Wait()
 		if got := strings.Join(old.texts(), "\n"); got != "ERROR | message:401 signature is not valid\nclose 1008" {
 			t.Errorf("the session of the old key got %q", got)
 		}
-		h.server.SetAuth(unable{})
+		h.setAuth(unable{})
 		synctest.Wait()
 		fresh.send("SUBSCRIBE | id:a | destination:/queue/message | receipt:r")
 		synctest.Wait()
@@ -159,7 +159,7 @@ func TestSetAuth(t *testing.T) {
 func TestRecheckAuth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fickle{held: make(chan struct{})}
-		h := newHouse(t, server.Config{Auth: f})
+		h := newHouse(t, server.Config{Policy: server.Policy{Auth: f}})
 		open := map[string]*client{}
 		for _, user := range []string{"ann", "bob", "late ann"} {
 			conn, _, err := h.dial(nil)
@@ -233,7 +233,7 @@ func (unable) Recheck(auth.Identity) error { return errors.New("odd trouble") }
 // When a token cannot be checked the client may try again: it must not take this for a 401.
 func TestAuthUnable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, server.Config{Auth: unable{}})
+		h := newHouse(t, server.Config{Policy: server.Policy{Auth: unable{}}})
 		_, response, err := h.dial(http.Header{"Authorization": {"any"}})
 		if err == nil || response.StatusCode != http.StatusServiceUnavailable {
 			t.Errorf("handshake: %v, want status 503", err)
@@ -263,7 +263,7 @@ func (hanging) Authenticate(ctx context.Context, _ auth.Credentials) (auth.Ident
 // Whoever is asked about a client has no longer than the client has to connect.
 func TestAuthHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, server.Config{Auth: hanging{}, Limits: server.Limits{ConnectTimeout: 5 * time.Second}})
+		h := newHouse(t, server.Config{Policy: server.Policy{Auth: hanging{}}, Limits: server.Limits{ConnectTimeout: 5 * time.Second}})
 		conn, _, err := h.dial(nil)
 		if err != nil {
 			t.Fatal(err)
@@ -280,7 +280,7 @@ func TestAuthHangs(t *testing.T) {
 }
 
 // Other audiences hold at once for those who are connected, and a client that does not read its answers delays nobody.
-func TestSetTokens(t *testing.T) {
+func TestPolicyTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, server.Config{})
 		c := h.connect()
@@ -296,9 +296,11 @@ func TestSetTokens(t *testing.T) {
 		h.publish("/queue/message", "", "1", "g:support")
 		synctest.Wait()
 		began := time.Now()
-		h.server.SetTokens(func(who auth.Identity) []string { return []string{"g:support"} })
+		h.setPolicy(func(p *server.Policy) {
+			p.Tokens = func(auth.Identity) []string { return []string{"g:support"} }
+		})
 		if d := time.Since(began); d > 0 {
-			t.Errorf("SetTokens took %v", d)
+			t.Errorf("SetPolicy took %v", d)
 		}
 		h.publish("/queue/message", "", "2", "g:support")
 		synctest.Wait()
@@ -310,12 +312,54 @@ func TestSetTokens(t *testing.T) {
 	})
 }
 
+// A policy is in force as a whole: it ends whom it refuses, and whose subscriptions it does not allow, and the others have
+// their new audiences.
+func TestSetPolicy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, server.Config{})
+		h.setAuth(h.authenticator(auth.JWTConfig{Secrets: secrets}))
+		withdrawn := h.connect()
+		withdrawn.send("SUBSCRIBE | id:a | destination:/queue/unread-count")
+		synctest.Wait()
+		h.jwt = auth.JWTConfig{Secrets: secrets[1:]}
+		forbidden, kept := h.connect(), h.connect()
+		forbidden.send("SUBSCRIBE | id:a | destination:/queue/unread-count")
+		kept.send("SUBSCRIBE | id:a | destination:/queue/message")
+		synctest.Wait()
+		h.server.SetPolicy(server.Policy{
+			Auth:    h.authenticator(h.jwt),
+			Access:  allowed{"/queue/message"},
+			Tokens:  func(auth.Identity) []string { return []string{"g:support"} },
+			Origins: origins(t, "https://app.example"),
+		})
+		h.publish("/queue/message", "", "for support", "g:support")
+		synctest.Wait()
+		got := map[string]string{}
+		for name, c := range map[string]*client{"withdrawn": withdrawn, "forbidden": forbidden, "kept": kept} {
+			got[name] = strings.ReplaceAll(strings.Join(c.texts(), "\n"), h.hub.Epoch(), "EPOCH")
+		}
+		want := map[string]string{
+			"withdrawn": "ERROR | message:401 signature is not valid\nclose 1008",
+			"forbidden": "ERROR | message:access denied | content-type:text/plain;charset=utf-8 | content-length:64 || the access rules do not let you subscribe to /queue/unread-count\nclose 1008",
+			"kept":      "MESSAGE | destination:/queue/message | message-id:EPOCH-1 | subscription:a | content-type:application/json | content-length:11 || for support",
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("the clients got (-want +got):\n%s", d)
+		}
+		if conn, _, err := h.dial(http.Header{"Origin": {"https://app.example"}}); err != nil {
+			t.Errorf("a page of the new origin: %v", err)
+		} else {
+			conn.Close()
+		}
+	})
+}
+
 // A token without an end makes a session without one.
 func TestNoExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, server.Config{})
 		h.jwt.AllowNoExpiry = true
-		h.server.SetAuth(h.authenticator(h.jwt))
+		h.setAuth(h.authenticator(h.jwt))
 		conn, _, err := h.dial(http.Header{"Authorization": {h.token("ann", 0)}})
 		if err != nil {
 			t.Fatal(err)
@@ -414,11 +458,7 @@ func TestNewOrigins(t *testing.T) {
 		t.Run(list, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newHouse(t, server.Config{})
-				origins, err := server.NewOrigins(strings.Fields(list))
-				if err != nil {
-					t.Fatal(err)
-				}
-				h.server.SetOrigins(origins)
+				h.setPolicy(func(p *server.Policy) { p.Origins = origins(t, strings.Fields(list)...) })
 				conn, _, err := h.dial(http.Header{"Origin": {test.yes}})
 				if err != nil {
 					t.Errorf("%q with %q: %v", list, test.yes, err)
@@ -481,7 +521,7 @@ func TestSlowRenewalIsNoSilence(t *testing.T) {
 		c.send("CONNECT | accept-version:1.2 | heart-beat:1000,0 | Authorization:" + h.token("ann", time.Hour))
 		synctest.Wait()
 		c.take()
-		h.server.SetAuth(slowAuth{h.authenticator(h.jwt), 5 * time.Second})
+		h.setAuth(slowAuth{h.authenticator(h.jwt), 5 * time.Second})
 		c.send("SEND | destination:/auth/token | Authorization:" + h.token("ann", 2*time.Hour) + " | receipt:r")
 		for range 10 {
 			time.Sleep(time.Second)
@@ -526,7 +566,7 @@ func TestLostBeforeAck(t *testing.T) {
 	conn.ReadMessage()
 
 	held := heldAuth{h.authenticator(h.jwt), make(chan struct{}), make(chan struct{})}
-	h.server.SetAuth(held)
+	h.setAuth(held)
 	c.sendRaw(websocket.TextMessage, frame("SEND | destination:/auth/token | receipt:r | Authorization:"+h.token("ann", time.Hour))+
 		frame("ACK | id:"+h.hub.Epoch()+"-1.1"))
 	<-held.asked

@@ -35,6 +35,7 @@ type house struct {
 	writer journal.Writer
 	hub    *hub.Hub
 	server *server.Server
+	policy server.Policy
 	jwt    auth.JWTConfig
 	lines  *safeBuffer // of the log, at debug
 	l      *pipeListener
@@ -66,13 +67,11 @@ func newHouseOver(t testing.TB, c server.Config, hc hub.Config, log journal.Log)
 	h.hub = hub.New(h.log, hc)
 	c.Hub, c.Queues, c.Version = h.hub, queues, "test"
 	c.Logger = slog.New(slog.NewTextHandler(h.lines, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	if c.Auth == nil {
-		c.Auth = h.authenticator(h.jwt)
+	if c.Policy.Auth == nil {
+		c.Policy.Auth = h.authenticator(h.jwt)
 	}
-	s, err := server.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	h.policy = c.Policy
+	s := server.New(c)
 	h.server = s
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -93,6 +92,25 @@ func newHouseOver(t testing.TB, c server.Config, hc hub.Config, log journal.Log)
 		h.checkLog()
 	})
 	return h
+}
+
+// setPolicy changes the policy in force.
+func (h *house) setPolicy(change func(*server.Policy)) {
+	change(&h.policy)
+	h.server.SetPolicy(h.policy)
+}
+
+func (h *house) setAuth(a auth.Authenticator) {
+	h.setPolicy(func(p *server.Policy) { p.Auth = a })
+}
+
+func origins(t testing.TB, list ...string) server.Origins {
+	t.Helper()
+	o, err := server.NewOrigins(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
 }
 
 func (h *house) authenticator(c auth.JWTConfig) auth.Authenticator {

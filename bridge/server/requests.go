@@ -19,6 +19,15 @@ func refuse(message, detail string) error {
 	return &stomp.Error{Message: message, Detail: detail}
 }
 
+// A denial is why a frame that is well formed is not obeyed. It is counted under its cause.
+type denial struct {
+	cause string
+	err   *stomp.Error
+}
+
+// Error returns what the client is told.
+func (d *denial) Error() string { return d.err.Message }
+
 // handle obeys one frame, and sends the RECEIPT that it asks for.
 func (x *session) handle(f *stomp.Frame) {
 	if err := x.dispatch(f); err != nil {
@@ -28,13 +37,13 @@ func (x *session) handle(f *stomp.Frame) {
 
 // refuse ends the session because of an error in what the client asked for, with f unless that is nil.
 func (x *session) refuse(f *stomp.Frame, err error) {
-	var denied *auth.Error
-	var refused *refusal
+	var unauthorized *auth.Error
+	var denied *denial
 	switch {
+	case errors.As(err, &unauthorized):
+		x.unauthorized(f, unauthorized)
 	case errors.As(err, &denied):
-		x.unauthorized(f, denied)
-	case errors.As(err, &refused):
-		x.fail(refused.cause, f, refused.err)
+		x.fail(denied.cause, f, denied.err)
 	default:
 		wire := wireError(err)
 		x.fail(wire.Message, f, wire) // one of a few fixed texts
@@ -91,7 +100,7 @@ func (x *session) connect(f *stomp.Frame) error {
 			stomp.Header{Key: "version", Value: "1.0,1.1,1.2"})
 		return nil
 	}
-	if err := x.authenticate(f); err != nil {
+	if err := x.authenticateConnect(f); err != nil {
 		return err
 	}
 	beats, _ := f.Get("heart-beat")
@@ -106,40 +115,6 @@ func (x *session) connect(f *stomp.Frame) error {
 	x.startHeartBeats(version, peer)
 	x.log(slog.LevelInfo, "session connected", "user", x.credentials.Load().identity.User, "version", version.String())
 	return nil
-}
-
-// authenticate lets the session in by what the handshake has shown, or the frame does.
-func (x *session) authenticate(f *stomp.Frame) error {
-	if x.denied != nil {
-		return x.denied
-	}
-	shown, err := x.shown(x.token, f)
-	x.token = ""
-	if err != nil || x.credentials.Load() != nil {
-		return err
-	}
-	by, err := x.server.admit(x.server.context, shown)
-	if err != nil {
-		return err
-	}
-	return x.letIn(by)
-}
-
-// shown returns what the frame shows, with the token that there is besides.
-func (x *session) shown(token string, f *stomp.Frame) (auth.Credentials, error) {
-	login, _ := f.Get("login")
-	passcode, _ := f.Get("passcode")
-	return auth.Credentials{Token: token, Remote: address(x.remote)}.WithConnect(getFold(f, "authorization"), login, passcode)
-}
-
-// getFold is Get for a key in any letter case: what HTTP allows, some clients do in frames too.
-func getFold(f *stomp.Frame, key string) string {
-	for _, h := range f.Headers {
-		if strings.EqualFold(h.Key, key) {
-			return h.Value
-		}
-	}
-	return ""
 }
 
 func (x *session) sendConnected(version stomp.Version) {

@@ -27,14 +27,11 @@ import (
 // Config says what a Server serves; every field without a default must be set.
 type Config struct {
 	Hub            *hub.Hub
-	Queues         []string // the hub's, in the order in which a client is told of them
-	Auth           auth.Authenticator
-	Access         Access                       // nil: everybody may subscribe to everything
-	Tokens         func(auth.Identity) []string // the audiences of entries that a client is of; nil: none
-	AllowedOrigins []string                     // see NewOrigins
-	TrustedProxies []netip.Prefix               // whose X-Forwarded-For is believed
-	Path           string                       // default /ws.communication
-	HeartBeat      time.Duration                // offered in both directions, default 30s
+	Queues         []string       // the hub's, in the order in which a client is told of them
+	Policy         Policy         // the first one, see SetPolicy
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	Path           string         // default /ws.communication
+	HeartBeat      time.Duration  // offered in both directions, default 30s
 	Limits         Limits
 	Version        string       // of this software, for the server header
 	Pages          http.Handler // for all other paths; nil: 404
@@ -59,17 +56,17 @@ type Limits struct {
 type Server struct {
 	config   Config
 	upgrader websocket.Upgrader
-	auth     atomic.Pointer[auth.Authenticator]
-	access   atomic.Pointer[Access]
-	audience atomic.Pointer[func(auth.Identity) []string] // Config.Tokens
-	origins  atomic.Pointer[Origins]
-	ends     tally // session ends by cause
-	refusals tally // handshakes refused, by cause
-	writers  *writer.Pool
-	opened   atomic.Int64    // sessions there were
-	connects *rate.Limiter   // nil: no limit
-	context  context.Context // ends with the server
-	cancel   context.CancelFunc
+	policy   atomic.Pointer[Policy]
+	// authChanges counts how often what Policy.Auth accepts may have changed: credentials that were
+	// checked before the last change must be checked again.
+	authChanges atomic.Uint64
+	ends        tally // session ends by cause
+	refusals    tally // handshakes refused, by cause
+	writers     *writer.Pool
+	opened      atomic.Int64    // sessions there were
+	connects    *rate.Limiter   // nil: no limit
+	context     context.Context // ends with the server
+	cancel      context.CancelFunc
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
@@ -85,11 +82,7 @@ type Server struct {
 const readBuffer = 128
 
 // New returns a Server.
-func New(c Config) (*Server, error) {
-	origins, err := NewOrigins(c.AllowedOrigins)
-	if err != nil {
-		return nil, err
-	}
+func New(c Config) *Server {
 	c.withDefaults()
 	s := &Server{
 		config:   c,
@@ -109,11 +102,8 @@ func New(c Config) (*Server, error) {
 		WriteBufferPool: new(sync.Pool),
 		CheckOrigin:     func(*http.Request) bool { return true }, // ServeHTTP has done it
 	}
-	s.auth.Store(&s.config.Auth)
-	s.access.Store(&s.config.Access)
-	s.audience.Store(&s.config.Tokens)
-	s.origins.Store(&origins)
-	return s, nil
+	s.policy.Store(&s.config.Policy)
+	return s
 }
 
 func (c *Config) withDefaults() {
@@ -137,7 +127,7 @@ func setDefault[T comparable](v *T, value T) {
 // ServeHTTP upgrades the request and starts its session.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	remote := s.remote(r)
-	if !s.origins.Load().allow(r) {
+	if !s.policy.Load().Origins.allow(r) {
 		s.refuse(w, r, remote, http.StatusForbidden, "origin is not allowed")
 		return
 	}
@@ -149,7 +139,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, remote, b.status, b.reason)
 		return
 	}
-	token, by, status, err := s.admitRequest(r, remote)
+	token, by, status, err := s.authenticateRequest(r, remote)
 	var denied *auth.Error
 	if errors.As(err, &denied) && r.Header.Get("Authorization") == "" {
 		err = nil // a page has sent it, which could not read the status: CONNECT is answered instead
@@ -181,43 +171,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // goingAway is how sessions end when the server does.
 var goingAway = ending{cause: "shutdown", code: websocket.CloseGoingAway, quiet: true}
-
-// admitRequest authenticates a handshake that carries a token, which it returns; without one, CONNECT has to show something.
-// The status is for an error.
-func (s *Server) admitRequest(r *http.Request, remote string) (token string, by *credentials, status int, err error) {
-	token, err = auth.FromHandshake(r.Header)
-	switch {
-	case err == nil && token == "":
-		return "", nil, 0, nil
-	case err == nil:
-		by, err = s.admit(r.Context(), auth.Credentials{Token: token, Remote: address(remote)})
-	}
-	var refused *auth.Error
-	if errors.As(err, &refused) {
-		return "", nil, http.StatusUnauthorized, refused
-	}
-	return token, by, http.StatusServiceUnavailable, err
-}
-
-// errUnchecked is what a client learns when its token could be neither accepted nor refused.
-var errUnchecked = &stomp.Error{Message: "the token could not be checked"}
-
-// admit returns what the client is let in with, an *auth.Error when it is refused, or errUnchecked, also when finding out takes
-// longer than a client has to connect.
-func (s *Server) admit(ctx context.Context, shown auth.Credentials) (*credentials, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.config.Limits.ConnectTimeout)
-	defer cancel()
-	authenticator := s.auth.Load()
-	identity, err := (*authenticator).Authenticate(ctx, shown)
-	var refused *auth.Error
-	switch {
-	case errors.As(err, &refused):
-		return nil, refused
-	case err != nil:
-		return nil, errUnchecked
-	}
-	return &credentials{identity: identity, checkedBy: authenticator}, nil
-}
 
 const noHandshake = "no websocket handshake"
 
@@ -259,7 +212,7 @@ func (s *Server) unregister(x *session) {
 	delete(s.sessions, x)
 	s.mu.Unlock()
 	if x.entered {
-		s.leave(x.credentials.Load().identity.User)
+		s.uncountUser(x.credentials.Load().identity.User)
 	}
 	s.release(x.remote)
 }
@@ -303,30 +256,6 @@ func (s *Server) close() {
 	}
 	s.running.Wait()
 }
-
-// SetAuth replaces the authenticator. Sessions whose token it refuses end with 401.
-func (s *Server) SetAuth(a auth.Authenticator) {
-	s.auth.Store(&a)
-	s.recheckAll()
-}
-
-// RecheckAuth ends with 401 the sessions whose token the authenticator does not accept any more, as when it has other keys.
-func (s *Server) RecheckAuth() {
-	was := s.auth.Load()
-	same := *was // at another address, by which letIn sees that a token was checked before
-	if s.auth.CompareAndSwap(was, &same) {
-		s.recheckAll()
-	} // otherwise SetAuth has come in between, and rechecks
-}
-
-func (s *Server) recheckAll() {
-	for _, x := range s.snapshot() {
-		x.recheck()
-	}
-}
-
-// SetOrigins replaces the origins that are allowed; sessions that are open stay.
-func (s *Server) SetOrigins(o Origins) { s.origins.Store(&o) }
 
 func (s *Server) snapshot() []*session {
 	s.mu.Lock()

@@ -42,15 +42,9 @@ type session struct {
 	closedAt   uint64      // the greatest position at which one of them was closed
 	expiry     *time.Timer // ends the session with its token; nil before that is known, or when it has no end
 
-	version     atomic.Uint32 // a stomp.Version, set by CONNECT
-	credentials atomic.Pointer[credentials]
-	ended       atomic.Pointer[ending] // why the session ended; the first cause counts
-}
-
-// credentials are what a session was let in with.
-type credentials struct {
-	identity  auth.Identity
-	checkedBy *auth.Authenticator
+	version     atomic.Uint32               // a stomp.Version, set by CONNECT
+	credentials atomic.Pointer[credentials] // set by letIn
+	ended       atomic.Pointer[ending]      // why the session ended; the first cause counts
 }
 
 // An ending is why a session ends, and what its client is told.
@@ -207,11 +201,6 @@ func (x *session) fail(cause string, f *stomp.Frame, err *stomp.Error, headers .
 	x.end(ending{cause: cause, err: err, headers: headers, code: websocket.ClosePolicyViolation})
 }
 
-// unauthorized ends the session because of its token. Clients look for 401 in the message.
-func (x *session) unauthorized(f *stomp.Frame, err *auth.Error) {
-	x.fail("401 "+err.Reason, f, &stomp.Error{Message: "401 " + err.Reason})
-}
-
 // feedFailed ends the session because what comes next for it is not to be had.
 func (x *session) feedFailed(err error) {
 	e := ending{cause: "journal", detail: err, code: websocket.CloseInternalServerErr, lastID: true,
@@ -276,44 +265,6 @@ func (x *session) logEnd() {
 		attrs = append(attrs, "error", e.detail)
 	}
 	x.log(level, "session ended", attrs...)
-}
-
-// letIn notes what the session was admitted with, and ends it when that does. The reader calls it, or who starts it. The
-// error is a *refusal.
-func (x *session) letIn(by *credentials) error {
-	if !x.entered {
-		if !x.server.enter(by.identity.User) {
-			return &refusal{"too many sessions of one user", &stomp.Error{Message: "too many sessions of one user"}}
-		}
-		x.entered = true
-	}
-	x.credentials.Store(by)
-	if x.expiry != nil {
-		x.expiry.Stop()
-	}
-	if expires := by.identity.Expires; !expires.IsZero() {
-		x.expiry = time.AfterFunc(time.Until(expires), func() {
-			if x.credentials.Load() == by { // not renewed in the last moment
-				x.unauthorized(nil, &auth.Error{Reason: "token expired"})
-			}
-		})
-	}
-	if x.server.auth.Load() != by.checkedBy { // SetAuth or RecheckAuth may not have seen the session
-		x.recheck()
-	}
-	return nil
-}
-
-// recheck ends the session if the authenticator that is in force now refuses its token.
-func (x *session) recheck() {
-	by := x.credentials.Load()
-	if by == nil {
-		return
-	}
-	var refused *auth.Error
-	if err := (*x.server.auth.Load()).Recheck(by.identity); errors.As(err, &refused) {
-		x.unauthorized(nil, refused)
-	}
 }
 
 // wireError returns the part of a codec's error that the peer may see.

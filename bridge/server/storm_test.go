@@ -40,7 +40,7 @@ func TestStorm(t *testing.T) {
 			}
 			h.publish(queues[i%4], strings.Repeat("k", i%4*(i%3)), fmt.Sprint(i))
 			if i%100 == 0 {
-				h.server.SetAuth(h.authenticator(h.jwt))
+				h.setAuth(h.authenticator(h.jwt))
 				h.server.RecheckAuth()
 			}
 		}

@@ -55,7 +55,7 @@ func (x *session) subscribe(f *stomp.Frame) error {
 	x.subsMu.Lock()
 	x.subs = append(x.subs, s)
 	x.subsMu.Unlock()
-	if err := x.allowed(s.queue, x.credentials.Load()); err != nil { // after it is listed, or SetAccess might miss it
+	if err := x.allowed(s.queue, x.credentials.Load()); err != nil { // after it is listed, or SetPolicy might miss it
 		return err
 	}
 	x.out.Update(func(feed *hub.Feed, answers []byte) []byte {

@@ -79,7 +79,7 @@ type player struct {
 
 func play(t *testing.T, script string) string {
 	tokens := func(who auth.Identity) []string { return []string{"u:" + who.User} }
-	h := newHouseWith(t, server.Config{AllowedOrigins: []string{"https://app.example"}, Tokens: tokens, Limits: server.Limits{Subscriptions: 4}},
+	h := newHouseWith(t, server.Config{Policy: server.Policy{Origins: origins(t, "https://app.example"), Tokens: tokens}, Limits: server.Limits{Subscriptions: 4}},
 		hub.Config{RingEntries: 8}, journal.MemoryOptions{MaxBytes: 40 * 200})
 	p := &player{house: h, t: t}
 	other := auth.JWTConfig{Secrets: secrets[1:]}
@@ -144,7 +144,7 @@ func (p *player) step(line string) []string {
 		f := strings.SplitN(rest, " ", 4)
 		p.publish(f[1], strings.TrimPrefix(f[2], "-"), f[3], strings.Split(f[0], ",")...)
 	case "access":
-		p.server.SetAccess(allowed(strings.Split(rest, ",")))
+		p.setPolicy(func(policy *server.Policy) { policy.Access = allowed(strings.Split(rest, ",")) })
 	case "wait":
 		d, err := time.ParseDuration(rest)
 		if err != nil {
@@ -152,7 +152,7 @@ func (p *player) step(line string) []string {
 		}
 		time.Sleep(d)
 	case "keys":
-		p.server.SetAuth(p.authenticator(auth.JWTConfig{Secrets: secrets[1:]}))
+		p.setAuth(p.authenticator(auth.JWTConfig{Secrets: secrets[1:]}))
 	case "mute":
 		p.client.mute.Store(true)
 	default:

@@ -71,7 +71,7 @@ func startBridge(t *testing.T, broker *mosquittotest.Broker) string {
 	b, err := bridge.New(bridge.Config{
 		MQTT:     mqtt.Config{URLs: []*url.URL{broker.URL("mqtt")}, ClientID: "monitored", KeepAlive: time.Second},
 		Log:      journal.NewMemory(journal.MemoryOptions{}),
-		Server:   server.Config{Auth: authenticator},
+		Server:   server.Config{Policy: server.Policy{Auth: authenticator}},
 		Listener: l,
 		Mapper:   mapping.Compile(nil, mapping.Options{}, &source.Report{}),
 		Logger:   logger,

@@ -160,6 +160,12 @@ func signToken(c *config.Config, user string, ttl time.Duration) (string, error)
 	return jwtConfig(c).Sign(user, ttl)
 }
 
+// policy returns what c lets the authenticator's clients do.
+func policy(c *config.Config, authenticator auth.Authenticator) (server.Policy, error) {
+	origins, err := server.NewOrigins(c.Server.AllowedOrigins)
+	return server.Policy{Auth: authenticator, Access: access(c), Tokens: tokens(c), Origins: origins}, err
+}
+
 // access returns who may subscribe to what.
 func access(c *config.Config) server.Access {
 	if c.Access == nil {

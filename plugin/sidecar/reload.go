@@ -16,7 +16,6 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"mqtt-stomp-bridge/bridge"
-	"mqtt-stomp-bridge/bridge/server"
 	"mqtt-stomp-bridge/mapping/source"
 	"mqtt-stomp-bridge/plugin/config"
 	"mqtt-stomp-bridge/plugin/ops"
@@ -228,8 +227,7 @@ func (r *reloader) prepare(next *config.Config) (u bridge.Update, swap func(), e
 	if err != nil {
 		return u, nil, err
 	}
-	u.Auth, u.Access, u.Tokens = chain, access(next), tokens(next)
-	if u.Origins, err = server.NewOrigins(next.Server.AllowedOrigins); err != nil {
+	if u.Policy, err = policy(next, chain); err != nil {
 		return u, nil, err
 	}
 	swap = adopt

@@ -128,6 +128,10 @@ func (s *sidecar) open(ctx context.Context) error {
 		return err
 	}
 	adopt()
+	first, err := policy(c, authenticator)
+	if err != nil {
+		return err
+	}
 	if err := s.listen(); err != nil {
 		return err
 	}
@@ -139,10 +143,7 @@ func (s *sidecar) open(ctx context.Context) error {
 		MQTT: mqttConfig,
 		Log:  log,
 		Server: server.Config{
-			Auth:           authenticator,
-			Access:         access(c),
-			Tokens:         tokens(c),
-			AllowedOrigins: c.Server.AllowedOrigins,
+			Policy:         first,
 			TrustedProxies: c.Server.TrustedProxies,
 			Path:           c.Server.Path,
 			HeartBeat:      c.Server.Heartbeat,

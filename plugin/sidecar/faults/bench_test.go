@@ -93,10 +93,12 @@ func serve(b *testing.B, log journal.Log, w *writes) (url, token string) {
 		b.Fatal(err)
 	}
 	h := hub.New(log, hub.Config{Queues: contract.QueueNames()})
-	s, err := server.New(server.Config{Hub: h, Queues: contract.QueueNames(), Auth: authenticator, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		b.Fatal(err)
-	}
+	s := server.New(server.Config{
+		Hub:    h,
+		Queues: contract.QueueNames(),
+		Policy: server.Policy{Auth: authenticator},
+		Logger: slog.New(slog.DiscardHandler),
+	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)

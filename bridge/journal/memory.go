@@ -31,7 +31,7 @@ type Memory struct {
 	epoch  string
 	seat   *lead.Seat
 
-	// appending keeps commits, and the calls of who follows them, in one order. Taken before mu.
+	// appending keeps commits, and the calls of the followers, in one order. Taken before mu.
 	appending sync.Mutex
 	followers []func([]Entry)
 
@@ -45,7 +45,7 @@ type Memory struct {
 	newest    *retention.Newest
 	kept      map[uint64]*stored // position -> newest entry of a key, beyond retention
 	keptBytes int64
-	records   map[string]Record // name -> record; some have expired
+	records   map[string]Record // by name; some have expired
 }
 
 var _ Log = (*Memory)(nil)
@@ -67,13 +67,19 @@ func (e *stored) size() int64 {
 	return retention.Size(n)
 }
 
+func (o MemoryOptions) limits() retention.Limits {
+	return retention.Limits{
+		MaxAge: o.MaxAge, MaxBytes: o.MaxBytes, MaxKeys: o.Latest.MaxKeys, KeyMaxAge: o.Latest.MaxAge,
+	}.WithDefaults()
+}
+
 // NewMemory returns an empty Memory with an epoch of its own.
 func NewMemory(o MemoryOptions) *Memory {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	return &Memory{
-		limits:  retention.Limits{MaxAge: o.MaxAge, MaxBytes: o.MaxBytes, MaxKeys: o.Latest.MaxKeys, KeyMaxAge: o.Latest.MaxAge}.WithDefaults(),
+		limits:  o.limits(),
 		now:     o.Now,
 		opened:  time.Now(),
 		epoch:   NewEpoch(),
@@ -181,7 +187,8 @@ func (m *Memory) addLocked(e *Entry, lived time.Duration) (size int64) {
 	return s.size()
 }
 
-// trimLocked takes entries up to the position from the front that are too old or too much, a step of them.
+// trimLocked takes entries up to the position from the front that are too old or too much, a step
+// of them.
 func (m *Memory) trimLocked(upTo uint64, lived time.Duration, step retention.Step) {
 	for m.first <= upTo {
 		e := m.entries[0]
@@ -214,8 +221,8 @@ func (m *Memory) dropKeptLocked(position uint64) {
 	}
 }
 
-// recordLocked drops and keeps records, and looks at some, more than are added, for those that have expired: ranging over a map
-// begins anywhere, so in the end it finds them all.
+// recordLocked drops and keeps records, and looks at some, more than are added, for those that have
+// expired: ranging over a map begins anywhere, so in the end it finds them all.
 func (m *Memory) recordLocked(b Batch) {
 	for _, prefix := range b.Drop {
 		maps.DeleteFunc(m.records, func(name string, _ Record) bool { return strings.HasPrefix(name, prefix) })

@@ -178,8 +178,8 @@ func (l *Log) fail(err error) error {
 	return l.broken
 }
 
-// transaction returns the number of the newest transaction in the file. bbolt reads the file's first pages afresh for that,
-// so a commit that failed after it had written them counts.
+// transaction returns the number of the newest transaction in the file. bbolt reads the file's
+// first pages afresh for that, so a commit that failed after it had written them counts.
 func (l *Log) transaction() (id int) {
 	if err := l.view(func(tx *bolt.Tx) error { id = tx.ID(); return nil }); err != nil {
 		return -1

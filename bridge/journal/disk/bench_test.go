@@ -12,8 +12,9 @@ import (
 	"mqtt-stomp-bridge/bridge/journal/disk"
 )
 
-// BenchmarkAppend appends entries of 500 bytes, each with a record as a digest and every other one with a key, to logs that are
-// full, so that as much is trimmed as comes. Memory lies beside disk, and entries for everybody beside some for two users.
+// BenchmarkAppend appends entries of 500 bytes, each with a record as a digest and every other one
+// with a key, to logs that are full, so that as much is trimmed as comes. Memory lies beside disk,
+// and entries for everybody beside some for two users.
 func BenchmarkAppend(b *testing.B) {
 	const maxBytes = 16 << 20
 	for _, size := range []int{1, 64, 256} {
@@ -56,7 +57,8 @@ func benchmarkAppend(b *testing.B, l journal.Log, size int, audience []string) {
 	b.ReportMetric(float64(written()-before)/float64(size*b.N), "written-B/entry")
 }
 
-// A producer makes batches. It has all texts ready, so that what is allocated is the log's but for the two slices of a batch.
+// A producer makes batches. It has all texts ready, so that what is allocated is the log's but for
+// the two slices of a batch.
 type producer struct {
 	n           int
 	body        []byte

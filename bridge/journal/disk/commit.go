@@ -11,7 +11,8 @@ import (
 	"mqtt-stomp-bridge/bridge/journal/internal/retention"
 )
 
-// A commit is what one transaction does. It changes nothing of the log, which takes the outcome over afterwards.
+// A commit is what one transaction does. It changes nothing of the log, which takes the outcome
+// over afterwards.
 type commit struct {
 	log        *Log
 	group      []*request
@@ -36,22 +37,32 @@ type newest struct {
 
 func (l *Log) newCommit(group []*request) *commit {
 	c := &commit{
-		log: l, group: group, lived: l.clock.Lived(), appendedAt: l.clock.AppendedAt(), keys: map[string]bool{}, trimmed: map[string]uint64{},
-		totals: l.totals, swept: l.swept,
+		log:        l,
+		group:      group,
+		keys:       map[string]bool{},
+		trimmed:    map[string]uint64{},
+		lived:      l.clock.Lived(),
+		appendedAt: l.clock.AppendedAt(),
+		totals:     l.totals,
+		swept:      l.swept,
 	}
 	for _, r := range group {
 		c.entries = append(c.entries, r.batch.Entries...)
 	}
-	for i := range c.entries {
+	for i := range c.entries { // copies: the callers' are set when they are committed
 		c.entries[i].Position = c.last + 1 + uint64(i)
 	}
 	c.step.Entries = len(c.entries)
 	return c
 }
 
+// write does it all, in an order that matters: what is added counts when something must go, a key
+// that has a newer entry keeps no older one beyond retention, and the totals come last.
 func (c *commit) write(tx *bolt.Tx) error {
 	entries, kept, records := tx.Bucket(bucketEntries), tx.Bucket(bucketKept), tx.Bucket(bucketRecords)
-	entries.FillPercent = 1 // they come in order
+	// Positions only grow, so nothing is ever inserted into a full page: fill pages, instead of
+	// splitting them in half.
+	entries.FillPercent = 1
 	kept.FillPercent = 1
 	if err := c.add(entries); err != nil {
 		return err
@@ -116,14 +127,14 @@ func (c *commit) drop(kept *bolt.Bucket, it retention.Item) error {
 	return kept.Delete(positionKey(it.Position))
 }
 
-// trim takes entries from the front that are too old or too much, a step of them, and keeps those that are the newest of
-// their key. What the group itself adds stays.
+// trim takes entries from the front that are too old or too much, a step of them, and keeps those
+// that are the newest of their key. What the group itself adds stays.
 func (c *commit) trim(entries, kept *bolt.Bucket) error {
 	type old struct {
 		key   []byte
 		value value
 	}
-	var gone []old
+	var gone []old // found first: a cursor does not survive deletes in its bucket
 	step, size := c.step, c.bytes
 	cursor := entries.Cursor()
 	for k, v := cursor.First(); k != nil && binary.BigEndian.Uint64(k) <= c.log.totals.last; k, v = cursor.Next() {
@@ -134,8 +145,10 @@ func (c *commit) trim(entries, kept *bolt.Bucket) error {
 		size -= e.size()
 		gone = append(gone, old{k, e})
 	}
-	for _, o := range gone {
+	for _, o := range gone { // keys and values hold until the transaction ends
 		c.trimmed[o.value.queue()] = c.first
+		// log.newest does not know this commit yet; c.keys are the keys that have a newer entry in
+		// it.
 		if it, ok := c.log.newest.Get(o.value.key()); ok && it.Position == c.first && !c.keys[it.Key] {
 			if err := kept.Put(o.key, o.value); err != nil {
 				return err
@@ -155,10 +168,10 @@ func (c *commit) trim(entries, kept *bolt.Bucket) error {
 func (c *commit) forgetKeys(kept *bolt.Bucket) error {
 	for _, it := range c.log.newest.Excess(c.log.limits, c.lived, c.first, c.kept, c.step) {
 		if c.keys[it.Key] {
-			continue
+			continue // used again by this very commit
 		}
 		c.forget = append(c.forget, it)
-		if it.Position < c.first {
+		if it.Position < c.first { // otherwise it is only in entries, and goes with them
 			if err := c.drop(kept, it); err != nil {
 				return err
 			}
@@ -182,7 +195,7 @@ func (c *commit) record(records *bolt.Bucket) error {
 			if err := records.Put([]byte(r.Name), newRecord(r)); err != nil {
 				return err
 			}
-			c.step.Entries++
+			c.step.Entries++ // so that sweep looks at more than come
 		}
 	}
 	return nil
@@ -198,7 +211,8 @@ func (c *commit) dropRecords(records *bolt.Bucket, prefix []byte) error {
 	return deleteAll(records, names)
 }
 
-// sweep looks at some records after those that the last commit looked at, more than are added, and drops the expired ones.
+// sweep looks at some records after those that the last commit looked at, more than are added, and
+// drops the expired ones.
 func (c *commit) sweep(records *bolt.Bucket) error {
 	now := c.log.now()
 	var expired [][]byte

@@ -59,7 +59,8 @@ func read(l journal.Log) (c contents, err error) {
 
 func diff(want, got contents) string { return cmp.Diff(want, got, cmp.Comparer(bytes.Equal)) }
 
-// smallLog makes a log of a few hundred pages, trimmed, with keys beyond retention, and returns what is in it.
+// smallLog makes a log of a few hundred pages, trimmed, with keys beyond retention, and returns
+// what is in it.
 func smallLog(t *testing.T, dir string) contents {
 	t.Helper()
 	l := mustOpen(t, smallOptions(dir))
@@ -153,7 +154,8 @@ func leaveMarker(t *testing.T, dir string, unclean bool) {
 	}
 }
 
-// TestFlippedByte changes single bytes of a file. Open or the reading must say so, or the change must not matter.
+// TestFlippedByte changes single bytes of a file. Open or the reading must say so, or the change
+// must not matter.
 func TestFlippedByte(t *testing.T) {
 	dir := t.TempDir()
 	want := smallLog(t, dir)
@@ -240,8 +242,9 @@ func TestFlippedByteWhileOpen(t *testing.T) {
 	}
 }
 
-// A page that the disk does not give back, while the file is mapped, is an error to who reads it or writes beside it, and not the
-// end of the process. A file that has become shorter is the same to it.
+// A page that the disk does not give back, while the file is mapped, is an error to who reads it or
+// writes beside it, and not the end of the process. A file that has become shorter is the same to
+// it.
 func TestUnreadablePage(t *testing.T) {
 	dir := t.TempDir()
 	l := mustOpen(t, disk.Options{Dir: dir})
@@ -255,7 +258,8 @@ func TestUnreadablePage(t *testing.T) {
 	if err := os.Truncate(dbPath(dir), 64<<10); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Read(t.Context(), 0, len(entries)); !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "journal.db cannot be read") {
+	_, err := l.Read(t.Context(), 0, len(entries))
+	if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "journal.db cannot be read") {
 		t.Errorf("Read: %v", err)
 	}
 	if l.Err() != nil {
@@ -367,7 +371,7 @@ func TestUncleanStop(t *testing.T) {
 		if got, err := read(l); err != nil || diff(want, got) != "" {
 			t.Errorf("unclean %v: %v\n%s", unclean, err, diff(want, got))
 		}
-		if got := strings.Contains(said.String(), "the file is whole"); got != unclean {
+		if got := strings.Contains(said.String(), "the last stop was not clean"); got != unclean {
 			t.Errorf("unclean %v: the log says:\n%s", unclean, said.String())
 		}
 		if err := l.Close(); err != nil {

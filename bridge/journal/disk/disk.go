@@ -1,7 +1,9 @@
 // Package disk keeps a journal in a file.
 //
-// The file is a bbolt database, journal.db in the log's directory. Beside it, journal.open is there while a process has the
-// log open: one that finds it knows that the last one did not stop cleanly, and checks the whole file before it uses it.
+// The file is a bbolt database, journal.db in the log's directory. Open reads all of it before it
+// trusts any. Beside it, journal.open is there while a process has the log open: one that finds it
+// knows that the last one did not stop cleanly, so that one of the file's two heads may be half
+// written.
 package disk
 
 import (
@@ -39,9 +41,16 @@ type Options struct {
 	Now      func() time.Time      // the wall clock, for the expiry of records and for time passed while closed; default time.Now
 }
 
-// Log is a journal.Log in a file. An Append has been synced when it returns; those that wait for one another are committed
-// together. It trims as it appends. When a write fails otherwise than by journal.ErrFull, what lies in the file is uncertain:
-// the log is done, and only opening it again tells; what was committed before can still be read. Make one with Open.
+func (o Options) limits() retention.Limits {
+	return retention.Limits{
+		MaxAge: o.MaxAge, MaxBytes: o.MaxBytes, MaxKeys: o.Latest.MaxKeys, KeyMaxAge: o.Latest.MaxAge,
+	}.WithDefaults()
+}
+
+// Log is a journal.Log in a file. An Append has been synced when it returns; those that wait for
+// one another are committed together. It trims as it appends. When a write fails otherwise than by
+// journal.ErrFull, what lies in the file is uncertain: the log is done, and only opening it again
+// tells; what was committed before can still be read. Make one with Open.
 type Log struct {
 	db     *bolt.DB
 	dir    string
@@ -61,8 +70,8 @@ type Log struct {
 	swept      string // the name of the record where looking for expired ones goes on
 	broken     error  // why nothing can be written any more
 
-	// mu is never held during a commit or while calling back. What it guards is changed while committing as well, so that
-	// either is enough for reading.
+	// mu is never held during a commit or while calling back. What it guards is changed while
+	// committing as well, so that either is enough for reading.
 	mu      sync.RWMutex
 	closed  bool
 	totals  totals
@@ -73,8 +82,8 @@ type Log struct {
 
 var _ journal.Log = (*Log)(nil)
 
-// Open opens the log in the directory, or creates it when there is none. It reads the whole file; ctx ends that early. The
-// error is ErrInUse or ErrDamaged where it says what to do.
+// Open opens the log in the directory, or creates it when there is none. It reads the whole file;
+// ctx ends that early. The error is ErrInUse or ErrDamaged where it says what to do.
 func Open(ctx context.Context, o Options) (*Log, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -85,7 +94,7 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	l := &Log{
 		dir:        o.Dir,
 		seat:       lead.NewSeat(),
-		limits:     retention.Limits{MaxAge: o.MaxAge, MaxBytes: o.MaxBytes, MaxKeys: o.Latest.MaxKeys, KeyMaxAge: o.Latest.MaxAge}.WithDefaults(),
+		limits:     o.limits(),
 		logger:     o.Logger,
 		now:        o.Now,
 		committing: make(chan struct{}, 1),
@@ -154,7 +163,7 @@ func (l *Log) Close() error {
 		return fmt.Errorf("journal: closing %s: %w", l.path(), err)
 	}
 	if l.broken != nil {
-		return nil // not a clean stop: the next Open checks
+		return nil // not a clean stop: the marker stays
 	}
 	if err := os.Remove(l.marker()); err != nil {
 		return fmt.Errorf("journal: marking a clean stop: %w", err)

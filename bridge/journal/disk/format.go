@@ -109,7 +109,8 @@ func appendAudience(v []byte, tokens []string) []byte {
 	return v
 }
 
-// check reports whether the value under the position is what was written; nothing else may be asked of one that is not.
+// check reports whether the value under the position is what was written; nothing else may be asked
+// of one that is not.
 func (v value) check(position []byte) error {
 	if err := unseal(position, v, valueHeader); err != nil {
 		return err

@@ -7,7 +7,6 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
-	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/journal/disk"
 )
 
@@ -32,7 +31,7 @@ func TestDamagedParts(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		l := mustOpen(t, disk.Options{Dir: dir})
-		if err := appendTo(t.Context(), l, journal.Batch{Entries: []journal.Entry{{Time: received, Queue: "q", Body: []byte(test.body)}}}); err != nil {
+		if err := appendTo(t.Context(), l, one(test.body)); err != nil {
 			t.Fatal(err)
 		}
 		if err := l.Close(); err != nil {

@@ -141,8 +141,8 @@ func smallDisk(t *testing.T, size string) string {
 
 const limitedEnv = "DISK_TEST_FILE_SIZE"
 
-// TestFileTooLarge runs into the limit for the size of a file, which is raised then. The limit is of a process, so it is a
-// child's.
+// TestFileTooLarge runs into the limit for the size of a file, which is raised then. The limit is
+// of a process, so it is a child's.
 func TestFileTooLarge(t *testing.T) {
 	child := exec.Command(os.Args[0])
 	child.Env = append(os.Environ(), limitedEnv+"="+t.TempDir())

@@ -16,7 +16,8 @@ func one(text string) journal.Batch {
 	return journal.Batch{Entries: []journal.Entry{{Time: received, Queue: "q", Body: []byte(text)}}}
 }
 
-// TestGroup holds up one commit: those that come meanwhile are committed together, without the one that gave up.
+// TestGroup holds up one commit: those that come meanwhile are committed together, without the one
+// that gave up.
 func TestGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := mustOpen(t, disk.Options{Dir: t.TempDir()})

@@ -76,8 +76,8 @@ func appendUntilKilled(dir, maxBytes string) {
 
 func childKey(n int) string { return fmt.Sprint("conversation/", n%40) }
 
-// TestKill kills a process that appends, again and again on the same log. What was acknowledged must be there, a batch with
-// its record or not at all.
+// TestKill kills a process that appends, again and again on the same log. What was acknowledged
+// must be there, a batch with its record or not at all.
 func TestKill(t *testing.T) {
 	for _, test := range []struct {
 		name     string
@@ -103,7 +103,8 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// runAndKill kills the child once it has acknowledged so many entries, and adds all that it acknowledged.
+// runAndKill kills the child once it has acknowledged so many entries, and adds all that it
+// acknowledged.
 func runAndKill(t *testing.T, o disk.Options, entries int, acked map[uint64]string) {
 	t.Helper()
 	child := exec.Command(os.Args[0])

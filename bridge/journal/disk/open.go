@@ -36,6 +36,9 @@ func (l *Log) open(ctx context.Context) error {
 	}
 	start := time.Now()
 	unclean, err := l.isMarked()
+	if unclean {
+		l.logger.Warn("journal: the last stop was not clean, checking the file", "file", l.path())
+	}
 	if err == nil {
 		err = l.inspect(ctx, unclean)
 	}
@@ -45,7 +48,8 @@ func (l *Log) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("journal: opening %s: %w", l.path(), explain(err))
 	}
-	l.logger.Info("journal: open", "file", l.path(), "epoch", l.epoch, "first", l.totals.first, "last", l.totals.last, "took", time.Since(start))
+	l.logger.Info("journal: open", "file", l.path(), "epoch", l.epoch, "first", l.totals.first, "last", l.totals.last,
+		"took", time.Since(start))
 	return nil
 }
 
@@ -60,8 +64,8 @@ func explain(err error) error {
 	return err
 }
 
-// bolt opens the database. Without its list of free pages in the file, a commit writes less and there is less to be damaged;
-// bbolt finds them when it opens the file.
+// bolt opens the database. Without its list of free pages in the file, a commit writes less and
+// there is less to be damaged; bbolt finds them when it opens the file.
 func (l *Log) bolt(path string) (*bolt.DB, error) {
 	return bolt.Open(path, 0o600, &bolt.Options{
 		Timeout:         atOnce,
@@ -86,7 +90,7 @@ func (l *Log) create() error {
 		return err
 	}
 	if _, err := os.Stat(l.path()); err == nil {
-		return ErrInUse
+		return ErrInUse // somebody else was faster
 	}
 	if err := os.Rename(path, l.path()); err != nil {
 		return err
@@ -104,8 +108,9 @@ func (l *Log) fill(tx *bolt.Tx) error {
 	return tx.Bucket(bucketLog).Put(keyState, s.encode())
 }
 
-// inspect reads the whole file under a lock that keeps writers away, before anything trusts it: bbolt panics, and a mapped
-// file kills the process, where it is not what it should be.
+// inspect reads the whole file before anything trusts it: where the file is not what it should be,
+// bbolt panics, in goroutines of its own too, or follows an offset to where nothing is mapped,
+// which ends the process.
 func (l *Log) inspect(ctx context.Context, unclean bool) error {
 	if info, err := os.Stat(l.path()); err != nil {
 		return err
@@ -113,14 +118,16 @@ func (l *Log) inspect(ctx context.Context, unclean bool) error {
 		return fmt.Errorf("%w: not a file with anything in it", ErrDamaged) // bbolt would fill an empty one
 	}
 	if err := readHead(l.path()); err != nil {
-		return err // of which bbolt would say that the file is not its own
+		return err // bbolt would call the file foreign, where only the disk has failed
 	}
+	// Open read-only, bbolt locks the file against writers while it is read, and reads only its
+	// head itself.
 	db, err := bolt.Open(l.path(), 0o600, &bolt.Options{Timeout: atOnce, ReadOnly: true, NoStatistics: true})
 	switch _, system := errors.AsType[syscall.Errno](err); {
 	case err == nil:
 	case system || errors.Is(err, berrors.ErrTimeout):
 		return err
-	default: // bbolt does not see its own file in it
+	default: // bbolt does not recognise the file
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	defer db.Close()
@@ -135,51 +142,20 @@ func (l *Log) load(ctx context.Context, unclean bool) error {
 	}
 	l.db = db
 	err = l.mark()
-	if err == nil && unclean {
-		err = l.check(ctx)
-	}
 	if err == nil {
-		err = db.View(func(tx *bolt.Tx) error { return l.scan(ctx, tx) })
+		err = l.view(func(tx *bolt.Tx) error { return l.scan(ctx, tx) })
 	}
 	if err == nil {
 		return nil
 	}
 	if !unclean {
-		os.Remove(l.marker()) // nothing has been written
+		os.Remove(l.marker()) // nothing has been written: the last stop is still a clean one
 	}
 	return errors.Join(err, db.Close())
 }
 
-// check has bbolt check the file.
-func (l *Log) check(ctx context.Context) error {
-	start := time.Now()
-	l.logger.Warn("journal: the last stop was not a clean one, checking the file", "file", l.path())
-	err := l.db.View(func(tx *bolt.Tx) error {
-		errs := tx.Check()
-		tick := time.NewTicker(progressEvery)
-		defer tick.Stop()
-		var first error
-		for {
-			select {
-			case err, more := <-errs:
-				if !more {
-					return first
-				}
-				if first == nil {
-					first = fmt.Errorf("%w: %w", ErrDamaged, err)
-				}
-			case <-tick.C:
-				l.logger.Info("journal: still checking", "for", time.Since(start).Round(time.Second))
-			}
-		}
-	})
-	if err == nil {
-		l.logger.Info("journal: the file is whole", "took", time.Since(start))
-	}
-	return errors.Join(err, ctx.Err())
-}
-
-// scan reads what the log keeps in memory: the bounds, the bytes, and where the newest entry of every key lies.
+// scan reads what the log keeps in memory: the bounds, the bytes, and where the newest entry of
+// every key lies.
 func (l *Log) scan(ctx context.Context, tx *bolt.Tx) error {
 	s, err := readState(tx)
 	if err != nil {
@@ -188,11 +164,14 @@ func (l *Log) scan(ctx context.Context, tx *bolt.Tx) error {
 	l.epoch, l.totals, l.found = s.epoch, s.totals, s.first-1
 	l.clock = retention.NewClock(l.now, s.lived, s.left)
 
+	// All of it is counted again. The checksums do not see a page that is an older version of
+	// itself, nor one that is missing at the end of a bucket: the totals do.
 	found := totals{first: s.last + 1, last: s.last}
 	p := l.newProgress("journal: still reading the entries")
 	reached := func(k []byte) {
 		if p.due() {
-			p.at(uint64(found.kept+found.bytes), uint64(s.kept+s.bytes), "position", binary.BigEndian.Uint64(k), "first", s.first, "last", s.last)
+			p.at(uint64(found.kept+found.bytes), uint64(s.kept+s.bytes),
+				"position", binary.BigEndian.Uint64(k), "first", s.first, "last", s.last)
 		}
 	}
 	for k, v := range pairs(tx.Bucket(bucketKept)) {
@@ -202,7 +181,7 @@ func (l *Log) scan(ctx context.Context, tx *bolt.Tx) error {
 		found.kept += value(v).size()
 		reached(k)
 	}
-	next := s.first
+	next := s.first // after those kept beyond retention, which are all older: newest.Put wants them in order
 	for k, v := range pairs(tx.Bucket(bucketEntries)) {
 		if err := errors.Join(l.index(k, v), ctx.Err()); err != nil {
 			return err
@@ -230,7 +209,8 @@ func (l *Log) scan(ctx context.Context, tx *bolt.Tx) error {
 	return nil
 }
 
-// readState reads the state before it looks for what it says the rest of, which another format may keep in other buckets.
+// readState reads the state before it looks for what it says the rest of, which another format may
+// keep in other buckets.
 func readState(tx *bolt.Tx) (state, error) {
 	missing := func(name []byte) error {
 		return fmt.Errorf("%w: no bucket %q, so it is not a journal", ErrDamaged, name)
@@ -260,7 +240,8 @@ func pairs(b *bolt.Bucket) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// index checks an entry and remembers the newest of its key. Entries come in the order of positions.
+// index checks an entry and remembers the newest of its key. Entries come in the order of
+// positions.
 func (l *Log) index(k, v []byte) error {
 	if len(k) != 8 {
 		return fmt.Errorf("%w: a position of %d bytes", ErrDamaged, len(k))

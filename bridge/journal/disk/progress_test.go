@@ -14,7 +14,8 @@ import (
 	"mqtt-stomp-bridge/bridge/journal/disk"
 )
 
-// The log says how far the opening of a large file is: a share and a place of each thing that is read.
+// The log says how far the opening of a large file is: a share and a place of each thing that is
+// read.
 func TestOpenTellsProgress(t *testing.T) {
 	dir := t.TempDir()
 	l := mustOpen(t, disk.Options{Dir: dir, MaxAge: time.Nanosecond})

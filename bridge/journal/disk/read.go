@@ -13,8 +13,8 @@ import (
 	"mqtt-stomp-bridge/bridge/journal"
 )
 
-// pageBytes is about how much one Read or Latest returns. A read transaction lasts no longer than copying that: pages that
-// it can see cannot be used again by a commit.
+// pageBytes is about how much one Read or Latest returns. A read transaction lasts no longer than
+// copying that: pages that it can see cannot be used again by a commit.
 const pageBytes = 1 << 20
 
 // view runs a read transaction.
@@ -22,7 +22,8 @@ func (l *Log) view(read func(*bolt.Tx) error) error {
 	return l.guard(func() error { return l.db.View(read) })
 }
 
-// guard does work in the file, which is mapped: a page that the disk does not give back would end the process, and is an error.
+// guard does work in the file, which is mapped: a page that the disk does not give back would end
+// the process, and is an error.
 func (l *Log) guard(work func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -37,7 +38,8 @@ func (l *Log) guard(work func() error) (err error) {
 	return work()
 }
 
-// Read implements journal.Log. An entry that is not what was written is an error that names its position.
+// Read implements journal.Log. An entry that is not what was written is an error that names its
+// position.
 func (l *Log) Read(_ context.Context, after uint64, max int) (page []journal.Entry, err error) {
 	b := l.Bounds()
 	if l.isClosed() {
@@ -162,7 +164,8 @@ func (w writer) Records(prefix string, yield func(journal.Record) bool) error {
 	return nil
 }
 
-// recordPage returns the records with the prefix, beginning with the name from, and the name to go on with, nil at the end.
+// recordPage returns the records with the prefix, beginning with the name from, and the name to go
+// on with, nil at the end.
 func (l *Log) recordPage(prefix, from []byte) (page []journal.Record, next []byte, err error) {
 	if l.isClosed() {
 		return nil, nil, errClosed

@@ -28,7 +28,8 @@ func manyTokens(n int) []string {
 	return tokens
 }
 
-// testAudiences looks where an audience, or a trace parent, could get lost: in what is followed, read, and found as the newest, also beyond retention.
+// testAudiences looks where an audience, or a trace parent, could get lost: in what is followed,
+// read, and found as the newest, also beyond retention.
 func testAudiences(t *testing.T, open Opener) {
 	l, w := lead(t, open, "a", Options{MaxBytes: 32 << 10})
 	defer mustClose(t, l)

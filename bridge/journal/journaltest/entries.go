@@ -111,6 +111,9 @@ func testNothingOnError(t *testing.T, open Opener) {
 		Entries: []journal.Entry{entry(queueMessage, "k", 1)},
 		Records: []journal.Record{{Name: "m"}},
 	}
+	with := func(e journal.Entry) journal.Batch {
+		return journal.Batch{Entries: append(good.Entries, e), Records: good.Records}
+	}
 	long := strings.Repeat("k", journal.MaxName+1)
 	for _, test := range []struct {
 		name  string
@@ -118,14 +121,14 @@ func testNothingOnError(t *testing.T, open Opener) {
 		batch journal.Batch
 	}{
 		{"cancelled", cancelled, good},
-		{"no queue", t.Context(), journal.Batch{Entries: append(good.Entries, entry("", "", 1)), Records: good.Records}},
-		{"long queue", t.Context(), journal.Batch{Entries: append(good.Entries, entry(long, "", 1)), Records: good.Records}},
-		{"long key", t.Context(), journal.Batch{Entries: append(good.Entries, entry("q", long, 1)), Records: good.Records}},
-		{"long trace parent", t.Context(), journal.Batch{Entries: append(good.Entries, traced(good.Entries[0], long)), Records: good.Records}},
-		{"an audience of nobody", t.Context(), journal.Batch{Entries: append(good.Entries, addressed(good.Entries[0], []string{}...)), Records: good.Records}},
-		{"a large audience", t.Context(), journal.Batch{Entries: append(good.Entries, addressed(good.Entries[0], manyTokens(journal.MaxAudience+1)...)), Records: good.Records}},
-		{"an empty token", t.Context(), journal.Batch{Entries: append(good.Entries, addressed(good.Entries[0], "u:a", "")), Records: good.Records}},
-		{"a long token", t.Context(), journal.Batch{Entries: append(good.Entries, addressed(good.Entries[0], long)), Records: good.Records}},
+		{"no queue", t.Context(), with(entry("", "", 1))},
+		{"long queue", t.Context(), with(entry(long, "", 1))},
+		{"long key", t.Context(), with(entry("q", long, 1))},
+		{"long trace parent", t.Context(), with(traced(good.Entries[0], long))},
+		{"an audience of nobody", t.Context(), with(addressed(good.Entries[0], []string{}...))},
+		{"a large audience", t.Context(), with(addressed(good.Entries[0], manyTokens(journal.MaxAudience+1)...))},
+		{"an empty token", t.Context(), with(addressed(good.Entries[0], "u:a", ""))},
+		{"a long token", t.Context(), with(addressed(good.Entries[0], long))},
 		{"no name", t.Context(), journal.Batch{Entries: good.Entries, Records: append(good.Records, journal.Record{})}},
 		{"long name", t.Context(), journal.Batch{Entries: good.Entries, Records: append(good.Records, journal.Record{Name: long})}},
 		{"long prefix", t.Context(), journal.Batch{Entries: good.Entries, Records: good.Records, Drop: []string{"", long}}},

@@ -38,8 +38,8 @@ func testFollow(t *testing.T, open Opener) {
 	}
 }
 
-// testFollowUnderAppends begins to follow again and again while entries are appended: what Follow returns and what it calls
-// with must meet.
+// testFollowUnderAppends begins to follow again and again while entries are appended: what Follow
+// returns and what it calls with must meet.
 func testFollowUnderAppends(t *testing.T, open Opener) {
 	const followers, least = 50, 200
 	l, w := lead(t, open, "a", Options{})

@@ -22,8 +22,8 @@ type Options struct {
 	Now      func() time.Time
 }
 
-// An Opener opens the log of the name, which it creates when the test has not opened it before. The log is closed by the
-// test, as a rule.
+// An Opener opens the log of the name, which it creates when the test has not opened it before. The
+// log is closed by the test, as a rule.
 type Opener func(t *testing.T, name string, o Options) journal.Log
 
 const (
@@ -85,8 +85,8 @@ func RunLead(t *testing.T, open Opener) {
 	}
 }
 
-// RunClock tests what a log in this process does as time passes. The time is synthetic, and Options.Now a wall clock that
-// is set forward and back.
+// RunClock tests what a log in this process does as time passes. The time is synthetic, and
+// Options.Now a wall clock that is set forward and back.
 func RunClock(t *testing.T, open Opener) {
 	for name, test := range map[string]func(*testing.T, Opener){
 		"retention by age":    testMaxAge,

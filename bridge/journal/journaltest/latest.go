@@ -90,7 +90,8 @@ func testLatestFamily(t *testing.T, open Opener) {
 	check([]journal.Entry{all[1], again[0]}, nil)
 }
 
-// testLatestBeyondRetention fills a small log again and again, so that most keys' newest entries lie beyond retention.
+// testLatestBeyondRetention fills a small log again and again, so that most keys' newest entries
+// lie beyond retention.
 func testLatestBeyondRetention(t *testing.T, open Opener) {
 	l, w := lead(t, open, "a", Options{MaxBytes: 32 << 10})
 	defer mustClose(t, l)

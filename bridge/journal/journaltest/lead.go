@@ -95,7 +95,8 @@ func testLeadWaits(t *testing.T, open Opener) {
 	}
 }
 
-// testLeadWhileAppending resigns while an Append runs: it is committed, and the next turn begins after it.
+// testLeadWhileAppending resigns while an Append runs: it is committed, and the next turn begins
+// after it.
 func testLeadWhileAppending(t *testing.T, open Opener) {
 	l, w := lead(t, open, "a", Options{})
 	defer mustClose(t, l)

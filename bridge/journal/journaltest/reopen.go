@@ -18,7 +18,15 @@ func testReopen(t *testing.T, open Opener) {
 		mustRecord(t, w,
 			journal.Record{Name: "round", Value: []byte{byte('0' + n)}, Expires: time.Now().Add(time.Hour)},
 			journal.Record{Name: "dropped"})
-		mustDrop(t, w, "dropped")
+		replace := journal.Batch{
+			Entries: []journal.Entry{entry(queueMessage, "", 100+n)},
+			Drop:    []string{"dropped", "replaced"},
+			Records: []journal.Record{{Name: "replaced", Value: []byte{byte('0' + n)}}},
+		}
+		if err := w.Append(t.Context(), replace); err != nil {
+			t.Fatalf("Append: %v", err)
+		}
+		want = append(want, replace.Entries...)
 		mustClose(t, l)
 
 		l, w = lead(t, open, "a", Options{})
@@ -28,7 +36,8 @@ func testReopen(t *testing.T, open Opener) {
 		if diff := diffEntries(want, readAll(t, l, 0, 3)); diff != "" {
 			t.Fatalf("opened again: entries (-want +got):\n%s", diff)
 		}
-		if diff := cmp.Diff(map[string]string{"round": string('0' + rune(n))}, records(t, w, "")); diff != "" {
+		digit := string('0' + rune(n))
+		if diff := cmp.Diff(map[string]string{"round": digit, "replaced": digit}, records(t, w, "")); diff != "" {
 			t.Errorf("opened again: records (-want +got):\n%s", diff)
 		}
 	}

@@ -1,4 +1,5 @@
-// Package lead gives out the turns to write a log within one process: one at a time, until the log ends.
+// Package lead gives out the turns to write a log within one process: one at a time, until the log
+// ends.
 package lead
 
 import (
@@ -81,7 +82,8 @@ type Turn struct {
 	running int // between Begin and its end
 }
 
-// Begin is called before each write, and what it returns after it: the next Turn begins after the last write of this one.
+// Begin is called before each write, and what it returns after it: the next Turn begins after the
+// last write of this one.
 func (t *Turn) Begin() (end func(), err error) {
 	t.seat.mu.Lock()
 	defer t.seat.mu.Unlock()

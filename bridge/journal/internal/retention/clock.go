@@ -6,10 +6,11 @@ import "time"
 // Settle is how long a log must have been open before it believes how long it was closed.
 const Settle = 10 * time.Minute
 
-// A Clock counts the time that a log has lived through, which is what ages are measured in. While the log is open that is
-// time passed, not the wall clock's opinion of it, so setting the clock throws nothing away. For the time the log was closed
-// there is only the wall clock, which may be wrong just after a machine has started: it is asked when the log is opened and
-// again Settle later, and the shorter answer counts from then on. Not safe for concurrent use.
+// A Clock counts the time that a log has lived through, which is what ages are measured in. While
+// the log is open that is time passed, not the wall clock's opinion of it, so setting the clock
+// throws nothing away. For the time the log was closed there is only the wall clock, which may be
+// wrong just after a machine has started: it is asked when the log is opened and again Settle
+// later, and the shorter answer counts from then on. Not safe for concurrent use.
 type Clock struct {
 	wall    func() time.Time
 	opened  time.Time // with its monotonic reading
@@ -19,7 +20,8 @@ type Clock struct {
 	settled bool
 }
 
-// NewClock returns the Clock of a log that had lived for the time given when it was left, by the wall clock.
+// NewClock returns the Clock of a log that had lived for the time given when it was left, by the
+// wall clock.
 func NewClock(wall func() time.Time, lived time.Duration, left time.Time) *Clock {
 	c := &Clock{wall: wall, opened: time.Now(), before: lived, left: left.Round(0)}
 	c.away = c.wall().Sub(c.left)
@@ -35,8 +37,8 @@ func (c *Clock) Lived() time.Duration {
 	return c.before + c.away + open
 }
 
-// AppendedAt returns the time, by this clock, to be noted of an entry that is appended now, so that its age is never
-// overestimated: what Lived may turn out to be.
+// AppendedAt returns the time, by this clock, to be noted of an entry that is appended now, so that
+// its age is never overestimated: what Lived may turn out to be.
 func (c *Clock) AppendedAt() time.Duration {
 	return c.before + max(0, c.away) + c.open()
 }

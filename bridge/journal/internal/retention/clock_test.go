@@ -8,7 +8,8 @@ import (
 	"mqtt-stomp-bridge/bridge/journal/internal/retention"
 )
 
-// TestClockReopened opens a clock again after a day, with a wall clock that is off at first, and later.
+// TestClockReopened opens a clock again after a day, with a wall clock that is off at first, and
+// later.
 func TestClockReopened(t *testing.T) {
 	const lived, day, year = time.Hour, 24 * time.Hour, 365 * 24 * time.Hour
 	for _, test := range []struct {
@@ -51,7 +52,8 @@ func TestClockReopened(t *testing.T) {
 	}
 }
 
-// TestClockReopenedSoon closes a clock before it has settled: the time closed before that counts in the end.
+// TestClockReopenedSoon closes a clock before it has settled: the time closed before that counts in
+// the end.
 func TestClockReopenedSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := retention.NewClock(time.Now, 0, time.Now())

@@ -27,17 +27,18 @@ func (l Limits) Exceeded(age time.Duration, bytes int64) bool {
 	return age > l.MaxAge || bytes > l.MaxBytes
 }
 
-// KeyExceeded reports whether the key used longest ago must go, by the age of its newest entry, the number of keys, and the
-// bytes of entries beyond retention.
+// KeyExceeded reports whether the key used longest ago must go, by the age of its newest entry, the
+// number of keys, and the bytes of entries beyond retention.
 func (l Limits) KeyExceeded(age time.Duration, keys int, bytes int64) bool {
 	return age > l.KeyMaxAge || keys > l.MaxKeys || bytes > l.MaxBytes
 }
 
-// Size is what an entry counts for whose queue, key and body take so many bytes: those, and about what holding it takes.
+// Size is what an entry counts for whose queue, key and body take so many bytes: those, and about
+// what holding it takes.
 func Size(bytes int) int64 { return int64(bytes) + 128 }
 
-// A Step bounds how much one commit trims, so that catching up never stalls it: a few hundred entries, or twice what the
-// commit adds if that is more, which keeps a log within its limits.
+// A Step bounds how much one commit trims, so that catching up never stalls it: a few hundred
+// entries, or twice what the commit adds if that is more, which keeps a log within its limits.
 type Step struct {
 	Entries int   // added
 	Bytes   int64 // added

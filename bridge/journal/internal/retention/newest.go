@@ -17,13 +17,15 @@ type Item struct {
 	gone bool // no longer the newest
 }
 
-// Newest finds the newest entry per key. One Put costs the same however many keys there are. Not safe for concurrent use.
+// Newest finds the newest entry per key. One Put costs the same however many keys there are. Not
+// safe for concurrent use.
 type Newest struct {
 	keys   map[string]*Item
 	queues map[string]*line
 }
 
-// A line holds the items of one queue by position. The first is never gone; others that are stay until they are half of it.
+// A line holds the items of one queue by position. The first is never gone; others that are stay
+// until they are half of it.
 type line struct {
 	queue string
 	items []*Item
@@ -35,7 +37,8 @@ func NewNewest() *Newest {
 	return &Newest{keys: map[string]*Item{}, queues: map[string]*line{}}
 }
 
-// Put makes the item the newest of its key, in the queue. Its position must be greater than all before.
+// Put makes the item the newest of its key, in the queue. Its position must be greater than all
+// before.
 func (n *Newest) Put(queue string, it Item) {
 	n.Remove(it.Key)
 	l := n.queues[queue]
@@ -83,8 +86,9 @@ func (l *line) tidy() {
 	}
 }
 
-// Excess returns the keys to forget, those used longest ago first, a step of them: while there are too many, the newest entry
-// is too old, or too many bytes are kept for those that lie before first.
+// Excess returns the keys to forget, those used longest ago first, a step of them: while there are
+// too many, the newest entry is too old, or too many bytes are kept for those that lie before
+// first.
 func (n *Newest) Excess(l Limits, lived time.Duration, first uint64, bytes int64, step Step) []Item {
 	var excess []Item
 	for it := range n.byPosition {
@@ -99,7 +103,8 @@ func (n *Newest) Excess(l Limits, lived time.Duration, first uint64, bytes int64
 	return excess
 }
 
-// byPosition calls yield with the items of all queues in the order of positions, until it returns false.
+// byPosition calls yield with the items of all queues in the order of positions, until it returns
+// false.
 func (n *Newest) byPosition(yield func(*Item) bool) {
 	next := make(map[*line]int, len(n.queues))
 	for {

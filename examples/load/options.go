@@ -50,29 +50,29 @@ type load struct{ sessions, events int }
 func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f := flag.NewFlagSet("load", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	sessions := f.String("sessions", "", "sessions that subscribe; several numbers with commas are a run each (default 1000, with -storm 10000)")
-	events := f.String("events", "", "events that are published and measured, or missed in a -storm; one number, or one for each of -sessions\n(default 1000, with -storm 200)")
-	f.IntVar(&o.warm, "warm", 100, "events before them, not measured")
-	f.Float64Var(&o.rate, "rate", 0, "events a second, 1 or more; 0: as fast as -inflight lets them")
-	f.IntVar(&o.inFlight, "inflight", 64, "events under way at one time; 1: the next one when every session has the last")
+	sessions := f.String("sessions", "", "number of sessions; several numbers with commas give one run each (default 1000, with -storm 10000)")
+	events := f.String("events", "", "events that are published and measured, or missed in a -storm; one number, or one for each number of -sessions\n(default 1000, with -storm 200)")
+	f.IntVar(&o.warm, "warm", 100, "warm-up events before these, not measured")
+	f.Float64Var(&o.rate, "rate", 0, "events per second, 1 or more; 0: as fast as -inflight allows")
+	f.IntVar(&o.inFlight, "inflight", 64, "events in flight at one time; 1: publish the next one when every session has the last")
 	f.IntVar(&o.qos, "qos", 1, "quality of service, 0 or 1")
-	f.IntVar(&o.size, "size", 100, "bytes of an event's content; the frame has 416 more")
+	f.IntVar(&o.size, "size", 100, "size of an event's content in bytes; the frame has 416 more")
 	ids := f.String("ids", "shared", "subscription ids: shared by all sessions, or distinct")
-	peers := f.String("peer", "", "what does the same work: "+strings.Join(peerNames(), ", ")+", or all; with commas")
-	idle := f.String("idle", "", "measure sessions that get nothing, at these numbers of them, such as 1000,5000,10000")
-	f.DurationVar(&o.settle, "settle", 5*time.Second, "pause before idle sessions are looked at")
-	f.DurationVar(&o.idleFor, "idle-for", 30*time.Second, "how long they are looked at; heart-beats come every 30 s")
-	storm := f.String("storm", "", "restart the bridge under all sessions by term (SIGTERM) or kill (SIGKILL), and have them resume all at once")
-	f.Float64Var(&o.notReading, "not-reading", 0, "percentage of sessions that come back in a -storm and read nothing; measured beside a storm without them")
-	f.DurationVar(&o.deafFor, "not-reading-for", 15*time.Second, "how long these are watched at most; the bridge gives a write 10 s")
-	f.Float64Var(&o.attacks, "attacks", 167, "connections with a bad token a second that come to the peer bridge-attacked meanwhile")
-	f.IntVar(&o.rounds, "rounds", 1, "how often everything is measured; the tables have medians")
-	f.StringVar(&o.broker, "broker", "mosquitto", "what is in front of the bridge: mosquitto, or embedded in this program")
-	f.BoolVar(&o.noDelay, "nodelay", true, "have mosquitto set TCP_NODELAY, which is not its default")
+	peers := f.String("peer", "", "peers that do the same work: "+strings.Join(peerNames(), ", ")+", or all; with commas")
+	idle := f.String("idle", "", "measure sessions that get nothing, with these numbers of sessions, such as 1000,5000,10000")
+	f.DurationVar(&o.settle, "settle", 5*time.Second, "pause before idle sessions are measured")
+	f.DurationVar(&o.idleFor, "idle-for", 30*time.Second, "how long idle sessions are measured; heart-beats come every 30 s")
+	storm := f.String("storm", "", "restart the bridge with term (SIGTERM) or kill (SIGKILL) while all sessions are connected, and let them resume all at once")
+	f.Float64Var(&o.notReading, "not-reading", 0, "percentage of sessions that reconnect in a -storm and read nothing; measured in turns with a storm without them")
+	f.DurationVar(&o.deafFor, "not-reading-for", 15*time.Second, "longest time to watch these sessions; the bridge gives a write 10 s")
+	f.Float64Var(&o.attacks, "attacks", 167, "connections with a bad token per second to the peer bridge-attacked")
+	f.IntVar(&o.rounds, "rounds", 1, "number of times that everything is measured; the tables show medians")
+	f.StringVar(&o.broker, "broker", "mosquitto", "broker in front of the bridge: mosquitto, or embedded (in this program)")
+	f.BoolVar(&o.noDelay, "nodelay", true, "let mosquitto set TCP_NODELAY, which is not its default")
 	f.StringVar(&o.journal, "journal", "", "the bridge's journal: memory or disk (default memory, with -storm disk)")
-	f.StringVar(&o.sidecar, "sidecar", "", "the bridge's binary; built when not given")
-	f.StringVar(&o.profile, "profile", "", "file for a CPU profile of the bridge by Linux's perf")
-	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "when to give up, all runs together")
+	f.StringVar(&o.sidecar, "sidecar", "", "binary of the bridge; built if not given")
+	f.StringVar(&o.profile, "profile", "", "file for a CPU profile of the bridge, made with Linux's perf")
+	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "when to give up, for all runs together")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -134,11 +134,11 @@ func (o *options) checkStorm() error {
 	case o.notReading < 0 || o.notReading > 50:
 		return errors.New("-not-reading is a percentage from 0 to 50")
 	case o.qos != 1 || o.journal != "disk" || o.warm < 1:
-		return errors.New("-storm takes -qos 1, -journal disk and a -warm of 1 or more: with less there is nothing to resume from")
+		return errors.New("-storm needs -qos 1, -journal disk and a -warm of 1 or more; otherwise there is nothing to resume from")
 	case o.broker != "mosquitto":
-		return errors.New("-storm takes -broker mosquitto: the embedded one mixes up what it keeps for a bridge that is away")
+		return errors.New("-storm needs -broker mosquitto: the embedded broker mixes up the events that it keeps for a bridge that is away")
 	case len(o.subjects) > 1 || len(o.idle) > 0 || o.rate > 0 || o.profile != "":
-		return errors.New("-storm goes without -peer, -idle, -rate and -profile")
+		return errors.New("-storm cannot be combined with -peer, -idle, -rate and -profile")
 	}
 	return nil
 }

@@ -5,9 +5,6 @@ import "time"
 // Fit cuts user properties to room bytes.
 func Fit(user []UserProperty, room int) []UserProperty { return fit(user, room) }
 
-// Match reports whether topic matches filter.
-func Match(filter, topic string) bool { return match(filter, topic) }
-
 // Pause is the pause before attempt n.
 func Pause(n int, jitter float64) time.Duration { return pause(n, jitter) }
 

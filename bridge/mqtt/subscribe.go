@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.golang/paho"
+
+	"mqtt-stomp-bridge/mapping/topic"
 )
 
 const (
@@ -114,6 +116,15 @@ func (c *Client) subscribed(s *subscription, epoch int, ack *paho.Suback, i int,
 	return err
 }
 
+// checkFilters returns every mistake in the filters: the broker may end the connection for one.
+func checkFilters(filters []Filter) error {
+	var errs []error
+	for _, f := range filters {
+		errs = append(errs, topic.Check(f.Topic))
+	}
+	return errors.Join(errs...)
+}
+
 func subscribePacket(qos byte, filters []Filter) *paho.Subscribe {
 	p := &paho.Subscribe{}
 	for _, f := range filters {
@@ -124,6 +135,14 @@ func subscribePacket(qos byte, filters []Filter) *paho.Subscribe {
 		})
 	}
 	return p
+}
+
+// retainHandling asks for retained copies when a subscription is new (1) or never (2).
+func retainHandling(f Filter) byte {
+	if f.SkipRetained {
+		return 2
+	}
+	return 1
 }
 
 // grantedQoS is the answer about the i-th filter of a SUBSCRIBE. err is what paho returns with ack: an
@@ -160,17 +179,17 @@ func (c *Client) unsubscribe(ctx context.Context, live *live, topics []string) e
 // answer: those of Config.Stale mostly were dropped long ago.
 func subscribedTo(topics []string, ack *paho.Unsuback) []string {
 	var held []string
-	for i, topic := range topics {
+	for i, filter := range topics {
 		if i >= len(ack.Reasons) || ack.Reasons[i] != codeNoSubscription {
-			held = append(held, topic)
+			held = append(held, filter)
 		}
 	}
 	return held
 }
 
 func (c *Client) mentionSilent() {
-	for _, topic := range c.subs.silent() {
+	for _, filter := range c.subs.silent() {
 		c.log.Info("no event has come through this subscription yet: if you expect some, check the broker's access control",
-			"filter", topic, "for", quietTime)
+			"filter", filter, "for", quietTime)
 	}
 }

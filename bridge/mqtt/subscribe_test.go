@@ -14,36 +14,6 @@ import (
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
 
-func TestMatch(t *testing.T) {
-	tests := []struct {
-		filter, topic string
-		want          bool
-	}{
-		{"a/b", "a/b", true},
-		{"a/b", "a/b/c", false},
-		{"a/b/c", "a/b", false},
-		{"a/+", "a/b", true},
-		{"a/+", "a/", true},
-		{"a/+", "a", false},
-		{"+/b", "a/b", true},
-		{"+/+", "/a", true},
-		{"+", "/a", false},
-		{"a/#", "a", true},
-		{"a/#", "a/b/c", true},
-		{"a/#", "ab", false},
-		{"a/+/#", "a", false},
-		{"#", "a/b", true},
-		{"#", "$SYS/a", false},
-		{"+/a", "$SYS/a", false},
-		{"$SYS/#", "$SYS/a", true},
-	}
-	for _, tt := range tests {
-		if got := mqtt.Match(tt.filter, tt.topic); got != tt.want {
-			t.Errorf("filter %q, topic %q: match is %v, want %v", tt.filter, tt.topic, got, tt.want)
-		}
-	}
-}
-
 func TestRetained(t *testing.T) {
 	b := mosquittotest.Start(t, mosquittotest.Options{})
 	p := connect(t, b.Addr, &paho.Connect{ClientID: "peer"})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"sync"
+
+	"mqtt-stomp-bridge/mapping/topic"
 )
 
 // subscriptions are the filters asked for, and how each stands.
@@ -57,8 +59,8 @@ func (s *subscriptions) replace(filters []Filter) {
 	s.updateLocked()
 }
 
-func (s *subscriptions) wantsLocked(topic string) bool {
-	return slices.ContainsFunc(s.wanted, func(w *subscription) bool { return w.Topic == topic })
+func (s *subscriptions) wantsLocked(filter string) bool {
+	return slices.ContainsFunc(s.wanted, func(w *subscription) bool { return w.Topic == filter })
 }
 
 // reset makes every filter one that is still to be granted, on a new connection.
@@ -151,12 +153,12 @@ func (s *subscriptions) wait(ctx context.Context) error {
 	}
 }
 
-// count notes an event for the filters that match its topic.
-func (s *subscriptions) count(topic string) {
+// count notes an event for the filters that match its topic name.
+func (s *subscriptions) count(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, w := range s.wanted {
-		if match(w.Topic, topic) {
+		if topic.Match(w.Topic, name) {
 			w.events++
 		}
 	}

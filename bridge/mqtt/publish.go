@@ -30,14 +30,12 @@ func (c *Client) Publish(ctx context.Context, m Message) error {
 		c.counters.published.Add(1)
 	case errors.As(err, &refused):
 		c.counters.refused.Add(1)
-	default:
-		err = fmt.Errorf("publish to %q: %w", m.Topic, err)
 	}
-	return err
+	return publishError(m.Topic, err)
 }
 
 func (c *Client) awaitAndPublish(ctx context.Context, m Message) error {
-	if err := checkTopic(m.Topic); err != nil {
+	if err := checkTopic(m.Topic); err != nil { // which must not wait for a connection
 		return err
 	}
 	live, err := c.sending.await(ctx)
@@ -45,6 +43,15 @@ func (c *Client) awaitAndPublish(ctx context.Context, m Message) error {
 		return err
 	}
 	return live.conn.publish(ctx, live, m)
+}
+
+// publishError adds the topic to an error that does not name it.
+func publishError(topic string, err error) error {
+	var refused *RefusedError
+	if err == nil || errors.As(err, &refused) {
+		return err
+	}
+	return fmt.Errorf("publish to %q: %w", topic, err)
 }
 
 // publisher is an *autopaho.ConnectionManager or a *paho.Client.

@@ -3,7 +3,9 @@ package mqtt
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/eclipse/paho.golang/paho"
@@ -20,9 +22,13 @@ const (
 type Visit struct {
 	Connack *paho.Connack // what the broker said of itself when it accepted the connection; read-only
 
-	client *paho.Client
-	conn   *conn
-	life   context.Context // ends with the connection; its cause says why
+	client  *paho.Client
+	conn    *conn
+	events  chan *Event     // never closed
+	life    context.Context // ends with the connection; its cause says why
+	end     context.CancelCauseFunc
+	leaving sync.Once
+	left    chan struct{} // closed when no event is handed over any more
 }
 
 // VisitOptions say what a visit asks for. ClientID is required.
@@ -30,7 +36,6 @@ type VisitOptions struct {
 	ClientID      string        // one that nobody else has, or it ends their connection
 	Resume        bool          // take up the session that an earlier visit has left; otherwise it begins clean
 	SessionExpiry time.Duration // whole seconds that the broker keeps the session after Leave; 0: not at all
-	Received      func(*Event)  // called for each message, one at a time; the broker waits while it does. Nil: none is expected
 }
 
 // NewVisit connects to the broker at u; of c only Username, Password, TLS, ReceiveMaximum and
@@ -48,11 +53,11 @@ func NewVisit(ctx context.Context, u *url.URL, c Config, o VisitOptions) (*Visit
 	if err != nil {
 		return nil, err
 	}
-	v := &Visit{}
+	v := &Visit{events: make(chan *Event), left: make(chan struct{})}
 	if v.conn, err = dial(ctx, u, c.TLS, c.MaxPacketSize); err != nil {
 		return nil, err
 	}
-	v.client = paho.NewClient(v.clientConfig(o.Received))
+	v.client = paho.NewClient(v.clientConfig())
 	v.Connack, err = v.client.Connect(ctx, connect)
 	if ack := v.Connack; ack != nil && ack.ReasonCode >= firstRefusal {
 		err = &BrokerError{"the broker refuses the connection", ack.ReasonCode, ack.Properties.ReasonString}
@@ -61,22 +66,24 @@ func NewVisit(ctx context.Context, u *url.URL, c Config, o VisitOptions) (*Visit
 		return nil, err // paho has closed the connection
 	}
 	v.conn.accepted(v.Connack, time.Now())
+	close(v.conn.up)
 	return v, nil
 }
 
-func (v *Visit) clientConfig(received func(*Event)) paho.ClientConfig {
-	life, end := context.WithCancelCause(context.Background())
-	v.life = life
+func (v *Visit) clientConfig() paho.ClientConfig {
+	v.life, v.end = context.WithCancelCause(context.Background())
 	return paho.ClientConfig{
 		Conn:          v.conn,
 		PacketTimeout: visitTimeout,
-		OnClientError: func(err error) { end(err) },
+		OnClientError: func(err error) { v.end(err) },
 		OnServerDisconnect: func(p *paho.Disconnect) {
-			end(&BrokerError{"the broker ends the connection", p.ReasonCode, p.Properties.ReasonString})
+			v.end(&BrokerError{"the broker ends the connection", p.ReasonCode, p.Properties.ReasonString})
 		},
 		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
-			if received != nil {
-				received(newEvent(p, v.conn, time.Now()))
+			<-v.conn.up // the events of a resumed session may come before NewVisit returns
+			select {
+			case v.events <- newEvent(p, v.conn, time.Now()):
+			case <-v.left:
 			}
 			return true, nil
 		}},
@@ -112,7 +119,7 @@ func (v *Visit) Subscribe(ctx context.Context, qos byte, filters ...Filter) (gra
 	for i, f := range filters {
 		got, err := grantedQoS(ack, i, err)
 		if err != nil {
-			return 0, fmt.Errorf("subscribe to %q: %w", f.Topic, err)
+			return 0, fmt.Errorf("topic filter %q: %w", f.Topic, err)
 		}
 		granted = min(granted, got)
 	}
@@ -124,25 +131,30 @@ func (v *Visit) Publish(ctx context.Context, m Message) error {
 	if err := checkTopic(m.Topic); err != nil {
 		return err
 	}
-	return v.conn.publish(ctx, v.client, m)
+	return publishError(m.Topic, v.conn.publish(ctx, v.client, m))
 }
 
-// Done is closed when the connection has ended; Err then says why.
+// Events returns the received events in order of receipt; the broker is made to wait while nobody
+// receives them. The channel is never closed. Events are acknowledged when they are received.
+func (v *Visit) Events() <-chan *Event { return v.events }
+
+// Done is closed when the connection has ended, by either side; Err then says why.
 func (v *Visit) Done() <-chan struct{} { return v.life.Done() }
 
 // Err returns why the connection has ended, nil while it has not.
 func (v *Visit) Err() error { return context.Cause(v.life) }
 
-// Close disconnects and ends the session. It waits for a Received that is under way.
+// Close disconnects and ends the session.
 func (v *Visit) Close() {
 	v.disconnect(&paho.Disconnect{Properties: &paho.DisconnectProperties{SessionExpiryInterval: new(uint32)}})
 }
 
-// Leave disconnects and leaves the session to wait for a visit that resumes it. It waits for a
-// Received that is under way.
+// Leave disconnects and leaves the session to wait for a visit that resumes it.
 func (v *Visit) Leave() { v.disconnect(&paho.Disconnect{}) }
 
 func (v *Visit) disconnect(p *paho.Disconnect) {
-	v.client.Disconnect(p) // an error means that the connection has ended anyway
+	v.leaving.Do(func() { close(v.left) }) // or paho waits for who receives the event at hand
+	v.client.Disconnect(p)                 // an error means that the connection has ended anyway
 	<-v.client.Done()
+	v.end(net.ErrClosed)
 }

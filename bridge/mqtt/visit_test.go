@@ -15,22 +15,19 @@ import (
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
 
-// visit makes a visit whose events go to the channel.
-func visit(t *testing.T, u *url.URL, c mqtt.Config, o mqtt.VisitOptions) (*mqtt.Visit, chan *mqtt.Event) {
+func visit(t *testing.T, u *url.URL, c mqtt.Config, o mqtt.VisitOptions) *mqtt.Visit {
 	t.Helper()
-	events := make(chan *mqtt.Event, 100)
-	o.Received = func(e *mqtt.Event) { events <- e }
 	v, err := mqtt.NewVisit(t.Context(), u, c, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return v, events
+	return v
 }
 
-func nextEvent(t *testing.T, events chan *mqtt.Event) *mqtt.Event {
+func nextEvent(t *testing.T, v *mqtt.Visit) *mqtt.Event {
 	t.Helper()
 	select {
-	case e := <-events:
+	case e := <-v.Events():
 		return e
 	case <-time.After(patience):
 		t.Fatal("no event")
@@ -52,7 +49,7 @@ func TestVisitByEveryScheme(t *testing.T) {
 				}
 				return err == nil
 			})
-			v, events := visit(t, b.u, c, mqtt.VisitOptions{ClientID: "visitor"})
+			v := visit(t, b.u, c, mqtt.VisitOptions{ClientID: "visitor"})
 			defer v.Close()
 			if qos, err := v.Subscribe(t.Context(), 1, filters("a/+", "b")...); qos != 1 || err != nil {
 				t.Errorf("Subscribe: QoS %d, %v", qos, err)
@@ -61,7 +58,7 @@ func TestVisitByEveryScheme(t *testing.T) {
 			if err := v.Publish(t.Context(), m); err != nil {
 				t.Fatal(err)
 			}
-			if e := nextEvent(t, events); e.Topic != "a/1" || string(e.Payload) != "x" || len(e.User) != 1 || e.QoS != 1 {
+			if e := nextEvent(t, v); e.Topic != "a/1" || string(e.Payload) != "x" || len(e.User) != 1 || e.QoS != 1 {
 				t.Errorf("got %+v", e)
 			}
 		})
@@ -83,18 +80,18 @@ func TestVisitSession(t *testing.T) {
 		{resume: true, present: true, end: (*mqtt.Visit).Close, events: 1},
 		{resume: true, end: (*mqtt.Visit).Close},
 	} {
-		v, events := visit(t, u, mqtt.Config{}, mqtt.VisitOptions{ClientID: "visitor", Resume: step.resume, SessionExpiry: time.Minute})
+		v := visit(t, u, mqtt.Config{}, mqtt.VisitOptions{ClientID: "visitor", Resume: step.resume, SessionExpiry: time.Minute})
 		if got := v.Connack.SessionPresent; got != step.present {
 			t.Errorf("%+v: session present: %v", step, got)
 		}
 		for range step.events {
-			nextEvent(t, events)
+			nextEvent(t, v)
 		}
 		if _, err := v.Subscribe(t.Context(), 1, filters("a")...); err != nil {
 			t.Fatal(err)
 		}
 		step.end(v)
-		other, _ := visit(t, u, mqtt.Config{}, mqtt.VisitOptions{ClientID: "other"})
+		other := visit(t, u, mqtt.Config{}, mqtt.VisitOptions{ClientID: "other"})
 		if err := other.Publish(t.Context(), mqtt.Message{Topic: "a", QoS: 1}); err != nil {
 			t.Fatal(err)
 		}
@@ -102,14 +99,30 @@ func TestVisitSession(t *testing.T) {
 	}
 }
 
+// An event that nobody receives does not hold up the end.
+func TestVisitEndsBesideEvent(t *testing.T) {
+	b := startMochi(t, "mqtt", nil)
+	v := visit(t, b.u, mqtt.Config{}, mqtt.VisitOptions{ClientID: "visitor"})
+	if _, err := v.Subscribe(t.Context(), 0, filters("a")...); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := v.Publish(t.Context(), mqtt.Message{Topic: "a", QoS: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v.Close()
+	v.Close()
+}
+
 func TestVisitRefusals(t *testing.T) {
 	b := startMochi(t, "mqtt", nil)
 	b.acl.set("secret")
-	v, _ := visit(t, b.u, mqtt.Config{}, mqtt.VisitOptions{ClientID: "visitor"})
+	v := visit(t, b.u, mqtt.Config{}, mqtt.VisitOptions{ClientID: "visitor"})
 	defer v.Close()
 	var broker *mqtt.BrokerError
 	_, err := v.Subscribe(t.Context(), 1, filters("open", "secret")...)
-	if !errors.As(err, &broker) || broker.Code != 0x87 || !strings.Contains(err.Error(), `subscribe to "secret": `) {
+	if !errors.As(err, &broker) || broker.Code != 0x87 || !strings.Contains(err.Error(), `topic filter "secret": `) {
 		t.Errorf("Subscribe: %v, want not authorized", err)
 	}
 	var refused *mqtt.RefusedError
@@ -159,7 +172,7 @@ func TestVisitThatDoesNotBegin(t *testing.T) {
 
 func TestVisitCutShort(t *testing.T) {
 	b := mosquittotest.Start(t, mosquittotest.Options{})
-	v, _ := visit(t, b.URL("mqtt"), mqtt.Config{}, mqtt.VisitOptions{ClientID: "visitor"})
+	v := visit(t, b.URL("mqtt"), mqtt.Config{}, mqtt.VisitOptions{ClientID: "visitor"})
 	defer v.Close()
 	b.Kill()
 	select {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"mqtt-stomp-bridge/mapping/topic"
 )
 
 // An acl is what an acl_file says about the bridge's user. nil: not known.
@@ -68,13 +70,13 @@ func readACL(name, user, clientID string) (*acl, error) {
 
 // parseEntry parses what follows topic or pattern: an access, which may be missing, and a topic.
 func parseEntry(line int, text string) aclEntry {
-	if access, topic, ok := strings.Cut(text, " "); ok {
-		return aclEntry{line, access, strings.TrimSpace(topic)}
+	if access, filter, ok := strings.Cut(text, " "); ok {
+		return aclEntry{line: line, access: access, topic: strings.TrimSpace(filter)}
 	}
-	return aclEntry{line, "readwrite", text}
+	return aclEntry{line: line, access: "readwrite", topic: text}
 }
 
-// wrongWith returns why Mosquitto does not take a line that has the word and the rest, "" where it does.
+// wrongWith returns why Mosquitto does not accept a line that has the word and the rest, "" where it does.
 func wrongWith(word, rest string) string {
 	switch {
 	case !slices.Contains([]string{"user", "topic", "pattern"}, word):
@@ -88,8 +90,8 @@ func wrongWith(word, rest string) string {
 	switch {
 	case !slices.Contains([]string{"read", "write", "readwrite", "deny"}, e.access):
 		return fmt.Sprintf("access is read, write, readwrite or deny, not %q", e.access)
-	case !isFilter(e.topic):
-		return fmt.Sprintf("%q is no topic filter", e.topic)
+	case topic.Check(e.topic) != nil:
+		return fmt.Sprintf("%q is not a topic filter", e.topic)
 	}
 	return ""
 }
@@ -99,7 +101,7 @@ type verdict struct {
 	known bool
 	whole bool   // all of it
 	part  bool   // some of it
-	where string // the lines that say so
+	where string // what decides it
 }
 
 // read returns the verdict on a topic filter. Denials come first, whatever the order of the lines.
@@ -112,20 +114,20 @@ func (a *acl) read(filter string) verdict {
 	}
 	v := verdict{known: true, where: a.file}
 	for _, e := range a.entries {
-		if e.access != "deny" || !intersects(e.topic, filter) {
+		if e.access != "deny" || !topic.Intersects(e.topic, filter) {
 			continue
 		}
 		v.where = fmt.Sprintf("%s:%d", a.file, e.line)
-		if covers(e.topic, filter) {
+		if topic.Covers(e.topic, filter) {
 			return v
 		}
 		v.part = true
 	}
 	for _, e := range a.entries {
-		if e.access != "read" && e.access != "readwrite" || !intersects(e.topic, filter) {
+		if e.access != "read" && e.access != "readwrite" || !topic.Intersects(e.topic, filter) {
 			continue
 		}
-		if covers(e.topic, filter) && !v.part {
+		if topic.Covers(e.topic, filter) && !v.part {
 			v.whole = true
 			v.where = fmt.Sprintf("%s:%d", a.file, e.line)
 			return v
@@ -138,14 +140,14 @@ func (a *acl) read(filter string) verdict {
 
 // aclLine says where in the acl_file to write a line.
 func (d *doctor) aclLine(write string) string {
-	user := "user " + d.Settings.Broker.Username
-	if d.Settings.Broker.Username == "" {
+	user := "user " + d.cfg.Settings.Broker.Username
+	if d.cfg.Settings.Broker.Username == "" {
 		user = "the first user line, for anonymous clients"
 	}
 	switch {
 	case d.acl == nil || d.acl.file == "":
 		return fmt.Sprintf("in the acl_file, below %s: %s; then SIGHUP to the broker", user, write)
-	case d.acl.last == 0 && d.Settings.Broker.Username == "":
+	case d.acl.last == 0 && d.cfg.Settings.Broker.Username == "":
 		return fmt.Sprintf("%s, above its first user line: %s; then SIGHUP to the broker", d.acl.file, write)
 	case d.acl.last == 0:
 		return fmt.Sprintf("%s, at its end: %s, and below it: %s; then SIGHUP to the broker", d.acl.file, user, write)

@@ -6,122 +6,153 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/eclipse/paho.golang/paho"
 
+	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/mapping"
 )
 
-// examineBroker looks at what can be seen over MQTT.
+// examineBroker examines what can be seen over MQTT.
 func (d *doctor) examineBroker(ctx context.Context) {
 	u := d.reach(ctx)
 	if u == nil {
 		return
 	}
-	v := newView(d)
-	s, err := d.connect(ctx, u, d.clientID(), true, 0, v.received)
+	visit, err := d.visit(ctx, u, mqtt.VisitOptions{ClientID: d.clientID()})
 	if err != nil {
-		d.add(finding{Fail, "connect", fmt.Sprintf("%s: the second connection: %v", u, err), "", "look at the broker's log"})
+		d.add(finding{level: Fail, check: "connect", seen: fmt.Sprintf("%s: the second connection: %v", u, err), set: setBrokerLog})
 		return
 	}
-	defer s.leave(false)
-	d.examineLimits(s.ack.Properties)
-	v.subscribe(ctx, s)
-	v.roundTrip(ctx, s)
-	published := v.publish(ctx, s)
-	if d.Away > 0 && s.life.Err() == nil {
-		d.measureAway(ctx, u, s)
+	v := d.newView()
+	var following sync.WaitGroup
+	following.Go(func() { v.follow(visit) })
+	defer following.Wait()
+	defer visit.Close()
+
+	d.examineLimits(visit.Connack.Properties)
+	d.subscribe(ctx, visit, v)
+	d.roundTrip(ctx, visit, v)
+	published := d.publish(ctx, visit, v)
+	if d.cfg.Away > 0 && visit.Err() == nil {
+		d.measureAway(ctx, u, visit)
 	}
-	bound, cancel := context.WithTimeout(ctx, d.Listen)
+	bound, cancel := context.WithTimeout(ctx, d.cfg.Listen)
 	defer cancel()
 	select {
 	case <-bound.Done():
-	case <-s.life.Done():
-		d.add(finding{Fail, "connect", fmt.Sprintf("the connection ended while it was looked at: %v", context.Cause(s.life)), "", "look at the broker's log"})
-		return
+		d.reportView(v, published)
+	case <-visit.Done():
+		d.add(finding{
+			level: Fail, check: "connect",
+			seen: fmt.Sprintf("the connection ended during the examination: %v", visit.Err()),
+			set:  setBrokerLog,
+		})
 	}
-	v.report(published)
 }
 
-// report says what was seen, once nothing more is waited for.
-func (v *view) report(published bool) {
+// reportView says what was seen, once nothing more is waited for.
+func (d *doctor) reportView(v *view, published bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.reportBridge()
+	d.reportBridge(v)
 	for _, f := range v.filters {
-		v.reportFilter(f)
+		d.reportFilter(f)
 	}
-	v.reportRules()
+	d.reportRules(v)
 	if published {
-		v.reportPublished()
+		d.reportPublished(v)
 	}
-	v.reportFigures()
+	d.reportFigures(v)
 }
 
-// reach returns the first address that lets the bridge in, nil when there is none.
+// reach returns the first address that accepts the bridge, nil when there is none.
 func (d *doctor) reach(ctx context.Context) *url.URL {
-	asked := uint32(d.Settings.Broker.SessionExpiry / time.Second)
-	for i, u := range d.Settings.Broker.URL {
+	asked := d.cfg.Settings.Broker.SessionExpiry
+	urls := d.cfg.Settings.Broker.URL
+	for i, u := range urls {
 		// The session that is asked for here has no subscriptions, and ends with the connection.
-		s, err := d.connect(ctx, u, d.clientID(), true, asked, nil)
+		visit, err := d.visit(ctx, u, mqtt.VisitOptions{ClientID: d.clientID(), SessionExpiry: asked})
 		if err == nil {
-			s.leave(false)
-			d.ok("connect", "%s lets %s in, with MQTT 5", u, d.user())
-			d.examineExpiry(asked, s.ack.Properties.SessionExpiryInterval)
+			visit.Close()
+			d.ok("connect", "%s accepts %s, with MQTT 5", u, d.user())
+			d.examineExpiry(asked, visit.Connack.Properties.SessionExpiryInterval)
 			return u
 		}
-		means, set := d.unreachable(u, err)
-		level := Fail
-		if i < len(d.Settings.Broker.URL)-1 {
-			level = Warn // the bridge tries the next one, too
+		f := d.unreachable(u, err)
+		f.level, f.check = Fail, "connect"
+		f.seen = fmt.Sprintf("%s, as %s: %v", u, d.user(), err)
+		if i < len(urls)-1 {
+			f.level = Warn // the bridge tries the next one, too
 		}
-		d.add(finding{level, "connect", fmt.Sprintf("%s, as %s: %v", u, d.user(), err), means, set})
+		d.add(f)
 	}
 	return nil
 }
 
 func (d *doctor) user() string {
-	if name := d.Settings.Broker.Username; name != "" {
+	if name := d.cfg.Settings.Broker.Username; name != "" {
 		return fmt.Sprintf("user %q", name)
 	}
 	return "an anonymous client"
 }
 
-// examineExpiry compares what was asked with what was granted; none: as asked (MQTT 5, 3.2.2.3.2).
-func (d *doctor) examineExpiry(asked uint32, granted *uint32) {
-	if granted != nil && *granted < asked {
-		d.add(finding{Fail, "session-expiry",
-			fmt.Sprintf("asked for %s, granted %s", seconds(asked), seconds(*granted)),
-			"the broker drops the bridge's session, and what waits in it, when the bridge is away for longer",
-			"the broker's limit for sessions; or accept it: " + d.places.of("broker.session_expiry")})
+// examineExpiry compares the session expiry asked for with the one granted; nil: as asked (MQTT 5, 3.2.2.3.2).
+func (d *doctor) examineExpiry(asked time.Duration, granted *uint32) {
+	if granted != nil && seconds(*granted) < asked {
+		d.add(finding{
+			level: Fail, check: "session-expiry",
+			seen:  fmt.Sprintf("asked for %s, granted %s", asked, seconds(*granted)),
+			means: meansExpiry,
+			set:   "the broker's limit for sessions; or accept it: " + d.locations.of("broker.session_expiry"),
+		})
 		return
 	}
 	unseen := ""
 	if d.file == nil {
 		unseen = "; a shorter persistent_client_expiration would not show here"
 	}
-	d.ok("session-expiry", "%s, as asked for%s", seconds(asked), unseen)
+	d.ok("session-expiry", "%s, as asked for%s", asked, unseen)
 }
 
 func seconds(n uint32) time.Duration { return time.Duration(n) * time.Second }
 
-// examineLimits looks at what the broker has said of itself in the CONNACK.
+// examineLimits examines what the broker has said of itself in the CONNACK.
 func (d *doctor) examineLimits(p *paho.ConnackProperties) {
 	d.ok("limits", "%s", describeLimits(p))
 	if p.MaximumQoS != nil && *p.MaximumQoS == 0 {
-		d.add(finding{Fail, "max-qos", "the broker takes and grants QoS 0 only",
-			"events are lost whenever the bridge or its connection is away, and dead letters cannot be published safely", d.line("max_qos", "max_qos 1")})
+		d.add(finding{
+			level: Fail, check: "max-qos",
+			seen:  "the broker accepts and grants QoS 0 only",
+			means: meansQoS0 + ", and dead letters cannot be published safely",
+			set:   d.line("max_qos", "max_qos 1"),
+		})
 	}
 	if !p.RetainAvailable {
-		d.add(finding{Fail, "retain", "the broker has no retained messages", "it refuses the bridge's sending connection, whose last will is retained", d.line("retain_available", "retain_available true")})
+		d.add(finding{
+			level: Fail, check: "retain",
+			seen:  "the broker does not support retained messages",
+			means: meansNoRetain,
+			set:   d.line("retain_available", "retain_available true"),
+		})
 	}
-	wild := slices.ContainsFunc(d.Settings.Mapper.Rules(), func(r mapping.RuleInfo) bool { return strings.ContainsAny(r.Topic, "+#{") })
-	if !p.WildcardSubAvailable && wild {
-		d.add(finding{Fail, "wildcards", "the broker has no wildcard subscriptions", "it refuses the rules' topic filters", "topics without {names}, + and # in the rules"})
+	wild := func(r mapping.RuleInfo) bool { return strings.ContainsAny(r.Topic, "+#{") }
+	if !p.WildcardSubAvailable && slices.ContainsFunc(d.cfg.Settings.Mapper.Rules(), wild) {
+		d.add(finding{
+			level: Fail, check: "wildcards",
+			seen:  "the broker does not support wildcard subscriptions",
+			means: meansNoWildcards,
+			set:   "topics without {names}, + and # in the rules",
+		})
 	}
-	if k := p.ServerKeepAlive; k != nil && time.Duration(*k)*time.Second < d.Settings.Broker.Keepalive {
-		d.add(finding{Note, "keepalive", fmt.Sprintf("the broker wants a sign of life every %s, the configuration says %s; the broker's counts", seconds(uint32(*k)), d.Settings.Broker.Keepalive), "", ""})
+	if k := p.ServerKeepAlive; k != nil && seconds(uint32(*k)) < d.cfg.Settings.Broker.Keepalive {
+		d.add(finding{
+			level: Note, check: "keepalive",
+			seen: fmt.Sprintf("the broker asks for a keep-alive of %s, broker.keepalive is %s; the broker's applies",
+				seconds(uint32(*k)), d.cfg.Settings.Broker.Keepalive),
+		})
 	}
 	d.examinePacketSize(p.MaximumPacketSize)
 }
@@ -147,19 +178,19 @@ func describeLimit[T byte | uint16 | uint32](name string, value *T, absent strin
 	return fmt.Sprintf("%s %d", name, *value)
 }
 
-// examinePacketSize compares the largest packet that the broker takes with the largest that the bridge takes.
+// examinePacketSize compares the largest packet that the broker accepts with the largest that the bridge accepts.
 func (d *doctor) examinePacketSize(most *uint32) {
-	const small = 64 << 10
+	const small, ours = 64 << 10, mqtt.DefaultMaxPacketSize
+	f := finding{level: Warn, check: "max_packet_size", set: d.line("max_packet_size", "max_packet_size 1000000")}
 	switch {
-	case most == nil || *most > maxPacket:
-		seen := "the broker takes packets of any size"
-		if most != nil {
-			seen = fmt.Sprintf("the broker takes packets of %d bytes", *most)
-		}
-		d.add(finding{Warn, "max_packet_size", fmt.Sprintf("%s, the bridge %d", seen, maxPacket),
-			"a larger event is dropped on its way to the bridge, without a word to whoever has published it", d.line("max_packet_size", "max_packet_size 1000000")})
+	case most == nil:
+		f.seen, f.means = fmt.Sprintf("the broker accepts packets of any size, the bridge up to %d bytes", ours), meansLarge
+	case *most > ours:
+		f.seen, f.means = fmt.Sprintf("the broker accepts packets of %d bytes, the bridge up to %d bytes", *most, ours), meansLarge
 	case *most < small:
-		d.add(finding{Warn, "max_packet_size", fmt.Sprintf("the broker takes packets of %d bytes", *most),
-			"whoever sends a larger event is disconnected; a dead letter may be cut", d.line("max_packet_size", "max_packet_size 1000000")})
+		f.seen, f.means = fmt.Sprintf("the broker accepts packets of %d bytes", *most), meansSmall
+	default:
+		return
 	}
+	d.add(f)
 }

@@ -24,7 +24,10 @@ type confLine struct {
 	value string
 }
 
-func (l confLine) place() string { return fmt.Sprintf("%s:%d", l.file, l.line) }
+func (l confLine) location() string { return fmt.Sprintf("%s:%d", l.file, l.line) }
+
+// String returns the line with its location.
+func (l confLine) String() string { return fmt.Sprintf("%s: %s %s", l.location(), l.name, l.value) }
 
 // parseBrokerFile reads the file and the files of its include_dir lines. Those are found also beside the file, since the
 // paths in it may be the ones of a container.
@@ -67,7 +70,7 @@ func (f *brokerFile) include(l confLine) error {
 	dir := beside(f.name, l.value)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return fmt.Errorf("%s: include_dir: %w", l.place(), err)
+		return fmt.Errorf("%s: include_dir: %w", l.location(), err)
 	}
 	slices.SortFunc(entries, func(a, b os.DirEntry) int {
 		return cmp.Or(strings.Compare(strings.ToLower(a.Name()), strings.ToLower(b.Name())), strings.Compare(a.Name(), b.Name()))
@@ -77,7 +80,7 @@ func (f *brokerFile) include(l confLine) error {
 			continue
 		}
 		if err := f.read(filepath.Join(dir, e.Name()), false); err != nil {
-			return fmt.Errorf("%s: include_dir: %w", l.place(), err)
+			return fmt.Errorf("%s: include_dir: %w", l.location(), err)
 		}
 	}
 	return nil
@@ -123,11 +126,11 @@ func (f *brokerFile) plugins() []confLine {
 func (l confLine) isStore() bool     { return strings.Contains(l.value, "persist_sqlite") }
 func (l confLine) isPasswords() bool { return strings.Contains(l.value, "password_file") }
 
-// line names the place of a setting in mosquitto.conf, and what to write there.
+// line says where a setting stands in mosquitto.conf, or would, and what to write there.
 func (d *doctor) line(name, write string) string {
 	switch l, ok := d.file.setting(name); {
 	case ok:
-		return l.place() + ": " + write
+		return l.location() + ": " + write
 	case d.file != nil:
 		return d.file.name + ", a new line: " + write
 	}

@@ -82,8 +82,8 @@ func TestACLMistakes(t *testing.T) {
 		"topic":              "nothing follows topic",
 		"user":               "nothing follows user",
 		"topic readonly b/c": `access is read, write, readwrite or deny, not "readonly"`,
-		"topic read b/#/c":   `"b/#/c" is no topic filter`,
-		"topic b+":           `"b+" is no topic filter`,
+		"topic read b/#/c":   `"b/#/c" is not a topic filter`,
+		"topic b+":           `"b+" is not a topic filter`,
 	} {
 		t.Run(line, func(t *testing.T) {
 			dir := t.TempDir()
@@ -109,11 +109,11 @@ func TestACLAsMosquittoHasIt(t *testing.T) {
 		seen string // of the two
 		want string
 	}{
-		{"nothing", "", "", "fail  filter: a/+: granted, but BROKER/acl does not let it be read"},
-		{"all", "user bridge\ntopic read a/#\n", "2 messages", "ok    filter: a/+: granted, and BROKER/acl:2 lets it be read"},
-		{"exactly", "user bridge\ntopic a/+\n", "2 messages", "ok    filter: a/+: granted, and BROKER/acl:2 lets it be read"},
+		{"nothing", "", "", "fail  filter: a/+: granted, but BROKER/acl does not allow reading it"},
+		{"all", "user bridge\ntopic read a/#\n", "2 messages", "ok    filter: a/+: granted, and BROKER/acl:2 allows reading it"},
+		{"exactly", "user bridge\ntopic a/+\n", "2 messages", "ok    filter: a/+: granted, and BROKER/acl:2 allows reading it"},
 		{"everything", "user bridge\ntopic readwrite #\n", "2 messages", "ok    filter: "},
-		{"a part", "user bridge\ntopic read a/1\n", "1 message", "warn  filter: a/+: granted, but BROKER/acl:2 lets only a part"},
+		{"a part", "user bridge\ntopic read a/1\n", "1 message", "warn  filter: a/+: granted, but BROKER/acl:2 allows reading only a part of it"},
 		{"write only", "user bridge\ntopic write a/#\n", "", "fail  filter: "},
 		{"deeper", "user bridge\ntopic read a/+/c\n", "", "fail  filter: "},
 		{"for anonymous clients", "topic read a/#\nuser bridge\n", "", "fail  filter: "},

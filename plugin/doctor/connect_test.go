@@ -115,20 +115,20 @@ func TestUnreachable(t *testing.T) {
 	}{
 		{"nobody", nobody(t), nil, []string{"connection refused", "means: nothing listens there; without a listener line Mosquitto 2 listens on its own loopback only", "set:   BRIDGE_BROKER_URL; or in mosquitto.conf: listener "}},
 		{"no such name", "mqtt://no-such-name.invalid:1883", nil, []string{`means: the name "no-such-name.invalid" cannot be resolved from here`}},
-		{"MQTT 3.1.1", "mqtt://" + answering(t, "\x20\x02\x00\x01"), nil, []string{"the broker answers in MQTT 3.1.1", "the bridge needs MQTT 5"}},
+		{"MQTT 3.1.1", "mqtt://" + answering(t, "\x20\x02\x00\x01"), nil, []string{"the broker does not speak MQTT 5: it answers as MQTT 3.1.1 does", "the bridge needs MQTT 5"}},
 		{"old version refused as MQTT 5 has it", "mqtt://" + answering(t, "\x20\x03\x00\x84\x00"), nil, []string{"unsupported protocol version: the broker does not speak MQTT 5 (0x84)", "the broker does not speak MQTT 5"}},
-		{"not MQTT", "mqtt://" + answering(t, "HTTP/1.1 400 Bad Request\r\n\r\n"), nil, []string{"what listens there does not speak MQTT"}},
+		{"not MQTT", "mqtt://" + answering(t, "HTTP/1.1 400 Bad Request\r\n\r\n"), nil, []string{"the broker does not speak MQTT: its first packet is not a CONNACK"}},
 		{"busy", "mqtt://" + answering(t, "\x20\x03\x00\x89\x00"), nil, []string{"server busy (0x89)"}},
-		{"full, as Mosquitto is", "mqtt://" + serve(t, func(net.Conn) {}), nil, []string{"the broker closes the connection without an answer", "Mosquitto when max_connections is reached"}},
-		{"closes", "mqtt://" + answering(t, ""), nil, []string{"the broker closes the connection without an answer", "set:   BRIDGE_BROKER_URL: mqtts:// for TLS"}},
+		{"full, as Mosquitto is", "mqtt://" + serve(t, func(net.Conn) {}), nil, []string{"the broker closed the connection without an answer", "Mosquitto does when max_connections is reached"}},
+		{"closes", "mqtt://" + answering(t, ""), nil, []string{"the broker closed the connection without an answer", "set:   BRIDGE_BROKER_URL: mqtts:// for TLS"}},
 		{"TLS where there is none", "mqtts://" + garbling, nil, []string{"means: the broker does not speak TLS on this port", "set:   BRIDGE_BROKER_URL: mqtt:// or another port"}},
 		{"TLS to a plain Mosquitto", "mqtts://" + mosquitto.Addr, nil, []string{"means: the broker does not speak TLS on this port"}},
 		{"no TLS where there is", "mqtt://" + secured(t, &tls.Config{Certificates: []tls.Certificate{good}}), nil, []string{"set:   BRIDGE_BROKER_URL: mqtts:// for TLS"}},
-		{"unknown authority", "mqtts://" + secured(t, &tls.Config{Certificates: []tls.Certificate{good}}), nil, []string{"means: the broker's certificate is signed by nobody that is trusted here", "broker.ca_file"}},
+		{"unknown authority", "mqtts://" + secured(t, &tls.Config{Certificates: []tls.Certificate{good}}), nil, []string{"means: the broker's certificate is not signed by an authority that is trusted here", "broker.ca_file"}},
 		{"another name", "mqtts://" + secured(t, &tls.Config{Certificates: []tls.Certificate{named}}), &tls.Config{RootCAs: namedPool}, []string{"means: the broker's certificate is for broker.example.org, not for 127.0.0.1"}},
 		{"expired", "mqtts://" + secured(t, &tls.Config{Certificates: []tls.Certificate{expired}}), &tls.Config{RootCAs: expiredPool}, []string{"means: the broker's certificate is valid from ", "certfile in mosquitto.conf"}},
 		{"client certificate wanted", "mqtts://" + secured(t, &tls.Config{Certificates: []tls.Certificate{good}, ClientAuth: tls.RequireAnyClientCert}), &tls.Config{RootCAs: goodPool},
-			[]string{"with require_certificate true the broker wants a certificate of the bridge's", "broker.cert_file"}},
+			[]string{"with require_certificate true the broker wants a certificate from the bridge", "broker.cert_file"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -194,7 +194,7 @@ func TestRefusals(t *testing.T) {
 		want    []string
 	}{
 		{"the subscription is refused", func(topic string, _ bool) bool { return topic == "a/+" },
-			[]string{"fail  subscribe: a/+: the broker refuses: not authorized (0x87)", "read a/+ for an anonymous client", "!filter: a/+"}},
+			[]string{"fail  subscribe: topic filter \"a/+\": the broker refuses the subscription: not authorized (0x87)", "read a/+ for an anonymous client", "!filter: a/+"}},
 		{"nothing may be published", func(_ string, write bool) bool { return write },
 			[]string{"fail  base_topic: an anonymous client may not publish below mqtt-stomp-bridge: not authorized (0x87)", "topic readwrite mqtt-stomp-bridge/#"}},
 		{"the own topic cannot be read", func(topic string, write bool) bool { return !write && strings.HasPrefix(topic, "mqtt-stomp-bridge/") },
@@ -231,23 +231,23 @@ func TestBrokerLimits(t *testing.T) {
 		want       []string
 	}{
 		{"none", packets.Properties{}, []string{
-			"ok    session-expiry: 24h0m0s", "warn  max_packet_size: the broker takes packets of any size",
+			"ok    session-expiry: 24h0m0s", "warn  max_packet_size: the broker accepts packets of any size",
 			"ok    limits: Receive Maximum 65535, Maximum QoS 2, Maximum Packet Size none, Topic Alias Maximum 0, retain yes, wildcards yes, shared subscriptions yes"}},
 		{"sessions end early", packets.Properties{SessionExpiryInterval: pointer(uint32(600))}, []string{"fail  session-expiry: asked for 24h0m0s, granted 10m0s", "DIR/config.yaml: broker.session_expiry"}},
-		{"QoS 0", packets.Properties{MaximumQOS: pointer(byte(0))}, []string{"fail  max-qos: the broker takes and grants QoS 0 only", "Maximum QoS 0", "in mosquitto.conf: max_qos 1"}},
+		{"QoS 0", packets.Properties{MaximumQOS: pointer(byte(0))}, []string{"fail  max-qos: the broker accepts and grants QoS 0 only", "Maximum QoS 0", "in mosquitto.conf: max_qos 1"}},
 		{"nothing retained", packets.Properties{RetainAvailable: pointer(byte(0))}, []string{"fail  retain: ", "retain no"}},
 		{"no wildcards", packets.Properties{WildcardSubAvailable: pointer(byte(0))}, []string{"fail  wildcards: ", "wildcards no"}},
-		{"small packets", packets.Properties{MaximumPacketSize: pointer(uint32(1000))}, []string{"warn  max_packet_size: the broker takes packets of 1000 bytes"}},
-		{"large packets", packets.Properties{MaximumPacketSize: pointer(uint32(2_000_000))}, []string{"warn  max_packet_size: the broker takes packets of 2000000 bytes, the bridge 1048576"}},
+		{"small packets", packets.Properties{MaximumPacketSize: pointer(uint32(1000))}, []string{"warn  max_packet_size: the broker accepts packets of 1000 bytes"}},
+		{"large packets", packets.Properties{MaximumPacketSize: pointer(uint32(2_000_000))}, []string{"warn  max_packet_size: the broker accepts packets of 2000000 bytes, the bridge up to 1048576 bytes"}},
 		{"packets that fit", packets.Properties{MaximumPacketSize: pointer(uint32(1 << 20))}, []string{"!max_packet_size:", "Maximum Packet Size 1048576"}},
-		{"keep alive", packets.Properties{ServerKeepAlive: pointer(uint16(10))}, []string{"note  keepalive: the broker wants a sign of life every 10s"}},
+		{"keep alive", packets.Properties{ServerKeepAlive: pointer(uint16(10))}, []string{"note  keepalive: the broker asks for a keep-alive of 10s, broker.keepalive is 15s"}},
 		{"numbers", packets.Properties{ReceiveMaximum: pointer(uint16(20)), TopicAliasMaximum: pointer(uint16(10)), SharedSubAvailable: pointer(byte(0))},
 			[]string{"Receive Maximum 20", "Topic Alias Maximum 10", "shared subscriptions no"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			out, _ := look{yaml: rules, url: "mqtt://" + answering(t, connack(&test.properties))}.run(t)
-			holds(t, out, append(test.want, "fail  connect: the connection ended while it was looked at: ")...)
+			holds(t, out, append(test.want, "fail  connect: the connection ended during the examination: ")...)
 		})
 	}
 }

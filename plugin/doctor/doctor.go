@@ -1,43 +1,43 @@
-// Package doctor looks at a live broker and at the bridge's configuration, and says in plain words what will bite.
+// Package doctor examines a live broker and the bridge's configuration, and reports what does not work or will lose
+// messages.
 //
 // It connects with the bridge's own credentials, and under a client identifier of its own with a clean start, so that it
-// neither takes over the bridge's session nor what waits in it. It publishes nothing outside <base_topic>/doctor/, unless
-// it is told a topic to publish to.
+// takes over neither the bridge's session nor what waits in it. It publishes nothing outside <base_topic>/doctor/, unless
+// it is given a topic to publish to.
 package doctor
 
 import (
 	"context"
 	"crypto/rand"
 	"io"
-	"net"
 	"net/url"
 	"time"
 
+	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/plugin/config"
 )
 
-// A Config says what to look at, and with what. Settings and Dial are required.
+// A Config says what to examine, and how. Settings is required.
 type Config struct {
 	Settings *config.Config
 	Environ  []string // where settings may come from instead of the file
 
-	Dial     func(ctx context.Context, u *url.URL) (net.Conn, error) // opens the connection that MQTT runs in
-	Password func() ([]byte, error)                                  // nil: none
+	Broker mqtt.Config // how the bridge connects: as mqtt.NewVisit has it
 
 	Listen        time.Duration // how long to watch what the rules' topic filters bring
 	Publish       string        // a topic to publish one event to; "": none
 	Away          int           // how many messages to publish to a session of its own that is away; 0: none
-	MosquittoConf string        // the broker's configuration file; "": not to be seen
+	MosquittoConf string        // the broker's configuration file; "": not available
 }
 
-// Run looks at everything and writes a line or a few for each finding as it comes. It returns how many there are of each
-// level. The end of ctx ends it early.
+// Run examines everything and writes one line or a few for each finding as it comes. It returns how many findings there
+// are of each level. The end of ctx ends it early.
 func Run(ctx context.Context, c Config, w io.Writer) Counts {
 	d := &doctor{
-		Config: c,
-		report: &report{w: w},
-		id:     rand.Text(),
-		places: newPlaces(c.Settings, c.Environ),
+		cfg:       c,
+		report:    &report{w: w},
+		id:        rand.Text(),
+		locations: newLocations(c.Settings, c.Environ),
 	}
 	d.readBrokerFile()
 	d.examineBroker(ctx)
@@ -46,31 +46,31 @@ func Run(ctx context.Context, c Config, w io.Writer) Counts {
 	return d.report.counts
 }
 
-// A doctor is one look at broker and configuration.
+// A doctor is one examination of broker and configuration.
 type doctor struct {
-	Config
-	*report
-	id     string // random, of this look
-	places places
-	file   *brokerFile // nil: not given, or not readable
-	acl    *acl        // nil: not known
+	cfg       Config
+	report    *report
+	id        string // random, of this examination
+	locations locations
+	file      *brokerFile // nil: not given, or not readable
+	acl       *acl        // nil: not known
 
 	version string // of the broker, such as 2.0.11; "": not known
 	waited  bool   // the queue of an absent client was measured
 }
 
-// clientID begins as the bridge's own does, for a broker that goes by that.
-func (d *doctor) clientID() string { return d.Settings.Broker.ClientID + "-doctor-" + d.id }
+func (d *doctor) add(f finding)                        { d.report.add(f) }
+func (d *doctor) ok(check, format string, args ...any) { d.report.ok(check, format, args...) }
+
+// visit connects to the broker with the bridge's credentials.
+func (d *doctor) visit(ctx context.Context, u *url.URL, o mqtt.VisitOptions) (*mqtt.Visit, error) {
+	return mqtt.NewVisit(ctx, u, d.cfg.Broker, o)
+}
+
+// clientID begins as the bridge's own does, for a broker that decides by that.
+func (d *doctor) clientID() string { return d.cfg.Settings.Broker.ClientID + "-doctor-" + d.id }
+
+func (d *doctor) baseTopic() string { return d.cfg.Settings.Broker.BaseTopic }
 
 // ownTopic is where the doctor alone publishes.
-func (d *doctor) ownTopic() string { return d.Settings.Broker.BaseTopic + "/doctor/" + d.id }
-
-// sleep waits, and reports whether ctx is still going on.
-func sleep(ctx context.Context, long time.Duration) bool {
-	select {
-	case <-time.After(long):
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
+func (d *doctor) ownTopic() string { return d.baseTopic() + "/doctor/" + d.id }

@@ -1,16 +1,15 @@
 package doctor_test
 
 import (
-	"context"
 	"crypto/tls"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/plugin/config"
 	"mqtt-stomp-bridge/plugin/doctor"
 )
@@ -64,16 +63,10 @@ func (l look) run(t *testing.T) (string, doctor.Counts) {
 		Settings: settings,
 		Environ:  environ,
 		Listen:   50 * time.Millisecond,
-		Dial: func(ctx context.Context, u *url.URL) (net.Conn, error) {
-			var d net.Dialer
-			if u.Scheme == "mqtts" {
-				return (&tls.Dialer{NetDialer: &d, Config: l.tls}).DialContext(ctx, "tcp", u.Host)
-			}
-			return d.DialContext(ctx, "tcp", u.Host)
-		},
+		Broker:   mqtt.Config{Username: settings.Broker.Username, TLS: l.tls},
 	}
 	if b := settings.Broker; b.Password != "" {
-		c.Password = func() ([]byte, error) { return []byte(b.Password), nil }
+		c.Broker.Password = func() ([]byte, error) { return []byte(b.Password), nil }
 	}
 	if l.change != nil {
 		l.change(&c)

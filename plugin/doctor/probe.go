@@ -2,160 +2,206 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
-	"github.com/eclipse/paho.golang/paho"
-
 	"mqtt-stomp-bridge/bridge/mqtt"
+	"mqtt-stomp-bridge/mapping/topic"
 )
 
 const (
-	// awayExpiry is how long the session that is away for a measurement lasts if nobody comes for it.
-	awayExpiry = 60
-	// awayQuiet is after how long without a message no more are expected.
+	// roundTripTime is how long the doctor's own message may be under way.
+	roundTripTime = 5 * time.Second
+	// awayExpiry is how long the session that is away for a measurement lasts if nobody comes back for it.
+	awayExpiry = time.Minute
+	// awayQuiet is the time without a message after which no more are expected.
 	awayQuiet = 2 * time.Second
 	// awaySize is the size of a message of the measurement: an event's, more or less.
 	awaySize = 500
 )
 
-// subscribe asks for everything that is looked at, the rules' topic filters one by one.
-func (v *view) subscribe(ctx context.Context, s *session) {
+// subscribe subscribes to everything that is examined, the rules' topic filters one by one.
+func (d *doctor) subscribe(ctx context.Context, visit *mqtt.Visit, v *view) {
 	for _, f := range v.filters {
-		code, err := s.subscribe(ctx, f.Topic)
-		f.granted = err == nil && code < firstRefusal
+		qos, err := visit.Subscribe(ctx, 1, mqtt.Filter{Topic: f.Topic})
+		f.granted = err == nil
+		var refused *mqtt.BrokerError
 		switch {
+		case errors.As(err, &refused):
+			d.add(finding{
+				level: Fail, check: "subscribe",
+				seen:  err.Error(),
+				means: meansNotReady,
+				set:   "in the broker's access control: read " + f.Topic + " for " + d.user(),
+			})
 		case err != nil:
-			v.add(finding{Fail, "subscribe", fmt.Sprintf("%s: %v", f.Topic, err), "the bridge gets nothing of it", "look at the broker's log"})
-		case code >= firstRefusal:
-			v.add(finding{Fail, "subscribe", fmt.Sprintf("%s: the broker refuses: %s", f.Topic, mqtt.ReasonText(code, "")),
-				"the bridge gets nothing of it, and is not ready", "in the broker's access control: read " + f.Topic + " for " + v.user()})
-		case code == 0:
-			v.add(finding{Fail, "subscribe", f.Topic + ": the broker grants QoS 0 only",
-				"events are lost whenever the bridge or its connection is away", v.line("max_qos", "max_qos 1")})
+			d.add(finding{level: Fail, check: "subscribe", seen: err.Error(), means: meansNotSubscribed, set: setBrokerLog})
+		case qos == 0:
+			d.add(finding{
+				level: Fail, check: "subscribe",
+				seen:  f.Topic + ": the broker grants QoS 0 only",
+				means: meansQoS0,
+				set:   d.line("max_qos", "max_qos 1"),
+			})
 		}
 	}
-	for _, topic := range []string{v.Settings.Broker.BaseTopic + "/state", v.ownTopic(), "$SYS/#"} {
-		s.subscribe(ctx, topic) // what cannot be had is reported where it is missed
+	for _, t := range []string{v.base + "/state", v.own, "$SYS/#"} {
+		visit.Subscribe(ctx, 1, mqtt.Filter{Topic: t}) // what is refused is reported where it is missed
 	}
 }
 
-// roundTrip publishes a message to the doctor's own topic and waits for it. The bridge itself publishes below base_topic, and
-// has no need to read there.
-func (v *view) roundTrip(ctx context.Context, s *session) {
-	base := v.Settings.Broker.BaseTopic
-	line := "topic readwrite " + base + "/#"
+// notAuthorized reports whether err is the broker's answer to a client without the right to publish there.
+func notAuthorized(err error) bool {
+	var refused *mqtt.RefusedError
+	return errors.As(err, &refused) && refused.Code == codeNotAuthorized
+}
+
+// roundTrip publishes a message to the doctor's own topic and waits for it. The bridge itself publishes below base_topic,
+// and does not need to read there.
+func (d *doctor) roundTrip(ctx context.Context, visit *mqtt.Visit, v *view) {
+	line := "topic readwrite " + v.base + "/#"
 	begin := time.Now()
-	code, err := s.publish(ctx, &paho.Publish{Topic: v.ownTopic(), Payload: []byte(v.id)})
+	err := visit.Publish(ctx, mqtt.Message{Topic: v.own, Payload: []byte(d.id), QoS: 1})
 	switch {
-	case err != nil:
-		v.add(finding{Fail, "base_topic", fmt.Sprintf("publishing to %s at QoS 1: %v", v.ownTopic(), err), "", "look at the broker's log"})
+	case notAuthorized(err):
+		d.add(finding{
+			level: Fail, check: "base_topic",
+			seen:  fmt.Sprintf("%s may not publish below %s: %s", d.user(), v.base, mqtt.ReasonText(codeNotAuthorized, "")),
+			means: meansCannotPublish,
+			set:   d.aclLine(line),
+		})
 		return
-	case code >= firstRefusal:
-		v.add(finding{Fail, "base_topic", fmt.Sprintf("%s may not publish below %s: %s", v.user(), base, mqtt.ReasonText(code, "")),
-			"neither the bridge's state nor its dead letters can be published", v.aclLine(line)})
+	case err != nil:
+		d.add(finding{level: Fail, check: "base_topic", seen: "at QoS 1: " + err.Error(), set: setBrokerLog})
 		return
 	}
 	select {
 	case <-v.back:
-		v.ok("base_topic", "a QoS 1 message to %s came back after %s", v.ownTopic(), time.Since(begin).Round(100*time.Microsecond))
+		d.ok("base_topic", "a QoS 1 message to %s came back after %s", v.own, time.Since(begin).Round(100*time.Microsecond))
 	case <-time.After(roundTripTime):
-		v.add(finding{Warn, "base_topic", fmt.Sprintf("a QoS 1 message to %s was taken and did not come back, though the subscription is granted", v.ownTopic()),
-			"an ACL lets the bridge write there and not read: enough for the bridge, but the doctor sees neither its state nor whether another bridge has the same base_topic", v.aclLine(line)})
+		d.add(finding{
+			level: Warn, check: "base_topic",
+			seen:  fmt.Sprintf("a QoS 1 message to %s was accepted and did not come back, though the subscription is granted", v.own),
+			means: meansCannotReadBase,
+			set:   d.aclLine(line),
+		})
 	case <-ctx.Done():
 	}
 }
 
-// publish publishes the event that the doctor was told to, and reports whether it could.
-func (v *view) publish(ctx context.Context, s *session) bool {
-	if v.Publish == "" {
+// publish publishes the event that the doctor was told to, and reports whether the broker has accepted it.
+func (d *doctor) publish(ctx context.Context, visit *mqtt.Visit, v *view) bool {
+	if v.publish == "" {
 		return false
 	}
 	covered := false
 	for _, f := range v.filters {
-		covered = covered || covers(f.Topic, v.Publish)
+		covered = covered || topic.Match(f.Topic, v.publish)
 	}
 	if !covered {
-		v.add(finding{Fail, "publish", v.Publish + ": no rule has this topic, so nothing was published", "", ""})
+		d.add(finding{level: Fail, check: "publish", seen: v.publish + ": no rule has this topic, so nothing was published"})
 		return false
 	}
-	code, err := s.publish(ctx, &paho.Publish{Topic: v.Publish, Payload: v.event()})
+	err := visit.Publish(ctx, mqtt.Message{Topic: v.publish, Payload: v.event, QoS: 1})
 	switch {
+	case notAuthorized(err):
+		d.add(finding{
+			level: Note, check: "publish",
+			seen:  fmt.Sprintf("%s: %s may not publish there: %s", v.publish, d.user(), mqtt.ReasonText(codeNotAuthorized, "")),
+			means: meansReadsOnly,
+			set:   setPublishLater,
+		})
 	case err != nil:
-		v.add(finding{Fail, "publish", fmt.Sprintf("%s: %v", v.Publish, err), "", "look at the broker's log"})
-	case code >= firstRefusal:
-		v.add(finding{Note, "publish", fmt.Sprintf("%s: %s may not publish there: %s", v.Publish, v.user(), mqtt.ReasonText(code, "")),
-			"as it should be, since the bridge only reads there; so it shows nothing of the reading",
-			"nothing; publish as your backend does during doctor --listen 60s"})
-	default:
-		return true
+		d.add(finding{level: Fail, check: "publish", seen: err.Error(), set: setBrokerLog})
 	}
-	return false
+	return err == nil
 }
 
 // reportPublished says whether the event came back.
-func (v *view) reportPublished() {
+func (d *doctor) reportPublished(v *view) {
 	if v.returned {
-		v.ok("publish", "%s: the event came back", v.Publish)
+		d.ok("publish", "%s: the event came back", v.publish)
 		return
 	}
-	v.add(finding{Fail, "publish", v.Publish + ": the broker took an event and did not deliver it, though the subscription is granted",
-		"an ACL hides the topic from the bridge; an acl_file grants every SUBSCRIBE", v.aclLine("topic read " + v.Publish)})
+	d.add(finding{
+		level: Fail, check: "publish",
+		seen:  v.publish + ": the broker accepted an event and did not deliver it, though the subscription is granted",
+		means: meansHidden,
+		set:   d.aclLine("topic read " + v.publish),
+	})
 }
 
-// measureAway publishes messages to a session of the doctor's own that is away, and counts what has waited there.
-func (d *doctor) measureAway(ctx context.Context, u *url.URL, s *session) {
-	topic, id := d.ownTopic()+"/away", d.clientID()+"-away"
-	waited, err := d.countWaiting(ctx, u, s, topic, id)
+// measureAway publishes messages to a session of the doctor's own that is away, and counts how many waited there.
+func (d *doctor) measureAway(ctx context.Context, u *url.URL, visit *mqtt.Visit) {
+	sent := d.cfg.Away
+	waited, err := d.countWaiting(ctx, u, visit)
 	switch {
 	case err != nil:
-		d.add(finding{Fail, "away", fmt.Sprintf("%s for a session that is away: %v", count(d.Away, "message"), err), "", "look at the broker's log"})
-	case waited < d.Away:
-		d.add(finding{Fail, "away", fmt.Sprintf("of %s of %d bytes for a session that was away, %d have waited", count(d.Away, "message"), awaySize, waited),
-			"what is more is dropped, without a word to whoever has published it", d.line("max_queued_messages", "max_queued_messages 1000000")})
+		d.add(finding{
+			level: Fail, check: "away",
+			seen: fmt.Sprintf("%s for a session that is away: %v", count(sent, "message"), err),
+			set:  setBrokerLog,
+		})
+	case waited < sent:
+		d.add(finding{
+			level: Fail, check: "away",
+			seen:  fmt.Sprintf("%d of %s of %d bytes waited for a session that was away", waited, count(sent, "message"), awaySize),
+			means: meansQueueFull,
+			set:   d.line("max_queued_messages", "max_queued_messages 1000000"),
+		})
 	default:
-		d.ok("away", "all of %s of %d bytes for a session that was away have waited", count(d.Away, "message"), awaySize)
+		d.ok("away", "all of %s of %d bytes waited for a session that was away", count(sent, "message"), awaySize)
 	}
 	d.waited = err == nil
 }
 
-func (d *doctor) countWaiting(ctx context.Context, u *url.URL, s *session, topic, id string) (int, error) {
-	away, err := d.connect(ctx, u, id, true, awayExpiry, nil)
+func (d *doctor) countWaiting(ctx context.Context, u *url.URL, visit *mqtt.Visit) (int, error) {
+	topic := d.ownTopic() + "/away"
+	o := mqtt.VisitOptions{ClientID: d.clientID() + "-away", SessionExpiry: awayExpiry}
+	away, err := d.visit(ctx, u, o)
 	if err != nil {
 		return 0, err
 	}
-	_, err = away.subscribe(ctx, topic)
-	away.leave(err == nil)
-	if err != nil {
+	if _, err := away.Subscribe(ctx, 1, mqtt.Filter{Topic: topic}); err != nil {
+		away.Close()
 		return 0, err
 	}
+	away.Leave()
+	o.Resume = true
 	payload := []byte(strings.Repeat("x", awaySize))
-	for range d.Away {
-		if code, err := s.publish(ctx, &paho.Publish{Topic: topic, Payload: payload}); err != nil || code >= firstRefusal {
-			d.countArrived(ctx, u, id) // takes the session away
-			return 0, fmt.Errorf("publishing to %s: %s %v", topic, mqtt.ReasonText(code, ""), err)
+	for range d.cfg.Away {
+		if err := visit.Publish(ctx, mqtt.Message{Topic: topic, Payload: payload, QoS: 1}); err != nil {
+			d.countArrived(ctx, u, o) // ends the session
+			return 0, err
 		}
 	}
-	return d.countArrived(ctx, u, id)
+	return d.countArrived(ctx, u, o)
 }
 
-// countArrived comes back to the session, counts what it brings, and ends it.
-func (d *doctor) countArrived(ctx context.Context, u *url.URL, id string) (int, error) {
-	var n atomic.Int64
-	s, err := d.connect(ctx, u, id, false, awayExpiry, func(*paho.Publish) { n.Add(1) })
+// countArrived resumes the session, counts what it brings, and ends it.
+func (d *doctor) countArrived(ctx context.Context, u *url.URL, o mqtt.VisitOptions) (n int, err error) {
+	away, err := d.visit(ctx, u, o)
 	if err != nil {
 		return 0, err
 	}
-	defer s.leave(false)
-	if !s.ack.SessionPresent {
-		return 0, fmt.Errorf("the broker has forgotten the session, which was to last %d s", awayExpiry)
+	defer away.Close()
+	if !away.Connack.SessionPresent {
+		return 0, fmt.Errorf("the broker has forgotten the session, which should last %s", o.SessionExpiry)
 	}
-	for before := int64(-1); before < n.Load() && before < int64(d.Away); {
-		before = n.Load()
-		sleep(ctx, awayQuiet)
+	for n < d.cfg.Away {
+		select {
+		case <-away.Events():
+			n++
+		case <-time.After(awayQuiet):
+			return n, nil
+		case <-away.Done():
+			return n, away.Err()
+		case <-ctx.Done():
+			return n, ctx.Err()
+		}
 	}
-	return int(n.Load()), nil
+	return n, nil
 }

@@ -12,7 +12,7 @@ type Level int
 const (
 	OK   Level = iota
 	Note       // good to know
-	Warn       // bites in some circumstances, or cannot be told from here
+	Warn       // fails in some circumstances, or cannot be seen from here
 	Fail       // does not work, or loses messages
 )
 
@@ -21,10 +21,10 @@ func (l Level) String() string { return [...]string{"ok", "note", "warn", "fail"
 // Counts are numbers of findings by level.
 type Counts [4]int
 
-// A finding is one thing that was looked at.
+// A finding is the result of one check. Most of what findings mean is in texts.go.
 type finding struct {
 	level Level
-	check string // names what was looked at, in one word to search for
+	check string // names the check, in one word to search for
 	seen  string
 	means string // "": nothing to add
 	set   string // what to write where; "": nothing

@@ -7,79 +7,110 @@ import (
 	"strings"
 )
 
-// reportBridge says what the retained status tells of the bridge.
-func (v *view) reportBridge() {
-	topic := v.Settings.Broker.BaseTopic + "/state"
-	var status struct {
+// reportBridge says what the retained status tells about the bridge.
+func (d *doctor) reportBridge(v *view) {
+	const check = "bridge"
+	status := v.base + "/state"
+	var said struct {
 		State       string `json:"state"`
 		Config      string `json:"config"`
 		ReloadError string `json:"reload_error"`
 	}
-	err := json.Unmarshal(v.state, &status)
+	err := json.Unmarshal(v.state, &said)
 	switch {
 	case len(v.state) == 0:
-		v.add(finding{Note, "bridge", "no status at " + topic, "no bridge has run here yet, or the status cannot be read", ""})
-	case err != nil || status.State != "online" && status.State != "offline":
-		v.add(finding{Fail, "bridge", fmt.Sprintf("what is retained at %s is no status of a bridge: %.60q", topic, v.state),
-			"somebody else publishes there", v.places.of("broker.base_topic")})
-	case status.State == "offline":
-		v.add(finding{Note, "bridge", "not running: its status is offline",
-			"what comes meanwhile waits at the broker, within its limits, if the bridge has been connected within session_expiry", ""})
-	case status.Config != v.Settings.Hash:
-		v.add(finding{Warn, "bridge", fmt.Sprintf("one is running, with configuration %s; this one is %s", status.Config, v.Settings.Hash),
-			"it has other variables or an older file than this one; or it is another bridge with the same base_topic, and the two overwrite each other's status",
-			"one broker.base_topic and one broker.client_id for each bridge: " + v.places.of("broker.base_topic")})
+		d.add(finding{level: Note, check: check, seen: "no status at " + status, means: meansNoStatus})
+	case err != nil || said.State != "online" && said.State != "offline":
+		d.add(finding{
+			level: Fail, check: check,
+			seen:  fmt.Sprintf("the message retained at %s is not a bridge's status: %.60q", status, v.state),
+			means: meansStranger,
+			set:   d.locations.of("broker.base_topic"),
+		})
+	case said.State == "offline":
+		d.add(finding{level: Note, check: check, seen: "not running: its status is offline", means: meansOffline})
+	case said.Config != d.cfg.Settings.Hash:
+		d.add(finding{
+			level: Warn, check: check,
+			seen:  fmt.Sprintf("one is running, with configuration %s; this one is %s", said.Config, d.cfg.Settings.Hash),
+			means: meansOther,
+			set:   "one broker.base_topic and one broker.client_id for each bridge: " + d.locations.of("broker.base_topic"),
+		})
 	default:
-		v.ok("bridge", "running, with this configuration; its session was left alone")
+		d.ok(check, "running, with this configuration; its session was left alone")
 	}
-	if status.ReloadError != "" {
-		v.add(finding{Warn, "reload", "the running bridge could not load its configuration: " + status.ReloadError, "it goes on with the one before", ""})
+	if said.ReloadError != "" {
+		d.add(finding{
+			level: Warn, check: "reload",
+			seen:  "the running bridge could not load its configuration: " + said.ReloadError,
+			means: meansOldConfig,
+		})
 	}
 	if v.changes > 1 {
-		v.add(finding{Fail, "client_id", fmt.Sprintf("the bridge's status changed %s while it was watched", count(v.changes, "time")),
-			fmt.Sprintf("its connection does not last: another client has the client id %q, or the broker ends it", v.Settings.Broker.ClientID), v.places.of("broker.client_id")})
+		d.add(finding{
+			level: Fail, check: "client_id",
+			seen:  fmt.Sprintf("the bridge's status changed %s while it was watched", count(v.changes, "time")),
+			means: fmt.Sprintf(meansUnstable, d.cfg.Settings.Broker.ClientID),
+			set:   d.locations.of("broker.client_id"),
+		})
 	}
 }
 
 // reportFilter says what came through a topic filter.
-func (v *view) reportFilter(f *filterView) {
-	if !f.granted {
-		return // was said
-	}
+func (d *doctor) reportFilter(f *filterView) {
 	const check = "filter"
-	if f.retained+f.live > 0 {
-		v.ok(check, "%s: granted, and it can be read: %s retained, %d live in %s", f.Topic, count(f.retained, "message"), f.live, v.Listen)
-		return
-	}
-	verdict := v.acl.read(f.Topic)
+	line := d.aclLine("topic read " + f.Topic)
+	verdict := d.acl.read(f.Topic)
 	switch {
+	case !f.granted: // was said
+	case f.retained+f.live > 0:
+		d.ok(check, "%s: granted, and it can be read: %s retained, %d live in %s", f.Topic, count(f.retained, "message"), f.live, d.cfg.Listen)
 	case verdict.known && verdict.whole:
-		v.ok(check, "%s: granted, and %s lets it be read; nothing came in %s", f.Topic, verdict.where, v.Listen)
+		d.ok(check, "%s: granted, and %s allows reading it; nothing came in %s", f.Topic, verdict.where, d.cfg.Listen)
 	case verdict.known && verdict.part:
-		v.add(finding{Warn, check, fmt.Sprintf("%s: granted, but %s lets only a part of it be read", f.Topic, verdict.where),
-			"other events of the rules never reach the bridge, and nothing says so", v.aclLine("topic read " + f.Topic)})
+		d.add(finding{
+			level: Warn, check: check,
+			seen:  fmt.Sprintf("%s: granted, but %s allows reading only a part of it", f.Topic, verdict.where),
+			means: meansPartHidden,
+			set:   line,
+		})
 	case verdict.known:
-		v.add(finding{Fail, check, fmt.Sprintf("%s: granted, but %s does not let it be read", f.Topic, verdict.where),
-			"no event reaches the bridge, and nothing says so: an acl_file grants every SUBSCRIBE", v.aclLine("topic read " + f.Topic)})
+		d.add(finding{
+			level: Fail, check: check,
+			seen:  fmt.Sprintf("%s: granted, but %s does not allow reading it", f.Topic, verdict.where),
+			means: meansAllHidden,
+			set:   line,
+		})
 	default:
-		v.add(finding{Warn, check, fmt.Sprintf("%s: granted, and nothing came in %s", f.Topic, v.Listen),
-			"there was no event, or an ACL hides the topic, which looks the same: an acl_file grants every SUBSCRIBE",
-			"nothing yet; to tell the two apart: publish as your backend does during doctor --listen 60s, or doctor --publish TOPIC, or --mosquitto-conf FILE, whose acl_file is read"})
+		d.add(finding{
+			level: Warn, check: check,
+			seen:  fmt.Sprintf("%s: granted, and nothing came in %s", f.Topic, d.cfg.Listen),
+			means: meansSilent,
+			set:   setSilent,
+		})
 	}
 }
 
 // reportRules says what the rules made of what came, where that may surprise.
-func (v *view) reportRules() {
-	for _, info := range v.Settings.Mapper.Rules() {
+func (d *doctor) reportRules(v *view) {
+	for _, info := range v.mapper.Rules() {
 		r := v.rules[info.Name]
-		place := fmt.Sprintf("%s:%d", info.File, info.Line)
+		at := fmt.Sprintf("%s:%d", info.File, info.Line)
 		if r.skipped > 0 {
-			v.add(finding{Note, "retained", fmt.Sprintf("rule %q passes over %s", info.Name, count(r.skipped, "retained message")),
-				"right for events; where they are states, clients do not get the present ones after a start", place + ": retained: deliver"})
+			d.add(finding{
+				level: Note, check: "retained",
+				seen:  fmt.Sprintf("rule %q skips %s", info.Name, count(r.skipped, "retained message")),
+				means: meansSkipped,
+				set:   at + ": retained: deliver",
+			})
 		}
 		if r.rejected > 0 {
-			v.add(finding{Warn, "rejected", fmt.Sprintf("rule %q cannot map %d of the %s that came", info.Name, r.rejected, count(r.events, "event")),
-				"they go to " + v.Settings.Broker.BaseTopic + "/dead-letter/" + info.Name, place + ": see why with mqtt-stomp-bridge try --listen"})
+			d.add(finding{
+				level: Warn, check: "rejected",
+				seen:  fmt.Sprintf("rule %q cannot map %d of %s", info.Name, r.rejected, count(r.events, "event")),
+				means: "they go to " + v.base + "/dead-letter/" + info.Name,
+				set:   at + ": mqtt-stomp-bridge try --listen shows why",
+			})
 		}
 	}
 }
@@ -100,16 +131,20 @@ func (v *view) quantity(topics ...string) float64 {
 	return n
 }
 
-// reportFigures says what the broker tells of itself in $SYS.
-func (v *view) reportFigures() {
+// reportFigures reports what the broker says of itself in $SYS.
+func (d *doctor) reportFigures(v *view) {
 	if len(v.figures) == 0 {
-		v.add(finding{Note, "sys", "nothing of $SYS can be read",
-			"whether the broker has dropped messages cannot be seen: an ACL hides it, sys_interval is 0, or it is another broker", v.aclLine("topic read $SYS/broker/#")})
+		d.add(finding{
+			level: Note, check: "sys",
+			seen:  "$SYS cannot be read",
+			means: meansNoSys,
+			set:   d.aclLine("topic read $SYS/broker/#"),
+		})
 		return
 	}
 	version, _ := v.figure("version")
-	v.version = strings.TrimPrefix(version, "mosquitto version ")
-	seen := []string{"version " + v.version}
+	d.version = strings.TrimPrefix(version, "mosquitto version ")
+	seen := []string{"version " + d.version}
 	for _, f := range []struct {
 		name   string
 		topics []string
@@ -126,11 +161,11 @@ func (v *view) reportFigures() {
 			seen = append(seen, f.name+" "+value)
 		}
 	}
-	v.ok("sys", "%s", strings.Join(seen, ", "))
-	v.reportDropped()
+	d.ok("sys", "%s", strings.Join(seen, ", "))
+	d.reportDropped(v)
 }
 
-func (v *view) reportDropped() {
+func (d *doctor) reportDropped(v *view) {
 	dropped, recently := v.quantity("publish/messages/dropped"), v.quantity("load/publish/dropped/5min")
 	if dropped == 0 {
 		return
@@ -139,6 +174,10 @@ func (v *view) reportDropped() {
 	if recently >= 0.01 {
 		level, when = Fail, fmt.Sprintf("%.2f a minute in the last five", recently)
 	}
-	v.add(finding{level, "dropped", fmt.Sprintf("the broker has dropped %.0f messages since its start, %s", dropped, when),
-		"a client was away or slow and its queue was full; $SYS does not say which client, it may be the bridge", v.line("max_queued_messages", "max_queued_messages 1000000")})
+	d.add(finding{
+		level: level, check: "dropped",
+		seen:  fmt.Sprintf("the broker has dropped %.0f messages since its start, %s", dropped, when),
+		means: meansDropped,
+		set:   d.line("max_queued_messages", "max_queued_messages 1000000"),
+	})
 }

@@ -50,7 +50,7 @@ func TestBridgeStatus(t *testing.T) {
 		{"offline", `{"state":"offline"}`, []string{"note  bridge: not running"}},
 		{"another configuration", `{"state":"online","config":"1a2b"}`, []string{"warn  bridge: one is running, with configuration 1a2b; this one is "}},
 		{"a reload that failed", `{"state":"online","config":"1a2b","reload_error":"config.yaml:3: no"}`, []string{"warn  reload: the running bridge could not load its configuration: config.yaml:3: no"}},
-		{"of another program", `hello`, []string{`fail  bridge: what is retained at mqtt-stomp-bridge/state is no status of a bridge: "hello"`}},
+		{"of another program", `hello`, []string{`fail  bridge: the message retained at mqtt-stomp-bridge/state is not a bridge's status: "hello"`}},
 		{"of another program, in JSON", `{"state":"up"}`, []string{"fail  bridge: "}},
 	}
 	for _, test := range tests {
@@ -86,7 +86,7 @@ func TestListens(t *testing.T) {
 	holds(t, out,
 		"ok    filter: a/+: granted, and it can be read: 1 message retained, ",
 		"!, 0 live in",
-		`note  retained: rule "one" passes over 1 retained message`, "set:   DIR/config.yaml:3: retained: deliver",
+		`note  retained: rule "one" skips 1 retained message`, "set:   DIR/config.yaml:3: retained: deliver",
 		`warn  rejected: rule "one" cannot map `, "means: they go to mqtt-stomp-bridge/dead-letter/one",
 		"fail  client_id: the bridge's status changed ",
 	)

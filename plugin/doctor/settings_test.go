@@ -19,7 +19,7 @@ func TestSettings(t *testing.T) {
 			[]string{"warn  session_expiry: broker.session_expiry is 1h0m0s, journal.max_age 48h0m0s", "set:   DIR/config.yaml:5: broker.session_expiry: 48h0m0s"}},
 		{"a variable is named", "broker: {session_expiry: 1h}\n" + rules, []string{"BRIDGE_BROKER_SESSION_EXPIRY=2h"},
 			[]string{"broker.session_expiry is 2h0m0s", "set:   BRIDGE_BROKER_SESSION_EXPIRY: 24h0m0s"}},
-		{"keepalive", "broker: {keepalive: 10m}\n" + rules, nil, []string{"note  keepalive: broker.keepalive is 10m0s", "is noticed after 15m0s"}},
+		{"keepalive", "broker: {keepalive: 10m}\n" + rules, nil, []string{"note  keepalive: broker.keepalive is 10m0s", "is noticed after 20m0s at the latest"}},
 		{"any origin", "server: {allowed_origins: '*'}\n" + rules, nil, []string{"warn  allowed_origins: "}},
 		{"anybody", "auth: {anonymous: true}\n" + rules, nil, []string{"warn  auth.anonymous: "}},
 		{"open listeners", "server: {listen: ':0'}\nops: {listen: '0.0.0.0:0'}\n" + rules, nil, []string{"note  server.listen: :0 without TLS", "note  ops.listen: 0.0.0.0:0 is open"}},

@@ -5,20 +5,21 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 
-	"github.com/eclipse/paho.golang/paho"
-
+	"mqtt-stomp-bridge/bridge/commit"
+	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/topic"
 )
-
-// roundTripTime is how long the doctor's own message may be under way.
-const roundTripTime = 5 * time.Second
 
 // A view is what the doctor's subscriptions bring.
 type view struct {
-	*doctor
-	back chan struct{} // the doctor's own message has come back; holds one
+	mapper  *mapping.Mapper
+	base    string        // the bridge's base topic
+	own     string        // the topic where the doctor alone publishes
+	publish string        // the topic that the doctor was told to publish to; "": none
+	event   []byte        // what it publishes there
+	back    chan struct{} // the message at own has come back; holds one
 
 	mu       sync.Mutex
 	filters  []*filterView
@@ -26,7 +27,7 @@ type view struct {
 	state    []byte               // the newest status of the bridge; nil: none
 	changes  int                  // of the status, while it was watched
 	figures  map[string]string    // $SYS topic -> value
-	returned bool                 // the event that was published at Publish has come back
+	returned bool                 // the event that was published has come back
 }
 
 // A filterView is what came through one topic filter of the rules.
@@ -41,53 +42,73 @@ type filterView struct {
 type ruleView struct {
 	events   int // elements of an each one by one
 	rejected int
-	skipped  int // retained ones, by the rule's wish
+	skipped  int // retained ones, as the rule says
 }
 
-func newView(d *doctor) *view {
-	v := &view{doctor: d, back: make(chan struct{}, 1), rules: map[string]*ruleView{}, figures: map[string]string{}}
-	for _, r := range d.Settings.Mapper.Rules() {
+func (d *doctor) newView() *view {
+	v := &view{
+		mapper:  d.cfg.Settings.Mapper,
+		base:    d.baseTopic(),
+		own:     d.ownTopic(),
+		publish: d.cfg.Publish,
+		event:   fmt.Appendf(nil, `{"doctor": %q}`, d.id),
+		back:    make(chan struct{}, 1),
+		rules:   map[string]*ruleView{},
+		figures: map[string]string{},
+	}
+	for _, r := range v.mapper.Rules() {
 		v.rules[r.Name] = &ruleView{}
 	}
-	for _, f := range d.Settings.Mapper.Filters() {
+	for _, f := range v.mapper.Filters() {
 		v.filters = append(v.filters, &filterView{Filter: f})
 	}
 	return v
 }
 
+// follow looks at what the visit receives until it ends.
+func (v *view) follow(visit *mqtt.Visit) {
+	for {
+		select {
+		case e := <-visit.Events():
+			v.received(e)
+		case <-visit.Done():
+			return
+		}
+	}
+}
+
 // received sorts a message.
-func (v *view) received(p *paho.Publish) {
+func (v *view) received(e *mqtt.Event) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	base := v.Settings.Broker.BaseTopic
 	switch {
-	case p.Topic == v.ownTopic():
+	case e.Topic == v.own:
 		select {
 		case v.back <- struct{}{}:
 		default:
 		}
-	case p.Topic == base+"/state":
-		if !p.Retain && !bytes.Equal(p.Payload, v.state) {
+	case e.Topic == v.base+"/state":
+		if !e.Retained && !bytes.Equal(e.Payload, v.state) {
 			v.changes++
 		}
-		v.state = p.Payload
-	case covers(base+"/#", p.Topic):
-	case strings.HasPrefix(p.Topic, "$SYS/"):
-		v.figures[p.Topic] = string(p.Payload)
-	case p.Topic == v.Publish && bytes.Equal(p.Payload, v.event()):
+		v.state = e.Payload
+	case topic.Match(v.base+"/#", e.Topic):
+	case strings.HasPrefix(e.Topic, "$SYS/"):
+		v.figures[e.Topic] = string(e.Payload)
+	case e.Topic == v.publish && bytes.Equal(e.Payload, v.event):
 		v.returned = true
-		v.countFilter(p)
+		v.countFilter(e)
 	default:
-		v.countFilter(p)
-		v.countRules(p)
+		v.countFilter(e)
+		v.countRules(e)
 	}
 }
 
-func (v *view) countFilter(p *paho.Publish) {
+func (v *view) countFilter(e *mqtt.Event) {
 	for _, f := range v.filters {
 		switch {
-		case !covers(f.Topic, p.Topic):
-		case p.Retain:
+		case !topic.Match(f.Topic, e.Topic):
+		case e.Retained:
 			f.retained++
 		default:
 			f.live++
@@ -96,15 +117,8 @@ func (v *view) countFilter(p *paho.Publish) {
 }
 
 // countRules notes what the rules make of an event.
-func (v *view) countRules(p *paho.Publish) {
-	e := mapping.Event{Topic: p.Topic, Payload: p.Payload, QoS: p.QoS, Retained: p.Retain, Received: time.Now(), User: map[string]string{}}
-	if p.Properties != nil {
-		e.ContentType = p.Properties.ContentType
-		for _, u := range p.Properties.User {
-			e.User[u.Key] = u.Value
-		}
-	}
-	for _, o := range v.Settings.Mapper.Map(e).Outcomes {
+func (v *view) countRules(e *mqtt.Event) {
+	for _, o := range v.mapper.Map(commit.ForRules(e)).Outcomes {
 		r := v.rules[o.Rule]
 		r.events++
 		switch {
@@ -115,6 +129,3 @@ func (v *view) countRules(p *paho.Publish) {
 		}
 	}
 }
-
-// event is what is published at the topic that the doctor is told to publish to.
-func (v *view) event() []byte { return fmt.Appendf(nil, `{"doctor": %q}`, v.id) }

@@ -2,19 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
-	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"mqtt-stomp-bridge/plugin/doctor"
 )
 
-// doctor looks at the broker and at the configuration, and says what will bite; exit code 1 means that something does not
-// work or loses messages.
+// doctor examines the broker and the configuration, and reports what does not work or loses messages: then the exit code
+// is 1.
 func (p *program) doctor(ctx context.Context, args []string) int {
 	f := p.flags("doctor", "[-c config.yaml] [--mosquitto-conf FILE] [--listen 5s] [--publish TOPIC] [--away COUNT]")
 	path := configFlag(f)
@@ -35,14 +31,14 @@ func (p *program) doctor(ctx context.Context, args []string) int {
 	if c == nil {
 		return exitFailure
 	}
-	if slices.ContainsFunc(c.Broker.URL, func(u *url.URL) bool { return u.Scheme == "ws" || u.Scheme == "wss" }) {
-		return p.fail(errors.New("doctor cannot speak MQTT over WebSocket; set BRIDGE_BROKER_URL to a mqtt:// or mqtts:// address of the same broker"))
+	broker, err := mqttConfig(c)
+	if err != nil {
+		return p.fail(err)
 	}
 	counts := doctor.Run(ctx, doctor.Config{
 		Settings:      c,
 		Environ:       p.environ,
-		Dial:          func(ctx context.Context, u *url.URL) (net.Conn, error) { return dialBroker(ctx, c.Broker, u) },
-		Password:      brokerPassword(c.Broker),
+		Broker:        broker,
 		Listen:        *listen,
 		Publish:       *publish,
 		Away:          *away,

@@ -168,7 +168,7 @@ func TestDoctorDisturbsNothing(t *testing.T) {
 func TestDoctorSeesDropped(t *testing.T) {
 	broker := mosquittotest.Start(t, mosquittotest.Options{Config: []string{"sys_interval 1", "max_queued_messages 10"}})
 	r := prepareSidecar(t, doctorRules, "BRIDGE_BROKER_URL=mqtt://"+broker.Addr)
-	if out, _ := r.doctor("--away", "100"); !strings.Contains(out, "fail  away: of 100 messages of 500 bytes for a session that was away, 10 have waited") {
+	if out, _ := r.doctor("--away", "100"); !strings.Contains(out, "fail  away: 10 of 100 messages of 500 bytes waited for a session that was away") {
 		t.Errorf("a queue of 10:\n%s", out)
 	}
 	bridgetest.Eventually(t, "doctor to see what was dropped", func() bool {

@@ -11,43 +11,43 @@ import (
 	"mqtt-stomp-bridge/plugin/config"
 )
 
-// places say where settings come from: the line of the file, or the variable.
-type places struct {
+// locations say where settings come from: the line of the file, or the variable.
+type locations struct {
 	file    string
 	root    *yaml.Node // nil: not readable any more
 	environ []string
 }
 
-func newPlaces(c *config.Config, environ []string) places {
-	p := places{environ: environ}
+func newLocations(c *config.Config, environ []string) locations {
+	l := locations{environ: environ}
 	if len(c.Files) == 0 {
-		return p
+		return l
 	}
-	p.file = c.Files[0]
+	l.file = c.Files[0]
 	var document yaml.Node
-	data, err := os.ReadFile(p.file)
+	data, err := os.ReadFile(l.file)
 	if err == nil && yaml.Unmarshal(data, &document) == nil && len(document.Content) == 1 {
-		p.root = document.Content[0]
+		l.root = document.Content[0]
 	}
-	return p
+	return l
 }
 
-// of names the place of the setting at a path such as journal.dir.
-func (p places) of(path string) string {
+// of returns where the setting at a path such as journal.dir stands, or would.
+func (l locations) of(path string) string {
 	variable := "BRIDGE_" + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
-	given := slices.ContainsFunc(p.environ, func(v string) bool { return strings.HasPrefix(v, variable+"=") })
+	given := slices.ContainsFunc(l.environ, func(v string) bool { return strings.HasPrefix(v, variable+"=") })
 	if given {
 		return variable
 	}
-	if line := p.line(path); line > 0 {
-		return fmt.Sprintf("%s:%d: %s", p.file, line, path)
+	if line := l.line(path); line > 0 {
+		return fmt.Sprintf("%s:%d: %s", l.file, line, path)
 	}
-	return p.file + ": " + path
+	return l.file + ": " + path
 }
 
 // line returns the line of the setting in the file, 0 where it is not there.
-func (p places) line(path string) int {
-	node, line := p.root, 0
+func (l locations) line(path string) int {
+	node, line := l.root, 0
 	for name := range strings.SplitSeq(path, ".") {
 		key, value := child(node, name)
 		if key == nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
 
@@ -67,7 +68,7 @@ func TestCommandsByEveryScheme(t *testing.T) {
 			write(t, ca, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: web.Certificate().Raw})))
 			s.environ = append(s.environ, "BRIDGE_BROKER_CA_FILE="+ca)
 			var out string
-			eventually(t, "the listener", func() bool { // it takes a moment
+			bridgetest.Eventually(t, "the listener", func() bool { // it takes a moment
 				out, _ = s.doctor()
 				return !strings.Contains(out, "connection refused")
 			})

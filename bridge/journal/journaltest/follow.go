@@ -41,15 +41,22 @@ func testFollow(t *testing.T, open Opener) {
 // testFollowUnderAppends begins to follow again and again while entries are appended: what Follow
 // returns and what it calls with must meet.
 func testFollowUnderAppends(t *testing.T, open Opener) {
-	const followers, least = 50, 200
+	const followers = 50
 	l, w := lead(t, open, "a", Options{})
 	defer mustClose(t, l)
-	done := make(chan struct{})
+	appends, done := make(chan struct{}), make(chan struct{})
 	var appending sync.WaitGroup
-	for range 2 {
+	for range 4 {
 		appending.Go(func() {
-			for n := 0; n < least || !isClosed(done); n++ {
-				mustAppend(t, w, entry(queueMessage, "", n), entry(queueMessage, "", n))
+			for n := 0; !isClosed(done); n++ {
+				select {
+				case appends <- struct{}{}: // and Follow is called
+				default:
+				}
+				b := journal.Batch{Entries: []journal.Entry{entry(queueMessage, "", n), entry(queueMessage, "", n)}}
+				if err := w.Append(t.Context(), b); err != nil {
+					t.Errorf("Append: %v", err)
+				}
 			}
 		})
 	}
@@ -57,6 +64,7 @@ func testFollowUnderAppends(t *testing.T, open Opener) {
 	var begun [followers]uint64
 	for i := range followers {
 		first := true
+		<-appends
 		b := l.Follow(func(entries []journal.Entry) {
 			if first {
 				begun[i], next[i], first = entries[0].Position, entries[0].Position, false

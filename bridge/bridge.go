@@ -28,7 +28,7 @@ import (
 type Config struct {
 	MQTT     mqtt.Config   // Filters, BaseTopic and Logger are set by the bridge
 	Log      journal.Log   // the bridge's from now on: Run closes it
-	Server   server.Config // Hub, Queues and Logger are set by the bridge
+	Server   server.Config // Hub and Logger are set by the bridge
 	Listener net.Listener  // for the clients; Run closes it
 
 	Mapper     *mapping.Mapper
@@ -87,22 +87,16 @@ func New(c Config) (*Bridge, error) {
 	}
 
 	b.hub = hub.New(c.Log, hubConfig())
-	c.Server.Hub, c.Server.Queues, c.Server.Logger = b.hub, contract.QueueNames(), c.Logger
+	c.Server.Hub, c.Server.Logger = b.hub, c.Logger
 	b.server = server.New(c.Server)
 	b.config = c
 	return b, nil
 }
 
 // hubConfig is the queues of the contract as the hub takes them.
-func hubConfig() hub.Config {
-	c := hub.Config{Queues: contract.QueueNames()}
+func hubConfig() (c hub.Config) {
 	for _, q := range contract.Queues() {
-		if q.Keyed {
-			c.Keyed = append(c.Keyed, q.Name)
-		}
-		if q.Conflated {
-			c.Conflate = append(c.Conflate, q.Name)
-		}
+		c.Queues = append(c.Queues, hub.Queue{Name: q.Name, Keyed: q.Keyed, Conflate: q.Conflated})
 	}
 	return c
 }

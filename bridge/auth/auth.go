@@ -14,7 +14,7 @@ type Credentials struct {
 	Token    string     // without its scheme; empty: none
 	Login    string     // of CONNECT, looked at only beside a passcode
 	Passcode string     // of CONNECT: a token, or the login's password at the broker; empty: none
-	Remote   netip.Addr // where the client is, for limits on guessing; the zero address stands for one place
+	Remote   netip.Addr // where the client is, for limits on guessing; all clients with the zero address count as one
 }
 
 // Format writes "***" for every verb.

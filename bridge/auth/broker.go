@@ -33,10 +33,10 @@ type BrokerConfig struct {
 
 // Broker lets in who has a login and a password at the broker. NewBroker is the only way to make one.
 type Broker struct {
-	config   BrokerConfig
-	key      [sha256.Size]byte // random, so that what is kept of passwords is of no use elsewhere
-	failures *failures
-	asking   chan struct{} // holds one for each question that is on its way
+	config BrokerConfig
+	key    [sha256.Size]byte // random, so that what is kept of passwords is of no use elsewhere
+	limit  *loginLimit
+	asking chan struct{} // holds one for each question that is on its way
 
 	mu      sync.Mutex
 	good    map[[sha256.Size]byte]time.Time // digest -> until when they are good
@@ -61,7 +61,7 @@ func NewBroker(c BrokerConfig) *Broker {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	b := &Broker{config: c, failures: newFailures(), asking: make(chan struct{}, maxAsking), good: map[[sha256.Size]byte]time.Time{}}
+	b := &Broker{config: c, limit: newLoginLimit(), asking: make(chan struct{}, maxAsking), good: map[[sha256.Size]byte]time.Time{}}
 	rand.Read(b.key[:])
 	return b
 }
@@ -93,12 +93,12 @@ func (b *Broker) Authenticate(ctx context.Context, c Credentials) (Identity, err
 	if b.isGood(digest) { // by another session of the same client
 		return b.identity(c.Login), nil
 	}
-	if !b.failures.take(c.Login, c.Remote, b.config.Now()) {
+	if !b.limit.take(c.Login, c.Remote, b.config.Now()) {
 		return Identity{}, refuse("too many failed logins, try again later")
 	}
 	ok, err := b.ask(ctx, c.Login, c.Passcode)
 	if ok || err != nil && !errors.Is(err, context.Canceled) { // who does not wait for the answer must not get more tries
-		b.failures.giveBack(c.Login, c.Remote, b.config.Now())
+		b.limit.giveBack(c.Login, c.Remote, b.config.Now())
 	}
 	switch {
 	case err != nil:

@@ -50,15 +50,15 @@ type verdict struct{ unchecked, refused, foreign error }
 
 func (v *verdict) add(err error) {
 	var refused *Error
-	place := &v.unchecked
+	slot := &v.unchecked
 	if errors.As(err, &refused) {
-		place = &v.refused
+		slot = &v.refused
 		if refused.Foreign {
-			place = &v.foreign
+			slot = &v.foreign
 		}
 	}
-	if *place == nil {
-		*place = err
+	if *slot == nil {
+		*slot = err
 	}
 }
 

@@ -1,6 +1,6 @@
 package auth
 
-// Kept returns how many logins, places and good passwords b remembers.
-func (b *Broker) Kept() (logins, places, good int) {
-	return len(b.failures.logins), len(b.failures.places), len(b.good)
+// Kept returns how many logins, networks and good passwords b remembers.
+func (b *Broker) Kept() (logins, networks, good int) {
+	return len(b.limit.logins), len(b.limit.networks), len(b.good)
 }

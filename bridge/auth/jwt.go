@@ -237,7 +237,7 @@ func checkHeader(header map[string]any) error {
 		return refuse("token has critical extensions")
 	}
 	// RFC 7519, 5.2: the claims are another token. Its signature would have to be checked as well.
-	if kind, _ := header["cty"].(string); strings.TrimPrefix(strings.ToLower(kind), "application/") == "jwt" {
+	if contentType, _ := header["cty"].(string); strings.TrimPrefix(strings.ToLower(contentType), "application/") == "jwt" {
 		return refuse("token is nested")
 	}
 	return nil

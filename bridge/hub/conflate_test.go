@@ -181,7 +181,7 @@ func TestConflationInReplay(t *testing.T) {
 func TestConflationAfterRestart(t *testing.T) {
 	b := newBench(t, hub.Config{RingEntries: 100}, journal.MemoryOptions{})
 	lagging(b, 50)
-	again := hub.New(b.log, hub.Config{Queues: []string{message, unread, channel}, Conflate: []string{unread}})
+	again := hub.New(b.log, hub.Config{Queues: []hub.Queue{{Name: message}, {Name: unread, Conflate: true}, {Name: channel}}})
 	defer again.Close()
 	f := again.NewFeed(waker(nil))
 	defer f.Close()

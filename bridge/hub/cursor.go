@@ -6,35 +6,37 @@ import (
 	"mqtt-stomp-bridge/bridge/journal"
 )
 
-// A Cursor is one subscription's place in its queue. It belongs to its Feed.
+// A Cursor is one subscription's position in its queue. It belongs to its Feed, and whoever guards that
+// guards it; only what it shares with others, the ring and the use, has locks of its own. While the Feed
+// is a member of a Group its cursors stand still: the Group's cursors move in their place.
 type Cursor struct {
-	queue string
-	ring  *ring
-	use   *use
-	first Format // for the next frame only, then nil
+	// Set when the cursor is made.
+	queue     string
+	ring      *ring
+	use       *use
+	liveFrom  uint64 // the newest position at that moment; later entries are live
+	born      uint64 // the ring's tail at that moment
+	own       bool   // only entries with an audience
+	conflates bool
+	track     bool
+	window    int // see Options
 
-	pos      uint64 // entries up to here are done with, or in frames that Next has appended
-	written  uint64 // entries up to here are done with
-	snapshot bool   // the newest entries per key after pos and up to liveFrom come next
-	liveFrom uint64 // the newest position when the cursor was placed; later entries are live
-	born     uint64 // the ring's tail at that moment
-
-	own        bool // only entries with an audience
-	conflates  bool
+	// How far it has come.
+	pos        uint64 // entries up to here are done with, or in frames that Next has appended
+	written    uint64 // entries up to here are done with
+	snapshot   bool   // the newest entries per key after pos and up to liveFrom come next
 	conflateTo uint64 // it lagged when this was the newest position: up to here overtaken entries are skipped
+	first      Format // for the next frame only, then nil
 
-	track    bool
-	window   int      // see Options
-	inFlight []uint64 // positions sent and not acknowledged, in order; only when track is set
+	// What waits for its acknowledgement; only when track is set.
+	inFlight []uint64 // positions sent and not acknowledged, in order
 	settled  uint64   // up to here none is waited for any more
 
-	stands         int64 // for how many subscriptions: 1, or the members of a Group
-	live, replayed int64 // entries in the frames that Next has appended since Wrote
-	outcomes       Outcomes
-	published      uint64 // entries that came to the ring while the cursor was there; set by leave
-
-	next uint64 // number of the next entry in the ring; only within gather
-	left int    // room, as gather goes on
+	// What became of the entries.
+	live, replayed int64    // in the frames that Next has appended since Wrote
+	outcomes       Outcomes // of a member: less the Group's, see Join
+	published      uint64   // entries that came to the ring while the cursor was there; set by leave
+	stands         int64    // for how many subscriptions: 1, or of a Group's cursor its members
 }
 
 // Outcomes are what became of the live entries of one subscription so far.
@@ -55,10 +57,10 @@ func (o Outcomes) plus(n int64, other Outcomes) Outcomes {
 // without one: those before count as acknowledged.
 const MaxWindow = 1 << 14
 
-// Position returns the place that Next has come to: no frame of a later entry was appended for the subscription.
+// Position returns how far Next has come: no frame of a later entry was appended for the subscription.
 func (c *Cursor) Position() uint64 { return c.pos }
 
-// room is how many more entries may be sent now.
+// room is how many more entries may be sent before one is acknowledged.
 func (c *Cursor) room() int {
 	if c.window == 0 {
 		return 1 << 30
@@ -66,7 +68,6 @@ func (c *Cursor) room() int {
 	return max(0, c.window-len(c.inFlight))
 }
 
-// append appends the frame for e, which does not lie in the ring.
 func (c *Cursor) append(dst []byte, e *journal.Entry) []byte {
 	if c.first != nil {
 		return c.appendFirst(dst, e)
@@ -74,7 +75,7 @@ func (c *Cursor) append(dst []byte, e *journal.Entry) []byte {
 	return c.use.format.AppendFrame(dst, e)
 }
 
-// appendSlot appends the frame for an entry in the ring.
+// appendSlot is append for an entry in the ring, whose frame others may have encoded already.
 func (c *Cursor) appendSlot(dst []byte, s *slot) []byte {
 	if c.first != nil {
 		return c.appendFirst(dst, &s.entry)
@@ -100,7 +101,7 @@ func (c *Cursor) took(position uint64) {
 		return
 	}
 	if len(c.inFlight) == MaxWindow && c.window == 0 {
-		c.settle(MaxWindow / 2)
+		c.settle(MaxWindow / 2) // by half, so that this is not repeated for every entry
 	}
 	c.inFlight = append(c.inFlight, position)
 }
@@ -132,12 +133,12 @@ func (c *Cursor) passed(position uint64) {
 // skipTo notes that there is nothing to send up to the position.
 func (c *Cursor) skipTo(position uint64) {
 	c.pos = position
-	if !c.unwritten() {
+	if !c.unwritten() { // else the frames before it would count as written
 		c.written = position
 	}
 }
 
-// unwritten reports whether Next has appended frames for the cursor since Wrote.
+// unwritten reports whether frames that Next has appended wait for Wrote.
 func (c *Cursor) unwritten() bool { return c.live+c.replayed > 0 }
 
 func (c *Cursor) wrote() {
@@ -200,7 +201,7 @@ func (c *Cursor) leave(f *Feed) {
 	if c.use.n.Add(-1) == 0 {
 		delete(r.uses, c.use.format)
 	}
-	c.published = r.tail - c.born
+	c.published = r.tail - c.born // under the same lock: nothing later was meant for it
 }
 
 // close counts what a cursor that has left leaves behind.

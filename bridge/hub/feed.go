@@ -13,11 +13,15 @@ type Feed struct {
 	group   *Group   // whose feed it is; nil: a session's
 	tokens  []string // of the client, see SetTokens
 	cursors []*Cursor
-	leaving []*Cursor // unsubscribed, but Next has appended frames for them that are not written yet
-	oldest  time.Time // receipt of the oldest live entry that Next has appended since Wrote; zero: none
-	last    uint64    // the greatest position written
-	taken   uint64    // the greatest position Next has appended
-	reached uint64    // the last Next has left out nothing up to this position
+
+	// Between Next and Wrote.
+	leaving []*Cursor // unsubscribed, but frames of them are not written yet
+	oldest  time.Time // receipt of the oldest live entry appended; zero: none
+
+	// How far it has come.
+	last    uint64 // the greatest position written
+	taken   uint64 // the greatest position that Next has appended
+	reached uint64 // the last Next has left out nothing up to this position
 }
 
 // Options say how a subscription begins and what it keeps.
@@ -31,7 +35,7 @@ type Options struct {
 	Window     int                        // with Track: no more than so many unacknowledged entries, at most MaxWindow; 0: no bound
 }
 
-// A Resume is the place of the last entry that a client has seen.
+// A Resume names the last entry that a client has seen.
 type Resume struct {
 	Epoch    string
 	Position uint64
@@ -50,12 +54,13 @@ func (h *Hub) NewFeed(owner Owner) *Feed { return &Feed{hub: h, owner: owner} }
 // SetTokens says which audiences the client is of. Without a call it gets only what is for everybody.
 func (f *Feed) SetTokens(tokens []string) { f.tokens = tokens }
 
-// Subscribe places a cursor in the queue, which must be one of the hub's. With o.Resume, complete tells whether everything
-// after that place will come; otherwise the cursor begins as without Resume. There may be something for Next at once.
+// Subscribe begins to read the queue, which must be one of the hub's. With o.Resume, complete tells whether everything
+// after that entry will come; otherwise the cursor begins as without Resume. There may be something for Next at once.
 func (f *Feed) Subscribe(queue string, format Format, o Options) (c *Cursor, complete bool) {
 	h, r := f.hub, f.hub.ring(queue)
 	bounds := h.log.Bounds()
 
+	// Placed in the critical section of publish: an entry is either older than the cursor or live for it.
 	h.mu.Lock()
 	c = &Cursor{
 		queue:     queue,
@@ -70,7 +75,7 @@ func (f *Feed) Subscribe(queue string, format Format, o Options) (c *Cursor, com
 		window:    min(o.Window, MaxWindow),
 	}
 	switch {
-	// An entry beyond the last one published, or of another epoch, is no place of this log.
+	// A position of another epoch, or beyond the last one published, is not one of this log.
 	case o.Resume != nil && o.Resume.Epoch == bounds.Epoch && o.Resume.Position <= h.last && o.Resume.Position+1 >= bounds.First:
 		c.pos, complete = o.Resume.Position, true
 	case o.Snapshot:
@@ -137,12 +142,14 @@ func (f *Feed) Wrote() {
 	f.leaving = nil
 }
 
-// Position returns a place to resume from: everything up to it was written, for all subscriptions.
+// Position returns where to resume: everything up to it was written, for all subscriptions.
 func (f *Feed) Position() uint64 {
 	f.hub.mu.RLock()
 	defer f.hub.mu.RUnlock()
 	p := f.last
 	for _, c := range f.cursors {
+		// Only a cursor for which something waits holds the position back: one in a quiet queue may
+		// have stood still for long.
 		if c.snapshot || c.written < c.ring.evicted || c.ring.after(c.written) < c.ring.tail {
 			p = min(p, c.written)
 		}

@@ -29,7 +29,7 @@ func TestNewWhileEntriesCome(t *testing.T) {
 	b := newBench(t, hub.Config{}, journal.MemoryOptions{})
 	b.publishMany(2, message)
 	log := busyLog{b.log, func() { b.publish(message) }, make(chan struct{})}
-	h := hub.New(log, hub.Config{Queues: []string{message, unread, channel}, RingEntries: 8})
+	h := hub.New(log, hub.Config{Queues: []hub.Queue{{Name: message}, {Name: unread}, {Name: channel}}, RingEntries: 8})
 	defer h.Close()
 	<-log.after
 	b.publish(message)

@@ -11,71 +11,80 @@ import (
 	"time"
 )
 
-// A Group is one feed in the place of many, which have the same subscriptions and stand at the same place: what comes next is
-// appended once for all of them. Entries with an audience go to those members that an index finds. It is not safe for
-// concurrent use, and as long as a feed is a member only the Group's methods may use it.
+// A Group is one feed for many, its members, which have the same subscriptions and have come equally far:
+// what comes next is appended once for all of them. Entries with an audience go to those members that
+// an index finds. It is not safe for concurrent use, and as long as a feed is a member only the
+// Group's methods may use it.
+//
+// Members cost nothing while entries come: the counts that an entry for everybody would change in
+// every member stand in the Group's cursors alone. A member's outcomes are its own plus the Group's,
+// so Join subtracts the Group's from them and Leave adds them again.
 type Group struct {
 	feed    Feed
 	members map[*Feed]struct{}
 	index   map[string]map[*Feed]struct{} // token -> members; nil until there was an entry with an audience
 
 	// Of the last Next.
-	before   uint64  // the feed's last before it
-	shares   []share // by cursor
-	buffer   *[]byte // from framesPool, with the frames; nil: none
-	frames   []byte  // for everybody
-	asides   []aside
-	privates map[*Feed]*private // for members with more than that
+	before    uint64  // the feed's last before it
+	shares    []share // by cursor
+	buffer    *[]byte // from framesPool, with the frames; nil: none
+	frames    []byte  // for everybody
+	addressed []addressed
+	personal  map[*Feed]*personal // for members with more than that
 }
 
 // A share is what the last Next has appended for one cursor.
 type share struct {
-	from    uint64 // the cursor's place before
+	from    uint64 // the cursor's position before
 	entries int64
 }
 
-// An aside is a frame that only some members get.
-type aside struct {
+// An addressed is a frame that only some members get.
+type addressed struct {
 	cursor   int
 	audience []string
 	frame    []byte
 	at       int // where in the frames for everybody it belongs
 }
 
-// A private is what some members get.
-type private struct {
+// A personal is what some members get.
+type personal struct {
 	frames  []byte
 	entries []int64 // by cursor, beyond those in the shares
 }
 
-// A kind is what subscriptions must have in common.
-type kind struct {
+// A profile is what the subscriptions of a Group's members have in common.
+type profile struct {
 	use       *use
 	conflates bool
 }
 
-func (c *Cursor) kind() kind { return kind{c.use, c.conflates} }
+func (c *Cursor) profile() profile { return profile{c.use, c.conflates} }
 
 var profileSeed = maphash.MakeSeed()
 
-// Profile returns a number that is the same for feeds with the same subscriptions. ok tells whether the feed can be in a group:
-// it has begun all its subscriptions, none awaits acknowledgements, and each is in a format that others have too.
-func (f *Feed) Profile() (profile uint64, ok bool) {
+// Profile returns a number that is the same for feeds with the same subscriptions. ok tells whether the
+// feed can be in a group: it has begun all its subscriptions, none awaits acknowledgements, and each is
+// in a format that others have too.
+func (f *Feed) Profile() (number uint64, ok bool) {
 	for _, c := range f.cursors {
 		if c.snapshot || c.track || c.first != nil || c.use.n.Load() < 2 {
 			return 0, false
 		}
-		profile = profile*31 + maphash.Comparable(profileSeed, c.kind())
+		number = number*31 + maphash.Comparable(profileSeed, c.profile())
 	}
-	return profile, len(f.cursors) > 0
+	return number, len(f.cursors) > 0
 }
 
-// NewGroup returns a group without members that has f's subscriptions and stands where f does. Close it.
+// NewGroup returns a group without members that has f's subscriptions and has come as far as f. Close it.
 func (f *Feed) NewGroup(owner Owner) *Group {
 	g := &Group{feed: Feed{hub: f.hub, owner: owner}, members: map[*Feed]struct{}{}}
 	g.feed.group = g
 	for _, c := range f.cursors {
-		g.feed.cursors = append(g.feed.cursors, &Cursor{queue: c.queue, ring: c.ring, use: c.use, pos: c.pos, written: c.pos, own: c.own, conflates: c.conflates})
+		g.feed.cursors = append(g.feed.cursors, &Cursor{
+			queue: c.queue, ring: c.ring, use: c.use, own: c.own, conflates: c.conflates,
+			pos: c.pos, written: c.pos, // liveFrom is 0: all is live for a group
+		})
 	}
 	g.shares = make([]share, len(f.cursors))
 	f.hub.attach(&g.feed, g.feed.cursors...)
@@ -92,13 +101,14 @@ func (g *Group) Next(limit int) (more bool, err error) {
 		g.shares[i] = share{from: c.pos}
 		c.stands = int64(len(g.members))
 	}
-	g.asides, g.privates = g.asides[:0], nil
+	g.addressed, g.personal = g.addressed[:0], nil
 	g.feed.oldest = time.Time{}
 	if g.buffer == nil {
 		g.buffer = framesPool.Get().(*[]byte)
 	}
 	g.frames, more, err = g.feed.Next((*g.buffer)[:0], limit)
 	*g.buffer = g.frames
+	// As if all members had it already. One that has not when it leaves takes it back, see Leave.
 	for i, c := range g.feed.cursors {
 		g.shares[i].entries = c.live
 		c.outcomes.Delivered += c.live
@@ -106,7 +116,7 @@ func (g *Group) Next(limit int) (more bool, err error) {
 		c.written = c.pos
 	}
 	g.feed.last = max(g.feed.last, g.feed.taken)
-	if len(g.asides) > 0 {
+	if len(g.addressed) > 0 {
 		g.distribute()
 	}
 	return more, err
@@ -123,30 +133,34 @@ func (g *Group) Release() {
 	if g.buffer != nil && cap(*g.buffer) <= maxPooled {
 		framesPool.Put(g.buffer)
 	}
-	clear(g.asides)
-	g.buffer, g.frames, g.privates = nil, nil, nil
+	clear(g.addressed)
+	g.buffer, g.frames, g.personal = nil, nil, nil
 }
 
-// setAside notes an entry with an audience.
-func (g *Group) setAside(c *Cursor, e *Entry, frame []byte, at int) {
-	c.passed(e.Position) // for all members but those that distribute finds
+// address notes an entry with an audience.
+func (g *Group) address(c *Cursor, e *Entry, frame []byte, at int) {
+	c.passed(e.Position) // for all members; distribute corrects the count for those it finds
 	if g.feed.oldest.IsZero() {
 		g.feed.oldest = e.Time
 	}
+	// Not by Feed.took: only some members get a frame.
 	g.feed.taken = max(g.feed.taken, e.Position)
-	g.asides = append(g.asides, aside{cursor: slices.Index(g.feed.cursors, c), audience: e.Audience, frame: frame, at: at})
+	g.addressed = append(g.addressed, addressed{cursor: slices.Index(g.feed.cursors, c), audience: e.Audience, frame: frame, at: at})
 }
 
-// distribute finds the members that get asides. Those that get the same ones share the bytes.
+// distribute finds the members of the audiences. Those that get the same addressed frames share the
+// bytes: often a group of users is addressed, not a single one.
 func (g *Group) distribute() {
-	if g.index == nil {
+	if g.index == nil { // not before it is needed: many bridges address nobody
 		g.index = map[string]map[*Feed]struct{}{}
 		for f := range g.members {
 			g.enlist(f)
 		}
 	}
-	lists := map[*Feed][]byte{} // numbers of asides, four bytes each, to be compared as text
-	for i, a := range g.asides {
+	// The list of a member is text, four bytes for the number of each addressed frame, so that equal
+	// lists are equal keys of made.
+	lists := map[*Feed][]byte{}
+	for i, a := range g.addressed {
 		number := binary.BigEndian.AppendUint32(nil, uint32(i))
 		for _, token := range a.audience {
 			for f := range g.index[token] {
@@ -156,28 +170,28 @@ func (g *Group) distribute() {
 			}
 		}
 	}
-	made := map[string]*private{}
-	g.privates = make(map[*Feed]*private, len(lists))
+	made := map[string]*personal{}
+	g.personal = make(map[*Feed]*personal, len(lists))
 	for f, list := range lists {
 		p := made[string(list)]
 		if p == nil {
-			p = g.private(list)
+			p = g.merge(list)
 			made[string(list)] = p
 		}
-		g.privates[f] = p
-		for i, n := range p.entries {
+		g.personal[f] = p
+		for i, n := range p.entries { // address has counted them as not addressed, for the group and for the ring
 			f.cursors[i].outcomes = f.cursors[i].outcomes.plus(n, Outcomes{Delivered: 1, NotAddressed: -1})
 			f.cursors[i].ring.notAddressed.Add(-n)
 		}
 	}
 }
 
-// private puts together the frames for everybody and the asides in the list.
-func (g *Group) private(list []byte) *private {
-	p := &private{entries: make([]int64, len(g.shares))}
+// merge puts the frames for everybody and the addressed ones in the list together, in order.
+func (g *Group) merge(list []byte) *personal {
+	p := &personal{entries: make([]int64, len(g.shares))}
 	from := 0
 	for ; len(list) > 0; list = list[4:] {
-		a := g.asides[binary.BigEndian.Uint32(list)]
+		a := g.addressed[binary.BigEndian.Uint32(list)]
 		p.frames = append(append(p.frames, g.frames[from:a.at]...), a.frame...)
 		p.entries[a.cursor]++
 		from = a.at
@@ -187,18 +201,18 @@ func (g *Group) private(list []byte) *private {
 }
 
 // Any reports whether the last Next has frames for anybody.
-func (g *Group) Any() bool { return len(g.frames)+len(g.privates) > 0 }
+func (g *Group) Any() bool { return len(g.frames)+len(g.personal) > 0 }
 
 // Everybody reports whether the last Next has frames for all members.
 func (g *Group) Everybody() bool { return len(g.frames) > 0 }
 
-// Addressed yields the members for whom the last Next has frames that not all members get.
-func (g *Group) Addressed() iter.Seq[*Feed] { return maps.Keys(g.privates) }
+// Addressed yields the members for which the last Next has frames that not all members get.
+func (g *Group) Addressed() iter.Seq[*Feed] { return maps.Keys(g.personal) }
 
 // Frames returns what the last Next has for the member. It is valid, and must not be changed, until the next one or Release.
 // Several goroutines may call it at a time, as long as none calls those.
 func (g *Group) Frames(f *Feed) []byte {
-	if p := g.privates[f]; p != nil {
+	if p := g.personal[f]; p != nil {
 		return p.frames
 	}
 	return g.frames
@@ -210,25 +224,24 @@ func (g *Group) Wrote(members []*Feed) {
 	for i, c := range g.feed.cursors {
 		c.ring.delivered.Add(g.shares[i].entries * int64(len(members)))
 	}
-	if len(g.privates) == 0 {
+	if len(g.personal) == 0 {
 		return
 	}
 	for _, f := range members {
 		for i, c := range g.feed.cursors {
-			c.ring.delivered.Add(g.privates[f].extra(i))
+			c.ring.delivered.Add(g.personal[f].extra(i))
 		}
 	}
 }
 
 // extra is how many entries for the cursor there are beyond those for everybody.
-func (p *private) extra(cursor int) int64 {
+func (p *personal) extra(cursor int) int64 {
 	if p == nil {
 		return 0
 	}
 	return p.entries[cursor]
 }
 
-// enlist puts a member into the index.
 func (g *Group) enlist(f *Feed) {
 	for _, token := range f.tokens {
 		if g.index[token] == nil {
@@ -251,12 +264,13 @@ func (g *Group) Catch(f *Feed, dst []byte, limit int) (out []byte, more bool, er
 	return f.next(dst, limit, g.feed.reached)
 }
 
-// Join makes f a member. It reports false when f is of another profile than the group or stands at another place.
+// Join makes f a member. It reports false when f is of another profile than the group or has not come
+// equally far.
 func (g *Group) Join(f *Feed) bool {
-	if !g.standsBeside(f) {
+	if !g.alongside(f) {
 		return false
 	}
-	f.hub.detach(f, f.cursors...)
+	f.hub.detach(f, f.cursors...) // from now on entries wake the group
 	for i, c := range f.cursors {
 		c.outcomes = c.outcomes.plus(-1, g.feed.cursors[i].outcomes)
 	}
@@ -267,7 +281,7 @@ func (g *Group) Join(f *Feed) bool {
 	return true
 }
 
-func (g *Group) standsBeside(f *Feed) bool {
+func (g *Group) alongside(f *Feed) bool {
 	if len(f.cursors) != len(g.feed.cursors) {
 		return false
 	}
@@ -275,18 +289,18 @@ func (g *Group) standsBeside(f *Feed) bool {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	for i, c := range f.cursors {
-		if !c.standsBeside(g.feed.cursors[i]) {
+		if !c.alongside(g.feed.cursors[i]) {
 			return false
 		}
 	}
 	return true
 }
 
-// standsBeside reports whether the same entries come next for both cursors, all of them live for c. A position tells less than
-// the number of the next entry does: a cursor in a quiet queue may have been placed at any later position.
-func (c *Cursor) standsBeside(other *Cursor) bool {
+// alongside reports whether the same entries come next for both cursors, all of them live for c. The number of the next
+// entry decides, not the position: in a quiet queue, cursors with the same next entry have different positions.
+func (c *Cursor) alongside(other *Cursor) bool {
 	r := c.ring
-	if c.kind() != other.kind() || c.track || c.snapshot || c.first != nil || c.unwritten() {
+	if c.profile() != other.profile() || c.track || c.snapshot || c.first != nil || c.unwritten() {
 		return false
 	}
 	if c.pos < r.evicted || other.pos < r.evicted {
@@ -305,9 +319,9 @@ func (g *Group) Leave(f *Feed, wrote bool) {
 		ours, share := g.feed.cursors[i], g.shares[i]
 		c.pos, c.written = ours.pos, ours.pos
 		c.outcomes = c.outcomes.plus(1, ours.outcomes)
-		if !wrote {
+		if !wrote { // Next has counted it as delivered: it goes back to what waits for Wrote
 			c.written = share.from
-			c.live = share.entries + g.privates[f].extra(i)
+			c.live = share.entries + g.personal[f].extra(i)
 			c.outcomes.Delivered -= c.live
 			f.oldest = g.feed.oldest
 		}

@@ -29,19 +29,25 @@ type Format interface {
 	AppendFrame(dst []byte, e *Entry) []byte
 }
 
-// Config sizes a Hub; zero fields take the defaults.
+// A Queue is one destination.
+type Queue struct {
+	Name     string
+	Keyed    bool // its entries have keys: a subscription can begin with the newest entry of each
+	Conflate bool // a subscription that lags skips what a newer entry of the same key has overtaken
+}
+
+// Config says what a Hub serves; zero fields take the defaults.
 type Config struct {
-	Queues      []string // the destinations there are
-	Keyed       []string // those of them whose entries have keys: a subscription can begin with the newest entry of each
-	Conflate    []string // those of them where a subscription that lags skips what a newer entry of the same key has overtaken
-	RingEntries int      // newest entries kept at hand per queue, default 1024
-	RingBytes   int      // bytes of their payloads per queue, default 8 MiB
+	Queues      []Queue
+	RingEntries int // newest entries kept at hand per queue, default 1024
+	RingBytes   int // bytes of their payloads per queue, default 8 MiB
 }
 
 // A Hub holds the rings. All methods are safe for concurrent use.
 type Hub struct {
 	log   Log
 	epoch string
+	names []string        // of the queues, in the order of Config
 	ctx   context.Context // of reading the log: ends with Close
 	close context.CancelFunc
 
@@ -60,8 +66,8 @@ type Hub struct {
 	waker sync.WaitGroup
 }
 
-// New returns a Hub over the log, which publishes from now on whatever the log commits. It panics when Keyed or Conflate
-// name a queue that is none. Close ends it.
+// New returns a Hub over the log, which publishes from now on whatever the log commits.
+// Close ends it.
 func New(log Log, c Config) *Hub {
 	if c.RingEntries <= 0 {
 		c.RingEntries = 1024
@@ -82,13 +88,13 @@ func New(log Log, c Config) *Hub {
 	bounds := log.Follow(h.publish)
 	h.epoch, h.last = bounds.Epoch, bounds.Last
 	for _, q := range c.Queues {
-		h.rings[q] = newRing(c.RingEntries, c.RingBytes, bounds.Last)
-	}
-	for _, q := range c.Keyed {
-		h.ring(q).keyed = true
-	}
-	for _, q := range c.Conflate {
-		h.ring(q).newest = loadNewest(h.ctx, log, q)
+		r := newRing(c.RingEntries, c.RingBytes, bounds.Last)
+		r.keyed = q.Keyed
+		if q.Conflate {
+			r.newest = loadNewest(h.ctx, log, q.Name)
+		}
+		h.rings[q.Name] = r
+		h.names = append(h.names, q.Name)
 	}
 	h.waker.Go(h.wake)
 	return h
@@ -106,7 +112,10 @@ func (h *Hub) Epoch() string { return h.epoch }
 // Has reports whether the hub serves the queue.
 func (h *Hub) Has(queue string) bool { return h.rings[queue] != nil }
 
-// Keyed reports whether the queue is one of those that Config.Keyed names.
+// Queues returns the names of the queues, in the order of Config. The caller must not change them.
+func (h *Hub) Queues() []string { return h.names }
+
+// Keyed reports whether the hub serves the queue, and its entries have keys.
 func (h *Hub) Keyed(queue string) bool { return h.Has(queue) && h.rings[queue].keyed }
 
 func (h *Hub) ring(queue string) *ring {

@@ -53,9 +53,7 @@ type bench struct {
 }
 
 func newBench(t testing.TB, c hub.Config, o journal.MemoryOptions) *bench {
-	c.Queues = []string{message, unread, channel}
-	c.Keyed = []string{unread, channel}
-	c.Conflate = []string{unread}
+	c.Queues = []hub.Queue{{Name: message}, {Name: unread, Keyed: true, Conflate: true}, {Name: channel, Keyed: true}}
 	log := journal.NewMemory(o)
 	w, err := log.Lead(t.Context())
 	if err != nil {

@@ -27,17 +27,14 @@ func (f *Feed) next(dst []byte, limit int, end uint64) (out []byte, more bool, e
 			return f.takeSnapshot(dst, c, limit)
 		}
 	}
-	picks := pickPool.Get().(*[]pick)
-	defer func() {
-		clear(*picks)
-		*picks = (*picks)[:0]
-		pickPool.Put(picks)
-	}()
-	lagging, end, more := f.gather(picks, limit, end)
-	if lagging != nil && len(*picks) == 0 {
+	w := scratchPool.Get().(*scratch)
+	defer w.release()
+	lagging, end, more := f.gather(w, limit, end)
+	if lagging != nil && len(w.picks) == 0 {
 		return f.replay(dst, lagging, end, limit)
 	}
-	for _, p := range *picks {
+	// Outside of the hub's lock from here on: encoding takes time, and slots never change.
+	for _, p := range w.picks {
 		e := &p.slot.entry
 		switch {
 		case p.fate == overtaken:
@@ -45,7 +42,7 @@ func (f *Feed) next(dst []byte, limit int, end uint64) (out []byte, more bool, e
 		case p.fate == forOthers:
 			p.cursor.passed(e.Position)
 		case f.group != nil && e.Audience != nil:
-			f.group.setAside(p.cursor, e, p.cursor.appendSlot(nil, p.slot), len(dst))
+			f.group.address(p.cursor, e, p.cursor.appendSlot(nil, p.slot), len(dst))
 		default:
 			dst = p.cursor.appendSlot(dst, p.slot)
 			f.took(p.cursor, e)
@@ -106,7 +103,25 @@ func (f *Feed) wants(c *Cursor, e *Entry) bool {
 	return false
 }
 
-var pickPool = sync.Pool{New: func() any { return new([]pick) }}
+// A scratch is what gather works with.
+type scratch struct {
+	picks []pick
+	heads []head // by cursor
+}
+
+// A head is the next entry of one cursor as gather goes on.
+type head struct {
+	next uint64 // its number in the ring
+	left int    // how many more entries the cursor has room for
+}
+
+var scratchPool = sync.Pool{New: func() any { return new(scratch) }}
+
+func (w *scratch) release() {
+	clear(w.picks) // or the pool would keep evicted slots alive
+	w.picks, w.heads = w.picks[:0], w.heads[:0]
+	scratchPool.Put(w)
+}
 
 // frameOverhead is about what headers add to a payload.
 const frameOverhead = 256
@@ -114,60 +129,67 @@ const frameOverhead = 256
 // gather merges what the rings hold for the cursors by position, up to limit bytes and the position end. When a cursor's next
 // entries lie below its ring it returns that cursor (the lowest of them), and gathers only what comes before those. last is
 // the newest position there is up to end; more tells that the limit has left something out.
-func (f *Feed) gather(picks *[]pick, limit int, end uint64) (lagging *Cursor, last uint64, more bool) {
+func (f *Feed) gather(w *scratch, limit int, end uint64) (lagging *Cursor, last uint64, more bool) {
 	h := f.hub
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	last = min(h.last, end)
 	end = last
 	for _, c := range f.cursors {
-		if below := c.place(h.last); below && c.left > 0 && c.pos < end {
-			c.left = 0
+		at := head{c.ring.after(c.pos), c.room()}
+		if c.lags(at.next) {
+			c.conflateTo = h.last
+		}
+		if c.below() && at.left > 0 && c.pos < end {
+			// Entries of the other cursors up to here may be appended first. Those beyond come after what
+			// the log has for this one: a client sees its queues in one order.
+			at.left = 0
 			lagging, end = c, c.pos
 		}
+		w.heads = append(w.heads, at)
 	}
 	for {
-		c := f.lowest(end)
-		if c == nil {
+		i := f.lowest(w.heads, end)
+		if i < 0 {
 			f.reached = end
 			return lagging, last, false
 		}
 		if limit <= 0 {
 			return lagging, last, true
 		}
-		s := c.ring.at(c.next)
-		c.next++
+		c, at := f.cursors[i], &w.heads[i]
+		s := c.ring.at(at.next)
+		at.next++
 		f.reached = s.entry.Position
 		fate := f.fate(c, &s.entry, c.ring.newest.overtook)
-		*picks = append(*picks, pick{s, c, fate})
+		w.picks = append(w.picks, pick{s, c, fate})
 		if fate == sent {
-			c.left--
+			at.left--
 			limit -= len(s.entry.Body) + frameOverhead
 		}
 	}
 }
 
-// place finds the cursor's place in its ring, and reports whether it lies below. last is the newest position.
-func (c *Cursor) place(last uint64) (below bool) {
-	c.next, c.left = c.ring.after(c.pos), c.room()
-	if c.snapshot { // it has no room now
-		return false
-	}
-	below = c.pos < c.ring.evicted
-	if c.conflates && (below || c.ring.tail-c.next > c.ring.lag()) {
-		c.conflateTo = last
-	}
-	return below
+// below reports whether entries that the ring has lost come next. A snapshot comes before them.
+func (c *Cursor) below() bool { return !c.snapshot && c.pos < c.ring.evicted }
+
+// lags reports whether so much waits that overtaken entries are to be skipped. next is the number of
+// the cursor's first entry in the ring.
+func (c *Cursor) lags(next uint64) bool {
+	return c.conflates && (c.below() || !c.snapshot && c.ring.tail-next > c.ring.lag())
 }
 
-// lowest returns the cursor whose next entry in the ring comes first, nil when none comes up to end. It is part of gather.
-func (f *Feed) lowest(end uint64) (first *Cursor) {
-	for _, c := range f.cursors {
-		if c.next == c.ring.tail || c.left == 0 {
+// lowest returns the index of the cursor whose next entry in the ring comes first, -1 when none comes
+// up to end.
+func (f *Feed) lowest(heads []head, end uint64) int {
+	first := -1
+	for i, c := range f.cursors {
+		at := &heads[i]
+		if at.next == c.ring.tail || at.left == 0 {
 			continue
 		}
-		if p := c.ring.at(c.next).entry.Position; p <= end {
-			first, end = c, p-1
+		if p := c.ring.at(at.next).entry.Position; p <= end {
+			first, end = i, p-1
 		}
 	}
 	return first
@@ -176,7 +198,7 @@ func (f *Feed) lowest(end uint64) (first *Cursor) {
 // pageEntries is how many entries one read of the log asks for.
 const pageEntries = 128
 
-// replay appends frames from one page of the log after the place of the lagging cursor, for every cursor that has them ahead.
+// replay appends frames from one page of the log after the lagging cursor, for every cursor that has them ahead.
 // What the log holds beyond last is not published yet.
 func (f *Feed) replay(dst []byte, lagging *Cursor, last uint64, limit int) (out []byte, more bool, err error) {
 	after := lagging.pos
@@ -199,10 +221,10 @@ func (f *Feed) replay(dst []byte, lagging *Cursor, last uint64, limit int) (out 
 		dst = f.appendReplayed(dst, &page[i])
 		f.reached = page[i].Position
 	}
-	return dst, true, nil // at the least what the ring holds
+	return dst, true, nil // the ring has more, or the log
 }
 
-// skipTrimmed takes the cursor to where the log begins, if nothing of its queue has left the log since its place: it may have
+// skipTrimmed takes the cursor to where the log begins, if nothing of its queue has left the log since its position: it may have
 // been quiet for long. It reports false where something has.
 func (h *Hub) skipTrimmed(c *Cursor) bool {
 	first := h.log.Bounds().First // before Trimmed, which then knows all that lies before
@@ -220,7 +242,7 @@ func (f *Feed) appendReplayed(dst []byte, e *journal.Entry) []byte {
 			continue
 		}
 		if c.queue != e.Queue {
-			c.skipTo(e.Position)
+			c.skipTo(e.Position) // or the next page would begin before this one again
 			continue
 		}
 		fate := f.fate(c, e, func(e *Entry) bool { return f.hub.overtook(c.ring, e) })
@@ -230,7 +252,7 @@ func (f *Feed) appendReplayed(dst []byte, e *journal.Entry) []byte {
 		case fate == forOthers:
 			c.passed(e.Position)
 		case f.group != nil && e.Audience != nil:
-			f.group.setAside(c, e, c.append(nil, e), len(dst))
+			f.group.address(c, e, c.append(nil, e), len(dst))
 		default:
 			dst = c.append(dst, e)
 			f.took(c, e)
@@ -268,5 +290,5 @@ func (f *Feed) takeSnapshot(dst []byte, c *Cursor, limit int) (out []byte, more 
 		dst = c.append(dst, &page[i])
 		f.took(c, &page[i])
 	}
-	return dst, true, nil // at the least what is live
+	return dst, true, nil // what is live comes after it
 }

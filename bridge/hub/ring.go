@@ -63,7 +63,7 @@ func (r *ring) evict() {
 	r.evicted = s.entry.Position
 }
 
-// lag is how many waiting entries of a ring are clearly more than a client has that keeps up: half of what it can hold.
+// lag is the backlog above which a client counts as lagging: half the ring.
 func (r *ring) lag() uint64 { return uint64(len(r.slots)) / 2 }
 
 // after returns the number of the first entry held whose position is above the given one; r.tail when there is none.

@@ -11,7 +11,7 @@ import (
 // acknowledge obeys ACK and NACK alike: nothing is ever sent again by itself, so both only end the message's flight.
 func (x *session) acknowledge(f *stomp.Frame) error {
 	if _, ok := f.Get("transaction"); ok {
-		return refuse("transactions are not supported", "ACK takes effect at once")
+		return clientError("transactions are not supported", "ACK takes effect at once")
 	}
 	subs, position, known := x.acknowledged(f)
 	odd := false // and so it stays when the connection is lost and nobody looks
@@ -27,7 +27,7 @@ func (x *session) acknowledge(f *stomp.Frame) error {
 		return x.appendReceipt(answers, f)
 	})
 	if odd {
-		return refuse("no such message", "the frame names no message that waits for its acknowledgement")
+		return clientError("no such message", "the frame names no message that waits for its acknowledgement")
 	}
 	return nil
 }

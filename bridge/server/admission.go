@@ -59,7 +59,7 @@ type busy struct {
 
 // reserve counts a session in before it is made, or says why it may not be.
 func (s *Server) reserve(remote string) *busy {
-	place := auth.Place(address(remote))
+	network := auth.ClientNet(address(remote))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	limits := s.config.Limits
@@ -68,14 +68,14 @@ func (s *Server) reserve(remote string) *busy {
 		return &busy{http.StatusServiceUnavailable, "the server ends"}
 	case s.reserved >= limits.Sessions:
 		return &busy{http.StatusServiceUnavailable, "too many sessions"}
-	case limits.SessionsPerAddress > 0 && s.places[place] >= limits.SessionsPerAddress:
+	case limits.SessionsPerAddress > 0 && s.networks[network] >= limits.SessionsPerAddress:
 		return &busy{http.StatusTooManyRequests, "too many sessions of one address"}
 	case s.connects != nil && !s.connects.Allow():
 		return &busy{http.StatusTooManyRequests, "too many new connections a second"}
 	}
 	s.reserved++
 	if limits.SessionsPerAddress > 0 {
-		s.places[place]++
+		s.networks[network]++
 	}
 	s.running.Add(1)
 	return nil
@@ -86,7 +86,7 @@ func (s *Server) release(remote string) {
 	defer s.mu.Unlock()
 	s.reserved--
 	if s.config.Limits.SessionsPerAddress > 0 {
-		countDown(s.places, auth.Place(address(remote)))
+		countDown(s.networks, auth.ClientNet(address(remote)))
 	}
 	s.running.Done()
 }

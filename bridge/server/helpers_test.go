@@ -63,9 +63,11 @@ func newHouseOver(t testing.TB, c server.Config, hc hub.Config, log journal.Log)
 		t.Fatal(err)
 	}
 	h.writer = w
-	hc.Queues, hc.Keyed, hc.Conflate = queues, queues[1:], queues[1:2]
+	for i, name := range queues {
+		hc.Queues = append(hc.Queues, hub.Queue{Name: name, Keyed: i > 0, Conflate: i == 1})
+	}
 	h.hub = hub.New(h.log, hc)
-	c.Hub, c.Queues, c.Version = h.hub, queues, "test"
+	c.Hub, c.Version = h.hub, "test"
 	c.Logger = slog.New(slog.NewTextHandler(h.lines, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if c.Policy.Auth == nil {
 		c.Policy.Auth = h.authenticator(h.jwt)

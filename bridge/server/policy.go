@@ -73,7 +73,7 @@ func (x *session) recheckAccess() {
 	x.subsMu.Unlock()
 	for _, queue := range queues {
 		if err := x.allowed(queue, by); err != nil {
-			x.refuse(nil, err)
+			x.reject(nil, err)
 			return
 		}
 	}

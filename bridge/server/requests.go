@@ -14,8 +14,8 @@ import (
 	"mqtt-stomp-bridge/bridge/stomp"
 )
 
-// refuse is why a frame is answered by ERROR. The texts are fixed: they hold nothing that the client sent.
-func refuse(message, detail string) error {
+// clientError answers a mistake of the client by ERROR. The texts are fixed: they hold nothing that the client sent.
+func clientError(message, detail string) error {
 	return &stomp.Error{Message: message, Detail: detail}
 }
 
@@ -31,12 +31,12 @@ func (d *denial) Error() string { return d.err.Message }
 // handle obeys one frame, and sends the RECEIPT that it asks for.
 func (x *session) handle(f *stomp.Frame) {
 	if err := x.dispatch(f); err != nil {
-		x.refuse(f, err)
+		x.reject(f, err)
 	}
 }
 
-// refuse ends the session because of an error in what the client asked for, with f unless that is nil.
-func (x *session) refuse(f *stomp.Frame, err error) {
+// reject ends the session because of what the client asked for, with f unless that is nil.
+func (x *session) reject(f *stomp.Frame, err error) {
 	var unauthorized *auth.Error
 	var denied *denial
 	switch {
@@ -58,7 +58,7 @@ func (x *session) dispatch(f *stomp.Frame) error {
 		return x.connect(f)
 	}
 	if !x.connected {
-		return refuse("not connected", "the first frame must be CONNECT or STOMP")
+		return clientError("not connected", "the first frame must be CONNECT or STOMP")
 	}
 	switch f.Command {
 	case stomp.CommandSubscribe:
@@ -69,7 +69,7 @@ func (x *session) dispatch(f *stomp.Frame) error {
 		return x.acknowledge(f)
 	case stomp.CommandNack:
 		if x.v() == stomp.V10 {
-			return refuse("unknown command", "STOMP 1.0 has no NACK")
+			return clientError("unknown command", "STOMP 1.0 has no NACK")
 		}
 		return x.acknowledge(f)
 	case stomp.CommandDisconnect:
@@ -79,11 +79,11 @@ func (x *session) dispatch(f *stomp.Frame) error {
 		if to, _ := f.Get("destination"); to == tokenDestination {
 			return x.renew(f)
 		}
-		return refuse("SEND is not accepted", "the queues are outbound only")
+		return clientError("SEND is not accepted", "the queues are outbound only")
 	case stomp.CommandBegin, stomp.CommandCommit, stomp.CommandAbort:
-		return refuse("transactions are not supported", "there is nothing to send, and ACK takes effect at once")
+		return clientError("transactions are not supported", "there is nothing to send, and ACK takes effect at once")
 	}
-	return refuse("unknown command", "a server's command cannot come from a client")
+	return clientError("unknown command", "a server's command cannot come from a client")
 }
 
 func (x *session) v() stomp.Version { return stomp.Version(x.version.Load()) }
@@ -91,7 +91,7 @@ func (x *session) v() stomp.Version { return stomp.Version(x.version.Load()) }
 // connect answers CONNECT or STOMP (STOMP 1.2, "Connecting"). host is not asked for: real clients leave it out.
 func (x *session) connect(f *stomp.Frame) error {
 	if x.connected {
-		return refuse("already connected", "CONNECT comes once")
+		return clientError("already connected", "CONNECT comes once")
 	}
 	accept, _ := f.Get("accept-version")
 	version, ok := stomp.Negotiate(accept)

@@ -27,7 +27,6 @@ import (
 // Config says what a Server serves; every field without a default must be set.
 type Config struct {
 	Hub            *hub.Hub
-	Queues         []string       // the hub's, in the order in which a client is told of them
 	Policy         Policy         // the first one, see SetPolicy
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 	Path           string         // default /ws.communication
@@ -71,7 +70,7 @@ type Server struct {
 	mu       sync.Mutex
 	sessions map[*session]struct{}
 	reserved int                // sessions, and handshakes on their way to one
-	places   map[netip.Addr]int // of those, by auth.Place; only where that is limited
+	networks map[netip.Addr]int // of those, by auth.ClientNet; only where that is limited
 	users    map[string]int     // sessions, by user; only where that is limited
 	closing  bool
 	running  sync.WaitGroup
@@ -88,7 +87,7 @@ func New(c Config) *Server {
 		config:   c,
 		writers:  writer.NewPool(c.Hub, writer.Limits{WriteTimeout: c.Limits.WriteTimeout, AnswerBytes: c.Limits.OutgoingBytes}),
 		sessions: map[*session]struct{}{},
-		places:   map[netip.Addr]int{},
+		networks: map[netip.Addr]int{},
 		users:    map[string]int{},
 	}
 	s.context, s.cancel = context.WithCancel(context.Background())
@@ -132,7 +131,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !websocket.IsWebSocketUpgrade(r) {
-		s.refuseRequest(w, r, remote)
+		s.refuseNoUpgrade(w, r, remote)
 		return
 	}
 	if b := s.reserve(remote); b != nil {
@@ -162,7 +161,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if by != nil {
 		if err := x.letIn(by); err != nil {
-			x.refuse(nil, err)
+			x.reject(nil, err)
 		}
 	}
 	// In a goroutine of its own: the handler's return frees what net/http holds for the request.
@@ -174,9 +173,9 @@ var goingAway = ending{cause: "shutdown", code: websocket.CloseGoingAway, quiet:
 
 const noHandshake = "no websocket handshake"
 
-// refuseRequest answers what asks for no upgrade: a look at the endpoint, or a handshake that has come through a proxy which has
+// refuseNoUpgrade answers what asks for no upgrade: a look at the endpoint, or a handshake that has come through a proxy which has
 // kept the headers to itself that are of one connection alone (RFC 9110, 7.6.1).
-func (s *Server) refuseRequest(w http.ResponseWriter, r *http.Request, remote string) {
+func (s *Server) refuseNoUpgrade(w http.ResponseWriter, r *http.Request, remote string) {
 	s.refusals.add(noHandshake)
 	const hint = "a proxy in front has to pass the headers Upgrade and Connection on"
 	if r.Header.Get("Sec-WebSocket-Key") != "" {

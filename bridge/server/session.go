@@ -101,7 +101,7 @@ func (x *session) run() {
 
 // hangUp ends the session, for the reason that reading stopped if there was none before, and waits for its last bytes.
 func (x *session) hangUp(err error) {
-	x.finish(err)
+	x.readingEnded(err)
 	x.out.Await()
 	if x.in.broken { // gorilla reads no more
 		io.Copy(io.Discard, x.in.Conn)
@@ -160,7 +160,7 @@ func (x *session) input(p []byte) error {
 		case errors.Is(err, stomp.ErrIncomplete):
 			return nil
 		case err != nil:
-			x.refuse(nil, err)
+			x.reject(nil, err)
 			return errEnded
 		}
 		if x.ended.Load() != nil {
@@ -170,8 +170,8 @@ func (x *session) input(p []byte) error {
 	}
 }
 
-// finish ends the session for the reason that reading stopped, unless it has ended already.
-func (x *session) finish(err error) {
+// readingEnded ends the session for the reason that reading stopped, unless it has ended already.
+func (x *session) readingEnded(err error) {
 	var closed *websocket.CloseError
 	var timeout net.Error
 	failure := x.out.Err()

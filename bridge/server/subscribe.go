@@ -41,13 +41,13 @@ func (x *session) subscribe(f *stomp.Frame) error {
 		x.lastNumber++
 		s.number = x.lastNumber
 	}
-	kind := format{destination: destination, subscription: s.id, version: x.v(), epoch: x.server.config.Hub.Epoch()}
+	as := format{destination: destination, subscription: s.id, version: x.v(), epoch: x.server.config.Hub.Epoch()}
 	if s.mode != ackAuto && x.v() == stomp.V12 {
-		kind.ack = s.number // 1.0 and 1.1 name the message and the subscription instead
+		as.ack = s.number // 1.0 and 1.1 name the message and the subscription instead
 	}
 	if o.Resume != nil {
 		o.First = func(complete bool) hub.Format {
-			noted := kind
+			noted := as
 			noted.note = resumeNote(complete)
 			return noted
 		}
@@ -60,7 +60,7 @@ func (x *session) subscribe(f *stomp.Frame) error {
 	}
 	x.out.Update(func(feed *hub.Feed, answers []byte) []byte {
 		var complete bool
-		s.cursor, complete = feed.Subscribe(s.queue, kind, o)
+		s.cursor, complete = feed.Subscribe(s.queue, as, o)
 		if o.Resume == nil {
 			return x.appendReceipt(answers, f)
 		}
@@ -83,7 +83,7 @@ const maxSubscriptionID = 512
 // userPrefix before a queue stands for those of its entries whose audience the client is of, without those for everybody.
 const userPrefix = "/user/"
 
-// parseSubscribe checks a SUBSCRIBE frame and takes its headers apart; the cursor is not placed yet.
+// parseSubscribe checks a SUBSCRIBE frame and takes its headers apart; there is no cursor yet.
 func (x *session) parseSubscribe(f *stomp.Frame) (*subscription, hub.Options, error) {
 	var o hub.Options
 	destination, _ := f.Get("destination")
@@ -101,17 +101,17 @@ func (x *session) parseSubscribe(f *stomp.Frame) (*subscription, hub.Options, er
 	}
 	switch {
 	case !x.server.config.Hub.Has(queue):
-		return nil, o, refuse("unknown destination", "the destinations are "+strings.Join(x.server.config.Queues, ", "))
+		return nil, o, clientError("unknown destination", "the destinations are "+strings.Join(x.server.config.Hub.Queues(), ", "))
 	case id == "" && (hasID || x.v() > stomp.V10):
-		return nil, o, refuse("SUBSCRIBE without id", "from STOMP 1.1 on a subscription has an id")
+		return nil, o, clientError("SUBSCRIBE without id", "from STOMP 1.1 on a subscription has an id")
 	case len(id) > maxSubscriptionID:
-		return nil, o, refuse("the subscription id is too long", "every message repeats it")
+		return nil, o, clientError("the subscription id is too long", "every message repeats it")
 	case x.subscribed(s.key) != nil:
-		return nil, o, refuse("the subscription id is in use", "")
+		return nil, o, clientError("the subscription id is in use", "")
 	case len(x.subs) >= x.server.config.Limits.Subscriptions:
-		return nil, o, refuse("too many subscriptions", "UNSUBSCRIBE from one first")
+		return nil, o, clientError("too many subscriptions", "UNSUBSCRIBE from one first")
 	case !slices.Contains([]ackMode{ackAuto, ackClient, ackIndividual}, s.mode), s.mode == ackIndividual && x.v() == stomp.V10:
-		return nil, o, refuse("unknown ack mode", "ack is auto, client or, from STOMP 1.1 on, client-individual")
+		return nil, o, clientError("unknown ack mode", "ack is auto, client or, from STOMP 1.1 on, client-individual")
 	}
 	o, err := x.parseDelivery(f, queue, s.mode)
 	o.Own = own
@@ -128,18 +128,18 @@ func (x *session) parseDelivery(f *stomp.Frame, queue string, mode ackMode) (o h
 			*o.Resume = hub.Resume{Epoch: epoch, Position: position}
 		}
 	}
-	if kind, ok := f.Get("snapshot"); ok {
+	if which, ok := f.Get("snapshot"); ok {
 		switch {
-		case kind != "latest":
-			return o, refuse("unknown snapshot", "the one there is: latest")
+		case which != "latest":
+			return o, clientError("unknown snapshot", "the one there is: latest")
 		case !x.server.config.Hub.Keyed(queue):
-			return o, refuse("no snapshot of this queue", "its messages stand for themselves, none is the latest state of something")
+			return o, clientError("no snapshot of this queue", "its messages stand for themselves, none is the latest state of something")
 		}
 		o.Snapshot = true
 	}
 	switch conflate, ok := f.Get("conflate"); {
 	case ok && conflate != "true" && conflate != "false":
-		return o, refuse("malformed conflate header", "it is true or false")
+		return o, clientError("malformed conflate header", "it is true or false")
 	default:
 		o.NoConflate = conflate == "false"
 	}
@@ -147,9 +147,9 @@ func (x *session) parseDelivery(f *stomp.Frame, queue string, mode ackMode) (o h
 		n, err := strconv.ParseUint(count, 10, 32)
 		switch {
 		case err != nil || n == 0 || n > hub.MaxWindow:
-			return o, refuse("malformed prefetch-count header", fmt.Sprintf("it is a number from 1 to %d", hub.MaxWindow))
+			return o, clientError("malformed prefetch-count header", fmt.Sprintf("it is a number from 1 to %d", hub.MaxWindow))
 		case !o.Track:
-			return o, refuse("prefetch-count without acknowledgements", "it needs ack client or client-individual")
+			return o, clientError("prefetch-count without acknowledgements", "it needs ack client or client-individual")
 		}
 		o.Window = int(n)
 	}
@@ -188,7 +188,7 @@ func (x *session) unsubscribed(f *stomp.Frame) *subscription {
 func (x *session) unsubscribe(f *stomp.Frame) error {
 	s := x.unsubscribed(f)
 	if s == nil {
-		return refuse("no such subscription", "UNSUBSCRIBE names none that is open")
+		return clientError("no such subscription", "UNSUBSCRIBE names none that is open")
 	}
 	x.subsMu.Lock()
 	x.subs = slices.DeleteFunc(x.subs, func(other *subscription) bool { return other == s })

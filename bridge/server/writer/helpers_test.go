@@ -40,7 +40,7 @@ func newBench(t testing.TB, l writer.Limits, ring int, o journal.MemoryOptions) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := hub.New(log, hub.Config{Queues: []string{queue}, RingEntries: ring})
+	h := hub.New(log, hub.Config{Queues: []hub.Queue{{Name: queue}}, RingEntries: ring})
 	t.Cleanup(func() {
 		h.Close()
 		log.Close()

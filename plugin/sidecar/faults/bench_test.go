@@ -92,10 +92,13 @@ func serve(b *testing.B, log journal.Log, w *writes) (url, token string) {
 	if token, err = c.Sign("ada", time.Hour); err != nil {
 		b.Fatal(err)
 	}
-	h := hub.New(log, hub.Config{Queues: contract.QueueNames()})
+	var queues []hub.Queue
+	for _, name := range contract.QueueNames() {
+		queues = append(queues, hub.Queue{Name: name})
+	}
+	h := hub.New(log, hub.Config{Queues: queues})
 	s := server.New(server.Config{
 		Hub:    h,
-		Queues: contract.QueueNames(),
 		Policy: server.Policy{Auth: authenticator},
 		Logger: slog.New(slog.DiscardHandler),
 	})

@@ -23,46 +23,47 @@ var (
 	perAddress = bucket{burst: 50, every: time.Second}
 )
 
-// failures counts failed logins, by login and by address. Of both no more than maxKept are remembered; then some are
-// forgotten at random, so that nobody can choose which.
-type failures struct {
+// A loginLimit counts failed logins, by login and by network. Of both no more than maxKept are
+// remembered; then some are forgotten at random, so that nobody can choose which.
+type loginLimit struct {
 	seed maphash.Seed
 
-	mu     sync.Mutex
-	logins map[uint64]time.Time     // hash of the login -> when all its failures are forgotten
-	places map[netip.Addr]time.Time // address -> the same
+	mu       sync.Mutex
+	logins   map[uint64]time.Time     // hash of the login -> when all its failures are forgotten
+	networks map[netip.Addr]time.Time // ClientNet -> the same
 }
 
-func newFailures() *failures {
-	return &failures{seed: maphash.MakeSeed(), logins: map[uint64]time.Time{}, places: map[netip.Addr]time.Time{}}
+func newLoginLimit() *loginLimit {
+	return &loginLimit{seed: maphash.MakeSeed(), logins: map[uint64]time.Time{}, networks: map[netip.Addr]time.Time{}}
 }
 
 // take counts a failure in advance, so that many tries at once do not all slip through before the first has failed. It
 // reports false, and counts nothing, when there were too many.
-func (f *failures) take(login string, from netip.Addr, now time.Time) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	l, p := f.hash(login), Place(from)
-	if !perLogin.allows(f.logins[l], now) || !perAddress.allows(f.places[p], now) {
+func (l *loginLimit) take(login string, from netip.Addr, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	name, n := l.hash(login), ClientNet(from)
+	if !perLogin.allows(l.logins[name], now) || !perAddress.allows(l.networks[n], now) {
 		return false
 	}
-	count(f.logins, l, perLogin.every, now)
-	count(f.places, p, perAddress.every, now)
+	count(l.logins, name, perLogin.every, now)
+	count(l.networks, n, perAddress.every, now)
 	return true
 }
 
 // giveBack takes a failure back that was none.
-func (f *failures) giveBack(login string, from netip.Addr, now time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	uncount(f.logins, f.hash(login), perLogin.every, now)
-	uncount(f.places, Place(from), perAddress.every, now)
+func (l *loginLimit) giveBack(login string, from netip.Addr, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	uncount(l.logins, l.hash(login), perLogin.every, now)
+	uncount(l.networks, ClientNet(from), perAddress.every, now)
 }
 
-func (f *failures) hash(login string) uint64 { return maphash.String(f.seed, login) }
+func (l *loginLimit) hash(login string) uint64 { return maphash.String(l.seed, login) }
 
-// Place returns what limits by address count as one, since one client may have it all: of IPv6 a whole /64, without a zone.
-func Place(a netip.Addr) netip.Addr {
+// ClientNet returns the network that limits by address count as one client, who may have all of it: of
+// IPv6 the /64, without a zone; of IPv4 the address.
+func ClientNet(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
 	if !a.Is6() {
 		return a

@@ -64,7 +64,7 @@ func decodeProtocol(encoded string) (string, error) {
 	return string(token), nil
 }
 
-// oneToken returns the token of two places, of which one or both may have none.
+// oneToken returns the token that was shown in two ways, each empty if there is none.
 func oneToken(a, b string) (string, error) {
 	if a != "" && b != "" && a != b {
 		return "", errTwoTokens

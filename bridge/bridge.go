@@ -133,7 +133,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	defer cancel()
 	if failure := b.client.Close(timeout); failure != nil {
 		// Often the broker is being stopped as well. Its will says that the bridge is offline; what lacks its acknowledgement comes again.
-		b.logger.Warn("leaving the broker without a goodbye", "error", failure)
+		b.logger.Warn("disconnect from the broker failed", "error", failure)
 	}
 	stopServer()
 	ended := <-served

@@ -45,7 +45,7 @@ func (b *Bridge) Ready() []Reason {
 func brokerTroubles(s mqtt.State) (texts []string) {
 	switch {
 	case s.Paused != nil:
-		texts = append(texts, "mqtt: staying away from the broker meanwhile")
+		texts = append(texts, "mqtt: receiving paused")
 	case !s.Receiving.Connected:
 		texts = append(texts, "mqtt: "+errorText(s.Receiving.Err, "not connected"))
 	}

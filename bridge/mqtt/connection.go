@@ -37,7 +37,7 @@ type connection struct {
 	clientID string
 	cfg      Config
 	log      *slog.Logger
-	failures *logLimiter // attempts that failed, of both links
+	failures *logLimiter // failed attempts, of both connections
 	losses   logLimiter  // connections that did not last
 	counters *counters
 	pongs    atomic.Uint64 // pings that the broker has answered
@@ -362,8 +362,8 @@ func (c *connection) level(normal slog.Level) slog.Level {
 	return normal
 }
 
-// note keeps why there is no connection. After a loss it may be called before or after detach, which
-// therefore leaves the reason as it is.
+// note keeps why there is no connection. After a loss it may be called before or after detach,
+// which therefore leaves the reason as it is.
 func (c *connection) note(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

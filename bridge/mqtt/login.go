@@ -12,8 +12,8 @@ import (
 // loginTimeout bounds one question to one broker.
 const loginTimeout = 5 * time.Second
 
-// Logins asks a broker whether it accepts a login, by a visit that ends at once. NewLogins is the only way
-// to make one. It is safe for concurrent use.
+// Logins asks a broker whether it accepts a login, by a visit that ends at once. NewLogins is the
+// only way to make one. It is safe for concurrent use.
 type Logins struct{ cfg Config }
 
 // NewLogins returns Logins of the broker that c describes; of c only URLs, ClientID, TLS and

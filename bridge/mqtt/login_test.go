@@ -133,7 +133,8 @@ func TestLoginsOfDynamicSecurity(t *testing.T) {
 	checkStrict(t, l, "")
 }
 
-// answer is a broker that answers CONNECT with the bytes given, nothing for none, and then hangs up.
+// answer is a broker that answers CONNECT with the bytes given, nothing for none, and then hangs
+// up.
 func answer(t *testing.T, answer []byte) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

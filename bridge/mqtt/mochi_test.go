@@ -86,7 +86,8 @@ func startMochi(t *testing.T, scheme string, config *tls.Config) *mochiBroker {
 	return b
 }
 
-// closeMochi says who holds the broker up: it waits for ever for a connection that it has accepted and does not know.
+// closeMochi says who holds the broker up: it waits for ever for a connection that it has accepted
+// and does not know.
 func closeMochi(t *testing.T, s *mochi.Server) {
 	t.Helper()
 	closed := make(chan struct{})

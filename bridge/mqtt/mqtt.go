@@ -5,6 +5,9 @@
 // is away, or is not yet acknowledged, is delivered later. The sending one
 // (<client id>-out) starts clean each time; dead letters and the status document go
 // out on it, so that waiting for a PUBACK never stands in the way of reading one.
+//
+// A [Visit] is a short connection beside them: for a login to be checked, and for the
+// commands that look at a broker.
 package mqtt
 
 import (

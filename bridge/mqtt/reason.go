@@ -59,8 +59,8 @@ const (
 	firstRefusal         byte = 0x80 // codes from here on refuse
 )
 
-// BrokerError is what a broker has refused or ended: a connection, a subscription, or a publish that
-// it may accept later.
+// BrokerError is what a broker has refused or ended: a connection, a subscription, or a publish
+// that it may accept later.
 type BrokerError struct {
 	did    string // what the broker did
 	Code   byte   // MQTT 5 reason code

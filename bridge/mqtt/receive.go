@@ -6,16 +6,19 @@ import (
 	"github.com/eclipse/paho.golang/paho"
 )
 
-// handOver takes one PUBLISH from paho, which calls it in order of receipt from one
-// goroutine a connection, and waits until there is room for it: this is the
-// back-pressure. It does nothing else that takes time.
+// handOver takes one PUBLISH from paho, which calls it in order of receipt from one goroutine per
+// connection, and waits until there is room for it: this is the back-pressure. It does nothing else
+// that takes time.
 func (c *Client) handOver(p paho.PublishReceived) (bool, error) {
 	cn := c.receiving.latest()
 	c.subs.count(p.Packet.Topic)
+	// The queued events of a session follow CONNACK at once, before the connection is up.
 	select {
 	case <-cn.up:
 	case <-cn.expired:
 	}
+	// Two connections may be here at once, the old one with what it has left. Stop closes events
+	// under the same mutex, so that nothing is sent to it after that.
 	c.handing.Lock()
 	defer c.handing.Unlock()
 	if c.stopped || cn.isExpired() {
@@ -80,8 +83,9 @@ func (c *Client) Ack(e *Event) {
 	c.counters.acks.Add(1)
 }
 
-// Pongs returns how many pings the broker has answered on the receiving connections so far. A ping is sent at least once a
-// keep-alive, never before the last one was answered, and after the acknowledgements that were due.
+// Pongs returns how many pings the broker has answered on the receiving connections so far. A ping
+// is sent at least once a keep-alive, never before the last one was answered, and after the
+// acknowledgements that were due.
 func (c *Client) Pongs() uint64 {
 	return c.receiving.pongs.Load()
 }

@@ -41,7 +41,8 @@ func TestBrokerAbsentAtStart(t *testing.T) {
 	}
 }
 
-// A process that begins finds out as well that the broker has lost the session of the one before it.
+// A process that begins finds out as well that the broker has lost the session of the one before
+// it.
 func TestSessionLostBetweenProcesses(t *testing.T) {
 	for _, test := range []struct {
 		name      string
@@ -287,7 +288,8 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// Pongs counts what the broker has answered; an event has the count of when its connection was made.
+// Pongs counts what the broker has answered; an event has the count of when its connection was
+// made.
 func TestPongs(t *testing.T) {
 	b := mosquittotest.Start(t, mosquittotest.Options{})
 	p := connect(t, b.Addr, &paho.Connect{ClientID: "peer"})

@@ -145,8 +145,8 @@ func retainHandling(f Filter) byte {
 	return 1
 }
 
-// grantedQoS is the answer about the i-th filter of a SUBSCRIBE. err is what paho returns with ack: an
-// error also where the broker has refused only another filter.
+// grantedQoS is the answer about the i-th filter of a SUBSCRIBE. err is what paho returns with ack:
+// an error also where the broker has refused only another filter.
 func grantedQoS(ack *paho.Suback, i int, err error) (byte, error) {
 	switch {
 	case ack == nil:
@@ -175,8 +175,8 @@ func (c *Client) unsubscribe(ctx context.Context, live *live, topics []string) e
 	return nil
 }
 
-// subscribedTo returns the topics of an UNSUBSCRIBE that the session was subscribed to, by the broker's
-// answer: those of Config.Stale mostly were dropped long ago.
+// subscribedTo returns the topics of an UNSUBSCRIBE that the session was subscribed to, by the
+// broker's answer: those of Config.Stale mostly were dropped long ago.
 func subscribedTo(topics []string, ack *paho.Unsuback) []string {
 	var held []string
 	for i, filter := range topics {

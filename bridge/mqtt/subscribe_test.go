@@ -110,7 +110,8 @@ func TestSetFilters(t *testing.T) {
 	none(t, c)
 }
 
-// The broker's session outlives the process, with subscriptions that the next one's rules may not want.
+// The broker's session outlives the process, with subscriptions that the next one's rules may not
+// want.
 func TestStaleFilters(t *testing.T) {
 	b := mosquittotest.Start(t, mosquittotest.Options{})
 	first, _ := start(t, b.URL("mqtt"), mqtt.Config{Filters: []mqtt.Filter{{Topic: "old/#"}, {Topic: "kept"}}})

@@ -5,20 +5,32 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// schemes are the ways to reach a broker, each with the port that it means; unix has none.
-var schemes = []struct {
+// A scheme is a way to reach a broker.
+type scheme struct {
 	name string
-	port string
+	port string // that it means; unix has none
 	tls  bool
-}{
+}
+
+var schemes = []scheme{
 	{"mqtt", "1883", false}, {"mqtts", "8883", true},
 	{"tcp", "1883", false}, {"ssl", "8883", true},
 	{"ws", "80", false}, {"wss", "443", true},
 	{"unix", "", false},
+}
+
+// schemeOf returns the scheme of that name, the zero value where there is none.
+func schemeOf(name string) scheme {
+	i := slices.IndexFunc(schemes, func(s scheme) bool { return s.name == name })
+	if i < 0 {
+		return scheme{}
+	}
+	return schemes[i]
 }
 
 // Schemes returns the schemes that a broker's URL may have.
@@ -30,26 +42,12 @@ func Schemes() []string {
 	return names
 }
 
-// DefaultPort returns the port that a broker's URL of that scheme means when it names none. It
-// is empty for unix and for a scheme that is not one of Schemes.
-func DefaultPort(scheme string) string {
-	for _, s := range schemes {
-		if s.name == scheme {
-			return s.port
-		}
-	}
-	return ""
-}
+// DefaultPort returns the port that a broker's URL of that scheme means when it names none. It is
+// empty for unix and for a scheme that is not one of Schemes.
+func DefaultPort(name string) string { return schemeOf(name).port }
 
 // UsesTLS reports whether the connection to the broker at u is encrypted.
-func UsesTLS(u *url.URL) bool {
-	for _, s := range schemes {
-		if s.name == u.Scheme {
-			return s.tls
-		}
-	}
-	return false
-}
+func UsesTLS(u *url.URL) bool { return schemeOf(u.Scheme).tls }
 
 // ParseURL parses the URL of a broker, and completes it with the default port of its scheme. The
 // error never shows a password.

@@ -40,8 +40,8 @@ type VisitOptions struct {
 
 // NewVisit connects to the broker at u; of c only Username, Password, TLS, ReceiveMaximum and
 // MaxPacketSize count. The error is a *BrokerError where the broker refuses, and ErrNoAnswer,
-// ErrNotMQTT, ErrOldMQTT or ErrNotWebSocket where what listens there does not speak MQTT 5 in the way
-// that u says. Close or Leave ends the visit.
+// ErrNotMQTT, ErrOldMQTT or ErrNotWebSocket where what listens there does not speak MQTT 5 in the
+// way that u says. Close or Leave ends the visit.
 func NewVisit(ctx context.Context, u *url.URL, c Config, o VisitOptions) (*Visit, error) {
 	ctx, cancel := context.WithTimeout(ctx, visitTimeout)
 	defer cancel()

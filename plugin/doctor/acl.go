@@ -28,7 +28,8 @@ type aclEntry struct {
 	topic  string
 }
 
-// readACL reads the lines of an acl_file that count for the user, "" for anonymous clients, and the client id.
+// readACL reads the lines of an acl_file that count for the user, "" for anonymous clients, and the
+// client id.
 func readACL(name, user, clientID string) (*acl, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -76,7 +77,8 @@ func parseEntry(line int, text string) aclEntry {
 	return aclEntry{line: line, access: "readwrite", topic: text}
 }
 
-// wrongWith returns why Mosquitto does not accept a line that has the word and the rest, "" where it does.
+// wrongWith returns why Mosquitto does not accept a line that has the word and the rest, "" where
+// it does.
 func wrongWith(word, rest string) string {
 	switch {
 	case !slices.Contains([]string{"user", "topic", "pattern"}, word):

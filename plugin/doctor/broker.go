@@ -99,7 +99,8 @@ func (d *doctor) user() string {
 	return "an anonymous client"
 }
 
-// examineExpiry compares the session expiry asked for with the one granted; nil: as asked (MQTT 5, 3.2.2.3.2).
+// examineExpiry compares the session expiry asked for with the one granted; nil: as asked (MQTT 5,
+// 3.2.2.3.2).
 func (d *doctor) examineExpiry(asked time.Duration, granted *uint32) {
 	if granted != nil && seconds(*granted) < asked {
 		d.add(finding{
@@ -178,7 +179,8 @@ func describeLimit[T byte | uint16 | uint32](name string, value *T, absent strin
 	return fmt.Sprintf("%s %d", name, *value)
 }
 
-// examinePacketSize compares the largest packet that the broker accepts with the largest that the bridge accepts.
+// examinePacketSize compares the largest packet that the broker accepts with the largest that the
+// bridge accepts.
 func (d *doctor) examinePacketSize(most *uint32) {
 	const small, ours = 64 << 10, mqtt.DefaultMaxPacketSize
 	f := finding{level: Warn, check: "max_packet_size", set: d.line("max_packet_size", "max_packet_size 1000000")}

@@ -29,8 +29,8 @@ func (l confLine) location() string { return fmt.Sprintf("%s:%d", l.file, l.line
 // String returns the line with its location.
 func (l confLine) String() string { return fmt.Sprintf("%s: %s %s", l.location(), l.name, l.value) }
 
-// parseBrokerFile reads the file and the files of its include_dir lines. Those are found also beside the file, since the
-// paths in it may be the ones of a container.
+// parseBrokerFile reads the file and the files of its include_dir lines. Those are found also
+// beside the file, since the paths in it may be the ones of a container.
 func parseBrokerFile(name string) (*brokerFile, error) {
 	f := &brokerFile{name: name}
 	if err := f.read(name, true); err != nil {
@@ -47,8 +47,9 @@ func (f *brokerFile) read(name string, main bool) error {
 	defer file.Close()
 	scan := bufio.NewScanner(file)
 	for n := 1; scan.Scan(); n++ {
-		// mosquitto.conf(5): a # counts as the very first character only; the value begins after one space. Spaces before the
-		// name do not count, as people indent what stands below a listener.
+		// mosquitto.conf(5): a # counts as the very first character only; the value begins after
+		// one space. Spaces before the name do not count, as people indent what stands below a
+		// listener.
 		text := strings.TrimRight(scan.Text(), " \t\r")
 		if text == "" || text[0] == '#' {
 			continue
@@ -86,7 +87,8 @@ func (f *brokerFile) include(l confLine) error {
 	return nil
 }
 
-// beside returns path, or where there is nothing, what has its last name in the directory of the file.
+// beside returns path, or where there is nothing, what has its last name in the directory of the
+// file.
 func beside(file, path string) string {
 	near := filepath.Join(filepath.Dir(file), filepath.Base(path))
 	if _, err := os.Stat(path); err == nil {

@@ -98,7 +98,8 @@ func TestACLMistakes(t *testing.T) {
 	}
 }
 
-// What doctor reads in an acl_file is what Mosquitto makes of it: two retained messages are there to be seen.
+// What doctor reads in an acl_file is what Mosquitto makes of it: two retained messages are there
+// to be seen.
 func TestACLAsMosquittoHasIt(t *testing.T) {
 	pub := mosquittotest.Look(t, "mosquitto_pub")
 	const writer = "user writer\ntopic readwrite #\n"

@@ -24,7 +24,8 @@ import (
 	"mqtt-stomp-bridge/plugin/doctor"
 )
 
-// serve starts a server on the loopback interface that does the same with each connection, one by one.
+// serve starts a server on the loopback interface that does the same with each connection, one by
+// one.
 func serve(t *testing.T, do func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -48,7 +49,8 @@ func serveOn(t *testing.T, l net.Listener, do func(net.Conn)) string {
 	return l.Addr().String()
 }
 
-// answering starts a server that answers a CONNECT with the bytes, and closes at the next packet; none: it closes at once.
+// answering starts a server that answers a CONNECT with the bytes, and closes at the next packet;
+// none: it closes at once.
 func answering(t *testing.T, answer string) string {
 	t.Helper()
 	return serve(t, func(c net.Conn) {
@@ -141,7 +143,8 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-// Of several addresses the first that lets the bridge in is looked at; the ones before it are only a warning.
+// Of several addresses the first that lets the bridge in is looked at; the ones before it are only
+// a warning.
 func TestSecondAddress(t *testing.T) {
 	broker := mosquittotest.Start(t, mosquittotest.Options{})
 	first := nobody(t)
@@ -166,7 +169,8 @@ func (r *refusing) OnACLCheck(_ *mochi.Client, topic string, write bool) bool {
 	return !r.refuses(topic, write)
 }
 
-// startMochi starts a broker that says what it refuses, as Mosquitto does with the dynamic security plugin.
+// startMochi starts a broker that says what it refuses, as Mosquitto does with the dynamic security
+// plugin.
 func startMochi(t *testing.T, refuses func(topic string, write bool) bool) string {
 	t.Helper()
 	s := mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler)})

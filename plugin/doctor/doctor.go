@@ -1,9 +1,9 @@
-// Package doctor examines a live broker and the bridge's configuration, and reports what does not work or will lose
-// messages.
+// Package doctor examines a live broker and the bridge's configuration, and reports what does not
+// work or will lose messages.
 //
-// It connects with the bridge's own credentials, and under a client identifier of its own with a clean start, so that it
-// takes over neither the bridge's session nor what waits in it. It publishes nothing outside <base_topic>/doctor/, unless
-// it is given a topic to publish to.
+// It connects with the bridge's own credentials, and under a client identifier of its own with a
+// clean start, so that it takes over neither the bridge's session nor what waits in it. It
+// publishes nothing outside <base_topic>/doctor/, unless it is given a topic to publish to.
 package doctor
 
 import (
@@ -30,8 +30,8 @@ type Config struct {
 	MosquittoConf string        // the broker's configuration file; "": not available
 }
 
-// Run examines everything and writes one line or a few for each finding as it comes. It returns how many findings there
-// are of each level. The end of ctx ends it early.
+// Run examines everything and writes one line or a few for each finding as it comes. It returns how
+// many findings there are of each level. The end of ctx ends it early.
 func Run(ctx context.Context, c Config, w io.Writer) Counts {
 	d := &doctor{
 		cfg:       c,

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// readBrokerFile reads mosquitto.conf and its acl_file, which are needed to name lines in other findings.
+// readBrokerFile reads mosquitto.conf and its acl_file, which are needed to name lines in other
+// findings.
 func (d *doctor) readBrokerFile() {
 	if d.cfg.MosquittoConf == "" {
 		return
@@ -20,7 +21,8 @@ func (d *doctor) readBrokerFile() {
 	d.readACL()
 }
 
-// readACL reads the acl_file. Where another plugin decides, or each listener has its own file, nothing is known.
+// readACL reads the acl_file. Where another plugin decides, or each listener has its own file,
+// nothing is known.
 func (d *doctor) readACL() {
 	if each, _ := d.flag("per_listener_settings", false); each {
 		return
@@ -52,7 +54,8 @@ func (d *doctor) readACL() {
 	}
 }
 
-// examineBrokerFile examines the settings that cannot be seen over MQTT and that lose messages while a client is away.
+// examineBrokerFile examines the settings that cannot be seen over MQTT and that lose messages
+// while a client is away.
 func (d *doctor) examineBrokerFile() {
 	if d.file == nil {
 		if d.cfg.MosquittoConf == "" {
@@ -136,7 +139,8 @@ func (d *doctor) examineQueue() {
 	}
 }
 
-// since reports whether the broker is of the version or a later one; one whose version is not known is not.
+// since reports whether the broker is of the version or a later one; one whose version is not known
+// is not.
 func (d *doctor) since(version ...int) bool {
 	parts := strings.Split(d.version, ".")
 	for i, want := range version {

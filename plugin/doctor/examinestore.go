@@ -78,7 +78,8 @@ func (d *doctor) examineSQLite(plugin confLine) {
 	})
 }
 
-// examineExpiration compares the broker's own limit for sessions that are away with what the bridge asks for.
+// examineExpiration compares the broker's own limit for sessions that are away with what the bridge
+// asks for.
 func (d *doctor) examineExpiration() {
 	const name = "persistent_client_expiration"
 	l, ok := d.file.setting(name)

@@ -86,7 +86,8 @@ func writeFile(t *testing.T, name, text string) {
 	}
 }
 
-// holds reports each of the wanted parts that is not in what doctor said, and each unwanted one that is.
+// holds reports each of the wanted parts that is not in what doctor said, and each unwanted one
+// that is.
 func holds(t *testing.T, out string, want ...string) {
 	t.Helper()
 	for _, w := range want {

@@ -15,7 +15,8 @@ import (
 const (
 	// roundTripTime is how long the doctor's own message may be under way.
 	roundTripTime = 5 * time.Second
-	// awayExpiry is how long the session that is away for a measurement lasts if nobody comes back for it.
+	// awayExpiry is how long the session that is away for a measurement lasts if nobody comes back
+	// for it.
 	awayExpiry = time.Minute
 	// awayQuiet is the time without a message after which no more are expected.
 	awayQuiet = 2 * time.Second
@@ -53,14 +54,15 @@ func (d *doctor) subscribe(ctx context.Context, visit *mqtt.Visit, v *view) {
 	}
 }
 
-// notAuthorized reports whether err is the broker's answer to a client without the right to publish there.
+// notAuthorized reports whether err is the broker's answer to a client without the right to publish
+// there.
 func notAuthorized(err error) bool {
 	var refused *mqtt.RefusedError
 	return errors.As(err, &refused) && refused.Code == codeNotAuthorized
 }
 
-// roundTrip publishes a message to the doctor's own topic and waits for it. The bridge itself publishes below base_topic,
-// and does not need to read there.
+// roundTrip publishes a message to the doctor's own topic and waits for it. The bridge itself
+// publishes below base_topic, and does not need to read there.
 func (d *doctor) roundTrip(ctx context.Context, visit *mqtt.Visit, v *view) {
 	line := "topic readwrite " + v.base + "/#"
 	begin := time.Now()
@@ -92,7 +94,8 @@ func (d *doctor) roundTrip(ctx context.Context, visit *mqtt.Visit, v *view) {
 	}
 }
 
-// publish publishes the event that the doctor was told to, and reports whether the broker has accepted it.
+// publish publishes the event that the doctor was told to, and reports whether the broker has
+// accepted it.
 func (d *doctor) publish(ctx context.Context, visit *mqtt.Visit, v *view) bool {
 	if v.publish == "" {
 		return false
@@ -134,7 +137,8 @@ func (d *doctor) reportPublished(v *view) {
 	})
 }
 
-// measureAway publishes messages to a session of the doctor's own that is away, and counts how many waited there.
+// measureAway publishes messages to a session of the doctor's own that is away, and counts how many
+// waited there.
 func (d *doctor) measureAway(ctx context.Context, u *url.URL, visit *mqtt.Visit) {
 	sent := d.cfg.Away
 	waited, err := d.countWaiting(ctx, u, visit)

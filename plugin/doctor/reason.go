@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -102,7 +103,7 @@ func (d *doctor) untrusted(u *url.URL, err error) finding {
 		return finding{means: meansAuthority, set: d.locations.of("broker.ca_file") + ", the file that mosquitto.conf has as cafile"}
 	case errors.As(err, &name):
 		return finding{
-			means: fmt.Sprintf("the broker's certificate is for %s, not for %s", orNone(name.Certificate.DNSNames, name.Certificate.IPAddresses), name.Host),
+			means: fmt.Sprintf("the broker's certificate is for %s, not for %s", names(name.Certificate), name.Host),
 			set:   d.locations.of("broker.url") + ", with a name that the certificate has",
 		}
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
@@ -130,8 +131,10 @@ func isEOF(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-func orNone(names []string, addresses []net.IP) string {
-	for _, a := range addresses {
+// names are what a certificate is for.
+func names(c *x509.Certificate) string {
+	names := slices.Clone(c.DNSNames)
+	for _, a := range c.IPAddresses {
 		names = append(names, a.String())
 	}
 	if len(names) == 0 {

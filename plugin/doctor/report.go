@@ -30,7 +30,8 @@ type finding struct {
 	set   string // what to write where; "": nothing
 }
 
-// A report prints findings: a line that begins with the level and the check, and below it what it means and what to set.
+// A report prints findings: a line that begins with the level and the check, and below it what it
+// means and what to set.
 type report struct {
 	w      io.Writer
 	counts Counts

@@ -62,7 +62,8 @@ func TestBridgeStatus(t *testing.T) {
 	}
 }
 
-// While doctor listens: events that a rule maps and that it cannot map, and a status that changes all the time.
+// While doctor listens: events that a rule maps and that it cannot map, and a status that changes
+// all the time.
 func TestListens(t *testing.T) {
 	broker := mosquittotest.Start(t, mosquittotest.Options{})
 	c := connect(t, broker)

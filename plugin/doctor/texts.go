@@ -1,6 +1,7 @@
 package doctor
 
-// What findings mean, and a few long texts of what to set. Texts with verbs are filled in where the finding is made.
+// What findings mean, and a few long texts of what to set. Texts with verbs are filled in where the
+// finding is made.
 
 // The connection.
 const (
@@ -10,7 +11,7 @@ const (
 	meansOldMQTT  = "the bridge needs MQTT 5 for sessions that outlive the connection; Mosquitto has it from 1.6 on"
 	meansNoAnswer = "a TLS port does this to a client without TLS, and Mosquitto does when max_connections is reached"
 
-	meansNoAnswerWebSocket = "a Mosquitto listener does this that has no line protocol websockets, and so does a TLS port"
+	meansNoAnswerWebSocket = "a Mosquitto listener without a line protocol websockets does this, and so does a TLS port"
 	meansNotWebSocket      = "what listens there is not a broker: the port or the path is another, or a proxy stands in front"
 
 	meansNoUser      = "the bridge has no user name, and the broker wants one (allow_anonymous false, the default with a listener)"
@@ -69,7 +70,8 @@ const (
 	meansACLUnread  = "what it hides from the bridge is unknown"
 	meansACLMistake = "the broker does not start with this; at SIGHUP, 2.1 ends, " +
 		"and 2.0 lets everybody read and write everything until the line is corrected"
-	seenUnseen    = "some settings cannot be seen over MQTT: %spersistence (false by default), autosave_interval (1800), persistent_client_expiration"
+	seenUnseen = "some settings cannot be seen over MQTT: %spersistence (false by default), " +
+		"autosave_interval (1800), persistent_client_expiration"
 	meansUnseen   = "at their defaults they lose messages while the bridge is away or when the broker restarts, and nothing reports it"
 	meansZero20   = "0 is meant as no limit; before 2.0.22 clients got nothing, or the default still applied"
 	meansZero     = "there is no limit: the queue of a bridge that stays away fills the broker's memory"
@@ -79,20 +81,23 @@ const (
 	meansQueued0  = "events at QoS 0 wait too, and take room from those at QoS 1 in the same queue"
 	meansInflight = "each event waits for the acknowledgement of the one before: a busy system is faster than that, and the queue fills"
 
-	meansNotStored   = "a restart of the broker ends the bridge's session, with everything that waits in it, and forgets retained messages"
-	meansWorkingDir  = "the store is in the broker's working directory, which may not survive the broker, or may not be writable"
-	meansSavedAtEnd  = "the store is written only when the broker ends: a crash loses everything that waits"
-	meansSavedLate   = "a crash or a power cut loses what came in the last %s and waits for the bridge"
-	meansPluginIdle  = "the broker starts, warns that the plugin is not activated, and stores nothing: a restart ends the bridge's session, with everything that waits in it"
-	meansUnparsed    = "doctor does not know this unit"
-	meansExpiration  = "the broker ends the bridge's session after that, though the bridge asks for %s (broker.session_expiry): what waits is lost, and the CONNACK does not say so"
-	meansOneClientID = "the bridge receives on one connection and sends on another, both with its user name: the broker ends each for the other, again and again"
-	meansSizeLimit   = "an event with a larger payload is dropped, and publishers with MQTT 3.1.1 or at QoS 0 are told that all is well"
-	meansMountPoint  = "clients of other listeners see this listener's topics with this before them, and its own clients see nothing else"
-	meansAnybody     = "anybody who reaches the port can publish events as your services do, and read what no acl_file hides"
-	meansMemory      = "at the limit the broker drops messages and disconnects clients"
-	setMemory        = "nothing, if the limit has room for what may wait: a million events of 500 bytes take 0.9 GB"
-	meansNagle       = "Nagle's algorithm delays messages, mostly by about 4 ms and now and then by 40 ms; nothing is lost"
+	meansNotStored  = "a restart of the broker ends the bridge's session, with everything that waits in it, and forgets retained messages"
+	meansWorkingDir = "the store is in the broker's working directory, which may not survive the broker, or may not be writable"
+	meansSavedAtEnd = "the store is written only when the broker ends: a crash loses everything that waits"
+	meansSavedLate  = "a crash or a power cut loses what came in the last %s and waits for the bridge"
+	meansPluginIdle = "the broker starts, warns that the plugin is not activated, and stores nothing: " +
+		"a restart ends the bridge's session, with everything that waits in it"
+	meansUnparsed   = "doctor does not know this unit"
+	meansExpiration = "the broker ends the bridge's session after that, though the bridge asks for %s (broker.session_expiry): " +
+		"what waits is lost, and the CONNACK does not say so"
+	meansOneClientID = "the bridge receives on one connection and sends on another, both with its user name: " +
+		"the broker ends each for the other, again and again"
+	meansSizeLimit  = "an event with a larger payload is dropped, and publishers with MQTT 3.1.1 or at QoS 0 are told that all is well"
+	meansMountPoint = "clients of other listeners see this listener's topics with this before them, and its own clients see nothing else"
+	meansAnybody    = "anybody who reaches the port can publish events as your services do, and read what no acl_file hides"
+	meansMemory     = "at the limit the broker drops messages and disconnects clients"
+	setMemory       = "nothing, if the limit has room for what may wait: a million events of 500 bytes take 0.9 GB"
+	meansNagle      = "Nagle's algorithm delays messages, mostly by about 4 ms and now and then by 40 ms; nothing is lost"
 )
 
 // The bridge's own configuration.

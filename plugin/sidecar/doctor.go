@@ -9,8 +9,8 @@ import (
 	"mqtt-stomp-bridge/plugin/doctor"
 )
 
-// doctor examines the broker and the configuration, and reports what does not work or loses messages: then the exit code
-// is 1.
+// doctor examines the broker and the configuration, and reports what does not work or loses
+// messages: then the exit code is 1.
 func (p *program) doctor(ctx context.Context, args []string) int {
 	f := p.flags("doctor", "[-c config.yaml] [--mosquitto-conf FILE] [--listen 5s] [--publish TOPIC] [--away COUNT]")
 	path := configFlag(f)

@@ -266,7 +266,7 @@ func TestShutdownWithoutTheBroker(t *testing.T) {
 	if code := s.stop(); code != exitOK {
 		t.Errorf("code %d", code)
 	}
-	if len(s.lines("leaving the broker without a goodbye")) != 1 {
+	if len(s.lines("disconnect from the broker failed")) != 1 {
 		t.Errorf("the log says:\n%s", s.log)
 	}
 }

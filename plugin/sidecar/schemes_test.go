@@ -26,8 +26,8 @@ func (*openHook) Provides(b byte) bool {
 func (*openHook) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
 func (*openHook) OnACLCheck(*mochi.Client, string, bool) bool              { return true }
 
-// startMochi starts a broker in process that listens as the scheme says, and returns its URL. It is not a Mosquitto, since
-// that one's websockets listener is open to the network.
+// startMochi starts a broker in process that listens as the scheme says, and returns its URL. It is
+// not a Mosquitto, since that one's websockets listener is open to the network.
 func startMochi(t *testing.T, scheme string, certificate *tls.Config) string {
 	t.Helper()
 	s := mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler)})

@@ -36,7 +36,8 @@ func (t *tally) add(r mapping.Result) {
 	}
 }
 
-// print prints the heading and a line for each rule. Those without an event are there too: they are what one looks for.
+// print prints the heading and a line for each rule. Those without an event are there too: they are
+// what one looks for.
 func (t *tally) print(w io.Writer, heading string) {
 	fmt.Fprintf(w, "\n%s\n%8s %8s %8s  rule\n", heading, mapping.Mapped, mapping.Filtered, mapping.Rejected)
 	for _, r := range t.rules {

@@ -13,8 +13,8 @@ import (
 	"mqtt-stomp-bridge/plugin/config"
 )
 
-// tryListen shows what the rules make of the next live messages. It receives them by a visit of its own at
-// QoS 0, which leaves the bridge's session, and what waits in it, alone.
+// tryListen shows what the rules make of the next live messages. It receives them by a visit of its
+// own at QoS 0, which leaves the bridge's session, and what waits in it, alone.
 func (p *program) tryListen(ctx context.Context, c *config.Config, messages int, wait time.Duration) int {
 	if len(c.Mapper.Filters()) == 0 {
 		return p.fail(errors.New("there are no rules, so nothing to listen for"))
@@ -48,8 +48,8 @@ func (p *program) tryListen(ctx context.Context, c *config.Config, messages int,
 // errWaited is why no more messages are waited for.
 var errWaited = errors.New("waited long enough")
 
-// visitToListen visits the first of the broker's addresses that accepts it, and subscribes to the rules'
-// topic filters.
+// visitToListen visits the first of the broker's addresses that accepts it, and subscribes to the
+// rules' topic filters.
 func visitToListen(ctx context.Context, c *config.Config) (*mqtt.Visit, error) {
 	settings, err := mqttConfig(c)
 	if err != nil {
@@ -74,7 +74,8 @@ func visitToListen(ctx context.Context, c *config.Config) (*mqtt.Visit, error) {
 	return nil, errors.Join(errs...)
 }
 
-// follow prints what the rules make of so many messages, until ctx is done. The error is why the connection has ended.
+// follow prints what the rules make of so many messages, until ctx is done. The error is why the
+// connection has ended.
 func (p *program) follow(ctx context.Context, v *mqtt.Visit, m *mapping.Mapper, t *tally, messages int) error {
 	for t.events < messages {
 		select {

@@ -72,7 +72,7 @@ func New(c Config) (*Bridge, error) {
 		return nil, err
 	}
 	b.client.SetStatus(map[string]string{"config": c.ConfigHash})
-	b.committer, err = commit.New(commit.Config{
+	b.committer, err = commit.New(context.Background(), commit.Config{
 		Source:    b.client,
 		Publisher: b.client,
 		Pauser:    b.client,

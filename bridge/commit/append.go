@@ -11,15 +11,14 @@ import (
 // appendPause is the time between two attempts to append.
 const appendPause = time.Second
 
-// append commits the batch. While there is no room it tries again until ctx is done: the events stay with the broker, and
-// after the second failure the connection is closed on purpose, since a handler that blocks would have it flap. Any other
-// error of the log is final: what lies in it is uncertain until it is opened again, so Run ends.
-func (c *Committer) append(ctx context.Context, commit journal.Batch) error {
-	if len(commit.Entries)+len(commit.Records) == 0 {
+// append commits the batch. While there is no room it tries again until ctx is done. Any other error is final: what the log
+// holds of the batch is not known.
+func (c *Committer) append(ctx context.Context, b journal.Batch) error {
+	if len(b.Entries)+len(b.Records)+len(b.Drop) == 0 {
 		return nil
 	}
 	for attempt := 1; ; attempt++ {
-		err := c.store.Append(ctx, commit)
+		err := c.store.Append(ctx, b)
 		switch {
 		case err == nil:
 			c.appended()
@@ -28,8 +27,10 @@ func (c *Committer) append(ctx context.Context, commit journal.Batch) error {
 			return err
 		}
 		if c.stalled.Swap(&err) == nil {
-			c.logger.Error("no room for the journal; events stay with the broker until there is", "error", err)
+			c.logger.Error("no room to write the journal; events stay with the broker until there is", "error", err)
 		}
+		// The first failure may be over in a second. After the second the receiving connection is closed on purpose: events
+		// that nobody takes block its handler, pings go unanswered, and the connection would break and come back all the time.
 		if attempt == 2 {
 			c.pauser.Pause(err)
 		}
@@ -44,7 +45,7 @@ func (c *Committer) append(ctx context.Context, commit journal.Batch) error {
 // appended takes back what append did about a full disk.
 func (c *Committer) appended() {
 	if c.stalled.Swap(nil) != nil {
-		c.logger.Info("there is room for the journal again")
+		c.logger.Info("the journal has room again")
 		c.pauser.Resume()
 	}
 }

@@ -53,6 +53,7 @@ type Pauser interface {
 type Store interface {
 	Append(context.Context, journal.Batch) error
 	Records(prefix string, yield func(journal.Record) bool) error
+	MaxBatch() int
 }
 
 // A Snapshot has the newest entry of each key; see journal.Log.
@@ -91,8 +92,8 @@ type Committer struct {
 	deadLetters *deadLetters
 }
 
-// New returns a Committer that goes on where an earlier one has left the store.
-func New(c Config) (*Committer, error) {
+// New returns a Committer that goes on where an earlier one has left the store. ctx is for reading from it.
+func New(ctx context.Context, c Config) (*Committer, error) {
 	k := &Committer{source: c.Source, pauser: c.Pauser, store: c.Store, logger: c.Logger}
 	k.UseMapper(c.Mapper)
 	var err error
@@ -103,7 +104,7 @@ func New(c Config) (*Committer, error) {
 		return nil, err
 	}
 	var unread unreadClock
-	if err := unread.load(c.Snapshot); err != nil {
+	if err := unread.load(ctx, c.Snapshot); err != nil {
 		return nil, err
 	}
 	k.stamp = unread.next
@@ -133,18 +134,12 @@ func (c *Committer) Run(ctx context.Context) error {
 	return c.commitAll(ctx)
 }
 
-// Bounds of what one commit takes: a batch ends with the event that reaches one of them.
-const (
-	maxBatch      = 256     // events
-	maxBatchBytes = 4 << 20 // of the bodies that they become
-)
-
 // commitAll takes whatever waits at a time, until there are no more events. So the busier the bridge is, the larger the
 // batches, and no timer is needed.
 func (c *Committer) commitAll(ctx context.Context) error {
 	for first := range c.source.Events() {
-		batch := append(make([]*mqtt.Event, 0, maxBatch), first)
-		for len(batch) < maxBatch {
+		batch := append(make([]*mqtt.Event, 0, maxEvents), first)
+		for len(batch) < maxEvents {
 			e, more := poll(c.source.Events())
 			if !more {
 				break
@@ -155,10 +150,19 @@ func (c *Committer) commitAll(ctx context.Context) error {
 			return err
 		}
 	}
-	if c.redeliveries.confirmed(c.source.Pongs()) {
-		c.forgetRedeliveries(ctx, "forgetting the packet identifiers whose acknowledgement the broker has had")
-	}
+	c.forgetConfirmed(ctx)
 	return nil
+}
+
+// forgetConfirmed forgets at a clean end the packet identifiers whose acknowledgements the broker has had: by the next start
+// it may have used them for other events.
+func (c *Committer) forgetConfirmed(ctx context.Context) {
+	if !c.redeliveries.confirmed(c.source.Pongs()) {
+		return
+	}
+	if err := c.store.Append(ctx, journal.Batch{Drop: []string{recordsRedelivery}}); err != nil {
+		c.logger.Warn("cannot remove the records of confirmed events from the journal", "error", err)
+	}
 }
 
 // poll returns the next event if one waits.
@@ -181,75 +185,4 @@ func (c *Committer) commit(ctx context.Context, events []*mqtt.Event) error {
 		events = events[n:]
 	}
 	return nil
-}
-
-// commitBatch does with the first n of the events what promise 1 says, in its order: the dead letters are acknowledged by the
-// broker, the entries are committed, then the events are acknowledged as they came. After an error nothing is acknowledged,
-// and the broker sends the events again.
-func (c *Committer) commitBatch(ctx context.Context, events []*mqtt.Event) (n int, err error) {
-	mapper := c.mapper.Load() // one set of rules for the whole batch
-	var commit journal.Batch
-	var rejected []deadLetter
-	for size := 0; n < len(events) && size < maxBatchBytes; n++ {
-		before := len(commit.Entries)
-		rejected = append(rejected, c.take(ctx, events[n], mapper, &commit)...)
-		for _, e := range commit.Entries[before:] {
-			size += len(e.Body)
-		}
-	}
-	if err := c.deadLetters.publish(ctx, rejected); err != nil {
-		return n, err
-	}
-	commit.Records = append(commit.Records, c.redeliveries.marks(c.source.Pongs(), len(commit.Entries) > 0)...)
-	if err := c.append(ctx, commit); err != nil {
-		return n, err
-	}
-	for _, e := range events[:n] {
-		c.source.Ack(e)
-	}
-	return n, nil
-}
-
-// take maps one event and counts its outcomes. It adds what is to be committed, and returns the dead letters.
-func (c *Committer) take(ctx context.Context, e *mqtt.Event, mapper *mapping.Mapper, commit *journal.Batch) []deadLetter {
-	duplicate := c.isDuplicate(ctx, e)
-	event := ForRules(e)
-	event.Stamp = c.stamp
-	result := mapper.Map(event)
-	if duplicate {
-		c.counts.count(result, duplicate, nil)
-		return nil
-	}
-	var repeated []string // rules
-	trace := traceParent(e.User)
-	for _, o := range result.Outputs {
-		known, marks := c.dedupe.seen(o, e.Received)
-		if known {
-			repeated = append(repeated, o.Rule)
-			continue
-		}
-		commit.Records = append(commit.Records, marks...)
-		commit.Entries = append(commit.Entries, entryOf(o, e.Received, trace))
-	}
-	c.counts.count(result, duplicate, repeated)
-	if e.QoS > 0 && len(result.Outputs) > 0 {
-		c.redeliveries.use(e)
-	}
-	return deadLettersOf(e, result.Rejections)
-}
-
-// isDuplicate reports whether the event was journalled before and comes again only because its acknowledgement got lost.
-func (c *Committer) isDuplicate(ctx context.Context, e *mqtt.Event) bool {
-	duplicate, absent := c.redeliveries.seen(e)
-	if !absent {
-		return duplicate
-	}
-	c.forgetRedeliveries(ctx, "forgetting the packet identifiers of a session that the broker no longer has")
-	return duplicate
-}
-
-func (c *Committer) forgetRedeliveries(ctx context.Context, doing string) {
-	if err := c.store.Append(ctx, journal.Batch{Drop: []string{recordsRedelivery}}); err != nil {
-		c.logger.Warn(doing, "error", err)
-	}
 }

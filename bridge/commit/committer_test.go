@@ -130,7 +130,7 @@ func newTestCommitter(t *testing.T, log Snapshot, store Store, rules string) *Co
 	if err := report.Err(); err != nil {
 		t.Fatal(err)
 	}
-	c, err := New(Config{
+	c, err := New(t.Context(), Config{
 		Source:    nowhere{},
 		Publisher: publishFunc(func(context.Context, mqtt.Message) error { return nil }),
 		Store:     store,

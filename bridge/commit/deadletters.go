@@ -5,86 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/mapping"
 )
-
-// A deadLetter is what one rule could not make of an event: one output, or with an each perhaps several.
-type deadLetter struct {
-	event      *mqtt.Event
-	rejections []mapping.Rejection // of one rule, at least one
-}
-
-// deadLettersOf makes one letter for each rule: an each of a thousand bad elements must not send its payload a thousand times.
-func deadLettersOf(e *mqtt.Event, rejections []mapping.Rejection) []deadLetter {
-	var letters []deadLetter
-	for _, r := range rejections {
-		if n := len(letters); n > 0 && letters[n-1].rejections[0].Rule == r.Rule {
-			letters[n-1].rejections = append(letters[n-1].rejections, r)
-			continue
-		}
-		letters = append(letters, deadLetter{e, []mapping.Rejection{r}})
-	}
-	return letters
-}
-
-// maxReasons is how many elements a letter tells of.
-const maxReasons = 20
-
-// reasons returns why, and the numbers of the elements, "" where the rule has no each.
-func (d deadLetter) reasons() (reason, items string) {
-	var why, numbers []string
-	for i, r := range d.rejections {
-		if i == maxReasons {
-			why = append(why, fmt.Sprintf("and %d more", len(d.rejections)-i))
-			numbers = append(numbers, "…")
-			break
-		}
-		switch {
-		case r.Item < 0:
-			why = append(why, r.Reason)
-		case len(d.rejections) == 1:
-			why, numbers = append(why, r.Reason), append(numbers, strconv.Itoa(r.Item))
-		default:
-			why, numbers = append(why, fmt.Sprintf("item %d: %s", r.Item, r.Reason)), append(numbers, strconv.Itoa(r.Item))
-		}
-	}
-	return strings.Join(why, "; "), strings.Join(numbers, ",")
-}
-
-// message returns what goes to the dead-letter topic: the event's own payload, and as user properties why it is there.
-func (d deadLetter) message(baseTopic string) mqtt.Message {
-	r := d.rejections[0]
-	reason, items := d.reasons()
-	m := mqtt.Message{
-		Topic:       baseTopic + "/dead-letter/" + r.Rule,
-		Payload:     d.event.Payload,
-		QoS:         1,
-		ContentType: d.event.ContentType,
-	}
-	add := func(name, value string) {
-		if value != "" {
-			m.User = append(m.User, mqtt.UserProperty{Name: name, Value: value})
-		}
-	}
-	add("reason", reason)
-	add("rule", r.Rule)
-	add("stage", r.Stage)
-	add("field", r.Field)
-	add("item", items)
-	add("line", fmt.Sprintf("%s:%d", r.File, r.Line))
-	add("topic", d.event.Topic)
-	add("qos", strconv.Itoa(int(d.event.QoS)))
-	add("retained", strconv.FormatBool(d.event.Retained))
-	add(traceProperty, traceParent(d.event.User))
-	add("time", d.event.Received.UTC().Format("2006-01-02T15:04:05.000Z"))
-	return m
-}
 
 // Bounds and pauses of dead letters.
 const (
@@ -129,7 +55,7 @@ func (d *deadLetters) publish(ctx context.Context, letters []deadLetter) error {
 	)
 	for _, l := range letters {
 		for _, r := range l.rejections {
-			d.say(r)
+			d.log(r)
 		}
 		slots <- struct{}{}
 		sending.Go(func() {
@@ -168,11 +94,11 @@ func (d *deadLetters) publishOne(ctx context.Context, m mqtt.Message) {
 func (d *deadLetters) keep(ctx context.Context, m mqtt.Message, why error) {
 	first, err := d.kept.add(ctx, m)
 	if first {
-		d.logger.Error("broker refuses dead letters; the newest are kept and offered again every minute", "error", why,
+		d.logger.Error("the broker refuses dead letters; the newest are kept and offered again every minute", "error", why,
 			"hint", "allow this user to write "+d.baseTopic+"/#")
 	}
 	if err != nil {
-		d.logger.Error("a refused dead letter is kept in memory only", "error", err)
+		d.logger.Error("a refused dead letter is kept in memory only; a restart loses it", "error", err)
 	}
 }
 
@@ -197,7 +123,7 @@ func (d *deadLetters) offerKept(ctx context.Context, from uint64) (next uint64) 
 		l, ok := d.kept.toOffer(from)
 		if !ok {
 			if taken > 0 {
-				d.logger.Info("the broker has taken the dead letters that it had refused", "letters", taken)
+				d.logger.Info("the broker has accepted the dead letters that it had refused", "letters", taken)
 			}
 			break
 		}
@@ -208,15 +134,15 @@ func (d *deadLetters) offerKept(ctx context.Context, from uint64) (next uint64) 
 		d.published++
 		d.mu.Unlock()
 		if err := d.kept.drop(ctx, l); err != nil {
-			d.logger.Warn("forgetting a dead letter that the broker has taken now", "error", err)
+			d.logger.Warn("cannot remove an accepted dead letter from the journal; a restart publishes it again", "error", err)
 		}
 	}
 	return from
 }
 
-// say logs the rejection: the rule, the place and the type of refusal, never the value. Lines are limited by rule, stage
+// log logs the rejection: the rule, the place and the type of refusal, never the value. Lines are limited by rule, stage
 // and field, and a line says how many were left out before it.
-func (d *deadLetters) say(r mapping.Rejection) {
+func (d *deadLetters) log(r mapping.Rejection) {
 	key := lineKey{r.Rule, r.Stage, r.Field}
 	now := time.Now()
 	d.mu.Lock()

@@ -180,7 +180,7 @@ func TestRefusedLettersAreOfferedAgain(t *testing.T) {
 		if n := second.counts(); n.Kept != 0 || n.Published != 2 {
 			t.Errorf("%+v", n)
 		}
-		if want := `level=INFO msg="the broker has taken the dead letters that it had refused" letters=2`; strings.Count(lines.String(), want) != 1 {
+		if want := `level=INFO msg="the broker has accepted the dead letters that it had refused" letters=2`; strings.Count(lines.String(), want) != 1 {
 			t.Errorf("log %q, want one line %q", &lines, want)
 		}
 		if third, err := newDeadLetters(takes, log, "base", slog.New(slog.DiscardHandler)); err != nil || third.counts().Kept != 0 {

@@ -10,7 +10,7 @@ import (
 )
 
 func TestDedupe(t *testing.T) {
-	begin := time.Now() // the log asks the wall clock whether a mark has expired
+	begin := time.Now() // the log asks the wall clock whether a record has expired
 	log := lead(t, journal.NewMemory(journal.MemoryOptions{}))
 	for i, step := range []struct {
 		rule, key string
@@ -32,11 +32,11 @@ func TestDedupe(t *testing.T) {
 			t.Fatal(err)
 		}
 		o := mapping.Output{Rule: step.rule, DedupeKey: step.key, DedupeWindow: 10 * time.Minute}
-		got, marks := r.seen(o, begin.Add(step.after))
+		got, records := r.seen(o, begin.Add(step.after))
 		if got != step.want {
 			t.Errorf("step %d: got %t", i, got)
 		}
-		b := journal.Batch{Entries: []journal.Entry{{Queue: "q", Time: begin}}, Records: marks}
+		b := journal.Batch{Entries: []journal.Entry{{Queue: "q", Time: begin}}, Records: records}
 		if err := log.Append(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
@@ -53,11 +53,11 @@ func TestDedupeWhenTheClockIsSetBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		repeated, marks := r.seen(o, received)
+		repeated, records := r.seen(o, received)
 		if repeated {
 			t.Fatalf("received at %v: taken for a repeat", received)
 		}
-		b := journal.Batch{Entries: []journal.Entry{{Queue: "q", Time: received}}, Records: marks}
+		b := journal.Batch{Entries: []journal.Entry{{Queue: "q", Time: received}}, Records: records}
 		if err := log.Append(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
@@ -87,8 +87,8 @@ func TestDedupeForgetWindowsThatHaveEnded(t *testing.T) {
 	now := time.Now()
 	for i := range maxWindows / 2 {
 		now = now.Add(time.Millisecond) // 10,000 windows at a time
-		if _, marks := r.seen(mapping.Output{Rule: "r", DedupeKey: fmt.Sprint(i), DedupeWindow: 10 * time.Second}, now); len(marks) != 1 {
-			t.Fatalf("key %d: %d marks, want its own", i, len(marks))
+		if _, records := r.seen(mapping.Output{Rule: "r", DedupeKey: fmt.Sprint(i), DedupeWindow: 10 * time.Second}, now); len(records) != 1 {
+			t.Fatalf("key %d: %d records, want its own", i, len(records))
 		}
 		if len(r.ends) > 21_000 {
 			t.Fatalf("%d keys remembered", len(r.ends))
@@ -108,8 +108,8 @@ func TestDedupeAreBoundedInTheLog(t *testing.T) {
 		b := journal.Batch{Entries: []journal.Entry{{Queue: "q", Time: now}}}
 		for range 1000 {
 			n++
-			_, marks := r.seen(mapping.Output{Rule: "r", DedupeKey: fmt.Sprint(n), DedupeWindow: 24 * time.Hour}, now)
-			b.Records = append(b.Records, marks...)
+			_, records := r.seen(mapping.Output{Rule: "r", DedupeKey: fmt.Sprint(n), DedupeWindow: 24 * time.Hour}, now)
+			b.Records = append(b.Records, records...)
 		}
 		if err := log.Append(t.Context(), b); err != nil {
 			t.Fatal(err)

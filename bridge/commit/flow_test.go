@@ -45,19 +45,21 @@ type house struct {
 	log      bytes.Buffer
 	refusal  error                    // of Append; nil: it appends
 	answers  map[string]chan struct{} // payload of a dead letter -> closed when the broker acknowledges it; none: at once
+	letters  []mqtt.Message
 	packetID uint16
+	maxBatch int
 }
 
 // newHouse returns a house in which nothing runs yet.
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	h := &house{t: t, events: make(chan *mqtt.Event, 256), ended: make(chan error, 1), answers: map[string]chan struct{}{}}
+	h := &house{t: t, maxBatch: journal.MaxBatch, events: make(chan *mqtt.Event, 256), ended: make(chan error, 1), answers: map[string]chan struct{}{}}
 	memory := journal.NewMemory(journal.MemoryOptions{})
 	var err error
 	if h.Store, err = memory.Lead(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	h.committer, err = commit.New(commit.Config{
+	h.committer, err = commit.New(t.Context(), commit.Config{
 		Source:    h,
 		Publisher: h,
 		Pauser:    h,
@@ -140,6 +142,9 @@ func (h *house) Publish(ctx context.Context, m mqtt.Message) error {
 		}
 	}
 	h.say("dead letter %s", m.Payload)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.letters = append(h.letters, m)
 	return nil
 }
 
@@ -148,7 +153,9 @@ func (h *house) Pause(reason error) { h.say("pause: %v", reason) }
 
 func (h *house) Resume() { h.say("resume") }
 
-// Append implements commit.Store; the rest of it is in memory.
+// MaxBatch implements commit.Store, as does Append; the rest of it is in memory.
+func (h *house) MaxBatch() int { return h.maxBatch }
+
 func (h *house) Append(ctx context.Context, b journal.Batch) error {
 	h.mu.Lock()
 	err := h.refusal
@@ -156,6 +163,9 @@ func (h *house) Append(ctx context.Context, b journal.Batch) error {
 	if err != nil {
 		h.say("append refused")
 		return err
+	}
+	if n := b.Size(); n > h.maxBatch {
+		h.t.Errorf("appended %d bytes, the limit is %d", n, h.maxBatch)
 	}
 	var counts []string
 	for _, e := range b.Entries {
@@ -297,5 +307,82 @@ func TestFinalErrorOfTheStore(t *testing.T) {
 		}
 		h.send("")
 		h.heard("append refused")
+	})
+}
+
+func TestBatchesAreCutWhereTheStoreWants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.maxBatch = 1500 // room for two counts, at about 600 with their records, and for little beside them
+		h.send("1", "2", "bad", "3", "", "4", "5")
+		h.run(t.Context())
+		h.heard("dead letter bad", "append 1 2", "ack 1", "ack 2", "ack bad",
+			"append 3 4", "ack 3", "ack ", "ack 4",
+			"append 5", "ack 5")
+		close(h.events)
+		<-h.ended
+		want := map[string]commit.RuleCounts{"r": {Mapped: 5, Filtered: 1, Rejected: 1}} // each once
+		if diff := cmp.Diff(want, h.committer.Counts().Rules); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	})
+}
+
+// An event that becomes more than one transaction may hold would come again for ever. It is rejected by each rule that has made
+// something of it, and as if it had not been mapped.
+func TestEventThatTheStoreCannotTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.maxBatch = 4_000_000
+		h.committer.UseMapper(compile(t, `
+rules:
+  - name: count
+    topic: t
+    payload: text
+    dedupe: {key: '="one"', window: 1h}
+    queue: /queue/unread-count
+    fields: {conversation_id: 8b4a5e2c-3f0e-4a57-9f2e-0d8a3c1b7e11, unread_message_count: =len(payload)}
+  - name: copy
+    topic: t
+    payload: text
+    each: '[1, 2, 3, 4, 5]'
+    queue: /queue/message
+    fields:
+      conversation_id: 8b4a5e2c-3f0e-4a57-9f2e-0d8a3c1b7e11
+      channel_id: 2f9d1c7a-7f0b-4c39-8b5d-6a1e0c4d9b22
+      message: {id: '=uuid("message", item)', content: =payload, delivery_state: PENDING, sender_type: app_user}
+  - name: other
+    topic: t
+    when: len(payload) < 0
+    payload: text
+    queue: /queue/unread-count
+    fields: {conversation_id: 8b4a5e2c-3f0e-4a57-9f2e-0d8a3c1b7e11, unread_message_count: 0}
+`))
+		h.run(t.Context())
+		h.send(strings.Repeat("x", 1_010_000))
+		synctest.Wait()
+		h.said = nil
+		got := map[string]string{}
+		for _, m := range h.letters {
+			for _, p := range m.User {
+				if p.Name == "reason" {
+					got[m.Topic] = p.Value
+				}
+			}
+		}
+		const reason = "becomes 5.1 MB, the journal takes 4.0 MB"
+		if diff := cmp.Diff(map[string]string{"base/dead-letter/count": reason, "base/dead-letter/copy": reason}, got); diff != "" {
+			t.Errorf("dead letters (-want +got):\n%s", diff)
+		}
+		h.send("two")
+		h.heard("append 3" + strings.Repeat(" ", 5), "ack two")
+		want := map[string]commit.RuleCounts{
+			"count": {Mapped: 1, Rejected: 1}, "copy": {Mapped: 5, Rejected: 5}, "other": {Filtered: 2},
+		}
+		if diff := cmp.Diff(want, h.committer.Counts().Rules); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		close(h.events)
+		<-h.ended
 	})
 }

@@ -12,11 +12,11 @@ import (
 	"mqtt-stomp-bridge/bridge/mqtt"
 )
 
-// recordsRedelivery begins the names of the marks below: one for each packet identifier in use.
+// recordsRedelivery begins the names of the records below: one for each packet identifier in use.
 const recordsRedelivery = "packet/"
 
-// certain is how many pings the broker must have answered since an event was committed for its acknowledgement to be there:
-// the first may have been on its way before. Time tells nothing, since a process can be stopped, and a broker too.
+// certain is the number of PINGRESPs after a commit that proves that the PUBACK arrived; the first may answer a ping that was
+// sent before it. Elapsed time proves nothing: either process may have been suspended.
 const certain = 3
 
 // redeliveries recognises a QoS 1 event that the broker sends again although it is in the journal, because the
@@ -26,7 +26,7 @@ const certain = 3
 type redeliveries struct {
 	uses       map[uint16]packetUse
 	pending    []uint16        // used, and not committed
-	void       map[uint16]bool // whose mark in the log is of a use that is forgotten
+	void       map[uint16]bool // whose record in the log is of a use that is forgotten
 	session    uint64
 	connection uint64
 	before     uint64 // pings answered to earlier processes, as far as is known
@@ -37,18 +37,18 @@ type packetUse struct {
 	sum   [16]byte // of topic and payload
 	pongs uint64   // pings answered before it was committed, earlier processes' included
 
-	logged bool // the log has a mark of it
+	logged bool // the log has a record of it
 }
 
 // uncommitted stands for packetUse.pongs until that is known.
 const uncommitted = math.MaxUint64
 
-// newRedeliveries reads what an earlier process has left in the log.
+// newRedeliveries reads what an earlier Committer has left in the store.
 func newRedeliveries(store Store) (*redeliveries, error) {
 	r := &redeliveries{uses: map[uint16]packetUse{}, void: map[uint16]bool{}}
-	err := store.Records(recordsRedelivery, func(m journal.Record) bool {
-		id, err := strconv.ParseUint(strings.TrimPrefix(m.Name, recordsRedelivery), 10, 16)
-		if u, ok := parseUse(m.Value); ok && err == nil {
+	err := store.Records(recordsRedelivery, func(k journal.Record) bool {
+		id, err := strconv.ParseUint(strings.TrimPrefix(k.Name, recordsRedelivery), 10, 16)
+		if u, ok := parseUse(k.Value); ok && err == nil {
 			r.uses[uint16(id)] = u
 			r.before = max(r.before, u.pongs)
 		}
@@ -57,8 +57,9 @@ func newRedeliveries(store Store) (*redeliveries, error) {
 	return r, err
 }
 
-// seen reports whether the event was journalled before. It must be asked in order of receipt. absent tells that the broker
-// had no session present: everything known is void, in the log too.
+// seen reports whether the event was journalled before and comes again only because its acknowledgement got lost. It must be
+// asked of every event, in order of receipt. absent tells that the broker had no session present: everything known is void,
+// in the log too.
 func (r *redeliveries) seen(e *mqtt.Event) (duplicate, absent bool) {
 	if e.Session != r.session {
 		r.session, absent = e.Session, true
@@ -74,13 +75,15 @@ func (r *redeliveries) seen(e *mqtt.Event) (duplicate, absent bool) {
 		return false, absent
 	}
 	u, known := r.uses[e.PacketID]
+	// DUP alone says only that the broker has tried before; the identifier may have been given to another event since, which
+	// is lost if it is taken for the copy. So the content must be that of the newest use, in the same session.
 	if known && e.Dup && e.SessionPresent && u.sum == sumOf(e) {
 		u.pongs = uncommitted // its acknowledgement is still to come
 		r.uses[e.PacketID] = u
 		r.pending = append(r.pending, e.PacketID)
 		return true, absent
 	}
-	// The broker had the acknowledgement, or it would not use the identifier for something else.
+	// The broker has had the acknowledgement of the earlier use, or it would not use the identifier for something else.
 	delete(r.uses, e.PacketID)
 	if u.logged {
 		r.void[e.PacketID] = true
@@ -103,29 +106,29 @@ func (r *redeliveries) use(e *mqtt.Event) {
 	r.pending = append(r.pending, e.PacketID)
 }
 
-// marks returns the marks to be committed about the events since the last call, after so many pongs of this process. Where
-// no entries are committed these are only those without which the log would tell of earlier uses: events that become nothing
-// shall cost no write.
-func (r *redeliveries) marks(pongs uint64, entries bool) (marks []journal.Record) {
+// records returns what is to be committed about the events since the last call, after so many pongs of this process. Where no
+// entries are committed these are only the records without which the log would tell of earlier uses: events that become
+// nothing shall cost no write.
+func (r *redeliveries) records(pongs uint64, entries bool) (records []journal.Record) {
 	for _, id := range r.pending {
 		u, ok := r.uses[id]
 		if !ok {
-			continue
+			continue // the identifier was used again in the same batch, for an event that became nothing
 		}
 		u.pongs = r.before + pongs
 		u.logged = u.logged || entries
 		r.uses[id] = u
 		if u.logged {
 			delete(r.void, id)
-			marks = append(marks, journal.Record{Name: recordName(id), Value: u.append(nil)})
+			records = append(records, journal.Record{Name: recordName(id), Value: u.append(nil)})
 		}
 	}
 	for id := range r.void {
-		marks = append(marks, journal.Record{Name: recordName(id), Expires: time.Unix(0, 0)})
+		records = append(records, journal.Record{Name: recordName(id), Expires: time.Unix(0, 0)})
 	}
 	r.pending = nil
 	clear(r.void)
-	return marks
+	return records
 }
 
 func recordName(id uint16) string { return recordsRedelivery + strconv.Itoa(int(id)) }
@@ -152,7 +155,7 @@ func sumOf(e *mqtt.Event) (sum [16]byte) {
 	return sum
 }
 
-// append appends the value of a mark: the sum, then the pongs.
+// append appends the value of a record: the sum, then the pongs.
 func (u packetUse) append(dst []byte) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, u.sum[:]...), u.pongs)
 }

@@ -144,7 +144,7 @@ func checkRedeliveries(t *testing.T, name string, steps []step, restart bool) {
 			r.use(&s.event)
 			b.Entries = []journal.Entry{{Queue: "q", Time: time.Now()}}
 		}
-		b.Records = r.marks(pongs, len(b.Entries) > 0)
+		b.Records = r.records(pongs, len(b.Entries) > 0)
 		if err := log.Append(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
@@ -171,20 +171,20 @@ func TestRedeliveryBeforeTheCommit(t *testing.T) {
 	if duplicate, absent := r.seen(&e); duplicate || !absent {
 		t.Errorf("in a new session: duplicate %t, absent %t", duplicate, absent)
 	}
-	if marks := r.marks(100, true); len(marks) > 0 {
-		t.Errorf("marks of a session that is gone: %v", marks)
+	if records := r.records(100, true); len(records) > 0 {
+		t.Errorf("records of a session that is gone: %v", records)
 	}
 }
 
 // An event that becomes nothing is written about only where the log knows its packet identifier, and once.
-func TestMarksOfEventsThatBecomeNothing(t *testing.T) {
+func TestRecordsOfEventsThatBecomeNothing(t *testing.T) {
 	r, err := newRedeliveries(lead(t, journal.NewMemory(journal.MemoryOptions{})))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, step := range []struct {
 		uses, entries bool
-		want          int // marks
+		want          int // records
 	}{
 		{false, false, 0},
 		{true, false, 0}, // a dedupe has dropped what it becomes
@@ -198,8 +198,8 @@ func TestMarksOfEventsThatBecomeNothing(t *testing.T) {
 		if step.uses {
 			r.use(&e)
 		}
-		if marks := r.marks(0, step.entries); len(marks) != step.want {
-			t.Errorf("event %d: marks %v, want %d", i, marks, step.want)
+		if records := r.records(0, step.entries); len(records) != step.want {
+			t.Errorf("event %d: records %v, want %d", i, records, step.want)
 		}
 	}
 }
@@ -217,7 +217,7 @@ rules:
     queue: /queue/unread-count
     fields: {conversation_id: 8b4a5e2c-3f0e-4a57-9f2e-0d8a3c1b7e11, unread_message_count: =payload}
 `)
-	marks := func() (n int) {
+	records := func() (n int) {
 		if err := w.Records(recordsRedelivery, func(journal.Record) bool { n++; return true }); err != nil {
 			t.Fatal(err)
 		}
@@ -233,15 +233,15 @@ rules:
 		if err := c.commit(t.Context(), event(step.payload)); err != nil {
 			t.Fatal(err)
 		}
-		if n := marks(); n != step.want {
-			t.Errorf("after event %d the log has %d marks, want %d", i, n, step.want)
+		if n := records(); n != step.want {
+			t.Errorf("after event %d the log has %d records, want %d", i, n, step.want)
 		}
 	}
 	c.redeliveries.before += certain // pings that were answered since
 	if err := c.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if n := marks(); n != 0 {
-		t.Errorf("at the end the log has %d marks of acknowledgements that the broker has had", n)
+	if n := records(); n != 0 {
+		t.Errorf("at the end the log has %d records of acknowledgements that the broker has had", n)
 	}
 }

@@ -42,7 +42,7 @@ func TestUnreadClockRisesOverRestarts(t *testing.T) {
 		}
 	}
 	var s unreadClock
-	if err := s.load(log); err != nil {
+	if err := s.load(t.Context(), log); err != nil {
 		t.Fatal(err)
 	}
 	for _, conversation := range []string{"0", "2999"} {

@@ -1,0 +1,84 @@
+package commit
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"mqtt-stomp-bridge/bridge/mqtt"
+	"mqtt-stomp-bridge/mapping"
+)
+
+// A deadLetter is what one rule could not make of an event: one output, or with an each perhaps several.
+type deadLetter struct {
+	event      *mqtt.Event
+	rejections []mapping.Rejection // of one rule, at least one
+}
+
+// deadLettersOf makes one letter for each rule: an each of a thousand bad elements must not send its payload a thousand times.
+func deadLettersOf(e *mqtt.Event, rejections []mapping.Rejection) []deadLetter {
+	var letters []deadLetter
+	for _, r := range rejections {
+		i := slices.IndexFunc(letters, func(l deadLetter) bool { return l.rejections[0].Rule == r.Rule })
+		if i < 0 {
+			letters = append(letters, deadLetter{e, []mapping.Rejection{r}})
+			continue
+		}
+		letters[i].rejections = append(letters[i].rejections, r)
+	}
+	return letters
+}
+
+// maxReasons is how many elements a letter tells of.
+const maxReasons = 20
+
+// reasons returns why, and the numbers of the elements, "" where the rule has no each.
+func (d deadLetter) reasons() (reason, items string) {
+	var why, numbers []string
+	for i, r := range d.rejections {
+		if i == maxReasons {
+			why = append(why, fmt.Sprintf("and %d more", len(d.rejections)-i))
+			numbers = append(numbers, "…")
+			break
+		}
+		switch {
+		case r.Item < 0:
+			why = append(why, r.Reason)
+		case len(d.rejections) == 1:
+			why, numbers = append(why, r.Reason), append(numbers, strconv.Itoa(r.Item))
+		default:
+			why, numbers = append(why, fmt.Sprintf("item %d: %s", r.Item, r.Reason)), append(numbers, strconv.Itoa(r.Item))
+		}
+	}
+	return strings.Join(why, "; "), strings.Join(numbers, ",")
+}
+
+// message returns what goes to the dead-letter topic: the event's own payload, and as user properties why it is there.
+func (d deadLetter) message(baseTopic string) mqtt.Message {
+	r := d.rejections[0]
+	reason, items := d.reasons()
+	m := mqtt.Message{
+		Topic:       baseTopic + "/dead-letter/" + r.Rule,
+		Payload:     d.event.Payload,
+		QoS:         1,
+		ContentType: d.event.ContentType,
+	}
+	add := func(name, value string) {
+		if value != "" {
+			m.User = append(m.User, mqtt.UserProperty{Name: name, Value: value})
+		}
+	}
+	add("reason", reason)
+	add("rule", r.Rule)
+	add("stage", r.Stage)
+	add("field", r.Field)
+	add("item", items)
+	add("line", fmt.Sprintf("%s:%d", r.File, r.Line))
+	add("topic", d.event.Topic)
+	add("qos", strconv.Itoa(int(d.event.QoS)))
+	add("retained", strconv.FormatBool(d.event.Retained))
+	add(traceProperty, traceParent(d.event.User))
+	add("time", d.event.Received.UTC().Format("2006-01-02T15:04:05.000Z"))
+	return m
+}

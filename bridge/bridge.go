@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mqtt-stomp-bridge/bridge/commit"
@@ -26,7 +27,7 @@ import (
 
 // Config holds the parts of a Bridge. All are required but where a default is named.
 type Config struct {
-	MQTT     mqtt.Config   // Filters, BaseTopic and Logger are set by the bridge
+	MQTT     mqtt.Config   // Filters, Stale, Returning, BaseTopic and Logger are set by the bridge
 	Log      journal.Log   // the bridge's from now on: Run closes it
 	Server   server.Config // Hub and Logger are set by the bridge
 	Listener net.Listener  // for the clients; Run closes it
@@ -40,52 +41,38 @@ type Config struct {
 }
 
 // A Bridge is made by New, and runs once.
+//
+// It has two halves. The hub and the server follow the log and serve clients as long as the Bridge runs. An intake reads from
+// the broker and appends to the log as long as it is this Bridge's turn to do that; where nobody else wants to, that is always.
 type Bridge struct {
-	config    Config
-	client    *mqtt.Client
-	committer *commit.Committer
-	log       journal.Log
-	writer    journal.Writer
-	hub       *hub.Hub
-	server    *server.Server
-	logger    *slog.Logger
-	reload    sync.Mutex // one Reload at a time
+	config Config
+	log    journal.Log
+	hub    *hub.Hub
+	server *server.Server
+	logger *slog.Logger
+
+	reload sync.Mutex             // one Reload at a time; before mu
+	intake atomic.Pointer[intake] // the newest, also when its turn is over; nil before the first
+
+	mu    sync.Mutex // held while an intake is made
+	rules rules      // in force
+}
+
+// rules are what an intake is told of the configuration in force.
+type rules struct {
+	mapper *mapping.Mapper
+	status map[string]string // fields of the status document
 }
 
 // New connects the parts. Nothing runs before Run.
 func New(c Config) (*Bridge, error) {
 	c.BaseTopic = cmp.Or(c.BaseTopic, mapping.DefaultBaseTopic)
 	c.ShutdownTimeout = cmp.Or(c.ShutdownTimeout, 5*time.Second)
-	b := &Bridge{log: c.Log, logger: c.Logger}
-	var err error
-	c.MQTT.BaseTopic = c.BaseTopic
-	c.MQTT.Logger = c.Logger
-	c.MQTT.Filters = filters(c.Mapper)
-	if b.writer, err = c.Log.Lead(context.Background()); err != nil {
+	c.MQTT.BaseTopic, c.MQTT.Logger, c.MQTT.Filters = c.BaseTopic, c.Logger, filters(c.Mapper)
+	if _, err := mqtt.New(c.MQTT); err != nil { // each turn makes its own; mistakes shall show now
 		return nil, err
 	}
-	if c.MQTT.Stale, err = knownFilters(b.writer); err != nil {
-		return nil, err
-	}
-	c.MQTT.Returning = c.Log.Bounds().Last > 0
-	if b.client, err = mqtt.New(c.MQTT); err != nil {
-		return nil, err
-	}
-	b.client.SetStatus(map[string]string{"config": c.ConfigHash})
-	b.committer, err = commit.New(context.Background(), commit.Config{
-		Source:    b.client,
-		Publisher: b.client,
-		Pauser:    b.client,
-		Store:     b.writer,
-		Snapshot:  c.Log,
-		Mapper:    c.Mapper,
-		BaseTopic: c.BaseTopic,
-		Logger:    c.Logger,
-	})
-	if err != nil {
-		return nil, err
-	}
-
+	b := &Bridge{log: c.Log, logger: c.Logger, rules: rules{c.Mapper, map[string]string{"config": c.ConfigHash}}}
 	b.hub = hub.New(c.Log, hubConfig())
 	c.Server.Hub, c.Server.Logger = b.hub, c.Logger
 	b.server = server.New(c.Server)
@@ -104,47 +91,80 @@ func hubConfig() (c hub.Config) {
 // Run bridges until ctx is done. Then it takes no more events, commits and acknowledges those it has, says goodbye to the
 // broker, closes the clients' connections cleanly and the log, and returns nil; or the error that made it end before.
 func (b *Bridge) Run(ctx context.Context) error {
-	serverCtx, stopServer := context.WithCancel(context.Background())
-	defer stopServer()
+	serving, stopServing := context.WithCancel(context.Background())
+	defer stopServing()
+	reading, stopReading := context.WithCancel(ctx)
+	defer stopReading()
 	served := make(chan error, 1)
-	go func() { served <- b.server.Serve(serverCtx, b.config.Listener) }()
+	go func() {
+		served <- b.server.Serve(serving, b.config.Listener)
+		stopReading()
+	}()
 
-	commitCtx, giveUp := context.WithCancel(context.Background())
-	defer giveUp()
-	committed := make(chan error, 1)
-	go func() { committed <- b.committer.Run(commitCtx) }()
-
-	b.remember(ctx, b.config.MQTT.Filters)
-	err := b.client.Start(commitCtx)
-	if err == nil {
-		select {
-		case <-ctx.Done():
-		case err = <-committed:
-			committed <- nil
-		case err = <-served:
-			served <- nil
-			err = fmt.Errorf("serving clients: %w", cmp.Or(err, net.ErrClosed))
-		}
+	err := b.lead(reading)
+	if err == nil && ctx.Err() == nil {
+		err = fmt.Errorf("serving clients: %w", cmp.Or(<-served, net.ErrClosed)) // by itself, before it was told to stop
+	} else {
+		stopServing()
+		err = errors.Join(err, <-served)
 	}
-	b.logger.Info("stopping")
-	b.client.Stop()
-	b.awaitCommits(committed, giveUp)
-	timeout, cancel := context.WithTimeout(context.Background(), b.config.ShutdownTimeout/2)
-	defer cancel()
-	if failure := b.client.Close(timeout); failure != nil {
-		// Often the broker is being stopped as well. Its will says that the bridge is offline; what lacks its acknowledgement comes again.
-		b.logger.Warn("disconnect from the broker failed", "error", failure)
-	}
-	stopServer()
-	ended := <-served
 	b.hub.Close()
-	return errors.Join(err, ended, b.log.Close())
+	return errors.Join(err, b.log.Close())
 }
 
-// awaitCommits waits until what was received is committed, but not for long: what is not committed by then comes again.
-func (b *Bridge) awaitCommits(committed <-chan error, giveUp func()) {
-	defer time.AfterFunc(b.config.ShutdownTimeout/2, giveUp).Stop()
-	<-committed
+// turnPause is the time between a turn that has ended by itself and the attempt to have the next.
+const turnPause = time.Second
+
+// lead has an intake run whenever it is this bridge's turn, until ctx is done; then it returns nil. The error says why there
+// will be no more turns.
+func (b *Bridge) lead(ctx context.Context) error {
+	for {
+		over, err := b.takeTurn(ctx)
+		switch {
+		case b.log.Err() != nil:
+			return b.log.Err() // what it holds is not known until it is opened again
+		case ctx.Err() != nil:
+			return nil
+		case !over:
+			return err // another turn would end the same way
+		}
+		b.logger.Warn("the turn to read from the broker has ended; waiting for the next", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(turnPause):
+		}
+	}
+}
+
+// takeTurn waits for a turn and has an intake run until ctx is done, the turn is over, or an error.
+func (b *Bridge) takeTurn(ctx context.Context) (over bool, err error) {
+	w, err := b.log.Lead(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer w.Resign()
+	in, err := b.newIntake(ctx, w)
+	if err == nil {
+		err = in.run(ctx)
+	}
+	select {
+	case <-w.Done():
+		return true, err
+	default:
+		return false, err
+	}
+}
+
+// newIntake makes the intake of a turn. No reload falls between what it is made by and what it is told of.
+func (b *Bridge) newIntake(ctx context.Context, w journal.Writer) (*intake, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	in, err := newIntake(ctx, b.config, b.rules, w)
+	if err == nil {
+		b.intake.Store(in)
+	}
+	return in, err
 }
 
 // An Update is what a reload may change.
@@ -162,11 +182,25 @@ func (b *Bridge) Reload(ctx context.Context, u Update) error {
 	b.reload.Lock()
 	defer b.reload.Unlock()
 	b.server.SetPolicy(u.Policy)
-	b.committer.UseMapper(u.Mapper)
-	b.client.SetStatus(map[string]string{"config": u.ConfigHash})
-	wanted := filters(u.Mapper)
-	b.remember(ctx, wanted)
-	return b.client.SetFilters(ctx, wanted)
+	in := b.use(func(r *rules) {
+		*r = rules{u.Mapper, map[string]string{"config": u.ConfigHash}}
+	})
+	if in == nil {
+		return nil // the first will begin with them
+	}
+	return in.subscribe(ctx, filters(u.Mapper))
+}
+
+// use changes the rules in force, and tells the intake, which it returns.
+func (b *Bridge) use(change func(*rules)) *intake {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	change(&b.rules)
+	in := b.intake.Load()
+	if in != nil {
+		in.use(b.rules)
+	}
+	return in
 }
 
 // RecheckAuth ends the sessions whose token the authenticator does not accept any more, as when it has other keys.
@@ -174,13 +208,9 @@ func (b *Bridge) RecheckAuth() { b.server.RecheckAuth() }
 
 // ReloadFailed says on the status topic that a reload was refused: the place and the message alone, no source line.
 func (b *Bridge) ReloadFailed(hash, reason string) {
-	b.client.SetStatus(map[string]string{"config": hash, "reload_error": reason})
-}
-
-func (b *Bridge) remember(ctx context.Context, filters []mqtt.Filter) {
-	if err := rememberFilters(ctx, b.writer, filters); err != nil {
-		b.logger.Warn("the journal does not hold the topic filters; after a restart with other rules these may stay subscribed", "error", err)
-	}
+	b.use(func(r *rules) {
+		r.status = map[string]string{"config": hash, "reload_error": reason}
+	})
 }
 
 // Sessions returns how all sessions stand, in no order.
@@ -217,14 +247,16 @@ func countJournal(log journal.Log) JournalCounts {
 	return c
 }
 
-// Counts returns the figures so far.
+// Counts returns the figures so far; those of events, dead letters and MQTT are of the newest turn.
 func (b *Bridge) Counts() Counts {
-	return Counts{
-		Counts:  b.committer.Counts(),
+	c := Counts{
 		Queues:  b.hub.Counts(),
 		Server:  b.server.Counts(),
-		MQTT:    b.client.Stats(),
 		Journal: countJournal(b.log),
 		Latency: b.hub.Latency(),
 	}
+	if in := b.intake.Load(); in != nil {
+		c.Counts, c.MQTT = in.committer.Counts(), in.client.Stats()
+	}
+	return c
 }

@@ -27,40 +27,43 @@ type Reason struct {
 
 // Ready returns why the bridge cannot do its work at the moment; empty when it can.
 func (b *Bridge) Ready() []Reason {
+	in := b.intake.Load()
+	if in == nil {
+		return mqttReasons(nil, mqtt.State{})
+	}
 	var reasons []Reason
-	if err := b.committer.Stalled(); err != nil {
+	if err := in.committer.Stalled(); err != nil {
 		reasons = append(reasons, Reason{PartJournal, err.Error()})
 	}
-	for _, text := range brokerTroubles(b.client.State()) {
-		reasons = append(reasons, Reason{PartMQTT, text})
-	}
-	if n := b.committer.Counts().DeadLetters.Kept; n > 0 {
+	reasons = mqttReasons(reasons, in.client.State())
+	if n := in.committer.Counts().DeadLetters.Kept; n > 0 {
 		text := fmt.Sprintf("dead letters: the broker refused %d, which are kept and offered again every minute; allow this user to write %s/#", n, b.config.BaseTopic)
 		reasons = append(reasons, Reason{PartDeadLetters, text})
 	}
 	return reasons
 }
 
-// brokerTroubles says what the client lacks of a working session with the broker.
-func brokerTroubles(s mqtt.State) (texts []string) {
+// mqttReasons appends what the client lacks of working connections to the broker.
+func mqttReasons(reasons []Reason, s mqtt.State) []Reason {
+	add := func(text string) { reasons = append(reasons, Reason{PartMQTT, text}) }
 	switch {
 	case s.Paused != nil:
-		texts = append(texts, "mqtt: receiving paused")
+		add("mqtt: receiving paused")
 	case !s.Receiving.Connected:
-		texts = append(texts, "mqtt: "+errorText(s.Receiving.Err, "not connected"))
+		add("mqtt: " + errorText(s.Receiving.Err, "not connected"))
 	}
 	if !s.Sending.Connected {
-		texts = append(texts, "mqtt, sending connection: "+errorText(s.Sending.Err, "not connected"))
+		add("mqtt, sending connection: " + errorText(s.Sending.Err, "not connected"))
 	}
 	for _, f := range s.Filters {
 		if s.Receiving.Connected && !f.Granted {
-			texts = append(texts, fmt.Sprintf("mqtt: filter %q: %s", f.Topic, errorText(f.Err, "not granted yet")))
+			add(fmt.Sprintf("mqtt: filter %q: %s", f.Topic, errorText(f.Err, "not granted yet")))
 		}
 	}
 	if s.Status != nil {
-		texts = append(texts, "mqtt: status topic: "+s.Status.Error())
+		add("mqtt: status topic: " + s.Status.Error())
 	}
-	return texts
+	return reasons
 }
 
 func errorText(err error, otherwise string) string {

@@ -375,7 +375,7 @@ rules:
 			t.Errorf("dead letters (-want +got):\n%s", diff)
 		}
 		h.send("two")
-		h.heard("append 3" + strings.Repeat(" ", 5), "ack two")
+		h.heard("append 3"+strings.Repeat(" ", 5), "ack two")
 		want := map[string]commit.RuleCounts{
 			"count": {Mapped: 1, Rejected: 1}, "copy": {Mapped: 5, Rejected: 5}, "other": {Filtered: 2},
 		}

@@ -1,0 +1,104 @@
+package bridge
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"mqtt-stomp-bridge/bridge/commit"
+	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/bridge/mqtt"
+)
+
+// An intake reads from the broker and appends to the log for as long as one turn to write the log lasts.
+type intake struct {
+	client    *mqtt.Client
+	committer *commit.Committer
+	writer    journal.Writer
+	timeout   time.Duration // of a clean end, see Config
+	logger    *slog.Logger
+}
+
+// newIntake returns an intake that goes on where the turn before has left the log. Nothing runs before run.
+func newIntake(ctx context.Context, c Config, r rules, w journal.Writer) (*intake, error) {
+	in := &intake{writer: w, timeout: c.ShutdownTimeout, logger: c.Logger}
+	var err error
+	c.MQTT.Filters = filters(r.mapper)
+	if c.MQTT.Stale, err = knownFilters(w); err != nil {
+		return nil, err
+	}
+	c.MQTT.Returning = c.Log.Bounds().Last > 0
+	if in.client, err = mqtt.New(c.MQTT); err != nil {
+		return nil, err
+	}
+	in.client.SetStatus(r.status)
+	in.committer, err = commit.New(ctx, commit.Config{
+		Source:    in.client,
+		Publisher: in.client,
+		Pauser:    in.client,
+		Store:     w,
+		Snapshot:  c.Log,
+		Mapper:    r.mapper,
+		BaseTopic: c.BaseTopic,
+		Logger:    c.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	in.remember(ctx, c.MQTT.Filters)
+	return in, nil
+}
+
+// run takes events until ctx is done or the turn is over. Then it commits and acknowledges those that it has, if it still may,
+// and says goodbye to the broker. The error is why it ended before ctx.
+func (in *intake) run(ctx context.Context) error {
+	committing, giveUp := context.WithCancel(context.Background())
+	defer giveUp()
+	committed := make(chan error, 1)
+	go func() { committed <- in.committer.Run(committing) }()
+
+	err := in.client.Start(ctx)
+	if err == nil {
+		select {
+		case <-ctx.Done():
+		case <-in.writer.Done():
+		case err = <-committed:
+			committed <- nil
+		}
+	}
+	in.logger.Info("stopping")
+	in.client.Stop()
+	in.awaitCommits(committed, giveUp)
+	timeout, cancel := context.WithTimeout(context.Background(), in.timeout/2)
+	defer cancel()
+	if failure := in.client.Close(timeout); failure != nil {
+		// Often the broker is being stopped as well. Its will says that the bridge is offline; what lacks its acknowledgement
+		// comes again.
+		in.logger.Warn("disconnect from the broker failed", "error", failure)
+	}
+	return err
+}
+
+// awaitCommits waits until what was received is committed, but not for long: what is not committed by then comes again.
+func (in *intake) awaitCommits(committed <-chan error, giveUp func()) {
+	defer time.AfterFunc(in.timeout/2, giveUp).Stop()
+	<-committed
+}
+
+// use maps by these rules from the next batch on.
+func (in *intake) use(r rules) {
+	in.committer.UseMapper(r.mapper)
+	in.client.SetStatus(r.status)
+}
+
+// subscribe has the session hold these filters. It waits for the broker until ctx is done, and the client goes on with it after.
+func (in *intake) subscribe(ctx context.Context, wanted []mqtt.Filter) error {
+	in.remember(ctx, wanted)
+	return in.client.SetFilters(ctx, wanted)
+}
+
+func (in *intake) remember(ctx context.Context, filters []mqtt.Filter) {
+	if err := rememberFilters(ctx, in.writer, filters); err != nil {
+		in.logger.Warn("cannot record the topic filters in the journal; after a restart with other rules they may stay subscribed", "error", err)
+	}
+}

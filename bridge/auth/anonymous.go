@@ -5,8 +5,8 @@ import "context"
 // AnonymousUser is the user that Anonymous lets everybody in as.
 const AnonymousUser = "anonymous"
 
-// Anonymous lets clients in that show nothing, as AnonymousUser and for ever. Whoever shows a token or a passcode wants it
-// checked: an expired token must not turn into another user without a word.
+// Anonymous lets in clients that show nothing, as AnonymousUser and for ever. Whoever shows a token
+// or a passcode wants it checked: an expired token must not silently become another user.
 type Anonymous struct {
 	// Sole tells that nothing else checks credentials, so what clients show is not looked at.
 	Sole bool

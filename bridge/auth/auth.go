@@ -1,4 +1,4 @@
-// Package auth turns what a client shows of itself into an identity.
+// Package auth turns the credentials that a client shows into an identity.
 package auth
 
 import (
@@ -20,7 +20,8 @@ type Credentials struct {
 // Format writes "***" for every verb.
 func (Credentials) Format(f fmt.State, _ rune) { io.WriteString(f, "***") }
 
-// bearer returns the token, which stands in the passcode if it is nowhere else, and the login beside it.
+// bearer returns the token, which stands in the passcode if it is nowhere else, and the login
+// beside it.
 func (c Credentials) bearer() (token, login string) {
 	if c.Token != "" {
 		return c.Token, ""
@@ -28,7 +29,7 @@ func (c Credentials) bearer() (token, login string) {
 	return Token(c.Passcode), c.Login
 }
 
-// Identity is whom credentials speak for.
+// Identity is the user that credentials belong to.
 type Identity struct {
 	User    string
 	Expires time.Time      // when the identity ends; the zero time: never
@@ -38,7 +39,8 @@ type Identity struct {
 	proof *string // what Recheck looks at again; behind a pointer, so that it is never printed
 }
 
-// proven returns what the authenticator has noted for Recheck; empty for an identity that none has made.
+// proven returns what the authenticator has noted for Recheck; empty for an identity that none has
+// made.
 func (id Identity) proven() string {
 	if id.proof == nil {
 		return ""
@@ -57,23 +59,26 @@ const (
 	KindAnonymous  Kind = "anonymous"
 )
 
-// Authenticator checks credentials. It is safe for concurrent use. An error of its methods that is not an *Error says that
-// the credentials could be neither accepted nor refused; it holds nothing of them.
+// Authenticator checks credentials. It is safe for concurrent use. An error of its methods that is
+// not an *Error says that the credentials could be neither accepted nor refused; it holds nothing
+// of them.
 type Authenticator interface {
-	// Authenticate returns whom the credentials speak for, or an *Error if it refuses them. It may ask others and wait for
-	// them, as long as ctx lasts.
+	// Authenticate returns whose the credentials are, or an *Error if it refuses them. It may ask
+	// others and wait for them, as long as ctx lasts.
 	Authenticate(ctx context.Context, c Credentials) (Identity, error)
 
-	// Recheck returns an *Error if an identity that was accepted before, perhaps by an authenticator with other settings,
-	// would not be accepted any more. It asks nobody and waits for nothing.
+	// Recheck returns an *Error if an identity that was accepted before, perhaps by an
+	// authenticator with other settings, would not be accepted any more. It asks nobody and waits
+	// for nothing.
 	Recheck(id Identity) error
 }
 
-// Error says why credentials were refused. Peer and log may read it: it never holds anything of them.
+// Error says why credentials were refused. Peer and log may read it: it never holds anything of
+// them.
 type Error struct {
 	Reason string
-	// Foreign tells that the credentials are not of the kind that the authenticator checks, as a password is no JSON Web
-	// Token: another authenticator's reason says more.
+	// Foreign tells that the credentials are not of the kind that the authenticator checks, as a
+	// password is no JSON Web Token: another authenticator's reason says more.
 	Foreign bool
 }
 

@@ -17,43 +17,45 @@ import (
 
 // PasswordChecker knows logins and their passwords.
 type PasswordChecker interface {
-	// CheckPassword reports whether the login has that password. An error says that it could not be found out; it holds
-	// neither of the two.
+	// CheckPassword reports whether the login has that password. An error means that the question
+	// has no answer; it holds neither of the two.
 	CheckPassword(ctx context.Context, login, password string) (bool, error)
 }
 
 // BrokerConfig says how logins are checked.
 type BrokerConfig struct {
 	Checker    PasswordChecker  // the broker; must be given
-	Cache      time.Duration    // how long a good password is taken on trust; zero: not at all
+	Cache      time.Duration    // how long a good password is not checked again; zero: it always is
 	MaxSession time.Duration    // how long an identity lasts; zero: for ever
 	Now        func() time.Time // default time.Now
 	Logger     *slog.Logger     // default: discard
 }
 
-// Broker lets in who has a login and a password at the broker. NewBroker is the only way to make one.
+// Broker lets in clients that have a login and a password at the broker. NewBroker is the only way
+// to make one.
 type Broker struct {
 	config BrokerConfig
-	key    [sha256.Size]byte // random, so that what is kept of passwords is of no use elsewhere
+	key    [sha256.Size]byte // random, so that the digests of passwords are useless elsewhere
 	limit  *loginLimit
 	asking chan struct{} // holds one for each question that is on its way
 
 	mu      sync.Mutex
 	good    map[[sha256.Size]byte]time.Time // digest -> until when they are good
 	checked time.Time                       // when the broker was last seen to refuse a login that does not exist
-	failing bool                            // the last question had no answer
+	failing bool                            // the last question was not answered
 }
 
 const (
-	// maxAsking is how many questions the broker gets at one time.
+	// maxAsking is how many questions the broker gets at the same time.
 	maxAsking = 8
 	// maxLogin is the size of the longest login that the broker is asked about, in bytes.
 	maxLogin = 1 << 10
-	// strictFor is for how long a broker is trusted that has refused a login that does not exist.
+	// strictFor is how long a broker is trusted after it has refused a login that does not exist.
 	strictFor = time.Minute
 )
 
-// NewBroker returns an authenticator that asks the broker. What it remembers goes with it: it should outlive a reload.
+// NewBroker returns an authenticator that asks the broker. What it remembers goes with it: it
+// should outlive a reload.
 func NewBroker(c BrokerConfig) *Broker {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -66,8 +68,8 @@ func NewBroker(c BrokerConfig) *Broker {
 	return b
 }
 
-// Authenticate asks the broker, unless it has said yes a short time ago, or there were too many failures: then nobody is told
-// whether a password is right.
+// Authenticate asks the broker, unless it has accepted the same a short time ago, or there were too
+// many failures: then a right password is refused too.
 func (b *Broker) Authenticate(ctx context.Context, c Credentials) (Identity, error) {
 	switch {
 	case c.Token != "" || c.Login == "" && c.Passcode != "":
@@ -97,7 +99,7 @@ func (b *Broker) Authenticate(ctx context.Context, c Credentials) (Identity, err
 		return Identity{}, refuse("too many failed logins, try again later")
 	}
 	ok, err := b.ask(ctx, c.Login, c.Passcode)
-	if ok || err != nil && !errors.Is(err, context.Canceled) { // who does not wait for the answer must not get more tries
+	if ok || err != nil && !errors.Is(err, context.Canceled) { // a client that does not wait for the answer must not get more tries
 		b.limit.giveBack(c.Login, c.Remote, b.config.Now())
 	}
 	switch {
@@ -110,7 +112,8 @@ func (b *Broker) Authenticate(ctx context.Context, c Credentials) (Identity, err
 	return b.identity(c.Login), nil
 }
 
-// Recheck accepts identities of its own: their password is not kept, so that they end after MaxSession at the latest.
+// Recheck accepts identities of its own: their password is not kept, so that they end after
+// MaxSession at the latest.
 func (b *Broker) Recheck(id Identity) error { return ofKind(id, KindBroker) }
 
 func (b *Broker) identity(login string) Identity {
@@ -121,7 +124,7 @@ func (b *Broker) identity(login string) Identity {
 	return id
 }
 
-// ask asks the broker. A yes counts only of a broker that can say no.
+// ask asks the broker. Its yes counts only if it can say no.
 func (b *Broker) ask(ctx context.Context, login, password string) (bool, error) {
 	ok, err := b.config.Checker.CheckPassword(ctx, login, password)
 	if ok && err == nil {
@@ -133,7 +136,7 @@ func (b *Broker) ask(ctx context.Context, login, password string) (bool, error) 
 	return ok && err == nil, err
 }
 
-// note says once that the broker has no answers any more, and once that it has them again.
+// note logs once that the broker does not answer any more, and once that it answers again.
 func (b *Broker) note(err error) {
 	b.mu.Lock()
 	changed := b.failing != (err != nil)
@@ -141,15 +144,15 @@ func (b *Broker) note(err error) {
 	b.mu.Unlock()
 	switch {
 	case changed && err != nil:
-		b.config.Logger.Warn("logins cannot be checked by the broker", "error", err)
+		b.config.Logger.Warn("the broker cannot check logins", "error", err)
 	case changed:
-		b.config.Logger.Info("logins can be checked by the broker again")
+		b.config.Logger.Info("the broker can check logins again")
 	}
 }
 
-// errNotStrict says that a broker lets everybody in, so that it cannot tell who has the right password: it may allow anonymous
-// clients and have no passwords at all, or look only at the bridge's own certificate.
-var errNotStrict = errors.New("the broker accepts a login that does not exist, so no login can be checked by it")
+// errNotStrict means that a broker lets everybody in: it may allow anonymous clients and have no
+// passwords at all, or look only at the bridge's own certificate.
+var errNotStrict = errors.New("the broker accepts a login that does not exist, so it cannot check logins")
 
 // checkStrict makes sure that the broker refuses a login that does not exist.
 func (b *Broker) checkStrict(ctx context.Context) error {
@@ -172,8 +175,9 @@ func (b *Broker) checkStrict(ctx context.Context) error {
 	return nil
 }
 
-// digest stands for a login, a password and where they were shown: what is taken on trust from one address tells nobody at
-// another that he has guessed right. Without the key nobody can make it or guess what it is of.
+// digest stands for a login, a password and the address that showed them: a password that is kept
+// as good for one address must not tell another that it has guessed right. Without the key a digest
+// can be neither made nor guessed from.
 func (b *Broker) digest(c Credentials) [sha256.Size]byte {
 	h := hmac.New(sha256.New, b.key[:])
 	for _, part := range []string{c.Remote.String(), c.Login, c.Passcode} {

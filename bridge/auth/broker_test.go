@@ -149,7 +149,8 @@ func TestCache(t *testing.T) {
 	}
 }
 
-// From one address 50 logins may fail, then one a second; of one login 5, then one in half a minute.
+// From one address 50 logins may fail, then one a second; of one login 5, then one in half a
+// minute.
 func TestFailuresAreLimited(t *testing.T) {
 	const wrong, many = "login or passcode is not right", "too many failed logins, try again later"
 	guess := func(login string, place int) auth.Credentials {
@@ -239,7 +240,8 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// Many guesses at the same moment are not more than the limit, and the broker is asked a few at a time.
+// Many guesses at the same moment are not more than the limit, and the broker is asked a few at a
+// time.
 func TestGuessesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &logins{passwords: map[string]string{"ann": "pass"}, pause: time.Second}
@@ -280,7 +282,8 @@ func TestGuessesThatDoNotWait(t *testing.T) {
 	})
 }
 
-// A hundred tabs that come back at once behind one proxy are not taken for guesses; of each user only the first are asked about.
+// A hundred tabs that come back at once behind one proxy are not taken for guesses; of each user
+// only the first are asked about.
 func TestRightOnesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &logins{passwords: map[string]string{"ann": "pass", "bob": "pass"}, pause: 100 * time.Millisecond}
@@ -324,7 +327,7 @@ func TestBrokerAway(t *testing.T) {
 		if _, err := b.Authenticate(ctx, annPass); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
-		if got := lines.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, "cannot be checked") || strings.Contains(got, "pass\"") {
+		if got := lines.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, "cannot check logins") || strings.Contains(got, "pass\"") {
 			t.Errorf("logged:\n%s", got)
 		}
 	})
@@ -332,7 +335,7 @@ func TestBrokerAway(t *testing.T) {
 
 // A broker that lets everybody in knows nothing about passwords.
 func TestLaxBroker(t *testing.T) {
-	const notStrict = "the broker accepts a login that does not exist, so no login can be checked by it"
+	const notStrict = "the broker accepts a login that does not exist, so it cannot check logins"
 	synctest.Test(t, func(t *testing.T) {
 		l := &logins{passwords: map[string]string{"ann": "pass"}, lax: true}
 		b := auth.NewBroker(auth.BrokerConfig{Checker: l})

@@ -5,8 +5,9 @@ import (
 	"errors"
 )
 
-// Chain tries authenticators in turn: the first that accepts counts. If none does, the answer is that of the first that could
-// not check, since it might have accepted; otherwise the reason of the first whose kind of credentials it is.
+// Chain tries authenticators in turn: the first that accepts counts. If none does, the answer is
+// that of the first that could not check, since it might have accepted; otherwise the reason of the
+// first whose kind of credentials it is.
 type Chain []Authenticator
 
 // Authenticate asks one after the other. An empty chain refuses everybody.

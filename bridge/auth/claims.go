@@ -102,7 +102,8 @@ func (a *JWT) user(claims jwt.MapClaims) (string, error) {
 	return user, nil
 }
 
-// date returns the time in a claim, which may have a fraction, or the zero time if there is no such claim.
+// date returns the time in a claim, which may have a fraction, or the zero time if there is no such
+// claim.
 func date(claims jwt.MapClaims, name string) (time.Time, error) {
 	claim, ok := claims[name]
 	if !ok {

@@ -9,15 +9,16 @@ import (
 // maxToken is the size of the longest token or passcode that is looked at, in bytes.
 const maxToken = 16 << 10
 
-// protocolPrefix begins the WebSocket subprotocol that holds a token: a browser can name subprotocols in a handshake, and
-// nothing else.
+// protocolPrefix begins the WebSocket subprotocol that holds a token: a browser can name
+// subprotocols in a handshake, and nothing else.
 const protocolPrefix = "bearer."
 
-// errTwoTokens refuses a connection that shows two tokens: which one counts would be anybody's guess.
+// errTwoTokens refuses a connection that shows two tokens: it is unclear which one counts.
 var errTwoTokens = &Error{Reason: "two different tokens"}
 
-// Token returns the token of an Authorization value, raw or as "Bearer <token>" in any letter case (RFC 6750, 2.1; RFC 9110,
-// 11.1: schemes know no letter case). The result is empty if there is none.
+// Token returns the token of an Authorization value, raw or as "Bearer <token>" in any letter case
+// (RFC 6750, 2.1; RFC 9110, 11.1: schemes know no letter case). The result is empty if there is
+// none.
 func Token(authorization string) string {
 	authorization = strings.Trim(authorization, " \t")
 	scheme, rest, _ := strings.Cut(authorization, " ")
@@ -27,8 +28,9 @@ func Token(authorization string) string {
 	return authorization
 }
 
-// FromHandshake returns the token of a WebSocket handshake, empty if there is none. It is the value of Authorization, or stands
-// in an entry of Sec-WebSocket-Protocol that is "bearer." and the token in base64url without padding. The error is an *Error.
+// FromHandshake returns the token of a WebSocket handshake, empty if there is none. It is the value
+// of Authorization, or stands in an entry of Sec-WebSocket-Protocol that is "bearer." and the token
+// in base64url without padding. The error is an *Error.
 func FromHandshake(h http.Header) (token string, err error) {
 	for _, value := range h.Values("Authorization") {
 		if token, err = oneToken(token, Token(value)); err != nil {
@@ -75,9 +77,10 @@ func oneToken(a, b string) (string, error) {
 	return a, nil
 }
 
-// WithConnect returns the credentials of a session whose handshake has shown c, with what its CONNECT frame shows: the values
-// of its headers authorization, login and passcode, each empty if there is none. Where there is a token besides, the
-// login is not looked at, and a passcode only if it is a JSON Web Token: some clients always send one. The error is an *Error.
+// WithConnect returns the credentials of a session whose handshake has shown c, with what its
+// CONNECT frame shows: the values of its headers authorization, login and passcode, each empty if
+// there is none. Where there is a token besides, the login is not looked at, and a passcode only if
+// it is a JSON Web Token: some clients always send one. The error is an *Error.
 func (c Credentials) WithConnect(authorization, login, passcode string) (Credentials, error) {
 	token, err := oneToken(c.Token, Token(authorization))
 	if err != nil {

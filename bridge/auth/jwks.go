@@ -19,8 +19,8 @@ import (
 const (
 	// keysInterval is how often a key set is fetched anew.
 	keysInterval = 10 * time.Minute
-	// keysPause is the least time between two fetches, and the time after which one that failed is tried again. Tokens with
-	// made-up key ids cannot cause more.
+	// keysPause is the least time between two fetches, and the time after which one that failed is
+	// tried again. Tokens with made-up key ids cannot cause more.
 	keysPause = 10 * time.Second
 	// keysTimeout bounds a fetch.
 	keysTimeout = 5 * time.Second
@@ -28,7 +28,8 @@ const (
 	maxKeySet = 512 << 10
 )
 
-// errNoKeys says that a token cannot be checked, because its key may be one that could not be fetched.
+// errNoKeys means that a token cannot be checked, because its key may be one that could not be
+// fetched.
 var errNoKeys = errors.New("the key set could not be fetched")
 
 // JWKSConfig says where a JSON Web Key Set (RFC 7517) is published.
@@ -37,13 +38,14 @@ type JWKSConfig struct {
 	Client *http.Client // default: one with http.DefaultTransport; redirects must pass CheckKeysURL too
 	Logger *slog.Logger // default: discard
 
-	// Withdrawn is told after a fetch that may have made identities invalid which were accepted before: the first, since an
-	// earlier JWKS may have accepted some, and every one without a key that the fetch before had. Nobody waits for its
-	// receiver: with room for one it misses nothing. nil: nobody is told.
+	// Withdrawn, if not nil, is signalled without blocking after a fetch that may invalidate
+	// accepted identities: the first fetch, because an earlier JWKS may have accepted some, and any
+	// that drops a key. Use a channel of capacity 1.
 	Withdrawn chan<- struct{}
 }
 
-// JWKS keeps a published key set. NewJWKS is the only way to make one; before Run fetches the keys, nothing can be checked.
+// JWKS keeps a published key set. NewJWKS is the only way to make one; before Run fetches the keys,
+// nothing can be checked.
 type JWKS struct {
 	url       string
 	client    *http.Client
@@ -53,7 +55,7 @@ type JWKS struct {
 
 	mu      sync.Mutex
 	keys    keySet        // nil: never fetched
-	failed  bool          // the last fetch did
+	failed  bool          // the last fetch failed
 	settled time.Time     // when the last fetch ended
 	busy    chan struct{} // closed when the present fetch ends; nil: none is on its way
 }
@@ -85,16 +87,24 @@ func NewJWKS(c JWKSConfig) (*JWKS, error) {
 		}
 		return CheckKeysURL(r.URL)
 	}
-	return &JWKS{url: c.URL, client: client, log: c.Logger, withdrawn: c.Withdrawn, wanted: make(chan struct{}, 1), busy: make(chan struct{})}, nil
+	return &JWKS{
+		url:       c.URL,
+		client:    client,
+		log:       c.Logger,
+		withdrawn: c.Withdrawn,
+		wanted:    make(chan struct{}, 1),
+		busy:      make(chan struct{}),
+	}, nil
 }
 
-// CheckKeysURL says why keys must not be fetched from u: whoever can change them on the way can sign tokens.
+// CheckKeysURL returns why keys must not be fetched from u: whoever can change them on the way can
+// sign tokens.
 func CheckKeysURL(u *url.URL) error {
 	switch {
 	case u.Host == "" || u.Fragment != "":
 		return errors.New("not the URL of a key set")
 	case u.User != nil:
-		return errors.New("user information does not belong into the URL, it would be logged")
+		return errors.New("the URL must not contain user information: it would be logged")
 	case u.Scheme == "https":
 		return nil
 	case u.Scheme != "http":
@@ -103,11 +113,11 @@ func CheckKeysURL(u *url.URL) error {
 	if address, err := netip.ParseAddr(u.Hostname()); u.Hostname() == "localhost" || err == nil && address.IsLoopback() {
 		return nil
 	}
-	return errors.New("keys are fetched by https, by http only from a loopback address")
+	return errors.New("keys must be fetched by https, or by http from a loopback address")
 }
 
-// Run fetches the keys, again and again, until ctx is done. While the server is away the keys stay as they were. It must be
-// called once.
+// Run fetches the keys, again and again, until ctx is done. While the server is away the keys stay
+// as they were. It must be called once.
 func (j *JWKS) Run(ctx context.Context) {
 	for {
 		pause := keysInterval
@@ -156,14 +166,14 @@ func (j *JWKS) refresh(ctx context.Context) bool {
 	switch {
 	case ctx.Err() != nil:
 	case err != nil && !failedBefore && first:
-		j.log.Warn("the keys of tokens cannot be fetched: until then no token can be checked", "url", j.url, "error", err)
+		j.log.Warn("cannot fetch token keys: no token can be checked until a fetch succeeds", "url", j.url, "error", err)
 	case err != nil && !failedBefore:
-		j.log.Warn("the keys of tokens cannot be fetched again: those that are known go on", "url", j.url, "error", err)
+		j.log.Warn("cannot refresh token keys: the known ones stay in use", "url", j.url, "error", err)
 	case err == nil && (first || failedBefore):
-		j.log.Info("the keys of tokens are fetched", "url", j.url, "keys", len(keys))
+		j.log.Info("fetched token keys", "url", j.url, "keys", len(keys))
 	}
 	if gone > 0 {
-		j.log.Info("keys of tokens are withdrawn: sessions that need them end", "url", j.url, "withdrawn", gone, "keys", len(keys))
+		j.log.Info("token keys were withdrawn: sessions that depend on them end", "url", j.url, "withdrawn", gone, "keys", len(keys))
 	}
 	if gone > 0 || first && err == nil {
 		select {
@@ -174,14 +184,15 @@ func (j *JWKS) refresh(ctx context.Context) bool {
 	return err == nil
 }
 
-// fetch returns the keys that can be used. A set without any is an error: it is more likely a mistake of the server than its
-// last word.
+// fetch returns the keys that can be used. A set without any is an error: it is more likely a
+// mistake of the server than the withdrawal of all keys.
 func (j *JWKS) fetch(ctx context.Context) (keySet, error) {
 	set, err := jwkset.NewStorageFromHTTP(j.url, jwkset.HTTPClientStorageOptions{
 		Client:      j.client,
 		Ctx:         ctx,
 		HTTPTimeout: keysTimeout,
-		// What the set says of its keys beyond the keys themselves, such as their certificates, is not looked at.
+		// What the set says of its keys beyond the keys themselves, such as their certificates, is
+		// not looked at.
 		ValidateOptions: jwkset.JWKValidateOptions{SkipAll: true},
 	})
 	if err != nil {
@@ -195,13 +206,13 @@ func (j *JWKS) fetch(ctx context.Context) (keySet, error) {
 	for _, key := range all {
 		k, err := newPublishedKey(key)
 		if err != nil {
-			j.log.Debug("a key of the set is not used", "url", j.url, "kid", k.id, "reason", err)
+			j.log.Debug("ignored a key of the set", "url", j.url, "kid", k.id, "reason", err)
 			continue
 		}
 		keys = append(keys, k)
 	}
 	if len(keys) == 0 {
-		return nil, errors.New("there is no key in it that can be used")
+		return nil, errors.New("the set has no key that can be used")
 	}
 	return keys, nil
 }
@@ -230,7 +241,8 @@ func (j *JWKS) await(ctx context.Context, t *jwt.Token) (any, error) {
 	return j.known(t)
 }
 
-// refreshed waits for the fetch that is on its way or may begin now, and reports whether there was one.
+// refreshed waits for the fetch that is on its way or may begin now, and reports whether there was
+// one.
 func (j *JWKS) refreshed(ctx context.Context) bool {
 	j.mu.Lock()
 	busy := j.busy
@@ -256,7 +268,7 @@ func (j *JWKS) refreshed(ctx context.Context) bool {
 	return true
 }
 
-// boundedTransport cuts answers off that are too long for a key set.
+// boundedTransport truncates answers that are too long for a key set.
 type boundedTransport struct{ http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.

@@ -112,7 +112,8 @@ func newKeyHouse(t *testing.T, s *keyServer, algorithms ...string) *keyHouse {
 	return h
 }
 
-// check authenticates; want is the reason, "" for none, or "?" when the token cannot be checked. It returns how long it took.
+// check authenticates; want is the reason, "" for none, or "?" when the token cannot be checked. It
+// returns how long it took.
 func (h *keyHouse) check(token, want string) time.Duration {
 	h.t.Helper()
 	began := time.Now()
@@ -281,7 +282,7 @@ func TestJWKSWithdrawn(t *testing.T) {
 		}
 		h.check(signedBy(t, "RS256", "RSA", withKid("one"), annClaims), "")
 		synctest.Wait()
-		if n := strings.Count(h.lines.String(), "keys of tokens are withdrawn"); n != 9 {
+		if n := strings.Count(h.lines.String(), "token keys were withdrawn"); n != 9 {
 			t.Errorf("logged %d times, want 9:\n%s", n, h.lines)
 		}
 	})
@@ -329,8 +330,8 @@ func TestJWKSOutage(t *testing.T) {
 			h.check(fresh, unknownKey)
 		}
 		synctest.Wait()
-		if got := h.lines.String(); strings.Count(got, "until then no token can be checked") != 1 || strings.Count(got, "those that are known go on") != 8 ||
-			strings.Count(got, "are fetched") != 9 {
+		if got := h.lines.String(); strings.Count(got, "no token can be checked until a fetch succeeds") != 1 || strings.Count(got, "the known ones stay in use") != 8 ||
+			strings.Count(got, "fetched token keys") != 9 {
 			t.Errorf("logged:\n%s", got)
 		}
 		if got := h.lines.String(); strings.Contains(got, token[:20]) {
@@ -411,7 +412,7 @@ func TestJWKSRedirect(t *testing.T) {
 		}
 		cancel()
 		running.Wait()
-		if !ok && !strings.Contains(lines.String(), "by http only from a loopback address") {
+		if !ok && !strings.Contains(lines.String(), "by http from a loopback address") {
 			t.Errorf("%s: logged %s", path, lines.String())
 		}
 	}

@@ -13,8 +13,9 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// JWTConfig says which JSON Web Tokens are good. Only the keys and the algorithms named here count, whatever a token says about
-// its algorithm or its keys (RFC 8725, 3.1). Exactly one of Secrets, PublicKeys and JWKS must be given.
+// JWTConfig says which JSON Web Tokens are good. Only the keys and the algorithms named here count,
+// whatever a token says about its algorithm or its keys (RFC 8725, 3.1). Exactly one of Secrets,
+// PublicKeys and JWKS must be given.
 type JWTConfig struct {
 	Secrets        [][]byte           // a signature by any of them is good; Sign uses the first
 	PublicKeys     []crypto.PublicKey // *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey: a signature by any of them is good
@@ -29,7 +30,8 @@ type JWTConfig struct {
 	Now            func() time.Time   // default time.Now
 }
 
-// RequiredClaim is a claim that a token must have: text, a number, true or false that reads as Value, or a list that holds such.
+// RequiredClaim is a claim that a token must have: text, a number, true or false that reads as
+// Value, or a list that holds such.
 type RequiredClaim struct{ Name, Value string }
 
 // JWT checks JSON Web Tokens. NewJWT is the only way to make one.
@@ -53,8 +55,8 @@ func NewJWT(c JWTConfig) (*JWT, error) {
 	}, nil
 }
 
-// Sign returns a token for the user, signed with the first secret and the first algorithm, that ends ttl from now. A ttl of zero
-// makes a token without end, which needs AllowNoExpiry.
+// Sign returns a token for the user, signed with the first secret and the first algorithm, that
+// ends ttl from now. A ttl of zero makes a token without end, which needs AllowNoExpiry.
 func (c JWTConfig) Sign(user string, ttl time.Duration) (string, error) {
 	c, err := c.complete()
 	if err != nil {
@@ -62,7 +64,7 @@ func (c JWTConfig) Sign(user string, ttl time.Duration) (string, error) {
 	}
 	switch {
 	case len(c.Secrets) == 0:
-		return "", errors.New("no secret to sign with: who makes the tokens has the private key")
+		return "", errors.New("no secret to sign with: only the issuer of the tokens has the private key")
 	case user == "":
 		return "", errors.New("user is empty")
 	}
@@ -124,7 +126,8 @@ func (c JWTConfig) checkSecrets() error {
 	for i, secret := range c.Secrets {
 		for _, algorithm := range c.Algorithms {
 			if least := LeastSecret(algorithm); len(secret) < least {
-				return fmt.Errorf("secret %d of %d has %d bytes: %s needs at least %d (RFC 7518, 3.2)", i+1, len(c.Secrets), len(secret), algorithm, least)
+				return fmt.Errorf("secret %d of %d has %d bytes: %s needs at least %d (RFC 7518, 3.2)",
+					i+1, len(c.Secrets), len(secret), algorithm, least)
 			}
 		}
 	}
@@ -204,8 +207,8 @@ func (a *JWT) check(token string, keys jwt.Keyfunc) (Identity, error) {
 	return Identity{User: user, Expires: expires, Claims: claims, By: KindJWT, proof: &token}, nil
 }
 
-// verify returns the claims of a token whose signature is good. The parser's errors may quote the token, so none of them
-// is passed on.
+// verify returns the claims of a token whose signature is good. The parser's errors may quote the
+// token, so none of them is passed on.
 func (a *JWT) verify(token string, keys jwt.Keyfunc) (jwt.MapClaims, error) {
 	claims := jwt.MapClaims{}
 	parsed, err := a.parser.ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) {
@@ -232,7 +235,8 @@ func (a *JWT) verify(token string, keys jwt.Keyfunc) (jwt.MapClaims, error) {
 
 // checkHeader refuses tokens that are more than a signature over claims.
 func checkHeader(header map[string]any) error {
-	// RFC 7515, 4.1.11: a token with extensions that must be understood is refused by those who do not.
+	// RFC 7515, 4.1.11: a token with extensions that must be understood is refused by those who do
+	// not.
 	if _, ok := header["crit"]; ok {
 		return refuse("token has critical extensions")
 	}

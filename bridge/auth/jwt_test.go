@@ -373,7 +373,8 @@ func TestSizeOfToken(t *testing.T) {
 	}
 }
 
-// sized returns a good token of exactly that size: base64 leaves out some sizes, which the header makes up for.
+// sized returns a good token of exactly that size: base64 leaves out some sizes, which the header
+// makes up for.
 func sized(t *testing.T, size int) string {
 	for _, header := range []string{hs256, `{"alg":"HS256"}`, `{"alg":"HS256" }`, `{"alg":"HS256"  }`} {
 		for pad := size/4*3 - 200; pad < size; pad++ {

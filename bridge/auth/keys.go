@@ -13,14 +13,15 @@ import (
 	"strings"
 )
 
-// Algorithms returns the signatures of JSON Web Tokens that can be checked (RFC 7518, 3.1; RFC 8037). Those that begin with HS
-// take secrets, the others public keys.
+// Algorithms returns the signatures of JSON Web Tokens that can be checked (RFC 7518, 3.1; RFC
+// 8037). Those that begin with HS take secrets, the others public keys.
 func Algorithms() []string {
 	return []string{"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 }
 
-// LeastSecret returns the length of an algorithm's hash in bytes, below which it takes no secret; 0 for one that takes public
-// keys. RFC 7518, 3.2: "A key of the same size as the hash output [...] or larger MUST be used with this algorithm."
+// LeastSecret returns the length of an algorithm's hash in bytes, below which it takes no secret; 0
+// for one that takes public keys. RFC 7518, 3.2: "A key of the same size as the hash output [...]
+// or larger MUST be used with this algorithm."
 func LeastSecret(algorithm string) int {
 	return map[string]int{"HS256": 32, "HS384": 48, "HS512": 64}[algorithm]
 }
@@ -34,8 +35,8 @@ const leastRSA = 2048
 // symmetric reports whether an algorithm takes secrets.
 func symmetric(algorithm string) bool { return strings.HasPrefix(algorithm, "HS") }
 
-// fits reports whether the algorithm is for keys of that kind. Without this check a key could be used for what it was not
-// made for (RFC 8725, 3.1).
+// fits reports whether the algorithm is for keys of that kind. Without this check a key could be
+// used for what it was not made for (RFC 8725, 3.1).
 func fits(algorithm string, key crypto.PublicKey) bool {
 	switch key := key.(type) {
 	case *rsa.PublicKey:
@@ -48,9 +49,9 @@ func fits(algorithm string, key crypto.PublicKey) bool {
 	return false
 }
 
-// CheckAlgorithms says why the algorithms are not for a secret, or for public keys: those that are given, or some that are not
-// known yet. A public key that is taken for a secret lets everybody sign, since everybody knows it; so the two never go together
-// (RFC 8725, 2.1).
+// CheckAlgorithms says why the algorithms are not for a secret, or for public keys: those that are
+// given, or some that are not known yet. A public key that is taken for a secret lets everybody
+// sign, since everybody knows it; so the two never go together (RFC 8725, 2.1).
 func CheckAlgorithms(algorithms []string, secret bool, keys []crypto.PublicKey) error {
 	for _, algorithm := range algorithms {
 		switch {
@@ -94,13 +95,15 @@ func checkKey(key crypto.PublicKey) error {
 	return nil
 }
 
-// AlgorithmsFor returns those of Algorithms that the key is for: at least one for each key of ParsePublicKeys.
+// AlgorithmsFor returns those of Algorithms that the key is for: at least one for each key of
+// ParsePublicKeys.
 func AlgorithmsFor(key crypto.PublicKey) []string {
 	return slices.DeleteFunc(Algorithms(), func(a string) bool { return !fits(a, key) })
 }
 
-// ParsePublicKeys returns the keys of a file in PEM form: of its PUBLIC KEY, RSA PUBLIC KEY and CERTIFICATE blocks. Of a
-// certificate only the key counts, not who signed it or until when. The error quotes nothing of the file.
+// ParsePublicKeys returns the keys of a file in PEM form: of its PUBLIC KEY, RSA PUBLIC KEY and
+// CERTIFICATE blocks. Of a certificate only the key counts, not who signed it or until when. The
+// error quotes nothing of the file.
 func ParsePublicKeys(data []byte) ([]crypto.PublicKey, error) {
 	var keys []crypto.PublicKey
 	for {

@@ -16,7 +16,8 @@ type publishedKey struct {
 	public    crypto.PublicKey
 }
 
-// newPublishedKey says why a key cannot be used with any algorithm, though it may be part of a good set.
+// newPublishedKey says why a key cannot be used with any algorithm, though it may be part of a good
+// set.
 func newPublishedKey(key jwkset.JWK) (publishedKey, error) {
 	said := key.Marshal()
 	k := publishedKey{id: said.KID, algorithm: said.ALG.String(), public: key.Key()}
@@ -47,7 +48,8 @@ func (k publishedKey) is(other publishedKey) bool {
 // A keySet is the keys of a set that can be used.
 type keySet []publishedKey
 
-// signing returns the keys that may have signed the token: those for its algorithm, of the ones that it names or of all.
+// signing returns the keys that may have signed the token: those for its algorithm, of the ones
+// that it names or of all.
 func (s keySet) signing(t *jwt.Token) (any, error) {
 	said, named := t.Header["kid"]
 	id, isText := said.(string)

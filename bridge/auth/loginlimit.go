@@ -16,8 +16,8 @@ type bucket struct {
 	every time.Duration
 }
 
-// Guessing a login's password comes down to two tries a minute. An address has more, since many may share it. Neither is less
-// than maxAsking, since so many are counted in advance.
+// Guessing a login's password comes down to two tries a minute. An address has more, because many
+// may share it. Neither burst is less than maxAsking, because so many tries are counted in advance.
 var (
 	perLogin   = bucket{burst: 10, every: 30 * time.Second}
 	perAddress = bucket{burst: 50, every: time.Second}
@@ -37,8 +37,8 @@ func newLoginLimit() *loginLimit {
 	return &loginLimit{seed: maphash.MakeSeed(), logins: map[uint64]time.Time{}, networks: map[netip.Addr]time.Time{}}
 }
 
-// take counts a failure in advance, so that many tries at once do not all slip through before the first has failed. It
-// reports false, and counts nothing, when there were too many.
+// take counts a failure in advance, so that many tries at once do not all slip through before the
+// first has failed. It reports false, and counts nothing, when there were too many.
 func (l *loginLimit) take(login string, from netip.Addr, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -51,7 +51,7 @@ func (l *loginLimit) take(login string, from netip.Addr, now time.Time) bool {
 	return true
 }
 
-// giveBack takes a failure back that was none.
+// giveBack takes back a failure that was counted in advance and was not one.
 func (l *loginLimit) giveBack(login string, from netip.Addr, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -61,8 +61,8 @@ func (l *loginLimit) giveBack(login string, from netip.Addr, now time.Time) {
 
 func (l *loginLimit) hash(login string) uint64 { return maphash.String(l.seed, login) }
 
-// ClientNet returns the network that limits by address count as one client, who may have all of it: of
-// IPv6 the /64, without a zone; of IPv4 the address.
+// ClientNet returns the network that limits by address count as one client, who may have all of it:
+// of IPv6 the /64, without a zone; of IPv4 the address.
 func ClientNet(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
 	if !a.Is6() {
@@ -72,7 +72,8 @@ func ClientNet(a netip.Addr) netip.Addr {
 	return p.Addr()
 }
 
-// allows reports whether there is room for one more failure, when the earlier ones are forgotten at the time given.
+// allows reports whether there is room for one more failure, when the earlier ones are forgotten at
+// the time given.
 func (b bucket) allows(forgotten, now time.Time) bool {
 	return forgotten.Sub(now) <= time.Duration(b.burst-1)*b.every
 }
@@ -100,8 +101,8 @@ func uncount[K comparable](table map[K]time.Time, k K, every time.Duration, now 
 	}
 }
 
-// makeRoom makes room in a table that is full: it drops the entries that do not count any more, and then any until a tenth is
-// free, so that it is not full again with the next one.
+// makeRoom makes room in a table that is full: it drops the entries that do not count any more, and
+// then any until a tenth is free, so that it is not full again with the next one.
 func makeRoom[K comparable, V any](table map[K]V, done func(V) bool) {
 	if len(table) < maxKept {
 		return

@@ -12,25 +12,25 @@ import (
 	"strings"
 )
 
-// A NamedHash is a static token: whom it is for, and its SHA-256, which is all that is kept of it.
+// A NamedHash is a static token: its user, and its SHA-256, which is all that is kept of it.
 type NamedHash struct {
 	Name string
 	Hash [sha256.Size]byte
 }
 
-// leastStatic is the length of the shortest static token that is hashed, in bytes. Its hash has no salt and is quick to make, so
-// only a long random token withstands guessing.
+// leastStatic is the length of the shortest static token that is hashed, in bytes. Its hash has no
+// salt and is quick to make, so only a long random token withstands guessing.
 const leastStatic = 32
 
-// HashToken returns a static token as it is stored, or says why it must not be.
+// HashToken returns a static token as it is stored, or why it must not be.
 func HashToken(name, token string) (NamedHash, error) {
 	switch {
 	case !tokenName.MatchString(name):
 		return NamedHash{}, fmt.Errorf("name %q: %w", name, errTokenName)
 	case len(token) < leastStatic:
 		return NamedHash{}, fmt.Errorf("the token has %d bytes: it needs at least %d, random ones", len(token), leastStatic)
-	case len(token) > maxToken || strings.TrimSpace(token) != token || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return NamedHash{}, errors.New("the token is not one word of ASCII that fits a header")
+	case len(token) > maxToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return NamedHash{}, fmt.Errorf("the token must be one word of printable ASCII, of at most %d bytes", maxToken)
 	}
 	return NamedHash{name, sha256.Sum256([]byte(token))}, nil
 }
@@ -43,14 +43,16 @@ var (
 	errTokenName = errors.New("must be up to 64 of A-Z a-z 0-9 . _ @ -, the first a letter or a digit")
 )
 
-// LineError is a mistake in a file of tokens. It quotes nothing of the line, which may hold a token.
+// LineError is a mistake in a file of tokens. It quotes nothing of the line, which may hold a
+// token.
 type LineError struct {
 	Line   int // from 1
 	Reason string
 }
 
-// ParseTokens returns the tokens of a file: a line each as NamedHash.String has it; lines that are empty or begin with # do not
-// count. A name may have several tokens, so that one can replace another. It returns every mistake.
+// ParseTokens returns the tokens of a file: a line each as NamedHash.String has it; lines that are
+// empty or begin with # do not count. A name may have several tokens, so that one can replace
+// another. It returns every mistake.
 func ParseTokens(data []byte) (tokens []NamedHash, errs []LineError) {
 	seen := map[[sha256.Size]byte]int{} // hash -> line
 	number := 0
@@ -89,12 +91,13 @@ func parseToken(text string) (t NamedHash, reason string) {
 	}
 	t = NamedHash{name, [sha256.Size]byte(sum)}
 	if t.Hash == sha256.Sum256(nil) {
-		return t, "is the hash of no token at all"
+		return t, "is the hash of an empty token"
 	}
 	return t, ""
 }
 
-// Tokens lets in who shows one of a few static tokens, as the user that the token is named after and for ever.
+// Tokens lets in clients that show one of a few static tokens, as the user that the token is named
+// after and for ever.
 type Tokens []NamedHash
 
 // Authenticate looks for the token. How long it takes depends only on the number of tokens.

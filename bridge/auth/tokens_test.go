@@ -46,7 +46,7 @@ func TestParseTokens(t *testing.T) {
 			{6, "the name must be up to 64 of A-Z a-z 0-9 . _ @ -, the first a letter or a digit"},
 			{7, "the name must be up to 64 of A-Z a-z 0-9 . _ @ -, the first a letter or a digit"},
 			{8, "the name must be up to 64 of A-Z a-z 0-9 . _ @ -, the first a letter or a digit"},
-			{9, "is the token of line 2 again"}, {10, "is the hash of no token at all"},
+			{9, "is the token of line 2 again"}, {10, "is the hash of an empty token"},
 			{11, "the name must be up to 64 of A-Z a-z 0-9 . _ @ -, the first a letter or a digit"},
 		}},
 	}
@@ -70,10 +70,10 @@ func TestHashToken(t *testing.T) {
 	}
 	for _, tt := range []struct{ name, token, want string }{
 		{"reports", serviceToken[:31], "the token has 31 bytes: it needs at least 32, random ones"},
-		{"reports", serviceToken[:31] + " ", "the token is not one word of ASCII that fits a header"},
-		{"reports", serviceToken + "\n" + serviceToken, "the token is not one word of ASCII that fits a header"},
-		{"reports", serviceToken + "é", "the token is not one word of ASCII that fits a header"},
-		{"reports", strings.Repeat("x", 16<<10+1), "the token is not one word of ASCII that fits a header"},
+		{"reports", serviceToken[:31] + " ", "the token must be one word of printable ASCII, of at most 16384 bytes"},
+		{"reports", serviceToken + "\n" + serviceToken, "the token must be one word of printable ASCII, of at most 16384 bytes"},
+		{"reports", serviceToken + "é", "the token must be one word of printable ASCII, of at most 16384 bytes"},
+		{"reports", strings.Repeat("x", 16<<10+1), "the token must be one word of printable ASCII, of at most 16384 bytes"},
 		{"", serviceToken, `name "": must be up to 64 of A-Z a-z 0-9 . _ @ -, the first a letter or a digit`},
 		{"a:b", serviceToken, `name "a:b": must be up to 64 of A-Z a-z 0-9 . _ @ -, the first a letter or a digit`},
 	} {

@@ -8,7 +8,8 @@ import (
 	"mqtt-stomp-bridge/bridge/journal"
 )
 
-// One entry at a time to every feed: a round is what a hub and its sessions do for it but the write.
+// One entry at a time to every feed: a round is what a hub and its sessions do for it but the
+// write.
 func BenchmarkFanOut(b *testing.B) {
 	for _, feeds := range []int{100, 1000, 10_000} {
 		for _, batch := range []int{1, 64} {

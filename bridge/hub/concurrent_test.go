@@ -10,8 +10,9 @@ import (
 	"mqtt-stomp-bridge/bridge/journal"
 )
 
-// Publishers, and clients that subscribe, stop in the middle and resume: each must see every entry of its queue once, from
-// its first subscription to the end. The rings are so small that most of it is a replay.
+// Publishers, and clients that subscribe, stop in the middle and resume: each must see every entry
+// of its queue once, from its first subscription to the end. The rings are so small that most of it
+// is a replay.
 func TestConcurrent(t *testing.T) {
 	const (
 		clients = 24
@@ -97,7 +98,8 @@ func positions(frames []string) (all []uint64) {
 	return all
 }
 
-// checkNext knows where the entries of a queue lie: three first ones, then batches of message, unread, message, channel.
+// checkNext knows where the entries of a queue lie: three first ones, then batches of message,
+// unread, message, channel.
 func checkNext(t *testing.T, queue string, last, got uint64) {
 	if last == 0 {
 		return
@@ -118,7 +120,8 @@ func queueAt(position uint64) string {
 	return []string{message, unread, message, channel}[(position-4)%4]
 }
 
-// A client that conflates, under load: per key the last count always comes, and counts never go back.
+// A client that conflates, under load: per key the last count always comes, and counts never go
+// back.
 func TestConcurrentConflation(t *testing.T) {
 	const batches, keys = 3000, 5
 	b := newBench(t, hub.Config{RingEntries: 8}, journal.MemoryOptions{})

@@ -159,7 +159,8 @@ func rounds(n, conflated int) []string {
 	return all
 }
 
-// A long replay leaves out all that is overtaken, however far away the newer entry is; other queues are whole.
+// A long replay leaves out all that is overtaken, however far away the newer entry is; other queues
+// are whole.
 func TestConflationInReplay(t *testing.T) {
 	b := newBench(t, hub.Config{RingEntries: 100}, journal.MemoryOptions{})
 	b.publish(unread + " early") // never again

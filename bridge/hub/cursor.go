@@ -6,9 +6,10 @@ import (
 	"mqtt-stomp-bridge/bridge/journal"
 )
 
-// A Cursor is one subscription's position in its queue. It belongs to its Feed, and whoever guards that
-// guards it; only what it shares with others, the ring and the use, has locks of its own. While the Feed
-// is a member of a Group its cursors stand still: the Group's cursors move in their place.
+// A Cursor is one subscription's position in its queue. It belongs to its Feed, and whoever guards
+// that guards it; only what it shares with others, the ring and the use, has locks of its own.
+// While the Feed is a member of a Group its cursors stand still: the Group's cursors move in their
+// place.
 type Cursor struct {
 	// Set when the cursor is made.
 	queue     string
@@ -53,11 +54,12 @@ func (o Outcomes) plus(n int64, other Outcomes) Outcomes {
 	return Outcomes{o.Delivered + n*other.Delivered, o.Conflated + n*other.Conflated, o.NotAddressed + n*other.NotAddressed}
 }
 
-// MaxWindow is the largest window. It is also how many unacknowledged positions are remembered at most for a subscription
-// without one: those before count as acknowledged.
+// MaxWindow is the largest window. It is also how many unacknowledged positions are remembered at
+// most for a subscription without one: those before count as acknowledged.
 const MaxWindow = 1 << 14
 
-// Position returns how far Next has come: no frame of a later entry was appended for the subscription.
+// Position returns how far Next has come: no frame of a later entry was appended for the
+// subscription.
 func (c *Cursor) Position() uint64 { return c.pos }
 
 // room is how many more entries may be sent before one is acknowledged.
@@ -169,7 +171,8 @@ func (c *Cursor) ack(position uint64, cumulative bool) bool {
 	return true
 }
 
-// attach has entries in the cursor's ring wake the feed. An entry that came just before may not: call Next after it.
+// attach has entries in the cursor's ring wake the feed. An entry that came just before may not:
+// call Next after it.
 func (h *Hub) attach(f *Feed, cursors ...*Cursor) {
 	h.feedsMu.Lock()
 	defer h.feedsMu.Unlock()

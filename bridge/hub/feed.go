@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A Feed is what one session reads: the entries of all its subscriptions, in the order of positions.
-// It is not safe for concurrent use.
+// A Feed is what one session reads: the entries of all its subscriptions, in the order of
+// positions. It is not safe for concurrent use.
 type Feed struct {
 	hub     *Hub
 	owner   Owner
@@ -43,24 +43,27 @@ type Resume struct {
 
 // An Owner is who reads a feed or a group.
 type Owner interface {
-	// Wake is called when entries come after nothing waited, maybe from within the log's Append: it must not block, nor call
-	// the hub.
+	// Wake is called when entries come after nothing waited, maybe from within the log's Append: it
+	// must not block, nor call the hub.
 	Wake()
 }
 
 // NewFeed returns a Feed without subscriptions. Close it.
 func (h *Hub) NewFeed(owner Owner) *Feed { return &Feed{hub: h, owner: owner} }
 
-// SetTokens says which audiences the client is of. Without a call it gets only what is for everybody.
+// SetTokens says which audiences the client is of. Without a call it gets only what is for
+// everybody.
 func (f *Feed) SetTokens(tokens []string) { f.tokens = tokens }
 
-// Subscribe begins to read the queue, which must be one of the hub's. With o.Resume, complete tells whether everything
-// after that entry will come; otherwise the cursor begins as without Resume. There may be something for Next at once.
+// Subscribe begins to read the queue, which must be one of the hub's. With o.Resume, complete tells
+// whether everything after that entry will come; otherwise the cursor begins as without Resume.
+// There may be something for Next at once.
 func (f *Feed) Subscribe(queue string, format Format, o Options) (c *Cursor, complete bool) {
 	h, r := f.hub, f.hub.ring(queue)
 	bounds := h.log.Bounds()
 
-	// Placed in the critical section of publish: an entry is either older than the cursor or live for it.
+	// Placed in the critical section of publish: an entry is either older than the cursor or live
+	// for it.
 	h.mu.Lock()
 	c = &Cursor{
 		queue:     queue,
@@ -121,8 +124,9 @@ func (f *Feed) Close() {
 	f.cursors, f.leaving = nil, nil
 }
 
-// Ack takes a position out of those in flight, with cumulative all up to it, and so opens the window for Next. It reports
-// whether the position was in flight, or lies before one that was acknowledged cumulatively.
+// Ack takes a position out of those in flight, with cumulative all up to it, and so opens the
+// window for Next. It reports whether the position was in flight, or lies before one that was
+// acknowledged cumulatively.
 func (f *Feed) Ack(c *Cursor, position uint64, cumulative bool) bool {
 	return c.ack(position, cumulative)
 }
@@ -183,7 +187,8 @@ func (f *Feed) Status() []Status {
 	return all
 }
 
-// Lag raises most[queue] to how many entries wait for the subscription to it, as Status has it, for all subscriptions.
+// Lag raises most[queue] to how many entries wait for the subscription to it, as Status has it, for
+// all subscriptions.
 func (f *Feed) Lag(most map[string]int64) { f.lag(most, nil) }
 
 // lag takes the cursors of the group whose member the feed is.

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// A Group is one feed for many, its members, which have the same subscriptions and have come equally far:
-// what comes next is appended once for all of them. Entries with an audience go to those members that
-// an index finds. It is not safe for concurrent use, and as long as a feed is a member only the
-// Group's methods may use it.
+// A Group is one feed for many, its members, which have the same subscriptions and have come
+// equally far: what comes next is appended once for all of them. Entries with an audience go to
+// those members that an index finds. It is not safe for concurrent use, and as long as a feed is a
+// member only the Group's methods may use it.
 //
 // Members cost nothing while entries come: the counts that an entry for everybody would change in
-// every member stand in the Group's cursors alone. A member's outcomes are its own plus the Group's,
-// so Join subtracts the Group's from them and Leave adds them again.
+// every member stand in the Group's cursors alone. A member's outcomes are its own plus the
+// Group's, so Join subtracts the Group's from them and Leave adds them again.
 type Group struct {
 	feed    Feed
 	members map[*Feed]struct{}
@@ -63,9 +63,9 @@ func (c *Cursor) profile() profile { return profile{c.use, c.conflates} }
 
 var profileSeed = maphash.MakeSeed()
 
-// Profile returns a number that is the same for feeds with the same subscriptions. ok tells whether the
-// feed can be in a group: it has begun all its subscriptions, none awaits acknowledgements, and each is
-// in a format that others have too.
+// Profile returns a number that is the same for feeds with the same subscriptions. ok tells whether
+// the feed can be in a group: it has begun all its subscriptions, none awaits acknowledgements, and
+// each is in a format that others have too.
 func (f *Feed) Profile() (number uint64, ok bool) {
 	for _, c := range f.cursors {
 		if c.snapshot || c.track || c.first != nil || c.use.n.Load() < 2 {
@@ -76,7 +76,8 @@ func (f *Feed) Profile() (number uint64, ok bool) {
 	return number, len(f.cursors) > 0
 }
 
-// NewGroup returns a group without members that has f's subscriptions and has come as far as f. Close it.
+// NewGroup returns a group without members that has f's subscriptions and has come as far as f.
+// Close it.
 func (f *Feed) NewGroup(owner Owner) *Group {
 	g := &Group{feed: Feed{hub: f.hub, owner: owner}, members: map[*Feed]struct{}{}}
 	g.feed.group = g
@@ -94,7 +95,8 @@ func (f *Feed) NewGroup(owner Owner) *Group {
 // Close ends a group without members.
 func (g *Group) Close() { g.feed.hub.detach(&g.feed, g.feed.cursors...) }
 
-// Next is Feed.Next, for all members, each of which is then written what Frames returns for it, or leaves.
+// Next is Feed.Next, for all members, each of which is then written what Frames returns for it, or
+// leaves.
 func (g *Group) Next(limit int) (more bool, err error) {
 	g.before = g.feed.last
 	for i, c := range g.feed.cursors {
@@ -122,13 +124,15 @@ func (g *Group) Next(limit int) (more bool, err error) {
 	return more, err
 }
 
-// framesPool holds what groups append to, since there may be as many groups as clients choose to make.
+// framesPool holds what groups append to, since there may be as many groups as clients choose to
+// make.
 var framesPool = sync.Pool{New: func() any { return new([]byte) }}
 
 // maxPooled is the largest buffer that is kept for the next group.
 const maxPooled = 256 << 10
 
-// Release lets go of the frames of the last Next, once all members have them or have left: there are none any more.
+// Release lets go of the frames of the last Next, once all members have them or have left: there
+// are none any more.
 func (g *Group) Release() {
 	if g.buffer != nil && cap(*g.buffer) <= maxPooled {
 		framesPool.Put(g.buffer)
@@ -157,8 +161,8 @@ func (g *Group) distribute() {
 			g.enlist(f)
 		}
 	}
-	// The list of a member is text, four bytes for the number of each addressed frame, so that equal
-	// lists are equal keys of made.
+	// The list of a member is text, four bytes for the number of each addressed frame, so that
+	// equal lists are equal keys of made.
 	lists := map[*Feed][]byte{}
 	for i, a := range g.addressed {
 		number := binary.BigEndian.AppendUint32(nil, uint32(i))
@@ -209,8 +213,8 @@ func (g *Group) Everybody() bool { return len(g.frames) > 0 }
 // Addressed yields the members for which the last Next has frames that not all members get.
 func (g *Group) Addressed() iter.Seq[*Feed] { return maps.Keys(g.personal) }
 
-// Frames returns what the last Next has for the member. It is valid, and must not be changed, until the next one or Release.
-// Several goroutines may call it at a time, as long as none calls those.
+// Frames returns what the last Next has for the member. It is valid, and must not be changed, until
+// the next one or Release. Several goroutines may call it at a time, as long as none calls those.
 func (g *Group) Frames(f *Feed) []byte {
 	if p := g.personal[f]; p != nil {
 		return p.frames
@@ -264,8 +268,8 @@ func (g *Group) Catch(f *Feed, dst []byte, limit int) (out []byte, more bool, er
 	return f.next(dst, limit, g.feed.reached)
 }
 
-// Join makes f a member. It reports false when f is of another profile than the group or has not come
-// equally far.
+// Join makes f a member. It reports false when f is of another profile than the group or has not
+// come equally far.
 func (g *Group) Join(f *Feed) bool {
 	if !g.alongside(f) {
 		return false
@@ -296,8 +300,9 @@ func (g *Group) alongside(f *Feed) bool {
 	return true
 }
 
-// alongside reports whether the same entries come next for both cursors, all of them live for c. The number of the next
-// entry decides, not the position: in a quiet queue, cursors with the same next entry have different positions.
+// alongside reports whether the same entries come next for both cursors, all of them live for c.
+// The number of the next entry decides, not the position: in a quiet queue, cursors with the same
+// next entry have different positions.
 func (c *Cursor) alongside(other *Cursor) bool {
 	r := c.ring
 	if c.profile() != other.profile() || c.track || c.snapshot || c.first != nil || c.unwritten() {
@@ -310,8 +315,8 @@ func (c *Cursor) alongside(other *Cursor) bool {
 	return next == r.after(other.pos) && next >= c.born
 }
 
-// Leave has the member f go on by itself. wrote tells whether what the last Next appended was written to it; otherwise it is
-// as if f's own Next had appended it.
+// Leave has the member f go on by itself. wrote tells whether what the last Next appended was
+// written to it; otherwise it is as if f's own Next had appended it.
 func (g *Group) Leave(f *Feed, wrote bool) {
 	delete(g.members, f)
 	g.strike(f)

@@ -120,8 +120,8 @@ func (c *crowd) step(m *member) {
 	m.pending = parse(out)
 }
 
-// Clients choose what their subscriptions have in common, and so how many groups there are: one that has nothing to write keeps
-// nothing of what it has written.
+// Clients choose what their subscriptions have in common, and so how many groups there are: one
+// that has nothing to write keeps nothing of what it has written.
 func TestIdleGroupsAreSmall(t *testing.T) {
 	const groups, size = 100, 1 << 20
 	b := newBench(t, hub.Config{}, journal.MemoryOptions{})

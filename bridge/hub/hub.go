@@ -1,4 +1,5 @@
-// Package hub fans entries out: a ring of the newest entries per queue, and a cursor per subscription.
+// Package hub fans entries out: a ring of the newest entries per queue, and a cursor per
+// subscription.
 package hub
 
 import (
@@ -22,8 +23,9 @@ type Log interface {
 	Latest(ctx context.Context, queue string, after uint64, max int) ([]Entry, error)
 }
 
-// A Format turns entries into the frames of one kind of subscription. Values that are == give the same bytes for the same
-// entry; the hub encodes once for all subscriptions that share a format. Formats must be comparable.
+// A Format turns entries into the frames of one kind of subscription. Values that are == give the
+// same bytes for the same entry; the hub encodes once for all subscriptions that share a format.
+// Formats must be comparable.
 type Format interface {
 	// AppendFrame appends the whole frame for e, ready for the wire, to dst.
 	AppendFrame(dst []byte, e *Entry) []byte
@@ -51,7 +53,8 @@ type Hub struct {
 	ctx   context.Context // of reading the log: ends with Close
 	close context.CancelFunc
 
-	// mu is the one critical section of publishing and of placing a cursor. It never spans a write or a sync.
+	// mu is the one critical section of publishing and of placing a cursor. It never spans a write
+	// or a sync.
 	mu    sync.RWMutex
 	last  uint64           // position of the newest published entry
 	rings map[string]*ring // destination -> ring; the map itself never changes
@@ -82,7 +85,8 @@ func New(log Log, c Config) *Hub {
 	}
 	h.ctx, h.close = context.WithCancel(context.Background())
 
-	// What is committed from Follow on waits in publish until there are rings for it, which begin where the bounds end.
+	// What is committed from Follow on waits in publish until there are rings for it, which begin
+	// where the bounds end.
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	bounds := log.Follow(h.publish)
@@ -126,7 +130,8 @@ func (h *Hub) ring(queue string) *ring {
 	return r
 }
 
-// publish puts committed entries into their rings. It waits for nobody: if there are many feeds, the waker tells them.
+// publish puts committed entries into their rings. It waits for nobody: if there are many feeds,
+// the waker tells them.
 func (h *Hub) publish(entries []journal.Entry) {
 	h.mu.Lock()
 	for i := range entries {
@@ -174,8 +179,9 @@ func (h *Hub) wakeFeeds() {
 	}
 }
 
-// Counts are the outcomes of one queue's entries, summed over all subscriptions there were. For every subscription
-// that has ended, each entry published while it lasted is in exactly one of Delivered, Conflated, NotAddressed and LeftBehind.
+// Counts are the outcomes of one queue's entries, summed over all subscriptions there were. For
+// every subscription that has ended, each entry published while it lasted is in exactly one of
+// Delivered, Conflated, NotAddressed and LeftBehind.
 type Counts struct {
 	Published    int64 // entries, not deliveries
 	Delivered    int64 // written to a client

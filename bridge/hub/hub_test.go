@@ -67,7 +67,8 @@ func newBench(t testing.TB, c hub.Config, o journal.MemoryOptions) *bench {
 	return b
 }
 
-// publish appends one batch. An entry is written as "queue" or "queue key"; its payload is its number in the batch.
+// publish appends one batch. An entry is written as "queue" or "queue key"; its payload is its
+// number in the batch.
 func (b *bench) publish(entries ...string) {
 	b.t.Helper()
 	var batch journal.Batch
@@ -218,7 +219,8 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// A feed whose one cursor is below its ring must not take its other cursors over what lies in theirs.
+// A feed whose one cursor is below its ring must not take its other cursors over what lies in
+// theirs.
 func TestReplayBesideRing(t *testing.T) {
 	b := newBench(t, hub.Config{RingEntries: 4}, journal.MemoryOptions{})
 	b.publish(message, channel+" a", message)
@@ -343,7 +345,8 @@ func TestWindow(t *testing.T) {
 	wantFrames(t, []string{"w 7", "w 8"}, drain(t, f))
 }
 
-// Without a window the positions remembered are bounded, and what is forgotten counts as acknowledged.
+// Without a window the positions remembered are bounded, and what is forgotten counts as
+// acknowledged.
 func TestTrackWithoutWindow(t *testing.T) {
 	b := newBench(t, hub.Config{}, journal.MemoryOptions{})
 	f := b.feed()
@@ -452,7 +455,8 @@ func (b *bench) publishTo(queue, key string, audience ...string) {
 	}
 }
 
-// An entry with an audience reaches only who is of it: live, in a replay from the ring and from the log, and in a snapshot.
+// An entry with an audience reaches only who is of it: live, in a replay from the ring and from the
+// log, and in a snapshot.
 func TestAudience(t *testing.T) {
 	b := newBench(t, hub.Config{RingEntries: 4}, journal.MemoryOptions{})
 	publish := func() {
@@ -556,8 +560,8 @@ func TestLatency(t *testing.T) {
 	})
 }
 
-// A subscription to a queue that was quiet for so long that the log has trimmed everything since, but nothing of this queue, is
-// not behind when more comes at once than the ring holds.
+// A subscription to a queue that was quiet for so long that the log has trimmed everything since,
+// but nothing of this queue, is not behind when more comes at once than the ring holds.
 func TestQuietIsNotBehind(t *testing.T) {
 	const keep = 100
 	b := newBench(t, hub.Config{RingEntries: 4}, journal.MemoryOptions{MaxBytes: keep * int64(len(message)+1+128)})

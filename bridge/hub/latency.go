@@ -12,8 +12,8 @@ var latencyBounds = [...]time.Duration{
 	time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second,
 }
 
-// A Latency tells how long events took from their receipt until they were written to a client. Every write with live entries
-// counts once, with the oldest of them.
+// A Latency tells how long events took from their receipt until they were written to a client.
+// Every write with live entries counts once, with the oldest of them.
 type Latency struct {
 	Count   uint64
 	Sum     time.Duration
@@ -26,7 +26,8 @@ type latency struct {
 	sum     atomic.Int64
 }
 
-// observe notes n writes whose oldest entry was received at the time given; the zero time notes nothing.
+// observe notes n writes whose oldest entry was received at the time given; the zero time notes
+// nothing.
 func (l *latency) observe(received time.Time, n int) {
 	if received.IsZero() || n == 0 {
 		return

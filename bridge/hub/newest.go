@@ -6,11 +6,13 @@ import (
 	"mqtt-stomp-bridge/bridge/journal"
 )
 
-// newestGeneration is how many keys a newest remembers at least, and half of what it remembers at most.
+// newestGeneration is how many keys a newest remembers at least, and half of what it remembers at
+// most.
 const newestGeneration = 100_000
 
-// A newest knows the position of the newest entry of each key, as far as it remembers: of those used longest ago it forgets
-// some when there are too many. What it does not know is never taken for overtaken. A nil newest knows nothing.
+// A newest knows the position of the newest entry of each key, as far as it remembers: of those
+// used longest ago it forgets some when there are too many. What it does not know is never taken
+// for overtaken. A nil newest knows nothing.
 type newest struct {
 	recent, before map[string]uint64 // key -> position; before is the generation before
 }

@@ -10,12 +10,13 @@ import (
 	"mqtt-stomp-bridge/bridge/journal"
 )
 
-// ErrBehind is returned by Next when a cursor has fallen below what the log keeps. The feed is of no more use.
+// ErrBehind is returned by Next when a cursor has fallen below what the log keeps. The feed is of
+// no more use.
 var ErrBehind = errors.New("hub: the next entries are no longer kept")
 
-// Next appends the frames of what waits for the feed to dst, up to about limit bytes, and moves its cursors. The caller
-// writes them and calls Wrote. Without more there is nothing left, until the hub wakes the feed. The error is ErrBehind or the
-// log's own.
+// Next appends the frames of what waits for the feed to dst, up to about limit bytes, and moves its
+// cursors. The caller writes them and calls Wrote. Without more there is nothing left, until the
+// hub wakes the feed. The error is ErrBehind or the log's own.
 func (f *Feed) Next(dst []byte, limit int) (out []byte, more bool, err error) {
 	return f.next(dst, limit, math.MaxUint64)
 }
@@ -87,7 +88,8 @@ func (f *Feed) fate(c *Cursor, e *Entry, overtook func(*Entry) bool) fate {
 	return sent
 }
 
-// wants reports whether an entry is for the subscription. A group wants what one of its members may.
+// wants reports whether an entry is for the subscription. A group wants what one of its members
+// may.
 func (f *Feed) wants(c *Cursor, e *Entry) bool {
 	if e.Audience == nil {
 		return !c.own
@@ -126,9 +128,10 @@ func (w *scratch) release() {
 // frameOverhead is about what headers add to a payload.
 const frameOverhead = 256
 
-// gather merges what the rings hold for the cursors by position, up to limit bytes and the position end. When a cursor's next
-// entries lie below its ring it returns that cursor (the lowest of them), and gathers only what comes before those. last is
-// the newest position there is up to end; more tells that the limit has left something out.
+// gather merges what the rings hold for the cursors by position, up to limit bytes and the position
+// end. When a cursor's next entries lie below its ring it returns that cursor (the lowest of them),
+// and gathers only what comes before those. last is the newest position there is up to end; more
+// tells that the limit has left something out.
 func (f *Feed) gather(w *scratch, limit int, end uint64) (lagging *Cursor, last uint64, more bool) {
 	h := f.hub
 	h.mu.RLock()
@@ -141,8 +144,8 @@ func (f *Feed) gather(w *scratch, limit int, end uint64) (lagging *Cursor, last 
 			c.conflateTo = h.last
 		}
 		if c.below() && at.left > 0 && c.pos < end {
-			// Entries of the other cursors up to here may be appended first. Those beyond come after what
-			// the log has for this one: a client sees its queues in one order.
+			// Entries of the other cursors up to here may be appended first. Those beyond come
+			// after what the log has for this one: a client sees its queues in one order.
 			at.left = 0
 			lagging, end = c, c.pos
 		}
@@ -173,14 +176,14 @@ func (f *Feed) gather(w *scratch, limit int, end uint64) (lagging *Cursor, last 
 // below reports whether entries that the ring has lost come next. A snapshot comes before them.
 func (c *Cursor) below() bool { return !c.snapshot && c.pos < c.ring.evicted }
 
-// lags reports whether so much waits that overtaken entries are to be skipped. next is the number of
-// the cursor's first entry in the ring.
+// lags reports whether so much waits that overtaken entries are to be skipped. next is the number
+// of the cursor's first entry in the ring.
 func (c *Cursor) lags(next uint64) bool {
 	return c.conflates && (c.below() || !c.snapshot && c.ring.tail-next > c.ring.lag())
 }
 
-// lowest returns the index of the cursor whose next entry in the ring comes first, -1 when none comes
-// up to end.
+// lowest returns the index of the cursor whose next entry in the ring comes first, -1 when none
+// comes up to end.
 func (f *Feed) lowest(heads []head, end uint64) int {
 	first := -1
 	for i, c := range f.cursors {
@@ -198,8 +201,8 @@ func (f *Feed) lowest(heads []head, end uint64) int {
 // pageEntries is how many entries one read of the log asks for.
 const pageEntries = 128
 
-// replay appends frames from one page of the log after the lagging cursor, for every cursor that has them ahead.
-// What the log holds beyond last is not published yet.
+// replay appends frames from one page of the log after the lagging cursor, for every cursor that
+// has them ahead. What the log holds beyond last is not published yet.
 func (f *Feed) replay(dst []byte, lagging *Cursor, last uint64, limit int) (out []byte, more bool, err error) {
 	after := lagging.pos
 	page, err := f.hub.log.Read(f.hub.ctx, after, pageEntries)
@@ -224,8 +227,8 @@ func (f *Feed) replay(dst []byte, lagging *Cursor, last uint64, limit int) (out 
 	return dst, true, nil // the ring has more, or the log
 }
 
-// skipTrimmed takes the cursor to where the log begins, if nothing of its queue has left the log since its position: it may have
-// been quiet for long. It reports false where something has.
+// skipTrimmed takes the cursor to where the log begins, if nothing of its queue has left the log
+// since its position: it may have been quiet for long. It reports false where something has.
 func (h *Hub) skipTrimmed(c *Cursor) bool {
 	first := h.log.Bounds().First // before Trimmed, which then knows all that lies before
 	if h.log.Trimmed(c.queue) > c.pos {
@@ -267,8 +270,9 @@ func (h *Hub) overtook(r *ring, e *journal.Entry) bool {
 	return r.newest.overtook(e)
 }
 
-// takeSnapshot appends frames from one page of the newest entries per key. Those that are live come later, as such; so a key
-// that gets a new entry while the snapshot is read is in it once, or only live.
+// takeSnapshot appends frames from one page of the newest entries per key. Those that are live come
+// later, as such; so a key that gets a new entry while the snapshot is read is in it once, or only
+// live.
 func (f *Feed) takeSnapshot(dst []byte, c *Cursor, limit int) (out []byte, more bool, err error) {
 	page, err := f.hub.log.Latest(f.hub.ctx, c.queue, c.pos, pageEntries)
 	if err != nil {

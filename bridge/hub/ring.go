@@ -7,7 +7,8 @@ import (
 	"mqtt-stomp-bridge/bridge/journal"
 )
 
-// A ring holds the newest entries of one queue, bounded in number and bytes. Hub.mu guards all but the atomics and feeds.
+// A ring holds the newest entries of one queue, bounded in number and bytes. Hub.mu guards all but
+// the atomics and feeds.
 type ring struct {
 	counters
 	fresh atomic.Bool // entries were pushed since the waker last looked
@@ -26,7 +27,8 @@ type ring struct {
 	feeds map[*Feed]int // feed -> its subscriptions here; guarded by Hub.feedsMu
 }
 
-// A use is one format in use. Frames are kept beside the entry only for formats that several subscriptions share.
+// A use is one format in use. Frames are kept beside the entry only for formats that several
+// subscriptions share.
 type use struct {
 	format Format
 	n      atomic.Int32 // subscriptions
@@ -66,7 +68,8 @@ func (r *ring) evict() {
 // lag is the backlog above which a client counts as lagging: half the ring.
 func (r *ring) lag() uint64 { return uint64(len(r.slots)) / 2 }
 
-// after returns the number of the first entry held whose position is above the given one; r.tail when there is none.
+// after returns the number of the first entry held whose position is above the given one; r.tail
+// when there is none.
 func (r *ring) after(position uint64) uint64 {
 	held := int(r.tail - r.head)
 	if held == 0 || r.at(r.tail-1).entry.Position <= position {
@@ -80,8 +83,8 @@ func (r *ring) after(position uint64) uint64 {
 // maxShared bounds how many encodings of one entry are kept: clients choose the subscription ids.
 const maxShared = 8
 
-// A slot is one entry in a ring with its encoded frames. The entry is a copy, so that a slot never keeps the batch alive that
-// it came with.
+// A slot is one entry in a ring with its encoded frames. The entry is a copy, so that a slot never
+// keeps the batch alive that it came with.
 type slot struct {
 	entry  journal.Entry
 	frames atomic.Pointer[frame]

@@ -8,13 +8,14 @@ import (
 	"mqtt-stomp-bridge/bridge/stomp"
 )
 
-// acknowledge obeys ACK and NACK alike: nothing is ever sent again by itself, so both only end the message's flight.
+// acknowledge treats ACK and NACK alike: nothing is ever sent again, so both only take the message
+// out of those in flight.
 func (x *session) acknowledge(f *stomp.Frame) error {
 	if _, ok := f.Get("transaction"); ok {
 		return clientError("transactions are not supported", "ACK takes effect at once")
 	}
 	subs, position, known := x.acknowledged(f)
-	odd := false // and so it stays when the connection is lost and nobody looks
+	odd := false // also when the session has ended and Update does nothing
 	x.out.Update(func(feed *hub.Feed, answers []byte) []byte {
 		for _, s := range subs {
 			if feed.Ack(s.cursor, position, s.mode == ackClient) {
@@ -27,14 +28,15 @@ func (x *session) acknowledge(f *stomp.Frame) error {
 		return x.appendReceipt(answers, f)
 	})
 	if odd {
-		return clientError("no such message", "the frame names no message that waits for its acknowledgement")
+		return clientError("no such message", "the frame does not name a message that awaits acknowledgement")
 	}
 	return nil
 }
 
-// acknowledged finds what the frame names, each version in its own form and whatever else the client adds: at 1.2 the ack
-// header's value in id, at 1.1 message-id and subscription, at 1.0 message-id alone, which may mean several subscriptions.
-// gone reports that it may well mean one that is closed by now, whose id may be another's: that is no mistake of the client.
+// acknowledged finds what the frame names, each version in its own form and whatever else the
+// client adds: at 1.2 the ack header's value in id, at 1.1 message-id and subscription, at 1.0
+// message-id alone, which may mean several subscriptions. gone reports that the frame may mean a
+// subscription that is closed by now: that is not a mistake of the client.
 func (x *session) acknowledged(f *stomp.Frame) (subs []*subscription, position uint64, gone bool) {
 	id, _ := f.Get("message-id")
 	number := 0
@@ -63,7 +65,8 @@ func (x *session) acknowledged(f *stomp.Frame) (subs []*subscription, position u
 	return subs, position, 0 < position && position <= x.closedAt
 }
 
-// cutAck takes the value of an ack header apart: a message-id and the number of a subscription; 0 when it has not that form.
+// cutAck splits the value of an ack header into a message-id and the number of a subscription, 0
+// when it is malformed.
 func cutAck(ack string) (messageID string, number int) {
 	dot := strings.LastIndexByte(ack, '.')
 	if dot < 0 {

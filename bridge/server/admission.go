@@ -9,8 +9,8 @@ import (
 	"mqtt-stomp-bridge/bridge/auth"
 )
 
-// remote returns where the request comes from: the peer's address, with its port, or if that is a trusted proxy the address
-// that it says in X-Forwarded-For.
+// remote returns where the request comes from: the peer's address with its port, or, if the peer is
+// a trusted proxy, the address that it gives in X-Forwarded-For.
 func (s *Server) remote(r *http.Request) string {
 	remote := r.RemoteAddr
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
@@ -37,7 +37,7 @@ func (s *Server) trusts(address string) bool {
 	return false
 }
 
-// address returns where the client is, the zero address when that is not known.
+// address returns the client's address, the zero address when it is not known.
 func address(remote string) netip.Addr {
 	a, _ := netip.ParseAddr(host(remote))
 	return a
@@ -51,27 +51,31 @@ func host(address string) string {
 	return address
 }
 
-// A busy is why there is no room for a connection; clients and counters are told.
-type busy struct {
+// A refusal is why a handshake is not accepted.
+type refusal struct {
 	status int
-	reason string
+	cause  string // for the counter
+	reason string // for the client and the log
 }
 
-// reserve counts a session in before it is made, or says why it may not be.
-func (s *Server) reserve(remote string) *busy {
+// refuse returns a refusal that is counted under its reason.
+func refuse(status int, reason string) *refusal { return &refusal{status, reason, reason} }
+
+// reserve counts a session before it is made; the refusal is nil when there is room for it.
+func (s *Server) reserve(remote string) *refusal {
 	network := auth.ClientNet(address(remote))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	limits := s.config.Limits
 	switch {
 	case s.closing:
-		return &busy{http.StatusServiceUnavailable, "the server ends"}
+		return &refusal{http.StatusServiceUnavailable, "the server ends", "the server is shutting down"}
 	case s.reserved >= limits.Sessions:
-		return &busy{http.StatusServiceUnavailable, "too many sessions"}
+		return refuse(http.StatusServiceUnavailable, "too many sessions")
 	case limits.SessionsPerAddress > 0 && s.networks[network] >= limits.SessionsPerAddress:
-		return &busy{http.StatusTooManyRequests, "too many sessions of one address"}
+		return refuse(http.StatusTooManyRequests, "too many sessions of one address")
 	case s.connects != nil && !s.connects.Allow():
-		return &busy{http.StatusTooManyRequests, "too many new connections a second"}
+		return refuse(http.StatusTooManyRequests, "too many new connections a second")
 	}
 	s.reserved++
 	if limits.SessionsPerAddress > 0 {

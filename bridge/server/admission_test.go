@@ -96,7 +96,8 @@ func TestSubprotocols(t *testing.T) {
 	}
 }
 
-// The rate of new connections: as many at once as a second has, then one for each share of a second.
+// The rate of new connections: as many at once as a second has, then one for each share of a
+// second.
 func TestConnectRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, server.Config{Limits: server.Limits{Connects: 4}})
@@ -287,12 +288,12 @@ func TestTrustedProxies(t *testing.T) {
 	}
 }
 
-// A proxy that keeps Upgrade to itself leaves the rest of a handshake, and the log says what it has to do. Who only looks at the
-// endpoint is told, and not logged.
+// A proxy that keeps Upgrade to itself leaves the rest of a handshake, and the log says what it has
+// to do. Who only looks at the endpoint is told, and not logged.
 func TestNoHandshake(t *testing.T) {
-	const answer = "no websocket handshake; a proxy in front has to pass the headers Upgrade and Connection on\n"
+	const answer = "no websocket handshake; a proxy in front of the bridge must forward the headers Upgrade and Connection\n"
 	const line = `level=WARN msg="handshake refused" remote=192.0.2.1:1234 status=426 reason="no websocket handshake" ` +
-		`hint="a proxy in front has to pass the headers Upgrade and Connection on"`
+		`hint="a proxy in front of the bridge must forward the headers Upgrade and Connection"`
 	for name, test := range map[string]struct {
 		header http.Header
 		logged int

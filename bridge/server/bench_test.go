@@ -14,7 +14,8 @@ import (
 	"mqtt-stomp-bridge/bridge/server"
 )
 
-// Batches to sessions over loopback, each until every client has read it: one entry, and as many as make one write.
+// Batches to sessions over loopback, each until every client has read it: one entry, and as many as
+// make one write.
 func BenchmarkSessions(b *testing.B) {
 	for _, sessions := range []int{1, 100, 1000} {
 		for _, batch := range []int{1, 64} {

@@ -19,8 +19,8 @@ import (
 	"mqtt-stomp-bridge/bridge/server"
 )
 
-// A reader is a client over TCP that checks what it gets: the bodies are numbers, and of each subscription they come without
-// a gap, without a repetition and in order.
+// A reader is a client over TCP that checks what it gets: the bodies are numbers, and of each
+// subscription they come without a gap, without a repetition and in order.
 type reader struct {
 	t       *testing.T
 	conn    *websocket.Conn
@@ -93,8 +93,9 @@ func (r *reader) take(text string) {
 	}
 }
 
-// Clients over TCP that keep up, that pause, and that subscribe and unsubscribe, while entries are published as fast as it
-// goes: sessions leave their broadcasts and join them again, and each gets everything once and in order.
+// Clients over TCP that keep up, that pause, and that subscribe and unsubscribe, while entries are
+// published as fast as it goes: sessions leave their broadcasts and join them again, and each gets
+// everything once and in order.
 func TestBroadcasts(t *testing.T) {
 	const clients, entries = 40, 3000
 	h := newHouseWith(t, server.Config{}, hub.Config{RingEntries: 64}, journal.MemoryOptions{})
@@ -129,8 +130,9 @@ func TestBroadcasts(t *testing.T) {
 	}
 }
 
-// Sessions in broadcasts have no goroutine but the one that reads, and are left one by one: by UNSUBSCRIBE, by DISCONNECT, by a
-// lost connection, by the end of the token, and by the end of the server.
+// Sessions in broadcasts have no goroutine but the one that reads, and are left one by one: by
+// UNSUBSCRIBE, by DISCONNECT, by a lost connection, by the end of the token, and by the end of the
+// server.
 func TestBroadcastIsLeft(t *testing.T) {
 	const clients = 50
 	h := newHouse(t, server.Config{})

@@ -14,9 +14,9 @@ import (
 )
 
 // How a token makes its way: it comes with the handshake (authenticateRequest), with CONNECT
-// (authenticateConnect) or later, in place of another, with SEND (renew). The authenticator turns it
-// into an identity (authenticate), with which the session is let in (letIn) until the token ends or is
-// no longer accepted (recheckAuth).
+// (authenticateConnect) or later, in place of another, with SEND (renew). The authenticator turns
+// it into an identity (authenticate), with which the session is let in (letIn) until the token ends
+// or is no longer accepted (recheckAuth).
 
 // credentials are what a session was let in with.
 type credentials struct {
@@ -24,8 +24,8 @@ type credentials struct {
 	checked  uint64 // Server.authChanges before the check
 }
 
-// authenticateRequest authenticates a handshake that carries a token, which it returns. Without one it
-// returns nothing: CONNECT has to show something. The status is for an error.
+// authenticateRequest authenticates a handshake that carries a token, which it returns. Without one
+// it returns nothing: CONNECT has to show something. The status is for an error.
 func (s *Server) authenticateRequest(r *http.Request, remote string) (token string, by *credentials, status int, err error) {
 	token, err = auth.FromHandshake(r.Header)
 	switch {
@@ -98,8 +98,8 @@ func getFold(f *stomp.Frame, key string) string {
 // tokenDestination is where a client sends a new token.
 const tokenDestination = "/auth/token"
 
-// renew replaces the session's credentials with what the frame shows, which must be of the same user.
-// Subscriptions, their positions and what waits for them stay as they are.
+// renew replaces the session's credentials with what the frame shows, which must be of the same
+// user. Subscriptions, their positions and what waits for them stay as they are.
 func (x *session) renew(f *stomp.Frame) error {
 	old := x.credentials.Load()
 	shown, err := x.shown("", f)
@@ -125,8 +125,8 @@ func (x *session) renew(f *stomp.Frame) error {
 	return nil
 }
 
-// letIn notes what the session was let in with, and ends it when that expires. The reader calls it, or
-// whoever starts the session. The error is a *denial.
+// letIn notes what the session was let in with, and ends it when that expires. The reader calls it,
+// or whoever starts the session. The error is a *denial.
 func (x *session) letIn(by *credentials) error {
 	if !x.entered {
 		if !x.server.countUser(by.identity.User) {

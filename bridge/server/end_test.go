@@ -68,7 +68,8 @@ func TestListenerFails(t *testing.T) {
 	})
 }
 
-// The end of a token is the end of its session, whatever the client does: here it neither reads nor sends.
+// The end of a token is the end of its session, whatever the client does: here it neither reads nor
+// sends.
 func TestExpiryOfStalledClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, server.Config{Limits: server.Limits{WriteTimeout: time.Hour}})
@@ -155,7 +156,8 @@ func TestPolicyAuth(t *testing.T) {
 	})
 }
 
-// An authenticator that changes its mind ends those who are connected, and those whom it has let in a moment before.
+// An authenticator that changes its mind ends those who are connected, and those whom it has let in
+// a moment before.
 func TestRecheckAuth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fickle{held: make(chan struct{})}
@@ -197,7 +199,8 @@ func TestRecheckAuth(t *testing.T) {
 	})
 }
 
-// fickle lets everybody in, and when it has changed no ann any more. The answers to those who are late are held back.
+// fickle lets everybody in, and when it has changed no ann any more. The answers to those who are
+// late are held back.
 type fickle struct {
 	changed atomic.Bool
 	held    chan struct{}
@@ -279,7 +282,8 @@ func TestAuthHangs(t *testing.T) {
 	})
 }
 
-// Other audiences hold at once for those who are connected, and a client that does not read its answers delays nobody.
+// Other audiences hold at once for those who are connected, and a client that does not read its
+// answers delays nobody.
 func TestPolicyTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, server.Config{})
@@ -312,8 +316,8 @@ func TestPolicyTokens(t *testing.T) {
 	})
 }
 
-// A policy is in force as a whole: it ends whom it refuses, and whose subscriptions it does not allow, and the others have
-// their new audiences.
+// A policy is in force as a whole: it ends whom it refuses, and whose subscriptions it does not
+// allow, and the others have their new audiences.
 func TestSetPolicy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, server.Config{})
@@ -375,7 +379,8 @@ func TestNoExpiry(t *testing.T) {
 	})
 }
 
-// Over TCP, closing a connection with unread input resets it: the client must see the ERROR and the close all the same.
+// Over TCP, closing a connection with unread input resets it: the client must see the ERROR and the
+// close all the same.
 func TestErrorBeforeReset(t *testing.T) {
 	h := newHouse(t, server.Config{})
 	web := httptest.NewServer(h.server)
@@ -508,7 +513,8 @@ func (a slowAuth) Authenticate(ctx context.Context, c auth.Credentials) (auth.Id
 	return a.Authenticator.Authenticate(ctx, c)
 }
 
-// While a new token is checked, which may ask others, the session reads nothing: that is not the client's silence.
+// While a new token is checked, which may ask others, the session reads nothing: that is not the
+// client's silence.
 func TestSlowRenewalIsNoSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, server.Config{HeartBeat: time.Second})
@@ -551,7 +557,8 @@ func (a heldAuth) Authenticate(ctx context.Context, c auth.Credentials) (auth.Id
 	return a.Authenticator.Authenticate(ctx, c)
 }
 
-// A session whose connection is lost while an ACK waits to be read ends for that reason, and not for the ACK's.
+// A session whose connection is lost while an ACK waits to be read ends for that reason, and not
+// for the ACK's.
 func TestLostBeforeAck(t *testing.T) {
 	h := newHouse(t, server.Config{})
 	web := httptest.NewServer(h.server)

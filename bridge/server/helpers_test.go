@@ -28,7 +28,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var queues = []string{"/queue/message", "/queue/unread-count", "/queue/channel/connected", "/queue/channel/disconnected"}
 
-// A house is a server over a hub over a log, reached through pipes. Make it inside of a synctest bubble.
+// A house is a server over a hub over a log, reached through pipes. Make it inside of a synctest
+// bubble.
 type house struct {
 	t      testing.TB
 	log    journal.Log

@@ -11,12 +11,12 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// An inbound is a connection as gorilla has it: after the handshake only to read from, so that whatever is written goes
-// through the session's writer alone. Only the goroutine that reads uses it.
+// An inbound is the connection that gorilla gets. After the handshake gorilla can only read from
+// it: all writes go through the session's writer. Only the goroutine that reads uses it.
 type inbound struct {
 	net.Conn
-	answered bool // the handshake is
-	broken   bool // gorilla has found that the peer breaks the protocol of WebSockets, which it tries to say in a close frame
+	answered bool // the handshake was answered
+	broken   bool // gorilla has tried to write a close frame: the peer breaks the WebSocket protocol
 }
 
 // Write implements net.Conn.
@@ -70,8 +70,8 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) (*websocket.Con
 // subprotocols are those of STOMP, the highest version first.
 var subprotocols = []string{"v12.stomp", "v11.stomp", "v10.stomp"}
 
-// subprotocol returns the best that the client offers, empty if there is none. The offer may stand in several lines (RFC 6455,
-// 11.3.4), of which gorilla would read the first.
+// subprotocol returns the best that the client offers, empty if there is none. The offer may take
+// several header lines (RFC 6455, 11.3.4); gorilla would read only the first.
 func subprotocol(h http.Header) string {
 	offered := strings.Split(strings.Join(h.Values("Sec-WebSocket-Protocol"), ","), ",")
 	for _, name := range subprotocols {

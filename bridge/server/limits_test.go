@@ -99,7 +99,8 @@ func TestUnauthenticatedBytes(t *testing.T) {
 	}
 }
 
-// A client that asks and never reads is not read from any more, and is gone after the write timeout.
+// A client that asks and never reads is not read from any more, and is gone after the write
+// timeout.
 func TestReceiptFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, server.Config{})

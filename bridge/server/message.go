@@ -9,7 +9,8 @@ import (
 	"mqtt-stomp-bridge/bridge/stomp"
 )
 
-// A format is one kind of subscription: all that tells its MESSAGE frames from another's. It is a hub.Format.
+// A format holds all that tells the MESSAGE frames of one subscription from those of another. It is
+// a hub.Format.
 type format struct {
 	destination  string
 	subscription string // the client's id; empty only at STOMP 1.0
@@ -61,7 +62,7 @@ func appendMessageID(dst []byte, epoch string, position uint64) []byte {
 	return strconv.AppendUint(dst, position, 10)
 }
 
-// parseMessageID takes a message-id apart; ok is false when it has not that form.
+// parseMessageID splits a message-id; ok is false when it is malformed.
 func parseMessageID(id string) (epoch string, position uint64, ok bool) {
 	epoch, number, found := strings.Cut(id, "-")
 	position, err := strconv.ParseUint(number, 10, 64)
@@ -76,7 +77,8 @@ const (
 	opPong  = 0xA
 )
 
-// maxMessageHeader is the longest header of a message from a server: FIN and opcode, 127, eight bytes of length.
+// maxMessageHeader is the longest header of a message from a server: FIN and opcode, 127, eight
+// bytes of length.
 const maxMessageHeader = 10
 
 // beginMessage makes room for the header of a WebSocket message whose payload is appended next.
@@ -85,8 +87,8 @@ func beginMessage(dst []byte) (out []byte, start int) {
 	return append(dst, room[:]...), len(dst)
 }
 
-// endMessage writes the header of the message that began at start, now that its length is known (RFC 6455, 5.2: the
-// shortest form of the length), and closes the gap.
+// endMessage writes the header of the message that began at start, now that its length is known
+// (RFC 6455, 5.2: the shortest form of the length), and closes the gap.
 func endMessage(dst []byte, start int, opcode byte) []byte {
 	payload := start + maxMessageHeader
 	n := len(dst) - payload

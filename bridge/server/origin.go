@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// Origins are the web pages' origins that may connect. The zero value admits the server's own alone.
+// Origins are the web pages' origins that may connect. The zero value admits the server's own
+// alone.
 type Origins struct {
 	any      bool
 	exact    map[string]bool
@@ -16,8 +17,9 @@ type Origins struct {
 
 type origin struct{ scheme, suffix string }
 
-// NewOrigins reads a list of origins: scheme://host[:port], with * as the first label of the host for any one or more labels,
-// or "*" for all. The server's own origin is always allowed, and so is a client that sends none.
+// NewOrigins reads a list of origins: scheme://host[:port], with * as the first label of the host
+// for any one or more labels, or "*" for all. The server's own origin is always allowed, and so is
+// a client that sends none.
 func NewOrigins(list []string) (Origins, error) {
 	o := Origins{exact: map[string]bool{}}
 	for _, s := range list {
@@ -44,13 +46,15 @@ func NewOrigins(list []string) (Origins, error) {
 	return o, nil
 }
 
-// withoutDefaultPort returns the host as browsers have it in an origin: they leave the scheme's own port out (RFC 6454, 6.2).
+// withoutDefaultPort returns the host as browsers have it in an origin: they leave the scheme's own
+// port out (RFC 6454, 6.2).
 func withoutDefaultPort(u *url.URL) string {
 	port := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]
 	return strings.TrimSuffix(u.Host, port)
 }
 
-// allow reports whether the request's page may connect. A request without an Origin header does not come from a page.
+// allow reports whether the request's page may connect. A request without an Origin header does not
+// come from a page.
 func (o *Origins) allow(r *http.Request) bool {
 	header := strings.ToLower(r.Header.Get("Origin"))
 	if header == "" || o.any || o.exact[header] {

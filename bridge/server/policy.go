@@ -9,8 +9,8 @@ import (
 	"mqtt-stomp-bridge/bridge/stomp"
 )
 
-// A Policy decides who may connect and what each client gets. It must not be changed once a Server has
-// it.
+// A Policy decides who may connect and what each client gets. It must not be changed once a Server
+// has it.
 type Policy struct {
 	Auth    auth.Authenticator           // must be set
 	Access  Access                       // nil: everybody may subscribe to everything
@@ -20,7 +20,8 @@ type Policy struct {
 
 // Access decides who may subscribe to what. It is safe for concurrent use.
 type Access interface {
-	// Allow reports whether a user with these claims may subscribe to the queue, and why not, for the log.
+	// Allow reports whether a user with these claims may subscribe to the queue, and why not, for
+	// the log.
 	Allow(queue, user string, claims map[string]any) (ok bool, reason string)
 }
 
@@ -46,8 +47,8 @@ func (s *Server) RecheckAuth() {
 	}
 }
 
-// recheckAuth ends the session if the authenticator that is in force now refuses its token. An error
-// that is not a refusal, as when keys cannot be fetched, does not end it.
+// recheckAuth ends the session if the authenticator that is in force now refuses its token. An
+// error that is not a refusal, as when keys cannot be fetched, does not end it.
 func (x *session) recheckAuth() {
 	by := x.credentials.Load()
 	if by == nil {
@@ -96,8 +97,8 @@ func (x *session) allowed(queue string, by *credentials) error {
 // refreshTokens gives the feed the audience tokens of the policy in force.
 func (x *session) refreshTokens() {
 	x.out.Adjust(func(feed *hub.Feed) {
-		// Loaded in here, between two writes: a renewal or another policy that comes at the same time
-		// must not be undone.
+		// Loaded in here, between two writes: a renewal or another policy that comes at the same
+		// time must not be undone.
 		if by := x.credentials.Load(); by != nil {
 			feed.SetTokens(x.server.tokens(by.identity))
 		}

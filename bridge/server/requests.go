@@ -14,12 +14,13 @@ import (
 	"mqtt-stomp-bridge/bridge/stomp"
 )
 
-// clientError answers a mistake of the client by ERROR. The texts are fixed: they hold nothing that the client sent.
+// clientError returns the ERROR for a mistake of the client. The texts are fixed: they hold nothing
+// that the client sent.
 func clientError(message, detail string) error {
 	return &stomp.Error{Message: message, Detail: detail}
 }
 
-// A denial is why a frame that is well formed is not obeyed. It is counted under its cause.
+// A denial ends a session although its frame is well formed. It is counted under its cause.
 type denial struct {
 	cause string
 	err   *stomp.Error
@@ -28,7 +29,7 @@ type denial struct {
 // Error returns what the client is told.
 func (d *denial) Error() string { return d.err.Message }
 
-// handle obeys one frame, and sends the RECEIPT that it asks for.
+// handle executes one frame and sends the RECEIPT that it asks for.
 func (x *session) handle(f *stomp.Frame) {
 	if err := x.dispatch(f); err != nil {
 		x.reject(f, err)
@@ -81,17 +82,18 @@ func (x *session) dispatch(f *stomp.Frame) error {
 		}
 		return clientError("SEND is not accepted", "the queues are outbound only")
 	case stomp.CommandBegin, stomp.CommandCommit, stomp.CommandAbort:
-		return clientError("transactions are not supported", "there is nothing to send, and ACK takes effect at once")
+		return clientError("transactions are not supported", "clients cannot send messages, and ACK takes effect at once")
 	}
-	return clientError("unknown command", "a server's command cannot come from a client")
+	return clientError("unknown command", "clients cannot send a server command")
 }
 
 func (x *session) v() stomp.Version { return stomp.Version(x.version.Load()) }
 
-// connect answers CONNECT or STOMP (STOMP 1.2, "Connecting"). host is not asked for: real clients leave it out.
+// connect answers CONNECT or STOMP (STOMP 1.2, "Connecting"). The host header is optional: real
+// clients leave it out.
 func (x *session) connect(f *stomp.Frame) error {
 	if x.connected {
-		return clientError("already connected", "CONNECT comes once")
+		return clientError("already connected", "CONNECT must be sent only once")
 	}
 	accept, _ := f.Get("accept-version")
 	version, ok := stomp.Negotiate(accept)
@@ -134,11 +136,12 @@ func (x *session) sendConnected(version stomp.Version) {
 	})
 }
 
-// silentFactor is how many intervals a peer may be silent: browsers fire the timers of hidden tabs about once a minute.
+// silentFactor is how many intervals a peer may be silent: browsers fire the timers of hidden tabs
+// about once a minute.
 const silentFactor = 3
 
-// startHeartBeats begins to send and to expect them. Where the client negotiates none, and at 1.0, which has none, WebSocket
-// pings do: their answers show that it is there.
+// startHeartBeats begins to send and to expect heart-beats. Without them, as at STOMP 1.0,
+// WebSocket pings take their place: the pongs show that the client is alive.
 func (x *session) startHeartBeats(version stomp.Version, peer stomp.HeartBeat) {
 	h := x.server.config.HeartBeat
 	var send, receive time.Duration

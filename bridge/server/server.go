@@ -1,4 +1,5 @@
-// Package server is the WebSocket endpoint: it serves the hub's queues to authenticated STOMP clients.
+// Package server is the WebSocket endpoint: it serves the hub's queues to authenticated STOMP
+// clients.
 package server
 
 import (
@@ -62,7 +63,7 @@ type Server struct {
 	ends        tally // session ends by cause
 	refusals    tally // handshakes refused, by cause
 	writers     *writer.Pool
-	opened      atomic.Int64    // sessions there were
+	opened      atomic.Int64    // sessions so far
 	connects    *rate.Limiter   // nil: no limit
 	context     context.Context // ends with the server
 	cancel      context.CancelFunc
@@ -76,8 +77,8 @@ type Server struct {
 	running  sync.WaitGroup
 }
 
-// readBuffer is as small as gorilla has it: it is there for headers and heart-beats. The payloads of larger messages are read
-// past it, see readChunk.
+// readBuffer is the smallest that gorilla allows: it is used for headers and heart-beats. Larger
+// messages are read past it, see readChunk.
 const readBuffer = 128
 
 // New returns a Server.
@@ -127,25 +128,25 @@ func setDefault[T comparable](v *T, value T) {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	remote := s.remote(r)
 	if !s.policy.Load().Origins.allow(r) {
-		s.refuse(w, r, remote, http.StatusForbidden, "origin is not allowed")
+		s.answer(w, r, remote, refuse(http.StatusForbidden, "origin is not allowed"))
 		return
 	}
 	if !websocket.IsWebSocketUpgrade(r) {
-		s.refuseNoUpgrade(w, r, remote)
+		s.answerNoUpgrade(w, r, remote)
 		return
 	}
 	if b := s.reserve(remote); b != nil {
-		s.refuse(w, r, remote, b.status, b.reason)
+		s.answer(w, r, remote, b)
 		return
 	}
 	token, by, status, err := s.authenticateRequest(r, remote)
 	var denied *auth.Error
 	if errors.As(err, &denied) && r.Header.Get("Authorization") == "" {
-		err = nil // a page has sent it, which could not read the status: CONNECT is answered instead
+		err = nil // a page has sent the token, and a page cannot read the status: CONNECT is answered instead
 	}
 	if err != nil {
 		s.release(remote)
-		s.refuse(w, r, remote, status, err.Error())
+		s.answer(w, r, remote, refuse(status, err.Error()))
 		return
 	}
 	conn, in, err := s.upgrade(w, r)
@@ -173,11 +174,12 @@ var goingAway = ending{cause: "shutdown", code: websocket.CloseGoingAway, quiet:
 
 const noHandshake = "no websocket handshake"
 
-// refuseNoUpgrade answers what asks for no upgrade: a look at the endpoint, or a handshake that has come through a proxy which has
-// kept the headers to itself that are of one connection alone (RFC 9110, 7.6.1).
-func (s *Server) refuseNoUpgrade(w http.ResponseWriter, r *http.Request, remote string) {
+// answerNoUpgrade answers a request that does not ask for an upgrade: somebody looks at the
+// endpoint, or a proxy has dropped the headers that are meant for one connection alone (RFC 9110,
+// 7.6.1).
+func (s *Server) answerNoUpgrade(w http.ResponseWriter, r *http.Request, remote string) {
 	s.refusals.add(noHandshake)
-	const hint = "a proxy in front has to pass the headers Upgrade and Connection on"
+	const hint = "a proxy in front of the bridge must forward the headers Upgrade and Connection"
 	if r.Header.Get("Sec-WebSocket-Key") != "" {
 		s.config.Logger.Warn("handshake refused", "remote", remote, "status", http.StatusUpgradeRequired, "reason", noHandshake, "hint", hint)
 	}
@@ -186,17 +188,18 @@ func (s *Server) refuseNoUpgrade(w http.ResponseWriter, r *http.Request, remote 
 	http.Error(w, noHandshake+"; "+hint, http.StatusUpgradeRequired)
 }
 
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, remote string, status int, reason string) {
-	s.refusals.add(reason)
-	attrs := []any{"remote", remote, "status", status, "reason", reason}
-	switch status {
+// answer answers a handshake that is refused.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, remote string, why *refusal) {
+	s.refusals.add(why.cause)
+	attrs := []any{"remote", remote, "status", why.status, "reason", why.reason}
+	switch why.status {
 	case http.StatusForbidden:
-		attrs = append(attrs, "origin", r.Header.Get("Origin"), "hint", "name this origin in server.allowed_origins")
+		attrs = append(attrs, "origin", r.Header.Get("Origin"), "hint", "add this origin to server.allowed_origins")
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	s.config.Logger.Warn("handshake refused", attrs...)
-	http.Error(w, reason, status)
+	http.Error(w, why.reason, why.status)
 }
 
 func (s *Server) register(x *session) bool {
@@ -216,8 +219,9 @@ func (s *Server) unregister(x *session) {
 	s.release(x.remote)
 }
 
-// Serve accepts connections until ctx is done. Then every client gets a clean close, and Serve returns when all sessions have
-// ended, which takes about a second at most. It returns nil after ctx, or the listener's error. Call it once.
+// Serve accepts connections until ctx is done. Then every client gets a clean close, and Serve
+// returns when all sessions have ended, which takes about a second at most. It returns nil after
+// ctx, or the listener's error. Call it once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.Handle(s.config.Path, s)
@@ -269,7 +273,7 @@ func (s *Server) snapshot() []*session {
 // Counts are a server's figures.
 type Counts struct {
 	Sessions int              // open now
-	Opened   int64            // there were so far
+	Opened   int64            // so far
 	Ends     map[string]int64 // sessions ended, by cause
 	Refusals map[string]int64 // handshakes refused, by cause
 }
@@ -304,7 +308,7 @@ func (t *tally) all() map[string]int64 {
 	return all
 }
 
-// newID returns a session's id: hexadecimal, as several clients do not unescape.
+// newID returns a session's id: hexadecimal, because several clients do not unescape.
 func newID() string {
 	var b [8]byte
 	rand.Read(b[:])

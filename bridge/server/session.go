@@ -20,6 +20,7 @@ import (
 
 // A session is one client's connection. One goroutine reads (run); out writes.
 type session struct {
+	// Never changed.
 	server *Server
 	conn   *websocket.Conn // reads from in
 	in     *inbound
@@ -30,31 +31,36 @@ type session struct {
 
 	// Owned by the reader.
 	decoder    *stomp.Decoder
-	token      string      // of the handshake, until CONNECT
-	denied     *auth.Error // why that token lets nobody in; nil: it does, or there is none
 	connected  bool
 	unauthed   int           // bytes read before CONNECT was accepted
 	silence    time.Duration // how long the peer may be silent; 0 until CONNECT was accepted
-	subsMu     sync.Mutex    // for those who read subs elsewhere, and the reader when it writes
-	subs       []*subscription
-	entered    bool        // counted among the sessions of its user
-	lastNumber int         // of all subscriptions there were that are acknowledged
-	closedAt   uint64      // the greatest position at which one of them was closed
-	expiry     *time.Timer // ends the session with its token; nil before that is known, or when it has no end
+	lastNumber int           // of the subscriptions so far that are acknowledged
+	closedAt   uint64        // the greatest position at which one of these was closed
 
+	// Owned by the reader too, but until it runs by who starts the session.
+	token   string      // of the handshake, until CONNECT
+	denied  *auth.Error // why that token is refused; nil: it is not, or there is none
+	entered bool        // counted among the sessions of its user
+	expiry  *time.Timer // ends the session with its token; nil: it has no end, or none is known yet
+
+	// Written by the reader alone, which reads it without the lock.
+	subsMu sync.Mutex
+	subs   []*subscription
+
+	// For all goroutines.
 	version     atomic.Uint32               // a stomp.Version, set by CONNECT
 	credentials atomic.Pointer[credentials] // set by letIn
 	ended       atomic.Pointer[ending]      // why the session ended; the first cause counts
 }
 
-// An ending is why a session ends, and what its client is told.
+// An ending is why a session ends and what its client is told.
 type ending struct {
 	cause   string         // for logs and counters
 	err     *stomp.Error   // sent as an ERROR frame; nil: none
 	headers []stomp.Header // of the ERROR frame, beside its message
 	code    int            // WebSocket close code
 	lastID  bool           // name the last position, so that the client can resume
-	quiet   bool           // log at debug: the client left of its own will, or never was in
+	quiet   bool           // log at debug: the client left by itself, or never connected
 	detail  error          // for the log alone; may be nil
 }
 
@@ -65,7 +71,15 @@ var readPool = sync.Pool{New: func() any { return new([readChunk]byte) }}
 
 // newSession returns a session on an upgraded connection.
 func (s *Server) newSession(conn *websocket.Conn, in *inbound, remote string) *session {
-	x := &session{server: s, conn: conn, in: in, id: newID(), remote: remote, since: time.Now().Unix(), decoder: stomp.NewDecoder(s.config.Limits.Frame)}
+	x := &session{
+		server:  s,
+		conn:    conn,
+		in:      in,
+		id:      newID(),
+		remote:  remote,
+		since:   time.Now().Unix(),
+		decoder: stomp.NewDecoder(s.config.Limits.Frame),
+	}
 	x.out = s.writers.New(in.Conn, x.feedFailed)
 	s.opened.Add(1)
 	conn.SetPongHandler(func(string) error {
@@ -83,8 +97,9 @@ func (s *Server) newSession(conn *websocket.Conn, in *inbound, remote string) *s
 	return x
 }
 
-// run reads messages until the connection ends; it returns when nothing of the session is left. After the session's end it
-// only drops what comes. While it waits its frames are on the stack of every idle session: it should stay small.
+// run reads messages until the connection ends, and returns when nothing of the session is left.
+// After the session's end it drops what comes. Its stack frame lives as long as the session: it
+// should stay small.
 func (x *session) run() {
 	x.in.Conn.SetReadDeadline(time.Now().Add(x.server.config.Limits.ConnectTimeout))
 	for {
@@ -99,7 +114,8 @@ func (x *session) run() {
 	}
 }
 
-// hangUp ends the session, for the reason that reading stopped if there was none before, and waits for its last bytes.
+// hangUp ends the session, for the reason that reading stopped if there was none before, and waits
+// for its last bytes.
 func (x *session) hangUp(err error) {
 	x.readingEnded(err)
 	x.out.Await()
@@ -125,7 +141,7 @@ func (x *session) readMessage(r io.Reader) error {
 			if err := x.input(buffer[:n]); err != nil {
 				return err
 			}
-			x.heard() // after what it takes to obey, while nothing is read
+			x.heard() // after the input was handled, which may take longer than the client may be silent
 		}
 		switch {
 		case err == io.EOF:
@@ -185,7 +201,10 @@ func (x *session) readingEnded(err error) {
 	case errors.As(err, &timeout) && timeout.Timeout() && !x.connected:
 		x.fail("connect timeout", nil, &stomp.Error{Message: "no CONNECT in time"})
 	case errors.As(err, &timeout) && timeout.Timeout():
-		x.fail("heart-beat timeout", nil, &stomp.Error{Message: "heart-beat timeout", Detail: "nothing was heard for three times the interval"})
+		x.fail("heart-beat timeout", nil, &stomp.Error{
+			Message: "heart-beat timeout",
+			Detail:  "nothing was received for three times the heart-beat interval",
+		})
 	default:
 		x.end(ending{cause: "connection lost", detail: err, code: websocket.CloseGoingAway, quiet: !x.connected})
 	}
@@ -201,7 +220,7 @@ func (x *session) fail(cause string, f *stomp.Frame, err *stomp.Error, headers .
 	x.end(ending{cause: cause, err: err, headers: headers, code: websocket.ClosePolicyViolation})
 }
 
-// feedFailed ends the session because what comes next for it is not to be had.
+// feedFailed ends the session because its next entries cannot be read.
 func (x *session) feedFailed(err error) {
 	e := ending{cause: "journal", detail: err, code: websocket.CloseInternalServerErr, lastID: true,
 		err: &stomp.Error{Message: "the journal could not be read"}}
@@ -212,8 +231,8 @@ func (x *session) feedFailed(err error) {
 	x.end(e)
 }
 
-// end ends the session: what waits of the answers is written, then the ERROR frame and the close frame. Only the first
-// call counts. It may be called from any goroutine.
+// end ends the session: the answers that wait are written, then the ERROR frame and the close
+// frame. Only the first call counts. It may be called from any goroutine.
 func (x *session) end(e ending) {
 	if !x.ended.CompareAndSwap(nil, &e) {
 		return
@@ -227,7 +246,8 @@ func (x *session) end(e ending) {
 	})
 }
 
-// frame returns the ERROR frame that tells the client. It never holds anything the client sent but its receipt.
+// frame returns the ERROR frame that tells the client. It never holds anything the client sent but
+// its receipt.
 func (e *ending) frame(epoch string, position uint64) *stomp.Frame {
 	f := &stomp.Frame{Command: stomp.CommandError, Headers: []stomp.Header{{Key: "message", Value: e.err.Message}}}
 	f.Headers = append(f.Headers, e.headers...)
@@ -241,7 +261,8 @@ func (e *ending) frame(epoch string, position uint64) *stomp.Frame {
 	return f
 }
 
-// log logs something about the session. The logger is put together each time, since few sessions say more than twice.
+// log logs a line about the session. The logger is made each time, because few sessions log more
+// than twice.
 func (x *session) log(level slog.Level, message string, attrs ...any) {
 	logger, ctx := x.server.config.Logger, context.Background()
 	if logger.Enabled(ctx, level) {
@@ -249,7 +270,7 @@ func (x *session) log(level slog.Level, message string, attrs ...any) {
 	}
 }
 
-// logEnd says once why the session ended, and counts it.
+// logEnd logs why the session ended, and counts it.
 func (x *session) logEnd() {
 	e := x.ended.Load()
 	x.server.ends.add(e.cause)

@@ -66,7 +66,8 @@ func TestSlowClient(t *testing.T) {
 	})
 }
 
-// A client that was stalled and reads again before the log is trimmed gets everything, or of unread counts the newest.
+// A client that was stalled and reads again before the log is trimmed gets everything, or of unread
+// counts the newest.
 func TestCatchUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouseWith(t, server.Config{}, hub.Config{RingEntries: 8}, journal.MemoryOptions{})
@@ -113,7 +114,8 @@ func (l slowLog) Read(ctx context.Context, after uint64, max int) ([]journal.Ent
 	return l.Memory.Read(ctx, after, max)
 }
 
-// A session that has a long replay before it is written by a few goroutines, however many entries wake it meanwhile.
+// A session that has a long replay before it is written by a few goroutines, however many entries
+// wake it meanwhile.
 func TestReplayIsWokenOften(t *testing.T) {
 	log := slowLog{journal.NewMemory(journal.MemoryOptions{})}
 	h := newHouseOver(t, server.Config{}, hub.Config{RingEntries: 8}, log)

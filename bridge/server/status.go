@@ -43,7 +43,7 @@ func (x *session) status() Status {
 
 // A Lag is how far sessions are behind.
 type Lag struct {
-	Entries map[string]int64 // destination -> how many wait for the subscription that lags most; nobody subscribed: absent
+	Entries map[string]int64 // destination -> entries that wait for the subscription that lags most; absent without one
 	HeldUp  int              // sessions whose last write waits for the client to read
 }
 

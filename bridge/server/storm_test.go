@@ -15,8 +15,8 @@ import (
 	"mqtt-stomp-bridge/bridge/server"
 )
 
-// Clients come, ask for anything, and leave in any way, while entries are published, keys are replaced and at last the
-// server ends. Nothing may hang, and every session is counted once.
+// Clients come, ask for anything, and leave in any way, while entries are published, keys are
+// replaced and at last the server ends. Nothing may hang, and every session is counted once.
 func TestStorm(t *testing.T) {
 	const clients, lives = 20, 15
 	h := newHouseWith(t, server.Config{}, hub.Config{RingEntries: 16}, journal.MemoryOptions{MaxBytes: 1 << 20})

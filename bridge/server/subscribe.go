@@ -18,7 +18,7 @@ type subscription struct {
 	id          string // as the client named it; at 1.0 perhaps empty
 	key         string // id, or at 1.0 without one the destination
 	mode        ackMode
-	number      int // in the ack header; 0 for those without
+	number      int // in the ack header; 0: it has none
 	cursor      *hub.Cursor
 }
 
@@ -77,10 +77,12 @@ func resumeNote(complete bool) string {
 	return "gap"
 }
 
-// maxSubscriptionID is the longest subscription id in bytes; some clients take no longer header line than 1,024.
+// maxSubscriptionID is the size of the longest subscription id in bytes. Some clients accept header
+// lines of 1,024 bytes only.
 const maxSubscriptionID = 512
 
-// userPrefix before a queue stands for those of its entries whose audience the client is of, without those for everybody.
+// userPrefix before a queue selects the entries that are addressed to the client, without those for
+// everybody.
 const userPrefix = "/user/"
 
 // parseSubscribe checks a SUBSCRIBE frame and takes its headers apart; there is no cursor yet.
@@ -103,27 +105,28 @@ func (x *session) parseSubscribe(f *stomp.Frame) (*subscription, hub.Options, er
 	case !x.server.config.Hub.Has(queue):
 		return nil, o, clientError("unknown destination", "the destinations are "+strings.Join(x.server.config.Hub.Queues(), ", "))
 	case id == "" && (hasID || x.v() > stomp.V10):
-		return nil, o, clientError("SUBSCRIBE without id", "from STOMP 1.1 on a subscription has an id")
+		return nil, o, clientError("SUBSCRIBE without id", "from STOMP 1.1 on, SUBSCRIBE must have an id")
 	case len(id) > maxSubscriptionID:
-		return nil, o, clientError("the subscription id is too long", "every message repeats it")
+		detail := fmt.Sprintf("it may have %d bytes, because every message repeats it", maxSubscriptionID)
+		return nil, o, clientError("the subscription id is too long", detail)
 	case x.subscribed(s.key) != nil:
 		return nil, o, clientError("the subscription id is in use", "")
 	case len(x.subs) >= x.server.config.Limits.Subscriptions:
-		return nil, o, clientError("too many subscriptions", "UNSUBSCRIBE from one first")
+		return nil, o, clientError("too many subscriptions", "unsubscribe from one first")
 	case !slices.Contains([]ackMode{ackAuto, ackClient, ackIndividual}, s.mode), s.mode == ackIndividual && x.v() == stomp.V10:
-		return nil, o, clientError("unknown ack mode", "ack is auto, client or, from STOMP 1.1 on, client-individual")
+		return nil, o, clientError("unknown ack mode", "ack must be auto, client or, from STOMP 1.1 on, client-individual")
 	}
 	o, err := x.parseDelivery(f, queue, s.mode)
 	o.Own = own
 	return s, o, err
 }
 
-// parseDelivery takes apart the headers of SUBSCRIBE that say what is delivered and how: resume-from, snapshot, conflate and
-// prefetch-count.
+// parseDelivery takes apart the headers of SUBSCRIBE that say what is delivered and how:
+// resume-from, snapshot, conflate and prefetch-count.
 func (x *session) parseDelivery(f *stomp.Frame, queue string, mode ackMode) (o hub.Options, err error) {
 	o.Track = mode != ackAuto
 	if from, ok := f.Get("resume-from"); ok {
-		o.Resume = &hub.Resume{} // what was never a message-id of ours is a gap, like one of another epoch
+		o.Resume = &hub.Resume{} // a malformed message-id is a gap, like one of another epoch
 		if epoch, position, ok := parseMessageID(from); ok {
 			*o.Resume = hub.Resume{Epoch: epoch, Position: position}
 		}
@@ -131,15 +134,15 @@ func (x *session) parseDelivery(f *stomp.Frame, queue string, mode ackMode) (o h
 	if which, ok := f.Get("snapshot"); ok {
 		switch {
 		case which != "latest":
-			return o, clientError("unknown snapshot", "the one there is: latest")
+			return o, clientError("unknown snapshot", "the only value is latest")
 		case !x.server.config.Hub.Keyed(queue):
-			return o, clientError("no snapshot of this queue", "its messages stand for themselves, none is the latest state of something")
+			return o, clientError("no snapshot of this queue", "only queues whose messages replace earlier ones have snapshots")
 		}
 		o.Snapshot = true
 	}
 	switch conflate, ok := f.Get("conflate"); {
 	case ok && conflate != "true" && conflate != "false":
-		return o, clientError("malformed conflate header", "it is true or false")
+		return o, clientError("malformed conflate header", "the value must be true or false")
 	default:
 		o.NoConflate = conflate == "false"
 	}
@@ -147,9 +150,9 @@ func (x *session) parseDelivery(f *stomp.Frame, queue string, mode ackMode) (o h
 		n, err := strconv.ParseUint(count, 10, 32)
 		switch {
 		case err != nil || n == 0 || n > hub.MaxWindow:
-			return o, clientError("malformed prefetch-count header", fmt.Sprintf("it is a number from 1 to %d", hub.MaxWindow))
+			return o, clientError("malformed prefetch-count header", fmt.Sprintf("the value must be a number from 1 to %d", hub.MaxWindow))
 		case !o.Track:
-			return o, clientError("prefetch-count without acknowledgements", "it needs ack client or client-individual")
+			return o, clientError("prefetch-count without acknowledgements", "it needs ack mode client or client-individual")
 		}
 		o.Window = int(n)
 	}
@@ -166,8 +169,8 @@ func (x *session) subscribed(key string) *subscription {
 	return nil
 }
 
-// unsubscribed returns the subscription that an UNSUBSCRIBE frame names, nil when there is none. At 1.0 the destination is
-// enough, though the subscription has an id: those without one come first.
+// unsubscribed returns the subscription that an UNSUBSCRIBE frame names, nil when there is none. At
+// 1.0 the destination is enough even for a subscription with an id; one without an id goes first.
 func (x *session) unsubscribed(f *stomp.Frame) *subscription {
 	id, ok := f.Get("id")
 	if ok || x.v() > stomp.V10 {
@@ -188,7 +191,7 @@ func (x *session) unsubscribed(f *stomp.Frame) *subscription {
 func (x *session) unsubscribe(f *stomp.Frame) error {
 	s := x.unsubscribed(f)
 	if s == nil {
-		return clientError("no such subscription", "UNSUBSCRIBE names none that is open")
+		return clientError("no such subscription", "UNSUBSCRIBE does not name an open subscription")
 	}
 	x.subsMu.Lock()
 	x.subs = slices.DeleteFunc(x.subs, func(other *subscription) bool { return other == s })

@@ -26,8 +26,9 @@ import (
 
 var update = flag.Bool("update", false, "rewrite what the server says in the transcripts")
 
-// TestTranscripts plays the sessions in testdata. A line there is one step, and the lines after it that begin with < are all
-// that the server sends until nothing moves any more, with the time that passed where it is not zero:
+// TestTranscripts plays the sessions in testdata. A line there is one step, and the lines after it
+// that begin with < are all that the server sends until nothing moves any more, with the time that
+// passed where it is not zero:
 //
 //	open [name=value ...]     a handshake with these headers; protocol=... for subprotocols, ~ for a space in a value
 //	> COMMAND | k:v || body   a frame in one text message
@@ -40,9 +41,9 @@ var update = flag.Bool("update", false, "rewrite what the server says in the tra
 //	keys other                the server gets new keys
 //	mute                      the client answers pings no more
 //
-// $good is a good token, $next another of the same user, $bob one of another, $short one that ends in five seconds, $other
-// one by a key that is not the server's; $b64good and so on are these in base64url. EPOCH and SESSION stand for values that
-// are random.
+// $good is a good token, $next another of the same user, $bob one of another, $short one that ends
+// in five seconds, $other one by a key that is not the server's; $b64good and so on are these in
+// base64url. EPOCH and SESSION stand for values that are random.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {

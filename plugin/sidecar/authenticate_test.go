@@ -246,7 +246,7 @@ func TestKeySetOfAPrivateAuthority(t *testing.T) {
 	}
 	replace(t, s.config, "auth: {jwt: {algorithm: RS256, jwks_url: '"+keys.URL+"', jwks_ca_file: ca.pem}}\n"+sourceRule("a/{n}", "second"))
 	s.reloaded(2)
-	if n := strings.Count(s.log.String(), "the keys of tokens are fetched"); n != 1 {
+	if n := strings.Count(s.log.String(), "fetched token keys"); n != 1 {
 		t.Errorf("the keys were fetched %d times, want once for the same authority", n)
 	}
 	replace(t, authorities, another)

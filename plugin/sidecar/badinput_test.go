@@ -111,7 +111,7 @@ func TestBadClients(t *testing.T) {
 		{name: "expired token in the handshake", handshake: bearer(expired),
 			refused: "401 Unauthorized", log: `msg="handshake refused" remote=127.0.0.1:PORT status=401 reason="token expired"`},
 		{name: "a page of another origin", handshake: http.Header{"Origin": {"https://other.example"}},
-			refused: "403 Forbidden", log: `reason="origin is not allowed" origin=https://other.example hint="name this origin in server.allowed_origins"`},
+			refused: "403 Forbidden", log: `reason="origin is not allowed" origin=https://other.example hint="add this origin to server.allowed_origins"`},
 		{name: "SUBSCRIBE before CONNECT", frames: []stomp.Frame{frame(stomp.CommandSubscribe, "id:0", "destination:/queue/message")},
 			want: []string{"ERROR not connected", "end"}, log: `cause="not connected"`},
 		{name: "unknown destination", handshake: bearer(good), frames: []stomp.Frame{connectFrame(), frame(stomp.CommandSubscribe, "id:0", "destination:/queue/messages")},

@@ -8,7 +8,8 @@ import (
 	"syscall"
 )
 
-// rawConn returns what writeAtOnce needs, nil where conn has no socket of its own to write to: TLS, a pipe.
+// rawConn returns what writeAtOnce needs, nil where conn has no socket of its own to write to: TLS,
+// a pipe.
 func rawConn(conn net.Conn) syscall.RawConn {
 	c, ok := conn.(syscall.Conn)
 	if !ok {
@@ -35,8 +36,8 @@ func writeAtOnce(raw syscall.RawConn, p []byte) (int, error) {
 	return n, err
 }
 
-// An attempt is the argument of one write. It is kept, with the function that the runtime calls, so that a write allocates
-// nothing.
+// An attempt is the argument of one write. It is kept, with the function that the runtime calls, so
+// that a write allocates nothing.
 type attempt struct {
 	p     []byte
 	n     int

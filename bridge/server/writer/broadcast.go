@@ -54,8 +54,8 @@ func (b *broadcast) Wake() {
 func (b *broadcast) turn() {
 	b.queued.Store(false) // before looking: what comes from here on wakes it again
 	b.mu.Lock()
-	// Taken before the group moves on, so that none of them is ahead of it afterwards. One that asks
-	// later may be, and could not be caught up.
+	// Taken before the group moves on, so that none of them is ahead of it afterwards. One that
+	// asks later may be, and could not be caught up.
 	joiners := b.joiners
 	b.joiners = nil
 	more, err := b.group.Next(writeBytes)

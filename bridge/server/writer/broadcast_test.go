@@ -11,8 +11,8 @@ import (
 	"mqtt-stomp-bridge/bridge/server/writer"
 )
 
-// Writers with the same subscriptions join a broadcast, without a goroutine, and get what is for everybody and what is for
-// them. One with other subscriptions has a feed of its own.
+// Writers with the same subscriptions join a broadcast, without a goroutine, and get what is for
+// everybody and what is for them. One with other subscriptions has a feed of its own.
 func TestBroadcast(t *testing.T) {
 	b := newBench(t, limits, 0, journal.MemoryOptions{})
 	before := runtime.NumGoroutine()
@@ -55,8 +55,8 @@ func TestBroadcast(t *testing.T) {
 	}
 }
 
-// A member that does not read leaves the broadcast with what it has not got, catches up, and joins again. The others do not
-// notice.
+// A member that does not read leaves the broadcast with what it has not got, catches up, and joins
+// again. The others do not notice.
 func TestHeldUpMemberLeaves(t *testing.T) {
 	b := newBench(t, limits, 64, journal.MemoryOptions{})
 	slow, slowConn := b.dial()

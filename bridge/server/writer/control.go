@@ -6,9 +6,9 @@ import (
 	"mqtt-stomp-bridge/bridge/hub"
 )
 
-// Update calls f with the feed, and appends to the answers that wait the messages that f returns. Both
-// happen between two writes, so an answer goes out before anything that the change brings. Update
-// blocks while too many answers wait; after End it does nothing.
+// Update calls f with the feed, and appends to the answers that wait the messages that f returns.
+// Both happen between two writes, so an answer goes out before anything that the change brings.
+// Update blocks while too many answers wait; after End it does nothing.
 func (w *Writer) Update(f func(feed *hub.Feed, answers []byte) []byte) {
 	w.mu.Lock()
 	for len(w.answers) > w.limits.AnswerBytes && !w.ending() {
@@ -22,8 +22,8 @@ func (w *Writer) Update(f func(feed *hub.Feed, answers []byte) []byte) {
 	w.flush()
 }
 
-// Adjust calls f with the feed between two writes. Unlike Update it never waits for the client: others
-// than the session call it. After End it does nothing.
+// Adjust calls f with the feed between two writes. Unlike Update it never waits for the client:
+// others than the session call it. After End it does nothing.
 func (w *Writer) Adjust(f func(feed *hub.Feed)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -76,8 +76,8 @@ func (w *Writer) say(message []byte) {
 	}
 }
 
-// KeepAlive sends beat, whole messages, at every interval, unless a write waits for the client. Call it
-// once.
+// KeepAlive sends beat, whole messages, at every interval, unless a write waits for the client.
+// Call it once.
 func (w *Writer) KeepAlive(beat []byte, every time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -1,11 +1,11 @@
-// Package writer is the write path: everything that the server writes to a client's connection after
-// the WebSocket handshake goes through the connection's [Writer].
+// Package writer is the write path: everything that the server writes to a client's connection
+// after the WebSocket handshake goes through the connection's [Writer].
 //
 // A Writer writes two things: answers, which its session hands over as bytes, and the frames of its
 // feed, which it reads from the hub itself. Answers come first, and all that waits goes out in one
 // write. There are no timers and no goroutine that waits for work. Whoever has something to write
-// writes as much of it as the kernel takes at once; only for the rest, and for a long replay, does a
-// goroutine exist. The package knows nothing of STOMP, of sessions or of who may see what.
+// writes as much of it as the kernel takes at once; only for the rest, and for a long replay, does
+// a goroutine exist. The package knows nothing of STOMP, of sessions or of who may see what.
 //
 // # States
 //
@@ -50,10 +50,11 @@
 //	shard.mu            who waits for a turn
 //
 // Wake takes shard.mu alone, because the hub calls it while it holds locks of its own. The function
-// given to Pool.New is called without any lock; those given to Update, Adjust and End are called with
-// Writer.mu held, and must not call the Writer.
+// given to Pool.New is called without any lock; those given to Update, Adjust and End are called
+// with Writer.mu held, and must not call the Writer.
 //
-// A broadcast takes one member's Writer.mu after the other without its own mutex. That is safe because
-// only its shard's goroutine changes the frames of a pass: between Group.Next and Group.Release all
-// others only read them. A member that leaves in between takes the frames it has not got with it.
+// A broadcast takes one member's Writer.mu after the other without its own mutex. That is safe
+// because only its shard's goroutine changes the frames of a pass: between Group.Next and
+// Group.Release all others only read them. A member that leaves in between takes the frames it has
+// not got with it.
 package writer

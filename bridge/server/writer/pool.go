@@ -16,8 +16,8 @@ type Limits struct {
 	AnswerBytes  int           // of answers that wait; beyond that Update blocks
 }
 
-// A Pool makes the Writers of one server, and has a goroutine per processor at most to write for them
-// all. It is safe for concurrent use.
+// A Pool makes the Writers of one server, and has a goroutine per processor at most to write for
+// them all. It is safe for concurrent use.
 type Pool struct {
 	hub    *hub.Hub
 	limits Limits
@@ -30,8 +30,8 @@ func NewPool(h *hub.Hub, l Limits) *Pool {
 	return &Pool{hub: h, limits: l, shards: make([]shard, runtime.GOMAXPROCS(0))}
 }
 
-// New returns a Writer for the connection, without subscriptions. failed is called with each error of
-// the feed, from any goroutine; it must call End.
+// New returns a Writer for the connection, without subscriptions. failed is called with each error
+// of the feed, from any goroutine; it must call End.
 func (p *Pool) New(conn net.Conn, failed func(error)) *Writer {
 	w := &Writer{
 		conn:   conn,

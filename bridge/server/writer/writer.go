@@ -47,8 +47,8 @@ type Writer struct {
 // writeBytes is about how much one write takes from the feed.
 const writeBytes = 64 << 10
 
-// finalTimeout bounds the write of the last bytes, and the wait for the peer's close frame after it: a
-// session must be gone within a second of its token's end, whatever its client does.
+// finalTimeout bounds the write of the last bytes, and the wait for the peer's close frame after
+// it: a session must be gone within a second of its token's end, whatever its client does.
 const finalTimeout = 400 * time.Millisecond
 
 // Wake implements hub.Owner: it has the shard write what waits.
@@ -58,7 +58,8 @@ func (w *Writer) Wake() {
 	}
 }
 
-// turn is Wake's, in the shard. What one write cannot do is no work for the shard, where others wait.
+// turn is Wake's, in the shard. What one write cannot do is no work for the shard, where others
+// wait.
 func (w *Writer) turn() {
 	w.queued.Store(false) // before looking: what comes from here on wakes it again
 	if w.step() && !w.queued.Swap(true) {
@@ -66,8 +67,8 @@ func (w *Writer) turn() {
 	}
 }
 
-// catchUp writes all that waits. It leaves queued set, so that entries that come meanwhile do not put
-// the Writer into the shard's row, where it would only wait for the lock.
+// catchUp writes all that waits. It leaves queued set, so that entries that come meanwhile do not
+// put the Writer into the shard's row, where it would only wait for the lock.
 func (w *Writer) catchUp() {
 	w.flush()
 	w.turn() // what came since woke nobody
@@ -175,9 +176,9 @@ func (w *Writer) wrote() {
 	w.changed = true
 }
 
-// finish notes that nothing is written any more. After an error the connection is closed, which wakes
-// its reader; after the last bytes it is closed a little later if the peer does not do it: closing with
-// unread input would reset the connection, and the peer might never see them.
+// finish notes that nothing is written any more. After an error the connection is closed, which
+// wakes its reader; after the last bytes it is closed a little later if the peer does not do it:
+// closing with unread input would reset the connection, and the peer might never see them.
 func (w *Writer) finish(err error) {
 	if w.finished {
 		return

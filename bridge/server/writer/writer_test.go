@@ -37,7 +37,8 @@ func TestAnswersComeFirst(t *testing.T) {
 	})
 }
 
-// Update blocks while too many answers wait. Reply drops what is too much, Adjust does what it is told, and neither blocks.
+// Update blocks while too many answers wait. Reply drops what is too much, Adjust does what it is
+// told, and neither blocks.
 func TestAnswersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, limits, 0, journal.MemoryOptions{})
@@ -94,7 +95,8 @@ func TestEndFreesUpdate(t *testing.T) {
 	})
 }
 
-// A write to a peer that does not read fails after its timeout, at the end after a much shorter one.
+// A write to a peer that does not read fails after its timeout, at the end after a much shorter
+// one.
 func TestWriteTimeout(t *testing.T) {
 	for name, test := range map[string]struct {
 		end  bool

@@ -1,8 +1,14 @@
 // Package bridge is the running bridge: MQTT events in, STOMP messages out.
 //
-// An event's way:
+// An event's way, and the two halves of a Bridge:
 //
-//	mqtt.Client -> commit.Committer: map, dead letters, append, acknowledge -> journal.Log -> hub.Hub -> server's sessions
+//	intake: as long as a turn to write the log lasts    |  as long as Run does
+//	                                                    |
+//	mqtt.Client -> commit.Committer -> journal.Writer --+-> journal.Log -> hub.Hub -> server.Server
+//	       ^         |     map, dead letters, append,   |
+//	       +---------+     acknowledge                  |
+//
+// The package holds no stage itself: it connects them, and says in which order they begin and end.
 package bridge
 
 import (
@@ -42,8 +48,9 @@ type Config struct {
 
 // A Bridge is made by New, and runs once.
 //
-// It has two halves. The hub and the server follow the log and serve clients as long as the Bridge runs. An intake reads from
-// the broker and appends to the log as long as it is this Bridge's turn to do that; where nobody else wants to, that is always.
+// It has two halves. The hub and the server follow the log and serve clients as long as the Bridge
+// runs. An intake reads from the broker and appends to the log as long as it is this Bridge's turn
+// to do that; where nobody else wants to, that is always.
 type Bridge struct {
 	config Config
 	log    journal.Log
@@ -88,8 +95,9 @@ func hubConfig() (c hub.Config) {
 	return c
 }
 
-// Run bridges until ctx is done. Then it takes no more events, commits and acknowledges those it has, says goodbye to the
-// broker, closes the clients' connections cleanly and the log, and returns nil; or the error that made it end before.
+// Run bridges until ctx is done. Then it takes no more events, commits and acknowledges those it
+// has, says goodbye to the broker, closes the clients' connections cleanly and the log, and returns
+// nil; or the error that made it end before.
 func (b *Bridge) Run(ctx context.Context) error {
 	serving, stopServing := context.WithCancel(context.Background())
 	defer stopServing()
@@ -115,8 +123,8 @@ func (b *Bridge) Run(ctx context.Context) error {
 // turnPause is the time between a turn that has ended by itself and the attempt to have the next.
 const turnPause = time.Second
 
-// lead has an intake run whenever it is this bridge's turn, until ctx is done; then it returns nil. The error says why there
-// will be no more turns.
+// lead has an intake run whenever it is this bridge's turn, until ctx is done; then it returns nil.
+// The error says why there will be no more turns.
 func (b *Bridge) lead(ctx context.Context) error {
 	for {
 		over, err := b.takeTurn(ctx)
@@ -156,7 +164,8 @@ func (b *Bridge) takeTurn(ctx context.Context) (over bool, err error) {
 	}
 }
 
-// newIntake makes the intake of a turn. No reload falls between what it is made by and what it is told of.
+// newIntake makes the intake of a turn. No reload falls between what it is made by and what it is
+// told of.
 func (b *Bridge) newIntake(ctx context.Context, w journal.Writer) (*intake, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -174,10 +183,10 @@ type Update struct {
 	ConfigHash string
 }
 
-// Reload puts the update into force as a whole: from the next batch on every event is mapped by the new rules. New topic
-// filters are granted before those that are no longer wanted are dropped; Reload waits for that until ctx is done, and the
-// client goes on with it after. Sessions whose token is no longer valid, or that have a
-// subscription which is no longer allowed, end.
+// Reload puts the update into force as a whole: from the next batch on every event is mapped by the
+// new rules. New topic filters are granted before those that are no longer wanted are dropped;
+// Reload waits for that until ctx is done, and the client goes on with it after. Sessions whose
+// token is no longer valid, or that have a subscription which is no longer allowed, end.
 func (b *Bridge) Reload(ctx context.Context, u Update) error {
 	b.reload.Lock()
 	defer b.reload.Unlock()
@@ -203,10 +212,12 @@ func (b *Bridge) use(change func(*rules)) *intake {
 	return in
 }
 
-// RecheckAuth ends the sessions whose token the authenticator does not accept any more, as when it has other keys.
+// RecheckAuth ends the sessions whose token the authenticator does not accept any more, as when it
+// has other keys.
 func (b *Bridge) RecheckAuth() { b.server.RecheckAuth() }
 
-// ReloadFailed says on the status topic that a reload was refused: the place and the message alone, no source line.
+// ReloadFailed says on the status topic that a reload was refused: the place and the message alone,
+// no source line.
 func (b *Bridge) ReloadFailed(hash, reason string) {
 	b.use(func(r *rules) {
 		r.status = map[string]string{"config": hash, "reload_error": reason}
@@ -240,7 +251,8 @@ func countJournal(log journal.Log) JournalCounts {
 	bounds := log.Bounds()
 	c := JournalCounts{First: bounds.First, Last: bounds.Last}
 	c.Bytes, c.Limit = log.Size()
-	// Between the two calls it may have left the log, and then there is nothing to tell until the next time.
+	// Between the two calls it may have left the log, and then there is nothing to tell until the
+	// next time.
 	if page, err := log.Read(context.Background(), bounds.First-1, 1); err == nil && len(page) > 0 {
 		c.Oldest = page[0].Time
 	}

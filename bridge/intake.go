@@ -10,7 +10,8 @@ import (
 	"mqtt-stomp-bridge/bridge/mqtt"
 )
 
-// An intake reads from the broker and appends to the log for as long as one turn to write the log lasts.
+// An intake reads from the broker and appends to the log for as long as one turn to write the log
+// lasts.
 type intake struct {
 	client    *mqtt.Client
 	committer *commit.Committer
@@ -19,7 +20,8 @@ type intake struct {
 	logger    *slog.Logger
 }
 
-// newIntake returns an intake that goes on where the turn before has left the log. Nothing runs before run.
+// newIntake returns an intake that goes on where the turn before has left the log. Nothing runs
+// before run.
 func newIntake(ctx context.Context, c Config, r rules, w journal.Writer) (*intake, error) {
 	in := &intake{writer: w, timeout: c.ShutdownTimeout, logger: c.Logger}
 	var err error
@@ -49,8 +51,9 @@ func newIntake(ctx context.Context, c Config, r rules, w journal.Writer) (*intak
 	return in, nil
 }
 
-// run takes events until ctx is done or the turn is over. Then it commits and acknowledges those that it has, if it still may,
-// and says goodbye to the broker. The error is why it ended before ctx.
+// run takes events until ctx is done or the turn is over. Then it commits and acknowledges those
+// that it has, if it still may, and says goodbye to the broker. The error is why it ended before
+// ctx.
 func (in *intake) run(ctx context.Context) error {
 	committing, giveUp := context.WithCancel(context.Background())
 	defer giveUp()
@@ -72,14 +75,15 @@ func (in *intake) run(ctx context.Context) error {
 	timeout, cancel := context.WithTimeout(context.Background(), in.timeout/2)
 	defer cancel()
 	if failure := in.client.Close(timeout); failure != nil {
-		// Often the broker is being stopped as well. Its will says that the bridge is offline; what lacks its acknowledgement
-		// comes again.
+		// Often the broker is being stopped as well. Its will says that the bridge is offline; what
+		// lacks its acknowledgement comes again.
 		in.logger.Warn("disconnect from the broker failed", "error", failure)
 	}
 	return err
 }
 
-// awaitCommits waits until what was received is committed, but not for long: what is not committed by then comes again.
+// awaitCommits waits until what was received is committed, but not for long: what is not committed
+// by then comes again.
 func (in *intake) awaitCommits(committed <-chan error, giveUp func()) {
 	defer time.AfterFunc(in.timeout/2, giveUp).Stop()
 	<-committed
@@ -91,7 +95,8 @@ func (in *intake) use(r rules) {
 	in.client.SetStatus(r.status)
 }
 
-// subscribe has the session hold these filters. It waits for the broker until ctx is done, and the client goes on with it after.
+// subscribe has the session hold these filters. It waits for the broker until ctx is done, and the
+// client goes on with it after.
 func (in *intake) subscribe(ctx context.Context, wanted []mqtt.Filter) error {
 	in.remember(ctx, wanted)
 	return in.client.SetFilters(ctx, wanted)

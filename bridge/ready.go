@@ -37,7 +37,8 @@ func (b *Bridge) Ready() []Reason {
 	}
 	reasons = mqttReasons(reasons, in.client.State())
 	if n := in.committer.Counts().DeadLetters.Kept; n > 0 {
-		text := fmt.Sprintf("dead letters: the broker refused %d, which are kept and offered again every minute; allow this user to write %s/#", n, b.config.BaseTopic)
+		text := fmt.Sprintf("dead letters: the broker refused %d, which are kept and offered again every minute; "+
+			"allow this user to write %s/#", n, b.config.BaseTopic)
 		reasons = append(reasons, Reason{PartDeadLetters, text})
 	}
 	return reasons

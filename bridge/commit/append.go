@@ -11,8 +11,8 @@ import (
 // appendPause is the time between two attempts to append.
 const appendPause = time.Second
 
-// append commits the batch. While there is no room it tries again until ctx is done. Any other error is final: what the log
-// holds of the batch is not known.
+// append commits the batch. While there is no room it tries again until ctx is done. Any other
+// error is final: what the log holds of the batch is not known.
 func (c *Committer) append(ctx context.Context, b journal.Batch) error {
 	if len(b.Entries)+len(b.Records)+len(b.Drop) == 0 {
 		return nil
@@ -29,8 +29,9 @@ func (c *Committer) append(ctx context.Context, b journal.Batch) error {
 		if c.stalled.Swap(&err) == nil {
 			c.logger.Error("no room to write the journal; events stay with the broker until there is", "error", err)
 		}
-		// The first failure may be over in a second. After the second the receiving connection is closed on purpose: events
-		// that nobody takes block its handler, pings go unanswered, and the connection would break and come back all the time.
+		// The first failure may be over in a second. After the second the receiving connection is
+		// closed on purpose: events that nobody takes keep it from reading the answers to its
+		// pings, so it would break and come back all the time.
 		if attempt == 2 {
 			c.pauser.Pause(err)
 		}

@@ -15,8 +15,8 @@ const (
 	maxBatchBytes = 4 << 20 // of the entries
 )
 
-// recordSize is more than a record takes of a batch: for each event one of its packet identifier, for each output one of its
-// dedupe key.
+// recordSize is more than a record takes of a batch: for each event one of its packet identifier,
+// for each output one of its dedupe key.
 const recordSize = 160
 
 // A batch is what one transaction does for some events.
@@ -27,16 +27,18 @@ type batch struct {
 	limit       int          // of size, by the store
 }
 
-// commitBatch does with the first n of the events what promise 1 says, in its order: the dead letters are acknowledged by the
-// broker, the entries are committed, then the events are acknowledged as they came. After an error nothing is acknowledged,
-// and the broker sends the events again.
+// commitBatch does with the first n of the events what promise 1 says, in its order: the dead
+// letters are acknowledged by the broker, the entries are committed, then the events are
+// acknowledged as they came. After an error nothing is acknowledged, and the broker sends the
+// events again.
 func (c *Committer) commitBatch(ctx context.Context, events []*mqtt.Event) (n int, err error) {
 	mapper := c.mapper.Load() // one set of rules for the whole batch
 	b := batch{limit: c.store.MaxBatch()}
 	for n < len(events) && b.size < maxBatchBytes && c.take(events[n], mapper, &b) {
 		n++
 	}
-	// The other way round, an event would be known as journalled, and its dead letter lost, if the process ended in between.
+	// The other way round, an event would be known as journalled, and its dead letter lost, if the
+	// process ended in between.
 	if err := c.deadLetters.publish(ctx, b.deadLetters); err != nil {
 		return n, err
 	}
@@ -50,8 +52,9 @@ func (c *Committer) commitBatch(ctx context.Context, events []*mqtt.Event) (n in
 	return n, nil
 }
 
-// take maps one event, counts its outcomes and adds to the batch what comes of them. It reports false where the batch has no
-// room left for that; then the event is not taken. An empty batch has room for everything.
+// take maps one event, counts its outcomes and adds to the batch what comes of them. It reports
+// false where the batch has no room left for that; then the event is not taken. An empty batch has
+// room for everything.
 func (c *Committer) take(e *mqtt.Event, mapper *mapping.Mapper, b *batch) bool {
 	event := ForRules(e)
 	event.Stamp = c.stamp
@@ -70,7 +73,8 @@ func (c *Committer) take(e *mqtt.Event, mapper *mapping.Mapper, b *batch) bool {
 	}
 	b.size += size
 
-	// Redeliveries are told of every event, in order and whatever the rules make of it: each is a use of a packet identifier.
+	// Redeliveries are told of every event, in order and whatever the rules make of it: each is a
+	// use of a packet identifier.
 	duplicate, absent := c.redeliveries.seen(e)
 	if absent {
 		b.Drop = append(b.Drop, recordsRedelivery) // they are of a session that the broker no longer has
@@ -97,8 +101,8 @@ func (b *batch) add(e *mqtt.Event, outputs []mapping.Output) {
 	}
 }
 
-// dropRepeats takes those entries out again, from the given one on, whose output's dedupe key was mapped before, and adds
-// the records of the others' keys. It returns the rules of those taken out.
+// dropRepeats takes those entries out again, from the given one on, whose output's dedupe key was
+// mapped before, and adds the records of the others' keys. It returns the rules of those taken out.
 func (c *Committer) dropRepeats(e *mqtt.Event, outputs []mapping.Output, b *batch, from int) (rules []string) {
 	kept := from
 	for i, o := range outputs {
@@ -115,8 +119,9 @@ func (c *Committer) dropRepeats(e *mqtt.Event, outputs []mapping.Output, b *batc
 	return rules
 }
 
-// tooLarge returns the result of an event whose outputs take more than one transaction may hold: each rule that has some
-// rejects it, since an event is journalled as a whole or comes again for ever.
+// tooLarge returns the result of an event whose outputs take more than one transaction may hold:
+// each rule that has some rejects it, since an event is journalled as a whole or comes again for
+// ever.
 func tooLarge(r mapping.Result, mapper *mapping.Mapper, size, limit int) mapping.Result {
 	reason := fmt.Sprintf("becomes %.1f MB, the journal takes %.1f MB", float64(size)/1e6, float64(limit)/1e6)
 	rejected := map[string]bool{}

@@ -1,13 +1,14 @@
 // Package commit is the stage between MQTT and the journal.
 //
-// A [Committer] takes received events in batches. It maps them by the rules, has the broker acknowledge their dead
-// letters, appends their entries and what must be remembered of them in one transaction, and only then acknowledges the
-// events, in the order in which they were received:
+// A [Committer] takes received events in batches. It maps them by the rules, has the broker
+// acknowledge their dead letters, appends their entries and what must be remembered of them in one
+// transaction, and only then acknowledges the events, in the order in which they were received:
 //
 //	Source -> map -> Publisher: dead letters -> Store: entries and records -> Source: acknowledgements
 //
-// The package speaks MQTT's words (packet identifiers, DUP, user properties), so it takes the values of package mqtt as
-// they are instead of copying them field by field. What it does with a broker goes through its own interfaces.
+// The package speaks MQTT's words (packet identifiers, DUP, user properties), so it takes the
+// values of package mqtt as they are instead of copying them field by field. What it does with a
+// broker goes through its own interfaces.
 package commit
 
 import (
@@ -26,30 +27,32 @@ import (
 type Source interface {
 	// Events returns the received events in order of receipt. It is closed when no more will come.
 	Events() <-chan *mqtt.Event
-	// Ack acknowledges an event and does not block. It is called once for each event that needs to come no more, in order
-	// of receipt.
+	// Ack acknowledges an event and does not block. It is called once for each event that needs to
+	// come no more, in order of receipt.
 	Ack(*mqtt.Event)
-	// Pongs returns how many pings the broker has answered so far. An answer proves that the broker has read what was sent
-	// before the ping.
+	// Pongs returns how many pings the broker has answered so far. An answer proves that the broker
+	// has read what was sent before the ping.
 	Pongs() uint64
 }
 
 // A Publisher is where dead letters go. A *mqtt.Client is one.
 type Publisher interface {
-	// Publish returns nil once the broker has acknowledged the message, and waits while there is no broker. After a
-	// *mqtt.RefusedError it is pointless to try again; after any other error the message may be published again, and may
-	// then arrive twice. It is called from several goroutines at once.
+	// Publish returns nil once the broker has acknowledged the message, and waits while there is no
+	// broker. After a *mqtt.RefusedError it is pointless to try again; after any other error the
+	// message may be published again, and may then arrive twice. It is called from several
+	// goroutines at once.
 	Publish(context.Context, mqtt.Message) error
 }
 
-// A Pauser stops the receiving of events while nothing can be appended, so that they stay with the broker. A *mqtt.Client
-// is one.
+// A Pauser stops the receiving of events while nothing can be appended, so that they stay with the
+// broker. A *mqtt.Client is one.
 type Pauser interface {
 	Pause(reason error)
 	Resume() // without a Pause before it nothing happens
 }
 
-// A Store is where batches are appended. Its methods are those of a journal.Writer, and safe for concurrent use.
+// A Store is where batches are appended. Its methods are those of a journal.Writer, and safe for
+// concurrent use.
 type Store interface {
 	Append(context.Context, journal.Batch) error
 	Records(prefix string, yield func(journal.Record) bool) error
@@ -92,7 +95,8 @@ type Committer struct {
 	deadLetters *deadLetters
 }
 
-// New returns a Committer that goes on where an earlier one has left the store. ctx is for reading from it.
+// New returns a Committer that goes on where an earlier one has left the store. ctx is for reading
+// from it.
 func New(ctx context.Context, c Config) (*Committer, error) {
 	k := &Committer{source: c.Source, pauser: c.Pauser, store: c.Store, logger: c.Logger}
 	k.UseMapper(c.Mapper)
@@ -115,7 +119,8 @@ func New(ctx context.Context, c Config) (*Committer, error) {
 // UseMapper makes m map all events from the next batch on.
 func (c *Committer) UseMapper(m *mapping.Mapper) { c.mapper.Store(m) }
 
-// Stalled returns why nothing can be appended at the moment, nil when it can. The text begins with "journal: ".
+// Stalled returns why nothing can be appended at the moment, nil when it can. The text begins with
+// "journal: ".
 func (c *Committer) Stalled() error {
 	if err := c.stalled.Load(); err != nil {
 		return *err
@@ -123,8 +128,9 @@ func (c *Committer) Stalled() error {
 	return nil
 }
 
-// Run commits until the source's events are closed and all of them are committed; then it returns nil. An error is ctx's, or
-// one of the store, which is final: no event of that batch is acknowledged, nor any later one, so the broker sends them again.
+// Run commits until the source's events are closed and all of them are committed; then it returns
+// nil. An error is ctx's, or one of the store, which is final: no event of that batch is
+// acknowledged, nor any later one, so the broker sends them again.
 func (c *Committer) Run(ctx context.Context) error {
 	offering, stop := context.WithCancel(ctx)
 	var offers sync.WaitGroup
@@ -134,8 +140,8 @@ func (c *Committer) Run(ctx context.Context) error {
 	return c.commitAll(ctx)
 }
 
-// commitAll takes whatever waits at a time, until there are no more events. So the busier the bridge is, the larger the
-// batches, and no timer is needed.
+// commitAll takes whatever waits at a time, until there are no more events. So the busier the
+// bridge is, the larger the batches, and no timer is needed.
 func (c *Committer) commitAll(ctx context.Context) error {
 	for first := range c.source.Events() {
 		batch := append(make([]*mqtt.Event, 0, maxEvents), first)
@@ -154,8 +160,8 @@ func (c *Committer) commitAll(ctx context.Context) error {
 	return nil
 }
 
-// forgetConfirmed forgets at a clean end the packet identifiers whose acknowledgements the broker has had: by the next start
-// it may have used them for other events.
+// forgetConfirmed forgets at a clean end the packet identifiers whose acknowledgements the broker
+// has had: by the next start it may have used them for other events.
 func (c *Committer) forgetConfirmed(ctx context.Context) {
 	if !c.redeliveries.confirmed(c.source.Pongs()) {
 		return

@@ -19,7 +19,8 @@ import (
 	"mqtt-stomp-bridge/mapping/source"
 )
 
-// The newest entry is kept per conversation or channel, over both queues of channels, and for each audience apart.
+// The newest entry is kept per conversation or channel, over both queues of channels, and for each
+// audience apart.
 func TestNewestByAudience(t *testing.T) {
 	const channel, conversation = "2f9d1c7a-7f0b-4c39-8b5d-6a1e0c4d9b22", "8b4a5e2c-3f0e-4a57-9f2e-0d8a3c1b7e11"
 	ada := audience.Of([]string{audience.User("ada")})
@@ -84,7 +85,8 @@ func (s *wideStore) Append(ctx context.Context, b journal.Batch) error {
 	return s.Store.Append(ctx, b)
 }
 
-// Small events that become much must not all be held at once: a batch ends with the event that has filled it.
+// Small events that become much must not all be held at once: a batch ends with the event that has
+// filled it.
 func TestBatchIsBounded(t *testing.T) {
 	const events, items, text = 64, 500, 1000
 	log := journal.NewMemory(journal.MemoryOptions{})

@@ -15,7 +15,8 @@ type Counts struct {
 	DeadLetters DeadLetterCounts
 }
 
-// RuleCounts are one rule's outcomes. Every event, or element of an each, whose topic matches the rule is in exactly one.
+// RuleCounts are one rule's outcomes. Every event, or element of an each, whose topic matches the
+// rule is in exactly one.
 type RuleCounts struct {
 	Mapped, Filtered, Rejected, Duplicate int64
 }
@@ -27,8 +28,9 @@ type ruleCounts struct {
 	rules             map[string]RuleCounts
 }
 
-// count adds the outcomes of one event, in one step: a counter never goes back. Of a duplicate those that would have been
-// mapped count as duplicate, and so does one output for each rule in repeated, whose dedupe has dropped it.
+// count adds the outcomes of one event, in one step: a counter never goes back. Of a duplicate
+// those that would have been mapped count as duplicate, and so does one output for each rule in
+// repeated, whose dedupe has dropped it.
 func (c *ruleCounts) count(r mapping.Result, duplicate bool, repeated []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -10,13 +10,15 @@ import (
 	"mqtt-stomp-bridge/mapping"
 )
 
-// A deadLetter is what one rule could not make of an event: one output, or with an each perhaps several.
+// A deadLetter is what one rule could not make of an event: one output, or with an each perhaps
+// several.
 type deadLetter struct {
 	event      *mqtt.Event
 	rejections []mapping.Rejection // of one rule, at least one
 }
 
-// deadLettersOf makes one letter for each rule: an each of a thousand bad elements must not send its payload a thousand times.
+// deadLettersOf makes one letter for each rule: an each of a thousand bad elements must not send
+// its payload a thousand times.
 func deadLettersOf(e *mqtt.Event, rejections []mapping.Rejection) []deadLetter {
 	var letters []deadLetter
 	for _, r := range rejections {
@@ -54,7 +56,8 @@ func (d deadLetter) reasons() (reason, items string) {
 	return strings.Join(why, "; "), strings.Join(numbers, ",")
 }
 
-// message returns what goes to the dead-letter topic: the event's own payload, and as user properties why it is there.
+// message returns what goes to the dead-letter topic: the event's own payload, and as user
+// properties why it is there.
 func (d deadLetter) message(baseTopic string) mqtt.Message {
 	r := d.rejections[0]
 	reason, items := d.reasons()

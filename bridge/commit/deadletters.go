@@ -46,8 +46,8 @@ func newDeadLetters(out Publisher, store Store, baseTopic string, logger *slog.L
 	return &deadLetters{out: out, baseTopic: baseTopic, kept: kept, logger: logger, lines: map[lineKey]*lineState{}}, err
 }
 
-// publish returns nil when the broker has acknowledged every letter or refused it for good, and ctx's error when that ended
-// first.
+// publish returns nil when the broker has acknowledged every letter or refused it for good, and
+// ctx's error when that ended first.
 func (d *deadLetters) publish(ctx context.Context, letters []deadLetter) error {
 	var (
 		sending sync.WaitGroup
@@ -67,8 +67,8 @@ func (d *deadLetters) publish(ctx context.Context, letters []deadLetter) error {
 	return ctx.Err()
 }
 
-// publishOne tries until the broker has acknowledged the message, or refused it for good, or ctx is done. Publish waits
-// while the broker is away, so an error is the fate of an attempt.
+// publishOne tries until the broker has acknowledged the message, or refused it for good, or ctx is
+// done. Publish waits while the broker is away, so an error is the fate of an attempt.
 func (d *deadLetters) publishOne(ctx context.Context, m mqtt.Message) {
 	for attempt := 1; ctx.Err() == nil; attempt++ {
 		err := d.out.Publish(ctx, m)
@@ -90,7 +90,8 @@ func (d *deadLetters) publishOne(ctx context.Context, m mqtt.Message) {
 	}
 }
 
-// keep puts a message that was refused into the bounded store, and says so if it is the first there.
+// keep puts a message that was refused into the bounded store, and says so if it is the first
+// there.
 func (d *deadLetters) keep(ctx context.Context, m mqtt.Message, why error) {
 	first, err := d.kept.add(ctx, m)
 	if first {
@@ -102,9 +103,9 @@ func (d *deadLetters) keep(ctx context.Context, m mqtt.Message, why error) {
 	}
 }
 
-// offer publishes what was refused again, now and from time to time until ctx is done: the broker's rules may have been
-// mended. Each time it goes on until the broker refuses a letter, and the next time with the one behind that, which the
-// broker may take.
+// offer publishes what was refused again, now and from time to time until ctx is done: the broker's
+// rules may have been mended. Each time it goes on until the broker refuses a letter, and the next
+// time with the one behind that, which the broker may take.
 func (d *deadLetters) offer(ctx context.Context) {
 	for from := uint64(0); ; {
 		from = d.offerKept(ctx, from)
@@ -116,8 +117,8 @@ func (d *deadLetters) offer(ctx context.Context) {
 	}
 }
 
-// offerKept publishes what is kept, from that number on and then from the oldest, until the broker refuses one; it returns
-// the number behind that. When the broker has taken the last it says so.
+// offerKept publishes what is kept, from that number on and then from the oldest, until the broker
+// refuses one; it returns the number behind that. When the broker has taken the last it says so.
 func (d *deadLetters) offerKept(ctx context.Context, from uint64) (next uint64) {
 	for taken := 0; ctx.Err() == nil; taken++ {
 		l, ok := d.kept.toOffer(from)
@@ -140,8 +141,8 @@ func (d *deadLetters) offerKept(ctx context.Context, from uint64) (next uint64) 
 	return from
 }
 
-// log logs the rejection: the rule, the place and the type of refusal, never the value. Lines are limited by rule, stage
-// and field, and a line says how many were left out before it.
+// log logs the rejection: the rule, the place and the type of refusal, never the value. Lines are
+// limited by rule, stage and field, and a line says how many were left out before it.
 func (d *deadLetters) log(r mapping.Rejection) {
 	key := lineKey{r.Rule, r.Stage, r.Field}
 	now := time.Now()

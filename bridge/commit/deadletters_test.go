@@ -122,7 +122,8 @@ func TestKeptDeadLettersAreBounded(t *testing.T) {
 	}
 }
 
-// A flood of rejections is one line now and then for each rule, stage and field, and no line holds the value.
+// A flood of rejections is one line now and then for each rule, stage and field, and no line holds
+// the value.
 func TestRejectionLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -148,7 +149,8 @@ func TestRejectionLog(t *testing.T) {
 	})
 }
 
-// What was refused is offered again when the broker's rules may have been mended, first of all when the next process begins.
+// What was refused is offered again when the broker's rules may have been mended, first of all when
+// the next process begins.
 func TestRefusedLettersAreOfferedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := lead(t, journal.NewMemory(journal.MemoryOptions{}))
@@ -189,7 +191,8 @@ func TestRefusedLettersAreOfferedAgain(t *testing.T) {
 	})
 }
 
-// A letter that the broker never takes, since it is too large perhaps, must not keep back those behind it.
+// A letter that the broker never takes, since it is too large perhaps, must not keep back those
+// behind it.
 func TestRefusedLettersPassOneThatStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mended atomic.Bool

@@ -13,13 +13,15 @@ import (
 // recordsDedupe begins the names of the records below: one for each key within its window.
 const recordsDedupe = "dedupe/"
 
-// maxWindows is how many keys are remembered at the most, in the log too; beyond it some are forgotten early.
+// maxWindows is how many keys are remembered at the most, in the log too; beyond it some are
+// forgotten early.
 const maxWindows = 200_000
 
 // minWindows is how many are remembered before it is worth looking for windows that have ended.
 const minWindows = 1000
 
-// dedupe knows the keys that rules with dedupe have mapped within their windows. It is not safe for concurrent use.
+// dedupe knows the keys that rules with dedupe have mapped within their windows. It is not safe for
+// concurrent use.
 type dedupe struct {
 	ends map[string]time.Time // record's name -> end of the window; some have ended
 	full int                  // how many make it look for those
@@ -35,8 +37,9 @@ func newDedupe(store Store) (*dedupe, error) {
 	return d, err
 }
 
-// seen reports whether the output's key was mapped within its window before the given time; an output without one never was.
-// Otherwise it begins a window, whose record, the last of those returned, is to be committed with the output.
+// seen reports whether the output's key was mapped within its window before the given time; an
+// output without one never was. Otherwise it begins a window, whose record, the last of those
+// returned, is to be committed with the output.
 func (d *dedupe) seen(o mapping.Output, now time.Time) (duplicate bool, records []journal.Record) {
 	if o.DedupeKey == "" {
 		return false, nil
@@ -55,9 +58,9 @@ func (d *dedupe) seen(o mapping.Output, now time.Time) (duplicate bool, records 
 	return false, append(records, journal.Record{Name: name, Expires: end})
 }
 
-// makeRoom drops expired windows, then arbitrary live ones if the table is still full: forgetting a key can only let a
-// duplicate through. It returns already-expired records for the live ones, so that the log drops them too; of those that have
-// expired it does so by itself.
+// makeRoom drops expired windows, then arbitrary live ones if the table is still full: forgetting a
+// key can only let a duplicate through. It returns already-expired records for the live ones, so
+// that the log drops them too; of those that have expired it does so by itself.
 func (d *dedupe) makeRoom(now time.Time) (forgotten []journal.Record) {
 	maps.DeleteFunc(d.ends, func(_ string, end time.Time) bool { return !now.Before(end) })
 	room := 0

@@ -43,7 +43,8 @@ func TestDedupe(t *testing.T) {
 	}
 }
 
-// The clock of the machine is set back while no bridge runs: no event is dropped for what was mapped in that future.
+// The clock of the machine is set back while no bridge runs: no event is dropped for what was
+// mapped in that future.
 func TestDedupeWhenTheClockIsSetBack(t *testing.T) {
 	now := time.Now()
 	log := lead(t, journal.NewMemory(journal.MemoryOptions{}))
@@ -96,7 +97,8 @@ func TestDedupeForgetWindowsThatHaveEnded(t *testing.T) {
 	}
 }
 
-// Keys that are forgotten early, since there are too many, leave the log too: it must not grow with all that come in a day.
+// Keys that are forgotten early, since there are too many, leave the log too: it must not grow with
+// all that come in a day.
 func TestDedupeAreBoundedInTheLog(t *testing.T) {
 	now := time.Now()
 	log := lead(t, journal.NewMemory(journal.MemoryOptions{}))

@@ -9,8 +9,8 @@ import (
 	"mqtt-stomp-bridge/mapping/contract"
 )
 
-// ForRules returns the event as the rules see it. Of a user property that stands twice the last counts. It shares the
-// event's payload.
+// ForRules returns the event as the rules see it. Of a user property that stands twice the last
+// counts. It shares the event's payload.
 func ForRules(e *mqtt.Event) mapping.Event {
 	var user map[string]string
 	if len(e.User) > 0 {
@@ -35,8 +35,9 @@ func entryOf(o mapping.Output, received time.Time, trace string) journal.Entry {
 	return journal.Entry{Time: received, Queue: o.Queue, Key: latestKey(o), Audience: o.Audience, Body: o.Body, TraceParent: trace}
 }
 
-// latestKey is the name under which the log keeps the newest entry: one namespace over all queues, so that a channel is in
-// the snapshot of one queue only, and one for each audience, so that what only some may get hides nothing from the others.
+// latestKey is the name under which the log keeps the newest entry: one namespace over all queues,
+// so that a channel is in the snapshot of one queue only, and one for each audience, so that what
+// only some may get hides nothing from the others.
 func latestKey(o mapping.Output) string {
 	if o.Key == "" {
 		return ""

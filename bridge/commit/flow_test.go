@@ -21,7 +21,8 @@ import (
 	"mqtt-stomp-bridge/mapping/source"
 )
 
-// rules make one unread count of a number, nothing of an empty payload, and a dead letter of anything else.
+// rules make one unread count of a number, nothing of an empty payload, and a dead letter of
+// anything else.
 const rules = `
 rules:
   - name: r
@@ -32,7 +33,8 @@ rules:
     fields: {conversation_id: 8b4a5e2c-3f0e-4a57-9f2e-0d8a3c1b7e11, unread_message_count: =payload}
 `
 
-// A house is a Committer in the midst of a broker and a journal that the test plays. It notes what they are asked to do.
+// A house is a Committer in the midst of a broker and a journal that the test plays. It notes what
+// they are asked to do.
 type house struct {
 	t         *testing.T
 	committer *commit.Committer
@@ -53,7 +55,8 @@ type house struct {
 // newHouse returns a house in which nothing runs yet.
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	h := &house{t: t, maxBatch: journal.MaxBatch, events: make(chan *mqtt.Event, 256), ended: make(chan error, 1), answers: map[string]chan struct{}{}}
+	h := &house{t: t, maxBatch: journal.MaxBatch, events: make(chan *mqtt.Event, 256), ended: make(chan error, 1),
+		answers: map[string]chan struct{}{}}
 	memory := journal.NewMemory(journal.MemoryOptions{})
 	var err error
 	if h.Store, err = memory.Lead(t.Context()); err != nil {
@@ -177,8 +180,8 @@ func (h *house) Append(ctx context.Context, b journal.Batch) error {
 	return h.Store.Append(ctx, b)
 }
 
-// Events are acknowledged in order of receipt after the transaction that holds all they become; those that become nothing
-// do not overtake.
+// Events are acknowledged in order of receipt after the transaction that holds all they become;
+// those that become nothing do not overtake.
 func TestAcknowledgedInOrderAfterTheCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
@@ -204,8 +207,9 @@ func TestAcknowledgedInOrderAfterTheCommit(t *testing.T) {
 	})
 }
 
-// A dead letter that the broker does not acknowledge holds back the acknowledgements behind it. What went before is
-// acknowledged, other dead letters go out beside it, and events are received meanwhile.
+// A dead letter that the broker does not acknowledge holds back the acknowledgements behind it.
+// What went before is acknowledged, other dead letters go out beside it, and events are received
+// meanwhile.
 func TestDeadLetterHoldsBackWhatIsBehindIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
@@ -246,7 +250,8 @@ func TestDeadLettersGoOutSideBySide(t *testing.T) {
 	})
 }
 
-// While there is no room the events stay with the broker; when there is, all goes on as if nothing had been.
+// While there is no room the events stay with the broker; when there is, all goes on as if nothing
+// had been.
 func TestFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
@@ -328,8 +333,8 @@ func TestBatchesAreCutWhereTheStoreWants(t *testing.T) {
 	})
 }
 
-// An event that becomes more than one transaction may hold would come again for ever. It is rejected by each rule that has made
-// something of it, and as if it had not been mapped.
+// An event that becomes more than one transaction may hold would come again for ever. It is
+// rejected by each rule that has made something of it, and as if it had not been mapped.
 func TestEventThatTheStoreCannotTake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)

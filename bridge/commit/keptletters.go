@@ -22,8 +22,8 @@ const (
 	maxKeptBytes = 16 << 20 // of their payloads
 )
 
-// keptLetters are the newest dead letters that the broker has refused, kept in the store as records. It is safe for
-// concurrent use.
+// keptLetters are the newest dead letters that the broker has refused, kept in the store as
+// records. It is safe for concurrent use.
 type keptLetters struct {
 	store Store
 
@@ -62,8 +62,8 @@ func newKeptLetters(store Store) (*keptLetters, error) {
 	return k, err
 }
 
-// add keeps a message; the oldest make room. first tells that nothing was kept before. The error says that the message is
-// kept in memory alone.
+// add keeps a message; the oldest make room. first tells that nothing was kept before. The error
+// says that the message is kept in memory alone.
 func (k *keptLetters) add(ctx context.Context, m mqtt.Message) (first bool, err error) {
 	k.mu.Lock()
 	l := keptLetter{k.next, m}

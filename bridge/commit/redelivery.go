@@ -15,14 +15,17 @@ import (
 // recordsRedelivery begins the names of the records below: one for each packet identifier in use.
 const recordsRedelivery = "packet/"
 
-// certain is the number of PINGRESPs after a commit that proves that the PUBACK arrived; the first may answer a ping that was
-// sent before it. Elapsed time proves nothing: either process may have been suspended.
+// certain is the number of PINGRESPs after a commit that proves that the PUBACK arrived; the first
+// may answer a ping that was sent before it. Elapsed time proves nothing: either process may have
+// been suspended.
 const certain = 3
 
-// redeliveries recognises a QoS 1 event that the broker sends again although it is in the journal, because the
-// acknowledgement did not reach the broker. Equal content alone is never enough: unread counts 1, 2, 1 are three events.
+// redeliveries recognises a QoS 1 event that the broker sends again although it is in the journal,
+// because the acknowledgement did not reach the broker. Equal content alone is never enough: unread
+// counts 1, 2, 1 are three events.
 //
-// It knows the newest use of each packet identifier in the broker's session. It is not safe for concurrent use.
+// It knows the newest use of each packet identifier in the broker's session. It is not safe for
+// concurrent use.
 type redeliveries struct {
 	uses       map[uint16]packetUse
 	pending    []uint16        // used, and not committed
@@ -57,9 +60,9 @@ func newRedeliveries(store Store) (*redeliveries, error) {
 	return r, err
 }
 
-// seen reports whether the event was journalled before and comes again only because its acknowledgement got lost. It must be
-// asked of every event, in order of receipt. absent tells that the broker had no session present: everything known is void,
-// in the log too.
+// seen reports whether the event was journalled before and comes again only because its
+// acknowledgement got lost. It must be asked of every event, in order of receipt. absent tells that
+// the broker had no session present: everything known is void, in the log too.
 func (r *redeliveries) seen(e *mqtt.Event) (duplicate, absent bool) {
 	if e.Session != r.session {
 		r.session, absent = e.Session, true
@@ -75,15 +78,17 @@ func (r *redeliveries) seen(e *mqtt.Event) (duplicate, absent bool) {
 		return false, absent
 	}
 	u, known := r.uses[e.PacketID]
-	// DUP alone says only that the broker has tried before; the identifier may have been given to another event since, which
-	// is lost if it is taken for the copy. So the content must be that of the newest use, in the same session.
+	// DUP alone says only that the broker has tried before; the identifier may have been given to
+	// another event since, which is lost if it is taken for the copy. So the content must be that
+	// of the newest use, in the same session.
 	if known && e.Dup && e.SessionPresent && u.sum == sumOf(e) {
 		u.pongs = uncommitted // its acknowledgement is still to come
 		r.uses[e.PacketID] = u
 		r.pending = append(r.pending, e.PacketID)
 		return true, absent
 	}
-	// The broker has had the acknowledgement of the earlier use, or it would not use the identifier for something else.
+	// The broker has had the acknowledgement of the earlier use, or it would not use the identifier
+	// for something else.
 	delete(r.uses, e.PacketID)
 	if u.logged {
 		r.void[e.PacketID] = true
@@ -91,7 +96,8 @@ func (r *redeliveries) seen(e *mqtt.Event) (duplicate, absent bool) {
 	return false, absent
 }
 
-// settle forgets the uses whose acknowledgement had reached the broker when the last connection ended, after so many pongs.
+// settle forgets the uses whose acknowledgement had reached the broker when the last connection
+// ended, after so many pongs.
 func (r *redeliveries) settle(pongs uint64) {
 	for id, u := range r.uses {
 		if pongs >= certain && u.pongs <= pongs-certain {
@@ -106,9 +112,9 @@ func (r *redeliveries) use(e *mqtt.Event) {
 	r.pending = append(r.pending, e.PacketID)
 }
 
-// records returns what is to be committed about the events since the last call, after so many pongs of this process. Where no
-// entries are committed these are only the records without which the log would tell of earlier uses: events that become
-// nothing shall cost no write.
+// records returns what is to be committed about the events since the last call, after so many pongs
+// of this process. Where no entries are committed these are only the records without which the log
+// would tell of earlier uses: events that become nothing shall cost no write.
 func (r *redeliveries) records(pongs uint64, entries bool) (records []journal.Record) {
 	for _, id := range r.pending {
 		u, ok := r.uses[id]
@@ -133,8 +139,8 @@ func (r *redeliveries) records(pongs uint64, entries bool) (records []journal.Re
 
 func recordName(id uint16) string { return recordsRedelivery + strconv.Itoa(int(id)) }
 
-// confirmed reports whether the broker has had the acknowledgement of every event that was committed, after so many pongs of
-// this process: then nothing is to be known of them.
+// confirmed reports whether the broker has had the acknowledgement of every event that was
+// committed, after so many pongs of this process: then nothing is to be known of them.
 func (r *redeliveries) confirmed(pongs uint64) bool {
 	for _, u := range r.uses {
 		if u.pongs > r.before+pongs || r.before+pongs-u.pongs < certain {

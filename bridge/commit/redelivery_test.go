@@ -9,7 +9,8 @@ import (
 	"mqtt-stomp-bridge/bridge/mqtt"
 )
 
-// A step is one event as the broker sends it, and whether it must be taken for one that is in the journal.
+// A step is one event as the broker sends it, and whether it must be taken for one that is in the
+// journal.
 type step struct {
 	name       string
 	event      mqtt.Event
@@ -154,7 +155,8 @@ func checkRedeliveries(t *testing.T, name string, steps []step, restart bool) {
 	}
 }
 
-// A batch may hold an event and, from the next connection, its copy: what is not committed cannot have been acknowledged.
+// A batch may hold an event and, from the next connection, its copy: what is not committed cannot
+// have been acknowledged.
 func TestRedeliveryBeforeTheCommit(t *testing.T) {
 	r, err := newRedeliveries(lead(t, journal.NewMemory(journal.MemoryOptions{})))
 	if err != nil {
@@ -176,7 +178,8 @@ func TestRedeliveryBeforeTheCommit(t *testing.T) {
 	}
 }
 
-// An event that becomes nothing is written about only where the log knows its packet identifier, and once.
+// An event that becomes nothing is written about only where the log knows its packet identifier,
+// and once.
 func TestRecordsOfEventsThatBecomeNothing(t *testing.T) {
 	r, err := newRedeliveries(lead(t, journal.NewMemory(journal.MemoryOptions{})))
 	if err != nil {
@@ -204,7 +207,8 @@ func TestRecordsOfEventsThatBecomeNothing(t *testing.T) {
 	}
 }
 
-// What is to be forgotten of packet identifiers leaves the log as well, whatever becomes of the events.
+// What is to be forgotten of packet identifiers leaves the log as well, whatever becomes of the
+// events.
 func TestForgottenIdentifiersLeaveTheLog(t *testing.T) {
 	log := journal.NewMemory(journal.MemoryOptions{})
 	w := lead(t, log)

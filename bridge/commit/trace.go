@@ -6,12 +6,13 @@ import (
 	"mqtt-stomp-bridge/bridge/mqtt"
 )
 
-// traceProperty is the user property, and the header of MESSAGE, that says where an event belongs in a distributed trace.
-// A dead letter has it too.
+// traceProperty is the user property, and the header of MESSAGE, that says where an event belongs
+// in a distributed trace. A dead letter has it too.
 const traceProperty = "traceparent"
 
-// traceParent returns the traceparent among the user properties, "" when there is none that could be handed on: more than
-// one, or no valid one (W3C Trace Context, 3.2.2 and 4.3: then it is as if there were none).
+// traceParent returns the traceparent among the user properties, "" when there is none that could
+// be handed on: more than one, or no valid one (W3C Trace Context, 3.2.2 and 4.3: then it is as if
+// there were none).
 func traceParent(user []mqtt.UserProperty) (found string) {
 	for _, p := range user {
 		switch {
@@ -25,8 +26,8 @@ func traceParent(user []mqtt.UserProperty) (found string) {
 	return found
 }
 
-// validTraceParent wants the four fields that every version has, 00-<trace id>-<parent id>-<flags>; what a later version
-// adds to them nobody knows.
+// validTraceParent wants the four fields that every version has, 00-<trace id>-<parent id>-<flags>;
+// what a later version adds to them nobody knows.
 func validTraceParent(s string) bool {
 	fields := strings.Split(s, "-")
 	if len(fields) != 4 || fields[0] == "ff" {

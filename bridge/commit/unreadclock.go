@@ -8,17 +8,19 @@ import (
 	"mqtt-stomp-bridge/mapping/contract"
 )
 
-// clockGeneration is how many conversations an unreadClock remembers at least, and half of what it remembers at most.
+// clockGeneration is how many conversations an unreadClock remembers at least, and half of what it
+// remembers at most.
 const clockGeneration = 50_000
 
-// An unreadClock gives unread counts their time where the event has none: the time of receipt, but strictly later than the
-// last count of the same conversation, since clients drop a count that is not more recent. The zero value is ready to use.
-// It is not safe for concurrent use.
+// An unreadClock gives unread counts their time where the event has none: the time of receipt, but
+// strictly later than the last count of the same conversation, since clients drop a count that is
+// not more recent. The zero value is ready to use. It is not safe for concurrent use.
 type unreadClock struct {
 	new, old map[string]time.Time // conversation -> its last time; old is the generation before
 }
 
-// next returns the time for a count received at the given one, in whole milliseconds as the payload has it.
+// next returns the time for a count received at the given one, in whole milliseconds as the payload
+// has it.
 func (c *unreadClock) next(conversation string, received time.Time) time.Time {
 	t := received.Truncate(time.Millisecond)
 	last, ok := c.new[conversation]

@@ -29,7 +29,8 @@ func TestUnreadClockRisesByConversation(t *testing.T) {
 	}
 }
 
-// The clock of the machine is set back while no bridge runs: clients that have the last count must take the next.
+// The clock of the machine is set back while no bridge runs: clients that have the last count must
+// take the next.
 func TestUnreadClockRisesOverRestarts(t *testing.T) {
 	log := journal.NewMemory(journal.MemoryOptions{})
 	w := lead(t, log)

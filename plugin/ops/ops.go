@@ -1,4 +1,5 @@
-// Package ops is the endpoint for operators: is the process alive, can the bridge do its work, what has it done.
+// Package ops is the endpoint for operators: is the process alive, can the bridge do its work, what
+// has it done.
 package ops
 
 import (
@@ -26,9 +27,9 @@ type Readiness struct {
 	Reasons []string `json:"reasons"` // why not
 }
 
-// Handler serves /healthz, which answers 200 while the process does, /readyz, which answers 200 or 503 with a Readiness,
-// /metrics for Prometheus, and /sessions, a list of server.Status, those that lag most first, with ?user= of one user alone.
-// reloads may be nil.
+// Handler serves /healthz, which answers 200 while the process does, /readyz, which answers 200 or
+// 503 with a Readiness, /metrics for Prometheus, and /sessions, a list of server.Status, those that
+// lag most first, with ?user= of one user alone. reloads may be nil.
 func Handler(b Bridge, reloads func() Reloads) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metricsHandler(b, reloads))

@@ -7,6 +7,7 @@ import (
 
 	"mqtt-stomp-bridge/mapping"
 	"mqtt-stomp-bridge/mapping/contract"
+	"mqtt-stomp-bridge/mapping/expression"
 )
 
 // The reference names every key, queue, field and function that there is.
@@ -20,7 +21,7 @@ func TestReference(t *testing.T) {
 	words = append(words, mapping.RuleKeys()...)
 	words = append(words, mapping.TestKeys()...)
 	words = append(words, mapping.AccessKeys()...)
-	words = append(words, mapping.Functions()...)
+	words = append(words, expression.Functions()...)
 	for _, queue := range contract.QueueNames() {
 		words = append(words, queue)
 		for _, f := range contract.ShapeOf(queue).Names() {

@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"mqtt-stomp-bridge/mapping/contract"
+	"mqtt-stomp-bridge/mapping/expression"
 	"mqtt-stomp-bridge/mapping/source"
 	"mqtt-stomp-bridge/mapping/spelling"
 	"mqtt-stomp-bridge/mapping/value"
@@ -25,8 +26,8 @@ type Access struct {
 // An accessRule allows what its condition is true for.
 type accessRule struct {
 	queues []string
-	allow  *expression
-	place  string // file and line
+	allow  *expression.Expression
+	at     string // file and line
 }
 
 // CompileAccess compiles the access sections of all sources, and reports every mistake in them; those in tables are
@@ -57,18 +58,18 @@ func (a *Access) Allow(queue, user string, claims map[string]any) (ok bool, reas
 		return true, ""
 	}
 	var reasons []string
-	s := &scope{event: &Event{}, user: user}
-	s.claims, _ = claimValue(claims).(map[string]any)
+	var s expression.Scope
+	who := newSubscriber(user, claims)
 	for _, r := range a.rules {
 		if !slices.Contains(r.queues, queue) {
 			continue
 		}
-		s.begin(nil)
-		ok, err := r.allowed(s)
+		s.Begin(who, 0)
+		ok, err := r.allow.True(&s)
 		if ok {
 			return true, ""
 		}
-		reasons = append(reasons, r.reason(s, err))
+		reasons = append(reasons, r.reason(&s, err))
 	}
 	if reasons == nil {
 		return false, "no access entry is for " + queue
@@ -76,25 +77,37 @@ func (a *Access) Allow(queue, user string, claims map[string]any) (ok bool, reas
 	return false, strings.Join(reasons, "; ")
 }
 
-func (r *accessRule) allowed(s *scope) (bool, error) {
-	v, err := r.allow.eval(s)
-	if err != nil {
-		return false, err
+// A subscriber is what the conditions of access see.
+type subscriber struct {
+	user   string
+	claims map[string]any
+}
+
+func newSubscriber(user string, claims map[string]any) *subscriber {
+	who := &subscriber{user: user}
+	who.claims, _ = claimValue(claims).(map[string]any)
+	return who
+}
+
+// Value implements expression.Data.
+func (who *subscriber) Value(r expression.Root) (any, error) {
+	if r == rootSubscriber {
+		return who.user, nil
 	}
-	return truth(v)
+	return who.claims, nil
 }
 
 // reason says that the condition did not hold, and of what type the claims are that it reads. The text of the error would
 // quote them.
-func (r *accessRule) reason(s *scope, err error) string {
+func (r *accessRule) reason(s *expression.Scope, err error) string {
 	var b strings.Builder
-	b.WriteString("allow (" + r.place + ") is false")
+	b.WriteString("allow (" + r.at + ") is false")
 	if err != nil {
 		b.Reset()
-		fmt.Fprintf(&b, "allow (%s) cannot be evaluated: %s", r.place, value.KindOf(err))
+		fmt.Fprintf(&b, "allow (%s) cannot be evaluated: %s", r.at, value.KindOf(err))
 	}
-	for i, p := range r.allow.claims {
-		v, _ := s.read(p) // of claims: no error
+	for i, p := range r.allow.Paths(rootClaims) {
+		v, _ := s.Read(p) // of claims: no error
 		fmt.Fprintf(&b, "%s%s is %s", []string{", where ", ", "}[min(i, 1)], p, value.TypeName(v))
 	}
 	return b.String()
@@ -123,6 +136,7 @@ func claimValue(v any) any {
 
 // readAccess reads the entries of one file.
 func (c *compiler) readAccess(f *source.File, n *yaml.Node) []accessRule {
+	in := &reader{file: f, report: c.report}
 	if n.Kind != yaml.SequenceNode || len(n.Content) == 0 {
 		what, hint := source.Kind(n), "write - {queue: /queue/…, allow: CONDITION}"
 		if n.Kind == yaml.SequenceNode {
@@ -131,61 +145,63 @@ func (c *compiler) readAccess(f *source.File, n *yaml.Node) []accessRule {
 		if source.Null(n) {
 			hint += ", or leave access away where everybody may have everything"
 		}
-		c.report.Errorf(f, n, hint, "access takes a list, not %s", what)
+		in.errorf(n, hint, "access takes a list, not %s", what)
 		return nil
 	}
 	var rules []accessRule
-	named := map[string]bool{}
+	r := accessReader{
+		in:    in,
+		expr:  &expressionReader{in: in, names: accessNames(c.visible), tables: c.tables},
+		named: map[string]bool{},
+	}
 	for _, e := range n.Content {
-		r := accessReader{
-			ruleCompiler: &ruleCompiler{compiler: c, file: f, names: &names{access: true, tables: c.tables}},
-			named:        named,
-		}
 		rules = append(rules, r.read(source.Deref(e)))
 	}
 	if c.report.Err() != nil {
 		return rules // a queue may be named by what is wrong
 	}
 	for _, q := range contract.QueueNames() {
-		if !named[q] {
-			c.report.Warnf(f, n, "if that is meant, say so: {queue: "+q+", allow: false}", "nobody may subscribe to %s, which no entry names", q)
+		if !r.named[q] {
+			in.warnf(n, "if that is meant, say so: {queue: "+q+", allow: false}", "nobody may subscribe to %s, which no entry names", q)
 		}
 	}
 	return rules
 }
 
-// An accessReader reads one entry.
+// An accessReader reads the entries of one file.
 type accessReader struct {
-	*ruleCompiler
-	named map[string]bool // queues of all entries
+	in    *reader
+	expr  *expressionReader
+	named map[string]bool // queues of the entries so far
 }
 
-func (c *accessReader) read(n *yaml.Node) accessRule {
-	rule := accessRule{place: fmt.Sprintf("%s:%d", c.file.Name, n.Line)}
-	if reportTag(c.file, n, c.report) {
+func (r *accessReader) read(n *yaml.Node) accessRule {
+	rule := accessRule{at: fmt.Sprintf("%s:%d", r.in.file.Name, n.Line)}
+	if r.in.tagged(n) {
 		return rule
 	}
-	c.keys = keysOf(c.file, n, "an entry of access", AccessKeys(), c.report)
+	keys := r.in.keys(n, "an entry of access", AccessKeys())
 	if n.Kind != yaml.MappingNode {
 		return rule
 	}
-	if lacking := c.keys.lacking(AccessKeys()...); lacking != "" {
-		c.errorf(n, "", "the entry lacks %s", lacking)
+	if lacking := keys.lacking(AccessKeys()...); lacking != "" {
+		r.in.errorf(n, "", "the entry lacks %s", lacking)
 	}
-	rule.queues = c.queues()
+	rule.queues = r.queues(keys)
 	for _, q := range rule.queues {
-		c.named[q] = true
+		r.named[q] = true
 	}
-	if n, ok := c.bare("allow"); ok {
-		rule.allow = c.boolean(n, "allow")
-		rule.place = fmt.Sprintf("%s:%d", c.file.Name, n.Line)
+	if p, ok := keys.pairs["allow"]; ok && r.expr.isBare(p.Value, "allow") {
+		n := p.Value
+		rule.allow = r.expr.condition(n, "allow")
+		rule.at = fmt.Sprintf("%s:%d", r.in.file.Name, n.Line)
 	}
 	return rule
 }
 
 // queues returns the queues of the entry; * stands for all.
-func (c *accessReader) queues() []string {
-	p, ok := c.keys.pairs["queue"]
+func (r *accessReader) queues(keys keys) []string {
+	p, ok := keys.pairs["queue"]
 	if !ok {
 		return nil
 	}
@@ -193,7 +209,7 @@ func (c *accessReader) queues() []string {
 	if p.Value.Kind == yaml.SequenceNode {
 		nodes = p.Value.Content
 		if len(nodes) == 0 {
-			c.errorf(p.Value, "write a queue, or '*' for all of them", "queue names no queue")
+			r.in.errorf(p.Value, "write a queue, or '*' for all of them", "queue names no queue")
 		}
 	}
 	var queues []string
@@ -202,10 +218,10 @@ func (c *accessReader) queues() []string {
 		known := append(contract.QueueNames(), "*")
 		switch {
 		case n.Kind != yaml.ScalarNode || source.Null(n):
-			c.errorf(n, "write a queue, a list of them, or '*'", "queue takes a queue, not %s", source.Kind(n))
-		case reportTag(c.file, n, c.report):
+			r.in.errorf(n, "write a queue, a list of them, or '*'", "queue takes a queue, not %s", source.Kind(n))
+		case r.in.tagged(n):
 		case !slices.Contains(known, n.Value):
-			c.errorf(n, spelling.DidYouMean(n.Value, known), "no queue %q", n.Value)
+			r.in.errorf(n, spelling.DidYouMean(n.Value, known), "no queue %q", n.Value)
 		case n.Value == "*":
 			queues = append(queues, contract.QueueNames()...)
 		default:

@@ -6,6 +6,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"mqtt-stomp-bridge/mapping/expression"
 	"mqtt-stomp-bridge/mapping/source"
 	"mqtt-stomp-bridge/mapping/value"
 )
@@ -16,25 +17,25 @@ type template []templatePart
 // A templatePart is JSON text, or an expression whose value stands there as JSON.
 type templatePart struct {
 	text string
-	expr *expression
+	expr *expression.Expression
 }
 
 func (t template) String() string { return "(built here)" }
 
 // value returns the JSON text, keys in the order of the rule. An expression that has no value is null.
-func (t template) value(s *scope) (any, error) {
+func (t template) value(in *input) (any, error) {
 	var b []byte
 	for _, p := range t {
 		if p.expr == nil {
 			b = append(b, p.text...)
 			continue
 		}
-		v, err := p.expr.eval(s)
+		v, err := p.expr.Eval(&in.scope)
 		if err == nil {
 			b, err = value.AppendJSON(b, v)
 		}
 		if err != nil {
-			return nil, value.Refuse(value.KindOf(err), "%s: %v", p.expr, err)
+			return nil, value.Refuse(value.KindOf(err), "=%s: %v", p.expr, err)
 		}
 	}
 	return string(b), nil
@@ -43,7 +44,7 @@ func (t template) value(s *scope) (any, error) {
 // template compiles a content that is written as an object or a list.
 func (c *ruleCompiler) template(n *yaml.Node) template {
 	var t template
-	b := jsonBuilder{file: c.file, report: c.report}
+	b := jsonBuilder{in: c.in}
 	flush := func() {
 		if len(b.text) > 0 {
 			t = append(t, templatePart{text: string(b.text)})
@@ -53,9 +54,9 @@ func (c *ruleCompiler) template(n *yaml.Node) template {
 	b.scalar = func(n *yaml.Node) {
 		text, isExpr := strings.CutPrefix(n.Value, "=")
 		if !isExpr {
-			c.noExpression(n)
+			c.in.unmarked(n)
 			b.text = appendScalar(b.text, n)
-		} else if x := c.expression(n, text, 1); x != nil {
+		} else if x := c.expr.parse(n, text, 1); x != nil {
 			flush()
 			t = append(t, templatePart{expr: x})
 		}
@@ -69,8 +70,7 @@ const maxYAMLNodes = 10000 // of one value, aliases followed: they multiply
 
 // A jsonBuilder writes YAML data as JSON text, the keys in their order.
 type jsonBuilder struct {
-	file   *source.File
-	report *source.Report
+	in     *reader
 	scalar func(n *yaml.Node) // appends the JSON of a scalar to text
 	text   []byte
 	nodes  int
@@ -81,9 +81,9 @@ func (b *jsonBuilder) node(n *yaml.Node, depth int) {
 	switch b.nodes++; {
 	case b.nodes > maxYAMLNodes:
 	case b.nodes == maxYAMLNodes || depth > value.MaxDepth:
-		b.report.Errorf(b.file, n, "", "this holds more than %d values, or nests deeper than %d levels", maxYAMLNodes, value.MaxDepth)
+		b.in.errorf(n, "", "this holds more than %d values, or nests deeper than %d levels", maxYAMLNodes, value.MaxDepth)
 		b.nodes = maxYAMLNodes
-	case reportTag(b.file, n, b.report):
+	case b.in.tagged(n):
 	case n.Kind == yaml.MappingNode:
 		b.object(n, depth)
 	case n.Kind == yaml.SequenceNode:
@@ -95,7 +95,7 @@ func (b *jsonBuilder) node(n *yaml.Node, depth int) {
 
 func (b *jsonBuilder) object(n *yaml.Node, depth int) {
 	b.text = append(b.text, '{')
-	for i, p := range b.file.Pairs(n, "an object", b.report) {
+	for i, p := range b.in.pairs(n, "an object") {
 		if i > 0 {
 			b.text = append(b.text, ',')
 		}

@@ -15,9 +15,9 @@ type broken struct {
 	item int
 }
 
-func (b broken) value(s *scope) (any, error) {
-	if s.index == b.item {
+func (b broken) value(in *input) (any, error) {
+	if in.index == b.item {
 		panic("a value source that panics")
 	}
-	return b.valueSource.value(s)
+	return b.valueSource.value(in)
 }

@@ -6,7 +6,6 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"maps"
 	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/mapping/source"
 	"mqtt-stomp-bridge/mapping/spelling"
@@ -36,13 +35,13 @@ func (c *ruleCompiler) readFields() {
 		case !spec.Received:
 			lacking = append(lacking, spec.Name)
 		case c.rule.deliver:
-			c.errorf(p.Key, "", "%s is needed: this rule delivers retained messages, whose time of receipt says nothing", spec.Name)
+			c.in.errorf(p.Key, "", "%s is needed: this rule delivers retained messages, whose time of receipt says nothing", spec.Name)
 		default:
 			c.rule.fields = append(c.rule.fields, field{spec: spec, line: p.Key.Line})
 		}
 	}
 	if len(lacking) > 0 {
-		c.errorf(p.Key, "", "fields lacks %s, which %s needs", inWords(lacking), c.rule.routes[0].queue)
+		c.in.errorf(p.Key, "", "fields lacks %s, which %s needs", inWords(lacking), c.rule.routes[0].queue)
 	}
 }
 
@@ -50,7 +49,7 @@ func (c *ruleCompiler) readFields() {
 // probably meant to be.
 func (c *ruleCompiler) collect(n *yaml.Node, prefix string, given map[string]*yaml.Node) map[string]bool {
 	misspelt := map[string]bool{}
-	for _, p := range c.file.Pairs(n, strings.TrimSuffix("fields."+prefix, "."), c.report) {
+	for _, p := range c.in.pairs(n, strings.TrimSuffix("fields."+prefix, ".")) {
 		name := prefix + p.Key.Value
 		known := c.children(prefix)
 		switch {
@@ -59,8 +58,8 @@ func (c *ruleCompiler) collect(n *yaml.Node, prefix string, given map[string]*ya
 			if near := spelling.Nearest(p.Key.Value, known); near != "" {
 				misspelt[prefix+near] = true
 			}
-		case reportTag(c.file, p.Value, c.report):
-			c.bad, misspelt[name] = true, true
+		case c.in.tagged(p.Value):
+			misspelt[name] = true
 		case len(c.children(name+".")) > 0:
 			for m := range c.collect(p.Value, name+".", given) {
 				misspelt[m] = true
@@ -70,7 +69,7 @@ func (c *ruleCompiler) collect(n *yaml.Node, prefix string, given map[string]*ya
 		}
 	}
 	if n.Kind != yaml.MappingNode {
-		c.bad = true
+		c.in.bad = true
 		for _, f := range c.rule.shape.Fields {
 			if strings.HasPrefix(f.Name, prefix) {
 				misspelt[f.Name] = true
@@ -101,14 +100,14 @@ func (c *ruleCompiler) unknownField(p source.Pair, prefix string, known []string
 			hint = "it belongs under " + strings.TrimSuffix(f.Name, "."+p.Key.Value) + ":"
 		}
 	}
-	c.errorf(p.Key, hint, "unknown field %q", p.Key.Value)
+	c.in.errorf(p.Key, hint, "unknown field %q", p.Key.Value)
 }
 
 // checkUnknownShape finds mistakes in the expressions of a rule whose queue is not known.
 func (c *ruleCompiler) checkUnknownShape(n *yaml.Node) {
 	if n = source.Deref(n); n.Kind == yaml.ScalarNode {
 		if text, ok := strings.CutPrefix(n.Value, "="); ok && !source.Tagged(n) {
-			c.expression(n, text, 1)
+			c.expr.parse(n, text, 1)
 		}
 		return
 	}
@@ -131,66 +130,38 @@ func (c *ruleCompiler) readField(spec *contract.Field, n *yaml.Node) {
 // value compiles the value of a field; nil when it is wrong.
 func (c *ruleCompiler) value(spec *contract.Field, n *yaml.Node) valueSource {
 	switch {
-	case n.Kind != yaml.ScalarNode && spec.Target == contract.ContentTarget && c.braces(n) == "":
+	case n.Kind != yaml.ScalarNode && spec.Target == contract.ContentTarget && braces(n) == "":
 		return c.template(n)
 	case n.Kind != yaml.ScalarNode:
-		c.errorf(n, c.braces(n), "%s takes one value, not %s", spec.Name, source.Kind(n))
+		c.in.errorf(n, braces(n), "%s takes one value, not %s", spec.Name, source.Kind(n))
 		return nil
 	case source.Null(n):
-		c.errorf(n, "write a value; a field that may be absent is left away", "%s has no value", spec.Name)
+		c.in.errorf(n, "write a value; a field that may be absent is left away", "%s has no value", spec.Name)
 		return nil
 	}
 	text, isExpr := strings.CutPrefix(n.Value, "=")
 	if !isExpr {
 		return c.text(spec, n)
 	}
-	x := c.expression(n, text, 1)
-	if x == nil || !c.fits(n, x, spec.Target.Fits, spec.Name+" wants "+spec.Target.Wants) {
+	x := c.expr.parse(n, text, 1)
+	if x == nil || !c.expr.fits(n, x, spec.Target.Fits, spec.Name+" wants "+spec.Target.Wants) {
 		return nil
 	}
-	c.checkKnown(spec, n, x)
-	if spec.Target == contract.ContentTarget && x.path != nil && (x.path.root == rootPayload || x.path.root == rootItem) {
+	c.expr.checkKnown(spec, c.rule.name, n, x)
+	if p := x.Path(); spec.Target == contract.ContentTarget && p != nil && (p.Root == rootPayload || p.Root == rootItem) {
 		return verbatim{x}
 	}
-	return x
+	return formula{x}
 }
 
 // text compiles a field that is a text in the rule.
 func (c *ruleCompiler) text(spec *contract.Field, n *yaml.Node) valueSource {
-	if c.noExpression(n) {
+	if c.in.unmarked(n) {
 		return nil
 	}
 	if _, err := spec.Target.Convert(n.Value); err != nil {
-		c.errorf(n, spec.Target.Hint, "%s: %v", spec.Name, err)
+		c.in.errorf(n, spec.Target.Hint, "%s: %v", spec.Name, err)
 		return nil
 	}
 	return literal(n.Value)
-}
-
-// checkKnown tries the values that an expression may have and that are known at load.
-func (c *ruleCompiler) checkKnown(spec *contract.Field, n *yaml.Node, x *expression) {
-	for _, k := range x.known {
-		if k.table != "" {
-			c.checkTable(spec, k.table)
-			continue
-		}
-		if _, err := spec.Target.Convert(k.value); err != nil {
-			c.bad = true
-			c.report.ErrorAt(c.file, n, k.offset, k.width, "", "%s: %v", spec.Name, err)
-		}
-	}
-}
-
-// checkTable tries all entries of a table that gives the value of a field.
-func (c *ruleCompiler) checkTable(spec *contract.Field, name string) {
-	t := c.tables[name]
-	if t.seen[spec.Target] {
-		return
-	}
-	t.seen[spec.Target] = true
-	for _, key := range slices.Sorted(maps.Keys(t.entries)) {
-		if _, err := spec.Target.Convert(t.entries[key]); err != nil {
-			c.report.Errorf(t.file, t.nodes[key], "", "table %s, %q, gives %s of rule %q: %v", name, key, spec.Name, c.rule.name, err)
-		}
-	}
 }

@@ -1,6 +1,7 @@
 package mapping_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"runtime"
 	"strings"
@@ -9,6 +10,41 @@ import (
 
 	"mqtt-stomp-bridge/mapping"
 )
+
+// exprRule makes a rule that sends the JSON text of an expression as a message's content; nothing is "null".
+func exprRule(expression string) string {
+	quoted := strings.ReplaceAll(expression, "'", "''")
+	return `
+tables:
+  state: {sent: DELIVERED, "1": one, "true": yes}
+rules:
+  - name: e
+    topic: t/{device}/{rest...}
+    queue: /queue/message
+    fields:
+      conversation_id: ` + idA + `
+      channel_id: ` + idB + `
+      message: {id: ` + idC + `, delivery_state: PENDING, sender_type: app_user, content: {v: '=` + quoted + `'}}
+`
+}
+
+// evaluate returns the JSON text of the expression for the event, or "rejected: " with the reason.
+func evaluate(t *testing.T, expression string, e mapping.Event) string {
+	t.Helper()
+	m, report := compile("rules.yaml", exprRule(expression))
+	if err := report.Err(); err != nil {
+		return "load: " + err.Error()
+	}
+	content := sent(m.Map(e), "message.content")
+	if reason, ok := strings.CutPrefix(content, "rejected: "); ok {
+		return "rejected: " + strings.TrimPrefix(reason, "="+expression+": ")
+	}
+	var text string
+	if err := json.Unmarshal([]byte(content), &text); err != nil {
+		return content
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(text, `{"v":`), "}")
+}
 
 // spent runs f and returns how long it took and how many bytes it allocated in all.
 func spent(f func()) (time.Duration, uint64) {

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"mqtt-stomp-bridge/mapping/audience"
-	"mqtt-stomp-bridge/mapping/topic"
 	"mqtt-stomp-bridge/mapping/value"
 )
 
@@ -21,7 +20,7 @@ type Mapper struct {
 	base   string
 	rules  []*rule
 	tests  []*test
-	scopes sync.Pool // of *scope
+	inputs sync.Pool // of *input
 }
 
 // An Event is one MQTT message as the bridge received it. Map only reads it, and its Result does not keep any of it.
@@ -169,37 +168,21 @@ func (m *Mapper) run(e *Event, result *Result, trace *[]RuleTrace) {
 	if m.own(e.Topic) {
 		return
 	}
-	s, ok := m.scopes.Get().(*scope)
+	in, ok := m.inputs.Get().(*input)
 	if !ok {
-		s = &scope{docs: map[*value.Encoding]*decoded{}}
+		in = &input{docs: map[*value.Encoding]*decoded{}}
 	}
-	s.event = e
-	s.levels = topic.AppendLevels(s.levels[:0], e.Topic)
+	in.see(e)
 	for _, r := range m.rules {
-		s.captures, ok = r.pattern.Match(e.Topic, s.levels, s.captures[:0])
-		u := run{rule: r, scope: s, result: result, trace: trace}
-		if ok {
+		u := run{rule: r, in: in, result: result, trace: trace}
+		if in.matches(r.pattern) {
 			u.run()
 		} else if trace != nil {
 			u.note(-1, "no: the topic does not match "+r.pattern.String())
 		}
 	}
 	if len(e.Payload) <= maxKept {
-		s.release()
-		m.scopes.Put(s)
+		in.release()
+		m.inputs.Put(in)
 	}
-}
-
-// maxKept is the largest payload after which a scope is kept: the engine may still hold a part of it.
-const maxKept = 64 << 10
-
-// release lets go of all that the scope holds of its event.
-func (s *scope) release() {
-	clear(s.docs)
-	clear(s.machine.Stack[:cap(s.machine.Stack)])
-	clear(s.machine.Variables)
-	if cap(s.body) > maxKept {
-		s.body = nil
-	}
-	*s = scope{machine: s.machine, docs: s.docs, levels: s.levels, captures: s.captures, body: s.body}
 }

@@ -9,6 +9,7 @@ import (
 
 	"mqtt-stomp-bridge/mapping/audience"
 	"mqtt-stomp-bridge/mapping/contract"
+	"mqtt-stomp-bridge/mapping/expression"
 	"mqtt-stomp-bridge/mapping/source"
 	"mqtt-stomp-bridge/mapping/value"
 )
@@ -30,7 +31,7 @@ type recipients struct {
 
 // A memberSource gives one user or group, or a list of them.
 type memberSource struct {
-	*expression
+	names *expression.Expression
 	token func(name string) string
 }
 
@@ -38,11 +39,11 @@ func (r *recipients) String() string { return r.written }
 
 // audience returns who may get the output. r may be nil: everybody. Without an error it is never empty, so that no mistake of
 // an event makes an output everybody's.
-func (r *recipients) audience(s *scope) (audience.Audience, error) {
+func (r *recipients) audience(s *expression.Scope) (audience.Audience, error) {
 	if r == nil {
 		return nil, nil
 	}
-	if err := s.spend(r.charged); err != nil {
+	if err := s.Spend(r.charged); err != nil {
 		return nil, err
 	}
 	if len(r.from) == 0 && len(r.fixed) > 0 {
@@ -53,7 +54,7 @@ func (r *recipients) audience(s *scope) (audience.Audience, error) {
 		var err error
 		if tokens, err = from.appendTokens(tokens, s); err != nil {
 			if len(r.fixed)+len(r.from) > 1 {
-				err = value.Refuse(value.KindOf(err), "%s: %v", from, err)
+				err = value.Refuse(value.KindOf(err), "=%s: %v", from.names, err)
 			}
 			return nil, err
 		}
@@ -65,15 +66,15 @@ func (r *recipients) audience(s *scope) (audience.Audience, error) {
 }
 
 // appendTokens appends the tokens of the names that the expression gives. Only an empty list gives none.
-func (from memberSource) appendTokens(tokens []string, s *scope) ([]string, error) {
-	v, err := from.eval(s)
+func (from memberSource) appendTokens(tokens []string, s *expression.Scope) ([]string, error) {
+	v, err := from.names.Eval(s)
 	if err != nil {
 		return nil, err
 	}
 	list, isList := v.([]any)
 	switch {
 	case v == nil:
-		return nil, value.Refuse("missing", "no value: %s", s.lacking())
+		return nil, value.Refuse("missing", "no value: %s", s.Missing())
 	case !isList:
 		list = []any{v}
 	}
@@ -83,7 +84,7 @@ func (from memberSource) appendTokens(tokens []string, s *scope) ([]string, erro
 			err = value.Refuse("too large", "an audience has at most %d members", maxMembers)
 		}
 		if err == nil {
-			err = s.spend(workVisit + len(name))
+			err = s.Spend(workMember + len(name))
 		}
 		if err != nil {
 			if isList {
@@ -112,8 +113,8 @@ func toMember(v any) (string, error) {
 	return name, nil
 }
 
-// memberSpec is what a rule's audience takes in the place of one name.
-func memberSpec() *contract.Field {
+// memberField is what a rule's audience takes in the place of one name.
+func memberField() *contract.Field {
 	return &contract.Field{Name: "audience", Target: &contract.Target{
 		Wants: "a name or a list of names", Convert: contract.Checked(toMember), Fits: value.TypeText | value.TypeWhole | value.TypeList,
 	}}
@@ -121,58 +122,59 @@ func memberSpec() *contract.Field {
 
 func (c *ruleCompiler) readAudience() {
 	if p, ok := c.keys.pairs["audience"]; ok {
-		c.rule.recipients = c.audience(p, false)
+		c.rule.recipients = readAudience(c.in, c.expr, p, c.rule.name)
 	}
 }
 
-// audience reads an audience, of a test without expressions.
-func (c *ruleCompiler) audience(p source.Pair, ofTest bool) *recipients {
-	r := recipientsReader{ruleCompiler: c, spec: memberSpec(), ofTest: ofTest, recipients: &recipients{line: p.Key.Line}}
+// readAudience reads the audience of the rule of that name; without a reader of expressions it is that of a test.
+func readAudience(in *reader, expr *expressionReader, p source.Pair, rule string) *recipients {
+	r := recipientsReader{in: in, expr: expr, rule: rule, field: memberField(), out: &recipients{line: p.Key.Line}}
 	if p.Value.Kind != yaml.MappingNode {
-		r.written = r.list(p.Value, "audience", audience.User)
+		r.out.written = r.list(p.Value, "audience", audience.User)
 	} else {
-		r.kinds(p.Value)
+		r.groups(p.Value)
 	}
-	if len(r.fixed) > 0 {
-		r.fixed = audience.Of(r.fixed)
+	if len(r.out.fixed) > 0 {
+		r.out.fixed = audience.Of(r.out.fixed)
 	}
-	for _, token := range r.fixed {
-		r.charged += len(token)
+	for _, token := range r.out.fixed {
+		r.out.charged += len(token)
 	}
-	if len(r.fixed) > maxMembers {
-		c.errorf(p.Value, "name a group instead", "an audience has at most %d members, not %d", maxMembers, len(r.fixed))
+	if len(r.out.fixed) > maxMembers {
+		in.errorf(p.Value, "name a group instead", "an audience has at most %d members, not %d", maxMembers, len(r.out.fixed))
 	}
-	return r.recipients
+	return r.out
 }
 
-// A recipientsReader reads one audience.
+// A recipientsReader reads one audience into out.
 type recipientsReader struct {
-	*ruleCompiler
-	*recipients
-	spec   *contract.Field
-	ofTest bool
+	in    *reader
+	expr  *expressionReader // nil: a test, which holds none
+	rule  string
+	field *contract.Field
+	out   *recipients
 }
 
-// kinds reads users and groups by their keys.
-func (r *recipientsReader) kinds(n *yaml.Node) {
-	if hint := r.braces(n); hint != "" {
-		r.errorf(n, hint, "audience takes names, not %s", source.Kind(n))
+// groups reads users and groups by their keys.
+func (r *recipientsReader) groups(n *yaml.Node) {
+	if hint := braces(n); hint != "" {
+		r.in.errorf(n, hint, "audience takes names, not %s", source.Kind(n))
 		return
 	}
-	keys := keysOf(r.file, n, "audience", []string{"users", "groups"}, r.report)
+	keys := r.in.keys(n, "audience", []string{"users", "groups"})
 	var parts []string
-	for _, kind := range []struct {
+	for _, part := range []struct {
 		key   string
 		token func(string) string
 	}{{"users", audience.User}, {"groups", audience.Group}} {
-		if p, ok := keys.pairs[kind.key]; ok {
-			parts = append(parts, kind.key+": "+r.list(p.Value, kind.key, kind.token))
+		if p, ok := keys.pairs[part.key]; ok {
+			parts = append(parts, part.key+": "+r.list(p.Value, part.key, part.token))
 		}
 	}
 	if len(keys.seen) == 0 {
-		r.errorf(n, "write {users: …, groups: …}", "audience names nobody")
+		r.in.errorf(n, "write {users: …, groups: …}", "audience names nobody")
 	}
-	r.written = "{" + strings.Join(parts, ", ") + "}"
+	r.out.written = "{" + strings.Join(parts, ", ") + "}"
 }
 
 // list reads one name or a list of them, and returns it as the rule has it.
@@ -181,7 +183,7 @@ func (r *recipientsReader) list(n *yaml.Node, key string, token func(string) str
 		return r.name(n, key, token)
 	}
 	if len(n.Content) == 0 {
-		r.errorf(n, leaveAway(key), "%s names nobody", key)
+		r.in.errorf(n, leaveAway(key), "%s names nobody", key)
 	}
 	texts := make([]string, len(n.Content))
 	for i, e := range n.Content {
@@ -200,13 +202,13 @@ func leaveAway(key string) string {
 // name reads one name, or an expression that gives one or a list of them.
 func (r *recipientsReader) name(n *yaml.Node, key string, token func(string) string) string {
 	switch {
-	case reportTag(r.file, n, r.report):
+	case r.in.tagged(n):
 		return n.Value
 	case source.Null(n):
-		r.errorf(n, leaveAway(key), "%s has no value", key)
+		r.in.errorf(n, leaveAway(key), "%s has no value", key)
 		return ""
 	case n.Kind != yaml.ScalarNode:
-		r.errorf(n, r.braces(n), "%s takes a name or a list of names, not %s in it", key, source.Kind(n))
+		r.in.errorf(n, braces(n), "%s takes a name or a list of names, not %s in it", key, source.Kind(n))
 		return ""
 	}
 	text, isExpr := strings.CutPrefix(n.Value, "=")
@@ -214,26 +216,26 @@ func (r *recipientsReader) name(n *yaml.Node, key string, token func(string) str
 	case !isExpr:
 		r.literal(n, key, token)
 		return n.Value
-	case r.ofTest:
-		r.errorf(n, "write the names themselves", "a test holds no expressions")
+	case r.expr == nil:
+		r.in.errorf(n, "write the names themselves", "a test holds no expressions")
 		return n.Value
 	}
-	x := r.expression(n, text, 1)
-	if x != nil && r.fits(n, x, r.spec.Target.Fits, fmt.Sprintf("%s wants %s", key, r.spec.Target.Wants)) {
-		r.checkKnown(r.spec, n, x)
-		r.from = append(r.from, memberSource{x, token})
+	x := r.expr.parse(n, text, 1)
+	if x != nil && r.expr.fits(n, x, r.field.Target.Fits, fmt.Sprintf("%s wants %s", key, r.field.Target.Wants)) {
+		r.expr.checkKnown(r.field, r.rule, n, x)
+		r.out.from = append(r.out.from, memberSource{x, token})
 	}
 	return n.Value
 }
 
 // literal reads a name that stands in the rule.
 func (r *recipientsReader) literal(n *yaml.Node, key string, token func(string) string) {
-	if r.noExpression(n) {
+	if r.in.unmarked(n) {
 		return
 	}
 	if _, err := toMember(n.Value); err != nil {
-		r.errorf(n, "", "%s: %v", key, err)
+		r.in.errorf(n, "", "%s: %v", key, err)
 		return
 	}
-	r.fixed = append(r.fixed, token(n.Value))
+	r.out.fixed = append(r.out.fixed, token(n.Value))
 }

@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"mqtt-stomp-bridge/mapping/contract"
+	"mqtt-stomp-bridge/mapping/expression"
 	"mqtt-stomp-bridge/mapping/source"
 	"mqtt-stomp-bridge/mapping/spelling"
 	"mqtt-stomp-bridge/mapping/topic"
@@ -24,44 +24,47 @@ func RuleKeys() []string {
 
 // A ruleCompiler compiles one rule.
 type ruleCompiler struct {
-	*compiler
-	file  *source.File
-	names *names
+	all   *compiler
+	in    *reader
+	expr  *expressionReader
+	names eventNames // of expr.names
 	keys  keys
 	rule  *rule
-	bad   bool // the rule cannot be used
 }
 
-func (c *ruleCompiler) errorf(n *yaml.Node, hint, format string, args ...any) {
-	c.bad = true
-	c.report.Errorf(c.file, n, hint, format, args...)
+func newRuleCompiler(all *compiler, f *source.File) *ruleCompiler {
+	in := &reader{file: f, report: all.report}
+	c := &ruleCompiler{all: all, in: in, expr: &expressionReader{in: in, tables: all.tables}}
+	return c
 }
 
 // compile compiles the rule at n, and keeps it when nothing is wrong with it.
 func (c *ruleCompiler) compile(n *yaml.Node) {
-	if reportTag(c.file, n, c.report) {
+	if c.in.tagged(n) {
 		return
 	}
-	c.keys = keysOf(c.file, n, "a rule", RuleKeys(), c.report)
+	c.keys = c.in.keys(n, "a rule", RuleKeys())
 	if n.Kind != yaml.MappingNode {
 		return
 	}
-	c.rule = &rule{file: c.file.Name, line: n.Line}
+	c.rule = &rule{file: c.in.file.Name, line: n.Line}
 	if lacking := c.keys.lacking("name", "topic", "queue", "fields"); lacking != "" {
-		c.errorf(n, "", "the rule lacks %s", lacking)
+		c.in.errorf(n, "", "the rule lacks %s", lacking)
 	}
 	c.readName()
 	c.readTopic()
 	c.readPayload()
 	c.readRetained()
+	c.expr.names = c.names.names(c.all.visible)
 	c.readEach()
+	c.expr.names = c.names.names(c.all.visible)
 	c.readWhen()
 	c.readDedupe()
 	c.readQueue()
 	c.readAudience()
 	c.readFields()
-	if c.rule.pattern != nil && c.rule.shape != nil && !c.bad {
-		c.rules = append(c.rules, placedRule{c.rule, place{c.file, c.keys.pairs["topic"].Value}})
+	if c.rule.pattern != nil && c.rule.shape != nil && !c.in.bad {
+		c.all.rules = append(c.all.rules, placedRule{c.rule, place{c.in.file, c.keys.pairs["topic"].Value}})
 	}
 }
 
@@ -72,18 +75,10 @@ func (c *ruleCompiler) scalar(key string) (*yaml.Node, bool) {
 		return nil, false
 	}
 	if p.Value.Kind != yaml.ScalarNode || source.Null(p.Value) {
-		c.errorf(p.Value, c.braces(p.Value), "%s takes one text, not %s", key, source.Kind(p.Value))
+		c.in.errorf(p.Value, braces(p.Value), "%s takes one text, not %s", key, source.Kind(p.Value))
 		return nil, false
 	}
 	return p.Value, true
-}
-
-// braces returns the hint for a mapping that was meant as {{ expression }}.
-func (c *ruleCompiler) braces(n *yaml.Node) string {
-	if n.Kind == yaml.MappingNode && n.Style&yaml.FlowStyle != 0 && len(n.Content) > 0 && n.Content[0].Kind == yaml.MappingNode && len(n.Content[0].Content) > 0 {
-		return "YAML reads { as a map; for a value write =" + n.Content[0].Content[0].Value
-	}
-	return ""
 }
 
 func (c *ruleCompiler) readName() {
@@ -92,14 +87,14 @@ func (c *ruleCompiler) readName() {
 		return
 	}
 	c.rule.name = n.Value
-	switch other, twice := c.named[n.Value]; {
+	switch other, twice := c.all.named[n.Value]; {
 	case !ruleName.MatchString(n.Value) || len(n.Value) > maxName:
-		c.errorf(n, "a name is part of the dead-letter topic, of metrics and of logs",
+		c.in.errorf(n, "a name is part of the dead-letter topic, of metrics and of logs",
 			"a rule's name is at most %d letters, digits, spaces, and any of _ . -", maxName)
 	case twice:
-		c.errorf(n, "give it another name", "a rule %q stands at %s:%d already", n.Value, other.file.Name, other.node.Line)
+		c.in.errorf(n, "give it another name", "a rule %q stands at %s:%d already", n.Value, other.file.Name, other.node.Line)
 	default:
-		c.named[n.Value] = place{c.file, n}
+		c.all.named[n.Value] = place{c.in.file, n}
 	}
 }
 
@@ -112,8 +107,7 @@ func (c *ruleCompiler) readTopic() {
 	p, mistakes := topic.ParsePattern(n.Value)
 	c.names.captures = p.Names()
 	for _, m := range mistakes {
-		c.bad = true
-		c.report.ErrorAt(c.file, n, m.Offset, m.Width, m.Hint, "%s", m.Message)
+		c.in.errorAt(n, m.Offset, m.Width, m.Hint, "%s", m.Message)
 	}
 	if len(mistakes) > 0 {
 		c.names.anyCapture = true // what the mistake was meant to name is not asked for again
@@ -122,11 +116,11 @@ func (c *ruleCompiler) readTopic() {
 	c.rule.pattern = p
 	switch first, _, _ := strings.Cut(n.Value, "/"); {
 	case first == "$share" || first == "$queue":
-		c.errorf(n, "write the topic filter itself: "+withoutShare(n.Value), "the bridge makes its own subscriptions; a rule cannot ask for a shared one")
-	case n.Value == c.base || strings.HasPrefix(n.Value, c.base+"/"):
-		c.errorf(n, "map another topic, or change broker.base_topic", "topics under %s are the bridge's own and never match a rule", c.base)
+		c.in.errorf(n, "write the topic filter itself: "+withoutShare(n.Value), "the bridge makes its own subscriptions; a rule cannot ask for a shared one")
+	case n.Value == c.all.base || strings.HasPrefix(n.Value, c.all.base+"/"):
+		c.in.errorf(n, "map another topic, or change broker.base_topic", "topics under %s are the bridge's own and never match a rule", c.all.base)
 	case first == "$SYS":
-		c.report.Warnf(c.file, n, "", "topics under $SYS are the broker's own: they are retained, and many brokers do not show them to everyone")
+		c.in.warnf(n, "", "topics under $SYS are the broker's own: they are retained, and many brokers do not show them to everyone")
 	}
 }
 
@@ -140,19 +134,19 @@ func withoutShare(text string) string {
 }
 
 func (c *ruleCompiler) readPayload() {
-	c.rule.kind = c.kinds[0]
+	c.rule.encoding = c.all.encodings[0]
 	if n, ok := c.scalar("payload"); ok {
-		known := make([]string, len(c.kinds))
-		for i, k := range c.kinds {
-			if known[i] = k.Name; k.Name == n.Value {
-				c.rule.kind = k
+		known := make([]string, len(c.all.encodings))
+		for i, e := range c.all.encodings {
+			if known[i] = e.Name; e.Name == n.Value {
+				c.rule.encoding = e
 			}
 		}
 		if !slices.Contains(known, n.Value) {
-			c.errorf(n, spelling.DidYouMean(n.Value, known), "no payload kind %q", n.Value)
+			c.in.errorf(n, spelling.DidYouMean(n.Value, known), "no payload kind %q", n.Value)
 		}
 	}
-	c.names.kind = c.rule.kind
+	c.names.encoding = c.rule.encoding
 }
 
 func (c *ruleCompiler) readRetained() {
@@ -162,7 +156,7 @@ func (c *ruleCompiler) readRetained() {
 	}
 	known := []string{"skip", "deliver"}
 	if !slices.Contains(known, n.Value) {
-		c.errorf(n, spelling.DidYouMean(n.Value, known), "retained is skip or deliver, not %q", n.Value)
+		c.in.errorf(n, spelling.DidYouMean(n.Value, known), "retained is skip or deliver, not %q", n.Value)
 	}
 	c.rule.deliver = n.Value == "deliver"
 }
@@ -173,8 +167,8 @@ func (c *ruleCompiler) readEach() {
 		return
 	}
 	c.rule.eachLine = n.Line
-	if c.rule.each = c.condition(n); c.rule.each != nil {
-		c.fits(n, c.rule.each, value.TypeList, "each takes a list")
+	if c.rule.each = c.expr.bare(n); c.rule.each != nil {
+		c.expr.fits(n, c.rule.each, value.TypeList, "each takes a list")
 	}
 	c.names.each = true
 }
@@ -185,7 +179,7 @@ func (c *ruleCompiler) readWhen() {
 		return
 	}
 	c.rule.whenLine = n.Line
-	c.rule.when = c.boolean(n, "when")
+	c.rule.when = c.expr.condition(n, "when")
 }
 
 // Bounds of a dedupe's window.
@@ -199,12 +193,12 @@ func (c *ruleCompiler) readDedupe() {
 	if !ok {
 		return
 	}
-	keys := keysOf(c.file, p.Value, "dedupe", []string{"key", "window"}, c.report)
+	keys := c.in.keys(p.Value, "dedupe", []string{"key", "window"})
 	key, window := keys.pairs["key"].Value, keys.pairs["window"].Value
 	if key == nil || window == nil {
-		c.bad = true
+		c.in.bad = true
 		if lacking := keys.lacking("key", "window"); lacking != "" && p.Value.Kind == yaml.MappingNode {
-			c.errorf(p.Value, "write dedupe: {key: payload.id, window: 10m}", "dedupe lacks %s", lacking)
+			c.in.errorf(p.Value, "write dedupe: {key: payload.id, window: 10m}", "dedupe lacks %s", lacking)
 		}
 		return
 	}
@@ -214,15 +208,15 @@ func (c *ruleCompiler) readDedupe() {
 		if _, err := strconv.ParseUint(window.Value, 10, 64); err == nil {
 			hint = fmt.Sprintf("write %[1]ss for seconds, %[1]sm for minutes", window.Value)
 		}
-		c.errorf(window, hint, "window is a duration from 1s to 24h, not %s", source.Kind(window))
+		c.in.errorf(window, hint, "window is a duration from 1s to 24h, not %s", source.Kind(window))
 	}
-	if !c.isBare(key, "key") {
+	if !c.expr.isBare(key, "key") {
 		return
 	}
 	c.rule.dedupeLine = key.Line
 	c.rule.window = d
-	if c.rule.dedupe = c.condition(key); c.rule.dedupe != nil {
-		c.fits(key, c.rule.dedupe, value.TypeText|value.TypeWhole, "key takes text or a whole number")
+	if c.rule.dedupe = c.expr.bare(key); c.rule.dedupe != nil {
+		c.expr.fits(key, c.rule.dedupe, value.TypeText|value.TypeWhole, "key takes text or a whole number")
 	}
 }
 
@@ -232,69 +226,7 @@ func (c *ruleCompiler) bare(key string) (*yaml.Node, bool) {
 	if !ok {
 		return nil, false
 	}
-	return p.Value, c.isBare(p.Value, key)
-}
-
-func (c *ruleCompiler) isBare(n *yaml.Node, what string) bool {
-	if n.Kind == yaml.ScalarNode && !source.Null(n) {
-		return true
-	}
-	hint := c.braces(n)
-	if hint == "" && n.Kind != yaml.ScalarNode {
-		hint = "a value that begins with [ or { is YAML's own; put the whole expression in '…'"
-	}
-	c.errorf(n, hint, "%s takes an expression, not %s", what, source.Kind(n))
-	return false
-}
-
-// condition compiles a bare expression, before which an = is tolerated.
-func (c *ruleCompiler) condition(n *yaml.Node) *expression {
-	text := n.Value
-	offset := 0
-	if trimmed := strings.TrimLeft(text, " "); strings.HasPrefix(trimmed, "=") && !strings.HasPrefix(trimmed, "==") {
-		offset = len(text) - len(trimmed) + 1
-	}
-	return c.expression(n, text[offset:], offset)
-}
-
-// boolean compiles an expression that is true or false.
-func (c *ruleCompiler) boolean(n *yaml.Node, what string) *expression {
-	x := c.condition(n)
-	if x != nil {
-		c.fits(n, x, value.TypeBool, what+" takes true or false")
-	}
-	return x
-}
-
-// fits reports an expression whose value is of a wrong type whatever the event; one that is not known at load fits.
-func (c *ruleCompiler) fits(n *yaml.Node, x *expression, fits value.Types, wants string) bool {
-	if x.result&fits != 0 {
-		return true
-	}
-	c.bad = true
-	c.report.ErrorAt(c.file, n, strings.Index(n.Value, x.text), len([]rune(x.text)), "", "%s, but this always gives %s", wants, x.result)
-	return false
-}
-
-// expression compiles the text, which begins at the offset-th character of the value of n; nil when it is wrong.
-func (c *ruleCompiler) expression(n *yaml.Node, text string, offset int) *expression {
-	trimmed := strings.TrimLeft(text, " \n")
-	offset += len(text) - len(trimmed)
-	trimmed = strings.TrimRight(trimmed, " \n")
-	if trimmed == "" {
-		c.errorf(n, "write an expression after the =; for the text itself: '=\"=\"'", "the expression is empty")
-		return nil
-	}
-	x, e := c.names.parse(trimmed)
-	if e != nil {
-		c.bad = true
-		c.report.ErrorAt(c.file, n, offset+e.offset, max(1, e.width), e.hint, "%s", e.message)
-		return nil
-	}
-	for i := range x.known {
-		x.known[i].offset += offset
-	}
-	return x
+	return p.Value, c.expr.isBare(p.Value, key)
 }
 
 func (c *ruleCompiler) readQueue() {
@@ -304,14 +236,14 @@ func (c *ruleCompiler) readQueue() {
 	}
 	switch {
 	case p.Value.Kind == yaml.MappingNode:
-		for _, q := range c.file.Pairs(p.Value, "queue", c.report) {
+		for _, q := range c.in.pairs(p.Value, "queue") {
 			c.readRoute(q)
 		}
 		if len(p.Value.Content) == 0 {
-			c.errorf(p.Value, "write /queue/…: CONDITION, or one queue", "queue names no queue")
+			c.in.errorf(p.Value, "write /queue/…: CONDITION, or one queue", "queue names no queue")
 		}
 	case p.Value.Kind != yaml.ScalarNode || source.Null(p.Value):
-		c.errorf(p.Value, "write one queue, or a mapping of queues to conditions; two queues for one event are two rules",
+		c.in.errorf(p.Value, "write one queue, or a mapping of queues to conditions; two queues for one event are two rules",
 			"queue takes a queue, not %s", source.Kind(p.Value))
 	default:
 		c.addRoute(p.Value, nil)
@@ -319,15 +251,14 @@ func (c *ruleCompiler) readQueue() {
 }
 
 func (c *ruleCompiler) readRoute(q source.Pair) {
-	if reportTag(c.file, q.Value, c.report) || !c.isBare(q.Value, q.Key.Value) {
-		c.bad = true
+	if c.in.tagged(q.Value) || !c.expr.isBare(q.Value, q.Key.Value) {
 		c.addRoute(q.Key, nil)
 		return
 	}
-	c.addRoute(q.Key, c.boolean(q.Value, q.Key.Value))
+	c.addRoute(q.Key, c.expr.condition(q.Value, q.Key.Value))
 }
 
-func (c *ruleCompiler) addRoute(n *yaml.Node, when *expression) {
+func (c *ruleCompiler) addRoute(n *yaml.Node, when *expression.Expression) {
 	s := contract.ShapeOf(n.Value)
 	switch {
 	case s == nil:
@@ -335,33 +266,12 @@ func (c *ruleCompiler) addRoute(n *yaml.Node, when *expression) {
 		if near := spelling.Nearest(n.Value, contract.QueueNames()); near != "" {
 			hint = "did you mean " + near + "?"
 		}
-		c.errorf(n, hint, "no queue %q", n.Value)
+		c.in.errorf(n, hint, "no queue %q", n.Value)
 		return
 	case c.rule.shape != nil && c.rule.shape.Name != s.Name:
-		c.errorf(n, "write a second rule for it", "the payload of %s has other fields than that of %s", n.Value, c.rule.routes[0].queue)
+		c.in.errorf(n, "write a second rule for it", "the payload of %s has other fields than that of %s", n.Value, c.rule.routes[0].queue)
 		return
 	}
 	c.rule.shape = s
 	c.rule.routes = append(c.rule.routes, route{queue: n.Value, when: when, line: n.Line})
-}
-
-// expressionLike matches a text that was probably meant as an expression.
-var expressionLike = regexp.MustCompile(`^\s*(?:(?:payload|item|topic|mqtt|table|received)\s*(?:\?\?|\?\.|\.[A-Za-z_]|\[)|payload$|item$|received$|\$\.|(?:uuid|time|json|toJSON)\()`)
-
-// braced matches the ways in which other programs mark an expression.
-var braced = regexp.MustCompile(`\{\{\s*(.*?)\s*\}\}|\$\{\s*(.*?)\s*\}`)
-
-// noExpression reports a text that looks like an expression without its =.
-func (c *ruleCompiler) noExpression(n *yaml.Node) bool {
-	text, fix := n.Value, strings.TrimSpace(n.Value)
-	switch m := braced.FindStringSubmatch(text); {
-	case m != nil:
-		fix = m[1] + m[2]
-	case !expressionLike.MatchString(text):
-		return false
-	case strings.HasPrefix(fix, "$."):
-		fix = "payload" + strings.TrimPrefix(fix, "$")
-	}
-	c.errorf(n, fmt.Sprintf("for its value write =%s (for the text itself: ='%s')", fix, text), "this sends the text %q itself", text)
-	return true
 }

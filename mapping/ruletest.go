@@ -146,7 +146,7 @@ func (d *differ) values(path string, want, got any) {
 		}
 		return
 	}
-	keys := slices.Compact(slices.Sorted(slices.Values(append(slices.Sorted(maps.Keys(w)), slices.Sorted(maps.Keys(g))...))))
+	keys := slices.Compact(slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(w)), slices.Collect(maps.Keys(g))...))))
 	for _, k := range keys {
 		name := strings.TrimPrefix(path+"."+k, ".")
 		_, wanted := w[k]
@@ -196,7 +196,7 @@ func (c *compiler) readTests(f *source.File, n *yaml.Node) []*test {
 	}
 	var tests []*test
 	for _, e := range n.Content {
-		r := &testReader{compiler: c, file: f, node: source.Deref(e)}
+		r := &testReader{in: &reader{file: f, report: c.report}, node: source.Deref(e)}
 		tests = append(tests, r.read())
 	}
 	return tests
@@ -204,132 +204,127 @@ func (c *compiler) readTests(f *source.File, n *yaml.Node) []*test {
 
 // A testReader reads one test.
 type testReader struct {
-	*compiler
-	file *source.File
+	in   *reader
 	node *yaml.Node
 	keys keys
 }
 
-func (c *testReader) errorf(n *yaml.Node, hint, format string, args ...any) {
-	c.report.Errorf(c.file, n, hint, format, args...)
-}
-
-func (c *testReader) read() *test {
-	t := &test{file: c.file, node: c.node, event: Event{Received: testReceived}}
-	c.keys = keysOf(c.file, c.node, "a test", TestKeys(), c.report)
-	if c.node.Kind != yaml.MappingNode {
+func (r *testReader) read() *test {
+	t := &test{file: r.in.file, node: r.node, event: Event{Received: testReceived}}
+	r.keys = r.in.keys(r.node, "a test", TestKeys())
+	if r.node.Kind != yaml.MappingNode {
 		return t
 	}
-	t.name, t.event.Topic, t.event.ContentType = c.text("name"), c.text("topic"), c.text("content_type")
-	t.event.Retained = c.choice("retained", "false", "true") == "true"
-	t.event.QoS = c.choice("qos", "0", "1", "2")[0] - '0'
+	t.name, t.event.Topic, t.event.ContentType = r.text("name"), r.text("topic"), r.text("content_type")
+	t.event.Retained = r.choice("retained", "false", "true") == "true"
+	t.event.QoS = r.choice("qos", "0", "1", "2")[0] - '0'
 	if t.name == "" {
 		t.name = t.event.Topic
 	}
-	if lacking := c.keys.lacking("topic", "expect"); lacking != "" {
-		c.errorf(c.node, "", "the test lacks %s", lacking)
+	if lacking := r.keys.lacking("topic", "expect"); lacking != "" {
+		r.in.errorf(r.node, "", "the test lacks %s", lacking)
 	}
 	if strings.ContainsAny(t.event.Topic, "+#{") {
-		c.errorf(c.place("topic"), "write the topic of an event, without wildcards", "%s is not a topic of an event", value.Quote(t.event.Topic))
+		r.in.errorf(r.at("topic"), "write the topic of an event, without wildcards", "%s is not a topic of an event", value.Quote(t.event.Topic))
 	}
-	c.readPayload(t)
-	c.readUser(t)
-	c.readReceived(t)
-	c.readExpect(t)
+	r.readPayload(t)
+	r.readUser(t)
+	r.readReceived(t)
+	r.readExpect(t)
 	return t
 }
 
-// place returns the node of a key, or that of the test.
-func (c *testReader) place(key string) *yaml.Node {
-	if p, ok := c.keys.pairs[key]; ok {
+// at returns the node of a key, or that of the test.
+func (r *testReader) at(key string) *yaml.Node {
+	if p, ok := r.keys.pairs[key]; ok {
 		return p.Value
 	}
-	return c.node
+	return r.node
 }
 
 // text returns the text of a key; "" when it is not there.
-func (c *testReader) text(key string) string {
-	p, ok := c.keys.pairs[key]
+func (r *testReader) text(key string) string {
+	p, ok := r.keys.pairs[key]
 	if !ok {
 		return ""
 	}
 	if p.Value.Kind != yaml.ScalarNode {
-		c.errorf(p.Value, "", "%s takes a text, not %s", key, source.Kind(p.Value))
+		r.in.errorf(p.Value, "", "%s takes a text, not %s", key, source.Kind(p.Value))
 	}
 	return p.Value.Value
 }
 
 // choice returns the text of a key that takes one of the values; the first is the default.
-func (c *testReader) choice(key string, values ...string) string {
-	switch text := c.text(key); {
+func (r *testReader) choice(key string, values ...string) string {
+	switch text := r.text(key); {
 	case slices.Contains(values, text):
 		return text
 	case text != "":
-		c.errorf(c.place(key), "", "%s is one of %s, not %q", key, strings.Join(values, ", "), text)
+		r.in.errorf(r.at(key), "", "%s is one of %s, not %q", key, strings.Join(values, ", "), text)
 	}
 	return values[0]
 }
 
-func (c *testReader) readPayload(t *test) {
-	payload, ok := c.keys.pairs["payload"]
-	if _, both := c.keys.pairs["text"]; ok && both {
-		c.errorf(c.keys.pairs["text"].Key, "payload is YAML that becomes JSON, text is taken as it is", "a test has payload or text, not both")
+func (r *testReader) readPayload(t *test) {
+	payload, ok := r.keys.pairs["payload"]
+	if _, both := r.keys.pairs["text"]; ok && both {
+		r.in.errorf(r.keys.pairs["text"].Key, "payload is YAML that becomes JSON, text is taken as it is", "a test has payload or text, not both")
 	}
-	if t.event.Payload = []byte(c.text("text")); ok {
-		t.event.Payload = c.json(payload.Value)
+	if t.event.Payload = []byte(r.text("text")); ok {
+		t.event.Payload = r.json(payload.Value)
 	}
 }
 
-func (c *testReader) json(n *yaml.Node) []byte {
-	b := jsonBuilder{file: c.file, report: c.report}
+func (r *testReader) json(n *yaml.Node) []byte {
+	b := jsonBuilder{in: r.in}
 	b.scalar = func(n *yaml.Node) { b.text = appendScalar(b.text, n) }
 	b.node(n, 0)
 	return b.text
 }
 
-func (c *testReader) readUser(t *test) {
-	p, ok := c.keys.pairs["user"]
+func (r *testReader) readUser(t *test) {
+	p, ok := r.keys.pairs["user"]
 	if !ok {
 		return
 	}
 	t.event.User = map[string]string{}
-	for _, u := range c.file.Pairs(p.Value, "user", c.report) {
+	for _, u := range r.in.pairs(p.Value, "user") {
 		if u.Value.Kind != yaml.ScalarNode {
-			c.errorf(u.Value, "", "a user property is a text, not %s", source.Kind(u.Value))
+			r.in.errorf(u.Value, "", "a user property is a text, not %s", source.Kind(u.Value))
 		}
 		t.event.User[u.Key.Value] = u.Value.Value
 	}
 }
 
-func (c *testReader) readReceived(t *test) {
-	text := c.text("received")
+func (r *testReader) readReceived(t *test) {
+	text := r.text("received")
 	if text == "" {
 		return
 	}
 	received, err := contract.ParseTime(text)
 	if err != nil {
-		c.errorf(c.place("received"), "write it as 2026-01-01T00:00:00Z", "received: %s is not a time", value.Quote(text))
+		r.in.errorf(r.at("received"), "write it as 2026-01-01T00:00:00Z", "received: %s is not a time", value.Quote(text))
 	}
 	t.event.Received = received
 }
 
-func (c *testReader) readExpect(t *test) {
-	p, ok := c.keys.pairs["expect"]
+func (r *testReader) readExpect(t *test) {
+	p, ok := r.keys.pairs["expect"]
 	const hint = "write a queue with its payload, filtered, or {rejected: a part of the reason}"
 	switch {
 	case !ok:
 	case p.Value.Kind == yaml.ScalarNode && p.Value.Value == "filtered":
 	case p.Value.Kind != yaml.MappingNode || len(p.Value.Content) == 0:
-		c.errorf(p.Value, hint, "expect does not take %s", source.Kind(p.Value))
+		r.in.errorf(p.Value, hint, "expect does not take %s", source.Kind(p.Value))
 	default:
 		t.want.outputs = map[string][]expected{}
-		for _, e := range c.file.Pairs(p.Value, "expect", c.report) {
-			c.readExpected(t, e)
+		for _, e := range r.in.pairs(p.Value, "expect") {
+			r.readExpected(t, e)
 		}
 	}
 }
 
-func (c *testReader) readExpected(t *test, e source.Pair) {
+func (r *testReader) readExpected(t *test, e source.Pair) {
 	nodes := []*yaml.Node{e.Value}
 	if e.Value.Kind == yaml.SequenceNode {
 		nodes = e.Value.Content
@@ -337,7 +332,7 @@ func (c *testReader) readExpected(t *test, e source.Pair) {
 	if e.Key.Value == "rejected" {
 		for _, n := range nodes {
 			if n = source.Deref(n); n.Kind != yaml.ScalarNode || n.Value == "" {
-				c.errorf(n, "", "rejected takes a part of the reason, not %s", source.Kind(n))
+				r.in.errorf(n, "", "rejected takes a part of the reason, not %s", source.Kind(n))
 			}
 			t.want.rejected = append(t.want.rejected, n.Value)
 		}
@@ -345,34 +340,33 @@ func (c *testReader) readExpected(t *test, e source.Pair) {
 	}
 	if !slices.Contains(contract.QueueNames(), e.Key.Value) {
 		known := append(contract.QueueNames(), "rejected")
-		c.errorf(e.Key, spelling.DidYouMean(e.Key.Value, known), "no queue %q", e.Key.Value)
+		r.in.errorf(e.Key, spelling.DidYouMean(e.Key.Value, known), "no queue %q", e.Key.Value)
 		return
 	}
 	for _, n := range nodes {
 		if n = source.Deref(n); n.Kind != yaml.MappingNode {
-			c.errorf(n, "", "a payload of %s is an object, not %s", e.Key.Value, source.Kind(n))
+			r.in.errorf(n, "", "a payload of %s is an object, not %s", e.Key.Value, source.Kind(n))
 			continue
 		}
-		t.want.outputs[e.Key.Value] = append(t.want.outputs[e.Key.Value], c.expected(n))
+		t.want.outputs[e.Key.Value] = append(t.want.outputs[e.Key.Value], r.expected(n))
 	}
 }
 
 // expected returns the payload that is expected, as decoded JSON, and its audience, which stands among the fields.
-func (c *testReader) expected(n *yaml.Node) expected {
+func (r *testReader) expected(n *yaml.Node) expected {
 	var e expected
 	fields := *n
 	fields.Content = nil
-	for _, p := range c.file.Pairs(n, "an object", c.report) {
+	for _, p := range r.in.pairs(n, "an object") {
 		if p.Key.Value != "audience" {
 			fields.Content = append(fields.Content, p.Key, p.Value)
 			continue
 		}
-		rule := &ruleCompiler{compiler: c.compiler, file: c.file}
-		e.who = rule.audience(p, true).fixed
+		e.who = readAudience(r.in, nil, p, "").fixed
 	}
-	doc, err := value.DecodeJSON(bytes.TrimSpace(c.json(&fields)))
+	doc, err := value.DecodeJSON(bytes.TrimSpace(r.json(&fields)))
 	if err != nil {
-		c.errorf(n, "", "this payload %v", err)
+		r.in.errorf(n, "", "this payload %v", err)
 	}
 	e.body = doc.Value
 	return e

@@ -49,7 +49,7 @@ func (m *Mapper) Explain(e Event) Trace {
 // note adds a step to the trace, if there is one.
 func (u *run) note(item int, note string) {
 	if u.trace != nil {
-		*u.trace = append(*u.trace, RuleTrace{Rule: u.name, Item: item, Note: note})
+		*u.trace = append(*u.trace, RuleTrace{Rule: u.rule.name, Item: item, Note: note})
 	}
 }
 
@@ -58,7 +58,7 @@ func (u *run) fired(item int, queue string) *RuleTrace {
 	if u.trace == nil {
 		return nil
 	}
-	*u.trace = append(*u.trace, RuleTrace{Rule: u.name, Item: item, Queue: queue})
+	*u.trace = append(*u.trace, RuleTrace{Rule: u.rule.name, Item: item, Queue: queue})
 	return &(*u.trace)[len(*u.trace)-1]
 }
 

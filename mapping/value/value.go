@@ -1,7 +1,7 @@
 // Package value is the kit for the values that rules work on, from the bytes of a payload to JSON text.
 //
 // A value is nil, bool, string, int64, int, float64, json.Number (a number that neither of the others holds), time.Time, []any,
-// or map[string]any. Whatever is missing is nil. Decoding never panics and is bounded, by MaxPayload and MaxDepth;
+// or map[string]any; map[string]string may stand for the latter. Whatever is missing is nil. Decoding never panics and is bounded, by MaxPayload and MaxDepth;
 // encoding is bounded by MaxText. What cannot be done is a *Refusal, whose Kind is safe to log and whose Reason may quote
 // the value.
 package value
@@ -40,6 +40,10 @@ func (st Step) Of(v any) any {
 	case map[string]any:
 		if !st.IsIndex {
 			return v[st.Key]
+		}
+	case map[string]string:
+		if text, ok := v[st.Key]; ok && !st.IsIndex {
+			return text
 		}
 	case []any:
 		if st.IsIndex {

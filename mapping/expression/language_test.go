@@ -1,57 +1,97 @@
-package mapping_test
+package expression_test
 
 import (
-	"encoding/json"
-	"strings"
 	"testing"
+	"time"
 
-	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/expression"
+	"mqtt-stomp-bridge/mapping/value"
 )
 
-// exprRule makes a rule that sends the JSON text of an expression as a message's content; nothing is "null".
-func exprRule(expression string) string {
-	quoted := strings.ReplaceAll(expression, "'", "''")
-	return `
-tables:
-  state: {sent: DELIVERED, "1": one, "true": yes}
-rules:
-  - name: e
-    topic: t/{device}/{rest...}
-    queue: /queue/message
-    fields:
-      conversation_id: ` + idA + `
-      channel_id: ` + idB + `
-      message: {id: ` + idC + `, delivery_state: PENDING, sender_type: app_user, content: {v: '=` + quoted + `'}}
-`
+// The roots of the tests.
+const (
+	rootPayload expression.Root = iota
+	rootReceived
+	rootDevice
+	rootRest
+	rootTopic
+	rootQoS
+	rootRetained
+	rootContentType
+	rootUser
+)
+
+// received is when the events of the tests were received.
+var received = time.Date(2026, 3, 4, 5, 6, 7, 890_123_456, time.UTC)
+
+// names are what the expressions of the tests see: the names of a rule with the topic t/{device}/{rest...}.
+func names() *expression.Names {
+	text, object := value.TypeText, value.TypeObject
+	return &expression.Names{
+		Roots: []expression.Name{
+			{Name: "payload", Root: rootPayload, Types: value.AnyType},
+			{Name: "received", Root: rootReceived, Types: value.TypeTime},
+		},
+		Groups: []expression.Group{
+			{Name: "topic", Below: []expression.Name{{Name: "device", Root: rootDevice, Types: text}, {Name: "rest", Root: rootRest, Types: text}}},
+			{Name: "mqtt", Below: []expression.Name{
+				{Name: "content_type", Root: rootContentType, Types: text},
+				{Name: "qos", Root: rootQoS, Types: value.TypeWhole},
+				{Name: "retained", Root: rootRetained, Types: value.TypeBool},
+				{Name: "topic", Root: rootTopic, Types: text},
+				{Name: "user", Root: rootUser, Types: object},
+			}},
+			{Name: "table", Hint: "there are no tables", Below: []expression.Name{
+				{Name: "state", Types: object, Entries: map[string]any{"sent": "DELIVERED", "1": "one", "true": "yes"}},
+			}},
+		},
+	}
 }
 
-// evaluate returns the JSON text of the expression for the event, or "rejected: " with the reason.
-func evaluate(t *testing.T, expression string, e mapping.Event) string {
+// data are the values of one event.
+type data struct{ payload any }
+
+func (d data) Value(r expression.Root) (any, error) {
+	return map[expression.Root]any{
+		rootPayload: d.payload, rootReceived: received, rootDevice: "front_door", rootRest: "x/y", rootTopic: "t/front_door/x/y",
+		rootQoS: 1, rootRetained: false, rootContentType: "application/json",
+		rootUser: map[string]string{"message_id": "77", "content-type": "x"},
+	}[r], nil
+}
+
+func decode(t testing.TB, payload string) data {
 	t.Helper()
-	m, report := compile("rules.yaml", exprRule(expression))
-	if err := report.Err(); err != nil {
-		return "load: " + err.Error()
+	d, err := value.DecodeJSON([]byte(payload))
+	if err != nil {
+		t.Fatal(err)
 	}
-	content := sent(m.Map(e), "message.content")
-	if reason, ok := strings.CutPrefix(content, "rejected: "); ok {
-		return "rejected: " + strings.TrimPrefix(reason, "="+expression+": ")
+	return data{d.Value}
+}
+
+// evaluate returns the JSON text of the expression's value, or "rejected: " with the reason.
+func evaluate(text string, d expression.Data) string {
+	x, mistake := names().Parse(text)
+	if mistake != nil {
+		return "load: " + mistake.Message
 	}
-	var text string
-	if err := json.Unmarshal([]byte(content), &text); err != nil {
-		return content
+	var s expression.Scope
+	s.Begin(d, 1000)
+	v, err := x.Eval(&s)
+	var b []byte
+	if err == nil {
+		b, err = value.AppendJSON(nil, v)
 	}
-	return strings.TrimSuffix(strings.TrimPrefix(text, `{"v":`), "}")
+	if err != nil {
+		return "rejected: " + err.Error()
+	}
+	return string(b)
 }
 
 func TestExpressions(t *testing.T) {
-	e := mapping.Event{
-		Topic: "t/front_door/x/y", QoS: 1, ContentType: "application/json", Received: received,
-		User: map[string]string{"message_id": "77", "content-type": "x"},
-		Payload: []byte(`{"s": "Straße", "n": 5, "f": 2.5, "big": 9007199254740993, "huge": 123456789012345678901234567890, "yes": true, "no": false,
+	d := decode(t, `{"s": "Straße", "n": 5, "f": 2.5, "big": 9007199254740993, "huge": 123456789012345678901234567890, "yes": true, "no": false,
 			"nothing": null, "list": [1, 2, 3], "texts": ["b", "a"], "empty": [], "o": {"a": {"b": [10, {"c": "deep"}]}, "k-1": 1, "1": "one"},
 			"items": [{"id": 1, "ok": true}, {"id": 2}, {"id": 3, "ok": false}], "json": "{\"a\": [1, 2.50]}", "key": "a", "t": "2021-01-27 11:00:00",
-			"state": "sent", "digits": "0042", "max": 9223372036854775807, "min": -9223372036854775808}`),
-	}
+			"state": "sent", "digits": "0042", "max": 9223372036854775807, "min": -9223372036854775808}`)
 	tests := []struct{ expression, want string }{
 		// Paths: what is missing is nothing, on whatever way.
 		{`payload.s`, `"Straße"`},
@@ -265,7 +305,7 @@ func TestExpressions(t *testing.T) {
 		{`{"a": payload.n, "b": [payload.s, nil]}`, `{"a":5,"b":["Straße",null]}`},
 	}
 	for _, tt := range tests {
-		if got := evaluate(t, tt.expression, e); got != tt.want {
+		if got := evaluate(tt.expression, d); got != tt.want {
 			t.Errorf("%s\n got %s\nwant %s", tt.expression, got, tt.want)
 		}
 	}
@@ -274,7 +314,7 @@ func TestExpressions(t *testing.T) {
 // Ids derived by uuid are part of the data contract: these came from Python's uuid module,
 // uuid5(uuid5(uuid5(NAMESPACE_DNS, "mqtt-stomp-bridge"), kind), id).
 func TestUUIDFunction(t *testing.T) {
-	e := event("t/front_door", `{"n": 7263548190273645123, "empty": "", "f": 1.5}`)
+	d := decode(t, `{"n": 7263548190273645123, "empty": "", "f": 1.5}`)
 	tests := []struct{ expression, want string }{
 		{`uuid("zigbee2mqtt", topic.device)`, `"a123d339-bc1c-5e42-8cef-5368d143932b"`},
 		{`uuid(lower("ZIGBEE2MQTT"), topic.device)`, `"a123d339-bc1c-5e42-8cef-5368d143932b"`},
@@ -288,7 +328,7 @@ func TestUUIDFunction(t *testing.T) {
 		{`uuid("a", payload)`, `rejected: uuid: the id: an object is not text`},
 	}
 	for _, tt := range tests {
-		if got := evaluate(t, tt.expression, e); got != tt.want {
+		if got := evaluate(tt.expression, d); got != tt.want {
 			t.Errorf("%s\n got %s\nwant %s", tt.expression, got, tt.want)
 		}
 	}

@@ -1,4 +1,4 @@
-package mapping
+package expression
 
 import (
 	"regexp"
@@ -12,8 +12,8 @@ import (
 
 // A patcher rewrites an expression, from the leaves up.
 type patcher struct {
-	names   *names
-	perItem bool
+	names *Names
+	reads uint64 // a bit for each root
 }
 
 // call replaces the node with a call of one of our functions, which gets the scope first.
@@ -24,17 +24,17 @@ func call(node *ast.Node, name string, args ...ast.Node) {
 	})
 }
 
-func read(node *ast.Node, p *path) {
+func read(node *ast.Node, p *Path) {
 	call(node, "$read", &ast.ConstantNode{Value: p})
 }
 
 // pathOf returns the path that the node reads; nil for any other node.
-func pathOf(node ast.Node) *path {
+func pathOf(node ast.Node) *Path {
 	n, ok := node.(*ast.CallNode)
 	if !ok || !calls(n, "$read") {
 		return nil
 	}
-	return n.Arguments[1].(*ast.ConstantNode).Value.(*path)
+	return n.Arguments[1].(*ast.ConstantNode).Value.(*Path)
 }
 
 func calls(n *ast.CallNode, name string) bool {
@@ -46,10 +46,7 @@ func calls(n *ast.CallNode, name string) bool {
 func (p *patcher) Visit(node *ast.Node) {
 	switch n := (*node).(type) {
 	case *ast.IdentifierNode:
-		if r, ok := roots()[n.Value]; ok && p.names.sees(n.Value) { // otherwise a variable of let
-			p.perItem = p.perItem || r == rootItem || r == rootIndex
-			read(node, &path{root: r, name: n.Value, capture: -1})
-		}
+		p.identifier(node, n.Value)
 	case *ast.ChainNode:
 		if path := pathOf(n.Node); path != nil {
 			read(node, path)
@@ -87,6 +84,23 @@ func (p *patcher) Visit(node *ast.Node) {
 	}
 }
 
+// identifier rewrites a name, unless it is a variable of let.
+func (p *patcher) identifier(node *ast.Node, name string) {
+	if r := p.names.root(name); r != nil {
+		p.read(node, &Path{Root: r.Root, name: name, entries: r.Entries})
+	} else if g := p.names.group(name); g != nil {
+		read(node, &Path{name: name, group: g})
+	}
+}
+
+// read rewrites the node into one that reads the path, whose root the expression then reads.
+func (p *patcher) read(node *ast.Node, path *Path) {
+	if path.entries == nil {
+		p.reads |= 1 << path.Root
+	}
+	read(node, path)
+}
+
 // call gives the functions of rules the scope, and does at load what can be done there.
 func (p *patcher) call(n *ast.CallNode) {
 	callee, ok := n.Callee.(*ast.IdentifierNode)
@@ -94,7 +108,7 @@ func (p *patcher) call(n *ast.CallNode) {
 		return
 	}
 	if kind, ok := n.Arguments[0].(*ast.StringNode); ok && callee.Value == "uuid" {
-		n.Arguments[0] = &ast.ConstantNode{Value: kindSpace(kind.Value)}
+		n.Arguments[0] = &ast.ConstantNode{Value: idSpace(kind.Value)}
 	}
 	n.Arguments = append([]ast.Node{&ast.IdentifierNode{Value: "$env"}}, n.Arguments...)
 }
@@ -115,62 +129,24 @@ func (p *patcher) member(node *ast.Node, n *ast.MemberNode) {
 	switch {
 	case base == nil:
 		call(node, "$index", n.Node, n.Property)
-	case base.root == rootTable && base.table != nil && !(fixed && !st.IsIndex):
+	case base.entries != nil && !(fixed && !st.IsIndex):
 		call(node, "$table", &ast.ConstantNode{Value: base}, n.Property)
-	case !fixed && base.complete():
+	case !fixed && base.group == nil:
 		call(node, "$index", n.Node, n.Property)
 	case fixed:
-		if longer := p.extend(base, st); longer != nil {
-			read(node, longer)
+		if longer := base.extend(st); longer != nil {
+			p.read(node, longer)
 		}
 	}
 }
 
-// extend returns the path one step further; nil where the names have no such thing.
-func (p *patcher) extend(base *path, st value.Step) *path {
-	if base.complete() {
-		return base.extend(st)
-	}
-	longer := *base
-	longer.name += "." + st.Key
-	switch base.root {
-	case rootTopic:
-		if longer.capture = slices.Index(p.names.captures, st.Key); p.names.anyCapture {
-			longer.capture = 0
-		}
-	case rootMQTT:
-		longer.root = mqttRoots()[st.Key]
-	case rootTable:
-		if t := p.names.tables[st.Key]; t != nil {
-			longer.table = t.entries
-		}
-	}
-	if !longer.complete() {
-		return nil
-	}
-	return &longer
-}
-
-// complete reports whether the path names something: topic, mqtt and table alone do not.
-func (p *path) complete() bool {
-	switch p.root {
-	case rootTopic:
-		return p.capture >= 0
-	case rootMQTT:
-		return false
-	case rootTable:
-		return p.table != nil
-	}
-	return true
-}
-
-// incomplete finds a topic, mqtt or table without a name of theirs behind it.
-func (p *patcher) incomplete(root ast.Node) (found *loadError) {
+// incomplete finds a group without a name behind it.
+func incomplete(root ast.Node) (found *Mistake) {
 	ast.Walk(&root, walkFunc(func(node ast.Node) {
-		if path := pathOf(node); path != nil && !path.complete() && found == nil {
-			found = &loadError{
-				offset: node.Location().From, width: len(path.name),
-				message: path.name + " is not a value by itself", hint: p.names.below(path.name),
+		if path := pathOf(node); path != nil && path.group != nil && found == nil {
+			found = &Mistake{
+				Offset: node.Location().From, Width: len(path.name),
+				Message: path.name + " is not a value by itself", Hint: path.group.hint(),
 			}
 		}
 	}))

@@ -1,4 +1,4 @@
-package mapping
+package expression
 
 import (
 	"encoding/json"
@@ -15,15 +15,19 @@ import (
 	"mqtt-stomp-bridge/mapping/value"
 )
 
-// A function can be called in an expression. Every one that sees data of an event is our own: it takes nil for what is
-// missing and gives nil for it, charges its work, and refuses with words that a rule's author understands.
+// A function can be called in an expression. Every one that sees data of an event is our own: it
+// takes nil for what is missing and gives nil for it, spends its work from the scope, and refuses with
+// words that a rule's author understands.
 type function struct {
 	name  string
 	types []any // pointers to functions: the signatures for the check at load
-	call  func(s *scope, args []any) (any, error)
+	call  func(s *Scope, args []any) (any, error)
 }
 
-// functions returns what rules may call besides the predicates.
+// functions returns what rules may call besides the predicates. To add a function: an entry here, its
+// code below, rows in language_test.go, and a line in the table of examples/README.md, which a test
+// compares with Functions. Arguments are of the signature's types only where these are known at load:
+// call checks them again.
 func functions() []function {
 	text := signature(new(func(string) string))
 	return []function{
@@ -60,12 +64,21 @@ func predicates() []string {
 	return []string{"all", "any", "none", "one", "filter", "map", "find", "count"}
 }
 
+// Functions returns the names of the functions that rules may call.
+func Functions() []string {
+	all := predicates()
+	for _, f := range functions() {
+		all = append(all, f.name)
+	}
+	return all
+}
+
 // namespace is the root of all UUIDs that rules derive: version 5 of "mqtt-stomp-bridge" in the DNS namespace. Every id
 // that rules have derived depends on it, so it never changes.
 var namespace = uuid.MustParse("b25c2350-6db9-5ae4-b32f-5cf70c033f37")
 
 // callUUID is uuid(kind, id): the UUID of version 5 of the id in the namespace of its kind.
-func callUUID(s *scope, args []any) (any, error) {
+func callUUID(s *Scope, args []any) (any, error) {
 	if args[0] == nil || args[1] == nil {
 		return nil, nil
 	}
@@ -75,7 +88,7 @@ func callUUID(s *scope, args []any) (any, error) {
 		if err != nil {
 			return nil, value.Refuse("expression", "uuid: the kind of id: %v", err)
 		}
-		space = kindSpace(kind)
+		space = idSpace(kind)
 	}
 	id, err := value.Text(args[1])
 	if err != nil {
@@ -84,14 +97,14 @@ func callUUID(s *scope, args []any) (any, error) {
 	if id == "" {
 		return nil, value.Refuse("expression", "uuid: the id is empty")
 	}
-	return uuid.NewSHA1(space, []byte(id)).String(), s.spend(len(id))
+	return uuid.NewSHA1(space, []byte(id)).String(), s.Spend(len(id))
 }
 
-// kindSpace returns the namespace of the ids of one kind.
-func kindSpace(kind string) uuid.UUID { return uuid.NewSHA1(namespace, []byte(kind)) }
+// idSpace returns the namespace of the ids of one kind.
+func idSpace(kind string) uuid.UUID { return uuid.NewSHA1(namespace, []byte(kind)) }
 
 // callTime is time(text, layout), the layout in Go's manner; without a zone in it, UTC.
-func callTime(s *scope, args []any) (any, error) {
+func callTime(s *Scope, args []any) (any, error) {
 	if args[0] == nil || args[1] == nil {
 		return nil, nil
 	}
@@ -108,7 +121,7 @@ func callTime(s *scope, args []any) (any, error) {
 }
 
 // callJSON is json(text): the value that a JSON text stands for.
-func callJSON(s *scope, args []any) (any, error) {
+func callJSON(s *Scope, args []any) (any, error) {
 	if args[0] == nil {
 		return nil, nil
 	}
@@ -116,7 +129,7 @@ func callJSON(s *scope, args []any) (any, error) {
 	if !ok {
 		return nil, value.Refuse("expression", "json takes text, not %s", value.TypeName(args[0]))
 	}
-	if err := s.spend(workMatch * len(text)); err != nil {
+	if err := s.Spend(workMatch * len(text)); err != nil {
 		return nil, err
 	}
 	d, err := value.DecodeJSON([]byte(text))
@@ -126,7 +139,7 @@ func callJSON(s *scope, args []any) (any, error) {
 	return d.Value, nil
 }
 
-func callToJSON(s *scope, args []any) (any, error) {
+func callToJSON(s *Scope, args []any) (any, error) {
 	if args[0] == nil {
 		return nil, nil
 	}
@@ -134,10 +147,10 @@ func callToJSON(s *scope, args []any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return string(b), s.spend(len(b))
+	return string(b), s.Spend(len(b))
 }
 
-func callString(s *scope, args []any) (any, error) {
+func callString(s *Scope, args []any) (any, error) {
 	switch v := args[0].(type) {
 	case nil, string:
 		return v, nil
@@ -157,9 +170,9 @@ func callString(s *scope, args []any) (any, error) {
 }
 
 // callInt is int(x): a number without its fraction, also from digits in text.
-func callInt(s *scope, args []any) (any, error) { return rounded("int", args[0], math.Trunc) }
+func callInt(s *Scope, args []any) (any, error) { return rounded("int", args[0], math.Trunc) }
 
-func callRound(s *scope, args []any) (any, error) { return rounded("round", args[0], math.Round) }
+func callRound(s *Scope, args []any) (any, error) { return rounded("round", args[0], math.Round) }
 
 func rounded(name string, v any, round func(float64) float64) (any, error) {
 	f, err := callFloat(nil, []any{v})
@@ -186,7 +199,7 @@ func exact(v any) (int64, bool) {
 	return i, ok
 }
 
-func callFloat(_ *scope, args []any) (any, error) {
+func callFloat(_ *Scope, args []any) (any, error) {
 	switch v := args[0].(type) {
 	case nil:
 		return nil, nil
@@ -208,12 +221,12 @@ func callFloat(_ *scope, args []any) (any, error) {
 }
 
 // callLen is len(x): of text its characters, of what is missing 0.
-func callLen(s *scope, args []any) (any, error) {
+func callLen(s *Scope, args []any) (any, error) {
 	switch v := args[0].(type) {
 	case nil:
 		return 0, nil
 	case string:
-		return utf8.RuneCountInString(v), s.spend(len(v))
+		return utf8.RuneCountInString(v), s.Spend(len(v))
 	case []any:
 		return len(v), nil
 	case map[string]any:
@@ -222,20 +235,20 @@ func callLen(s *scope, args []any) (any, error) {
 	return nil, value.Refuse("expression", "%s has no length", value.TypeName(args[0]))
 }
 
-func callFirst(s *scope, args []any) (any, error) { return index(s, []any{args[0], int64(0)}) }
+func callFirst(s *Scope, args []any) (any, error) { return index(s, []any{args[0], int64(0)}) }
 
-func callLast(s *scope, args []any) (any, error) { return index(s, []any{args[0], int64(-1)}) }
+func callLast(s *Scope, args []any) (any, error) { return index(s, []any{args[0], int64(-1)}) }
 
-func callKeys(s *scope, args []any) (any, error) {
+func callKeys(s *Scope, args []any) (any, error) {
 	return members(s, args[0], func(key string, _ any) any { return key })
 }
 
-func callValues(s *scope, args []any) (any, error) {
+func callValues(s *Scope, args []any) (any, error) {
 	return members(s, args[0], func(_ string, value any) any { return value })
 }
 
 // members makes a list of the members of an object, in the order of their keys.
-func members(s *scope, v any, pick func(key string, value any) any) (any, error) {
+func members(s *Scope, v any, pick func(key string, value any) any) (any, error) {
 	object, ok := v.(map[string]any)
 	if !ok {
 		if v == nil {
@@ -247,10 +260,10 @@ func members(s *scope, v any, pick func(key string, value any) any) (any, error)
 	for _, k := range slices.Sorted(maps.Keys(object)) {
 		list = append(list, pick(k, object[k]))
 	}
-	return list, s.spend(workVisit * len(list))
+	return list, s.Spend(workVisit * len(list))
 }
 
-func callJoin(s *scope, args []any) (any, error) {
+func callJoin(s *Scope, args []any) (any, error) {
 	if args[0] == nil || args[1] == nil {
 		return nil, nil
 	}
@@ -273,30 +286,30 @@ func callJoin(s *scope, args []any) (any, error) {
 			return nil, tooLong("join")
 		}
 	}
-	return b.String(), s.spend(b.Len() + workVisit*len(list))
+	return b.String(), s.Spend(b.Len() + workVisit*len(list))
 }
 
 func tooLong(name string) error {
 	return value.Refuse("too large", "%s gives more than %d bytes", name, value.MaxText)
 }
 
-func callSplit(s *scope, args []any) (any, error) {
+func callSplit(s *Scope, args []any) (any, error) {
 	text, sep, missing, err := twoTexts("split", args)
 	if missing || err != nil {
 		return nil, err
 	}
-	parts := strings.SplitN(text, sep, maxItems+1)
-	if len(parts) > maxItems {
-		return nil, value.Refuse("too large", "split gives more than %d parts", maxItems)
+	parts := strings.SplitN(text, sep, MaxItems+1)
+	if len(parts) > MaxItems {
+		return nil, value.Refuse("too large", "split gives more than %d parts", MaxItems)
 	}
 	list := make([]any, len(parts))
 	for i, p := range parts {
 		list[i] = p
 	}
-	return list, s.spend(len(text) + workVisit*len(list))
+	return list, s.Spend(len(text) + workVisit*len(list))
 }
 
-func callReplace(s *scope, args []any) (any, error) {
+func callReplace(s *Scope, args []any) (any, error) {
 	if slices.Contains(args, nil) {
 		return nil, nil
 	}
@@ -311,37 +324,37 @@ func callReplace(s *scope, args []any) (any, error) {
 		return nil, tooLong("replace")
 	}
 	result := strings.ReplaceAll(t[0], t[1], t[2])
-	return result, s.spend(len(t[0]) + len(result))
+	return result, s.Spend(len(t[0]) + len(result))
 }
 
 // textFunction makes a function of one text.
-func textFunction(name string, f func(string) string) func(*scope, []any) (any, error) {
-	return func(s *scope, args []any) (any, error) {
+func textFunction(name string, f func(string) string) func(*Scope, []any) (any, error) {
+	return func(s *Scope, args []any) (any, error) {
 		switch v := args[0].(type) {
 		case nil:
 			return nil, nil
 		case string:
-			return f(v), s.spend(len(v))
+			return f(v), s.Spend(len(v))
 		}
 		return nil, value.Refuse("expression", "%s takes text, not %s", name, value.TypeName(args[0]))
 	}
 }
 
 // textPair makes a function of two texts.
-func textPair(name string, f func(a, b string) any) func(*scope, []any) (any, error) {
-	return func(s *scope, args []any) (any, error) {
+func textPair(name string, f func(a, b string) any) func(*Scope, []any) (any, error) {
+	return func(s *Scope, args []any) (any, error) {
 		a, b, missing, err := twoTexts(name, args)
 		if missing || err != nil {
 			return nil, err
 		}
-		return f(a, b), s.spend(len(a) + len(b))
+		return f(a, b), s.Spend(len(a) + len(b))
 	}
 }
 
 // textTest makes a test of two texts; it is false when one is missing.
-func textTest(name string, f func(a, b string) bool) func(*scope, []any) (any, error) {
+func textTest(name string, f func(a, b string) bool) func(*Scope, []any) (any, error) {
 	test := textPair(name, func(a, b string) any { return f(a, b) })
-	return func(s *scope, args []any) (any, error) {
+	return func(s *Scope, args []any) (any, error) {
 		v, err := test(s, args)
 		if v == nil && err == nil {
 			v = false

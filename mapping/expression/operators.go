@@ -1,4 +1,4 @@
-package mapping
+package expression
 
 import (
 	"math"
@@ -15,14 +15,14 @@ import (
 // operators returns the functions that stand for the operators of an expression; rules cannot name them.
 func operators() []function {
 	return []function{
-		{"$read", nil, func(s *scope, args []any) (any, error) { return s.read(args[0].(*path)) }},
+		{"$read", nil, func(s *Scope, args []any) (any, error) { return s.read(args[0].(*Path)) }},
 		{"$table", nil, lookup},
 		{"$index", nil, index},
 		{"$slice", nil, slice},
 		{"$list", nil, goThrough},
-		{"$bool", nil, func(_ *scope, args []any) (any, error) { return truth(args[0]) }},
-		{"==", nil, func(s *scope, args []any) (any, error) { return equal(s, args[0], args[1]) }},
-		{"!=", nil, func(s *scope, args []any) (any, error) {
+		{"$bool", nil, func(_ *Scope, args []any) (any, error) { return truth(args[0]) }},
+		{"==", nil, func(s *Scope, args []any) (any, error) { return equal(s, args[0], args[1]) }},
+		{"!=", nil, func(s *Scope, args []any) (any, error) {
 			same, err := equal(s, args[0], args[1])
 			return !same, err
 		}},
@@ -46,8 +46,8 @@ func operators() []function {
 }
 
 // lookup is table.NAME[key].
-func lookup(s *scope, args []any) (any, error) {
-	table := args[0].(*path)
+func lookup(s *Scope, args []any) (any, error) {
+	table := args[0].(*Path)
 	if args[1] == nil {
 		return nil, nil
 	}
@@ -55,7 +55,7 @@ func lookup(s *scope, args []any) (any, error) {
 	if err != nil {
 		return nil, value.Refuse("expression", "%s takes text as a key, not %s", table.name, value.TypeName(args[1]))
 	}
-	v, ok := table.table[key.(string)]
+	v, ok := table.entries[key.(string)]
 	if !ok {
 		s.missed(miss{table: table.name, key: key.(string)})
 		return nil, nil
@@ -64,7 +64,7 @@ func lookup(s *scope, args []any) (any, error) {
 }
 
 // index is v[i] and v.name for what is not a fixed path; nil where there is no such thing.
-func index(_ *scope, args []any) (any, error) {
+func index(_ *Scope, args []any) (any, error) {
 	switch v := args[0].(type) {
 	case map[string]any:
 		if key, ok := args[1].(string); ok {
@@ -79,7 +79,7 @@ func index(_ *scope, args []any) (any, error) {
 }
 
 // slice is v[from:to] of text, by characters, and of lists.
-func slice(s *scope, args []any) (any, error) {
+func slice(s *Scope, args []any) (any, error) {
 	size, err := callLen(s, args)
 	if err != nil || args[0] == nil {
 		return nil, err
@@ -109,15 +109,15 @@ func slice(s *scope, args []any) (any, error) {
 }
 
 // goThrough gives the list that a predicate goes through; what is missing has no elements.
-func goThrough(s *scope, args []any) (any, error) {
+func goThrough(s *Scope, args []any) (any, error) {
 	list, ok := args[0].([]any)
 	if !ok && args[0] != nil {
 		return nil, value.Refuse("expression", "%s goes through a list, not %s", args[1], value.TypeName(args[0]))
 	}
-	if len(list) > maxItems {
-		return nil, value.Refuse("too large", "%s goes through %d elements; %d are the most", args[1], len(list), maxItems)
+	if len(list) > MaxItems {
+		return nil, value.Refuse("too large", "%s goes through %d elements; %d are the most", args[1], len(list), MaxItems)
 	}
-	return list, s.spend(workVisit * len(list))
+	return list, s.Spend(workVisit * len(list))
 }
 
 // truth gives the condition that v is; what is missing is false.
@@ -129,9 +129,9 @@ func truth(v any) (bool, error) {
 	return b, nil
 }
 
-func equal(s *scope, a, b any) (bool, error) {
+func equal(s *Scope, a, b any) (bool, error) {
 	if nested(a) && nested(b) {
-		if err := s.spend(len(s.event.Payload)); err != nil {
+		if err := s.Spend(s.size); err != nil {
 			return false, err
 		}
 		return reflect.DeepEqual(a, b), nil
@@ -152,7 +152,7 @@ func nested(v any) bool {
 }
 
 // in is a in b: an element of a list, or a key of an object or a table.
-func in(s *scope, args []any) (any, error) {
+func in(s *Scope, args []any) (any, error) {
 	switch b := args[1].(type) {
 	case nil:
 		return false, nil
@@ -161,7 +161,7 @@ func in(s *scope, args []any) (any, error) {
 		_, there := b[key]
 		return ok && there, nil
 	case []any:
-		if err := s.spend(len(b)); err != nil {
+		if err := s.Spend(len(b)); err != nil {
 			return nil, err
 		}
 		for _, v := range b {
@@ -174,12 +174,12 @@ func in(s *scope, args []any) (any, error) {
 	return nil, value.Refuse("expression", "in takes a list or an object, not %s", value.TypeName(args[1]))
 }
 
-func matches(s *scope, args []any) (any, error) {
+func matches(s *Scope, args []any) (any, error) {
 	switch v := args[0].(type) {
 	case nil:
 		return false, nil
 	case string:
-		if err := s.spend(workMatch * len(v)); err != nil {
+		if err := s.Spend(workMatch * len(v)); err != nil {
 			return nil, err
 		}
 		return args[1].(*regexp.Regexp).MatchString(v), nil
@@ -188,8 +188,8 @@ func matches(s *scope, args []any) (any, error) {
 }
 
 // order makes one of the comparisons.
-func order(name string, holds func(c int) bool) func(*scope, []any) (any, error) {
-	return func(_ *scope, args []any) (any, error) {
+func order(name string, holds func(c int) bool) func(*Scope, []any) (any, error) {
+	return func(_ *Scope, args []any) (any, error) {
 		if c, ok := compare(args[0], args[1]); ok {
 			return holds(c), nil
 		}
@@ -244,7 +244,7 @@ func toFloat(n any) float64 {
 }
 
 // add is a + b of texts and of numbers.
-func add(s *scope, args []any) (any, error) {
+func add(s *Scope, args []any) (any, error) {
 	a, ok := args[0].(string)
 	b, ok2 := args[1].(string)
 	if !ok || !ok2 {
@@ -253,10 +253,10 @@ func add(s *scope, args []any) (any, error) {
 	if len(a)+len(b) > value.MaxText {
 		return nil, tooLong("+")
 	}
-	return a + b, s.spend(len(a) + len(b))
+	return a + b, s.Spend(len(a) + len(b))
 }
 
-func addNumbers(s *scope, args []any) (any, error) {
+func addNumbers(s *Scope, args []any) (any, error) {
 	v, err := arithmetic("+", addInts, func(a, b float64) float64 { return a + b })(s, args)
 	if err != nil && (isText(args[0]) || isText(args[1])) {
 		return nil, value.Refuse("expression", "+ joins two texts or adds two numbers, not %s and %s; write string(…)", value.TypeName(args[0]), value.TypeName(args[1]))
@@ -270,8 +270,8 @@ func isText(v any) bool {
 }
 
 // arithmetic makes an operation on numbers. Whole numbers stay whole and exact where whole is given.
-func arithmetic(name string, whole func(a, b int64) (int64, bool), fraction func(a, b float64) float64) func(*scope, []any) (any, error) {
-	return func(_ *scope, args []any) (any, error) {
+func arithmetic(name string, whole func(a, b int64) (int64, bool), fraction func(a, b float64) float64) func(*Scope, []any) (any, error) {
+	return func(_ *Scope, args []any) (any, error) {
 		if args[0] == nil || args[1] == nil {
 			return nil, nil
 		}

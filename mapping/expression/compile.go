@@ -1,0 +1,207 @@
+package expression
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/vm"
+
+	"mqtt-stomp-bridge/mapping/value"
+)
+
+const maxExpression = 4096 // bytes
+
+// check compiles the expression as the author wrote it, with all types that are known at load, to find mistakes.
+func (n *Names) check(text string) (*vm.Program, error) {
+	options := append(engineOptions(), expr.Env(n.env()), expr.Optimize(false))
+	for _, f := range functions() {
+		options = append(options, expr.Function(f.name, nothing, f.types...))
+	}
+	return expr.Compile(text, options...)
+}
+
+func nothing(...any) (any, error) { return nil, nil }
+
+// engineOptions leaves the predicates of the engine's built-ins, whose lists and conditions the patcher makes safe.
+func engineOptions() []expr.Option {
+	options := []expr.Option{expr.DisableAllBuiltins()}
+	for _, p := range predicates() {
+		options = append(options, expr.EnableBuiltin(p))
+	}
+	return options
+}
+
+// compile compiles an expression that check has accepted into the form that runs: every access to data of an event and every
+// operation on it is a call of one of our functions.
+func (n *Names) compile(text string) (*Expression, *Mistake) {
+	p := &patcher{names: n}
+	options := append(engineOptions(), expr.Patch(p))
+	for _, f := range append(functions(), operators()...) {
+		options = append(options, expr.Function(f.name, func(args ...any) (any, error) {
+			return f.call(args[0].(*Scope), args[1:])
+		}))
+	}
+	program, err := expr.Compile(text, options...)
+	if err != nil {
+		return nil, n.explain(text, err)
+	}
+	if e := incomplete(program.Node()); e != nil {
+		return nil, e
+	}
+	return &Expression{text: text, program: program, path: pathOf(program.Node()), reads: p.reads}, nil
+}
+
+// Parse checks and compiles an expression, and returns the first mistake in it.
+func (n *Names) Parse(text string) (*Expression, *Mistake) {
+	if len(text) > maxExpression {
+		return nil, &Mistake{Message: "the expression is longer than 4096 bytes", Hint: "put what is long into a table", Width: 1}
+	}
+	checked, err := n.check(text)
+	if err != nil {
+		return nil, n.explain(text, err)
+	}
+	if e := forbidden(text, checked.Node()); e != nil {
+		return nil, e
+	}
+	x, e := n.compile(text)
+	if e != nil {
+		return nil, e
+	}
+	x.types = typesOf(checked.Node())
+	x.known = n.outcomes(checked.Node())
+	return x, nil
+}
+
+// typesOf returns what the check has found out about the value of the expression.
+func typesOf(node ast.Node) value.Types {
+	if node.Nature().Nil {
+		return value.TypeNothing
+	}
+	switch node.Type().Kind() {
+	case reflect.Interface:
+		return value.AnyType
+	case reflect.Bool:
+		return value.TypeBool
+	case reflect.String:
+		return value.TypeText
+	case reflect.Slice:
+		return value.TypeList
+	case reflect.Map:
+		return value.TypeObject
+	case reflect.Struct:
+		return value.TypeTime
+	case reflect.Float64:
+		return value.TypeFraction
+	}
+	return value.TypeWhole
+}
+
+// outcomes returns the constants that the expression may have as its value.
+func (n *Names) outcomes(node ast.Node) []Known {
+	loc := node.Location()
+	known := Known{Offset: loc.From, Width: loc.To - loc.From}
+	switch node := node.(type) {
+	case *ast.StringNode:
+		known.Value = node.Value
+	case *ast.IntegerNode:
+		known.Value = int64(node.Value)
+	case *ast.FloatNode:
+		known.Value = node.Value
+	case *ast.BoolNode:
+		known.Value = node.Value
+	case *ast.ConditionalNode:
+		return append(n.outcomes(node.Exp1), n.outcomes(node.Exp2)...)
+	case *ast.BinaryNode:
+		if node.Operator == "??" {
+			return append(n.outcomes(node.Left), n.outcomes(node.Right)...)
+		}
+		return nil
+	case *ast.MemberNode:
+		if known.Table = n.tableOf(node); known.Table == "" {
+			return nil
+		}
+	default:
+		return nil
+	}
+	return []Known{known}
+}
+
+// tableOf returns the name of the table that a look-up such as table.NAME[key] goes to; "" for anything else.
+func (n *Names) tableOf(node *ast.MemberNode) string {
+	inner, ok := node.Node.(*ast.MemberNode)
+	if !ok {
+		return ""
+	}
+	root, ok := inner.Node.(*ast.IdentifierNode)
+	name, ok2 := inner.Property.(*ast.StringNode)
+	if !ok || !ok2 {
+		return ""
+	}
+	if g := n.group(root.Value); g == nil || g.below(name.Value) == nil || g.below(name.Value).Entries == nil {
+		return ""
+	}
+	return name.Value
+}
+
+// walkFunc makes a visitor of a function.
+type walkFunc func(node ast.Node)
+
+func (f walkFunc) Visit(node *ast.Node) { f(*node) }
+
+// forbidden returns the first thing in a checked expression that rules may not do.
+func forbidden(text string, root ast.Node) (found *Mistake) {
+	at := func(n ast.Node, message, hint string) {
+		if found == nil {
+			found = &Mistake{Offset: n.Location().From, Width: n.Location().To - n.Location().From, Message: message, Hint: hint}
+		}
+	}
+	ast.Walk(&root, walkFunc(func(node ast.Node) {
+		switch n := node.(type) {
+		case *ast.IdentifierNode:
+			if strings.HasPrefix(n.Value, "$") {
+				at(n, "unknown name "+n.Value, "names here begin with a letter")
+			}
+		case *ast.CallNode:
+			if m, ok := n.Callee.(*ast.MemberNode); ok {
+				at(m.Property, "values have no methods", "call a function: upper(payload.x), not payload.x.upper()")
+			}
+			checkLayout(n, at)
+		case *ast.BinaryNode:
+			switch _, constant := n.Right.(*ast.StringNode); {
+			case n.Operator == "..":
+				at(n, "ranges are not allowed in rules", "")
+			case n.Operator == "matches" && !constant:
+				at(n.Right, "matches takes a pattern that is written in the rule", `such as payload.x matches "^[a-z]+$"`)
+			}
+		case *ast.BuiltinNode:
+			if !slices.Contains(predicates(), n.Name) {
+				at(n, n.Name+" is not among the functions of rules", "there are: "+strings.Join(Functions(), ", "))
+			}
+		case *ast.PredicateNode:
+			inner := n.Node
+			ast.Walk(&inner, walkFunc(func(node ast.Node) {
+				if _, nested := node.(*ast.PredicateNode); nested {
+					at(node, "a condition over a list may not hold another one", "")
+				}
+			}))
+		}
+	}))
+	return found
+}
+
+// checkLayout looks at the layout of a call of time.
+func checkLayout(n *ast.CallNode, at func(n ast.Node, message, hint string)) {
+	callee, ok := n.Callee.(*ast.IdentifierNode)
+	if !ok || callee.Value != "time" || len(n.Arguments) != 2 {
+		return
+	}
+	layout, ok := n.Arguments[1].(*ast.StringNode)
+	// A layout in which nothing stands for a part of the time comes out as it is.
+	if ok && time.Unix(1, 1).UTC().Format(layout.Value) == layout.Value {
+		at(layout, "the layout "+value.Quote(layout.Value)+" has no year, month or day in it", `write how 2 January 2006, 15:04:05, would look: "2006-01-02 15:04:05"`)
+	}
+}

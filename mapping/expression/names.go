@@ -1,0 +1,131 @@
+package expression
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/expr-lang/expr/types"
+
+	"mqtt-stomp-bridge/mapping/value"
+)
+
+// A Root is where a path begins, as the owner of the Data counts them: from 0, below 64.
+type Root int
+
+// Names are what the expressions of a rule can see. They must not change while expressions are parsed.
+type Names struct {
+	Roots  []Name  // such as payload
+	Groups []Group // such as mqtt, of which mqtt.qos has a value
+
+	// Hint says, where it can, what to write instead of a name that there is not; "" otherwise. nil: it never can.
+	Hint func(name string) string
+}
+
+// A Name is one root.
+type Name struct {
+	Name  string
+	Root  Root
+	Types value.Types // that its value may have
+
+	// Entries make the name that of a look-up table: they are its value, and the Data is not asked for it.
+	Entries map[string]any
+}
+
+// A Group is a name that has no value itself, only names below it.
+type Group struct {
+	Name  string
+	Below []Name
+	Open  bool   // there may be others below it: their values are not known, and need not be
+	Hint  string // what to do about a name below it where there is none at all
+}
+
+// root returns the name with which an expression begins, which is not a group's.
+func (n *Names) root(name string) *Name { return find(n.Roots, name) }
+
+func (n *Names) group(name string) *Group {
+	i := slices.IndexFunc(n.Groups, func(g Group) bool { return g.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &n.Groups[i]
+}
+
+// below returns the name below the group; nil when there is none.
+func (g *Group) below(name string) *Name {
+	if found := find(g.Below, name); found != nil || !g.Open {
+		return found
+	}
+	return &Name{Name: name}
+}
+
+func find(names []Name, name string) *Name {
+	i := slices.IndexFunc(names, func(n Name) bool { return n.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &names[i]
+}
+
+// all returns all names that an expression may begin with, sorted.
+func (n *Names) all() []string {
+	var names []string
+	for _, r := range n.Roots {
+		names = append(names, r.Name)
+	}
+	for _, g := range n.Groups {
+		names = append(names, g.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// hint names what is below the group.
+func (g *Group) hint() string {
+	if len(g.Below) == 0 {
+		return g.Hint
+	}
+	return "there is: " + g.Name + "." + strings.Join(g.names(), ", "+g.Name+".")
+}
+
+func (g *Group) names() []string {
+	names := make([]string, len(g.Below))
+	for i, n := range g.Below {
+		names[i] = n.Name
+	}
+	return names
+}
+
+// env returns the names with all that is known of their types, as the engine's check takes them.
+func (n *Names) env() types.Map {
+	env := types.Map{}
+	for _, r := range n.Roots {
+		env[r.Name] = engineType(r.Types)
+	}
+	for _, g := range n.Groups {
+		below := types.Map{}
+		for _, b := range g.Below {
+			below[b.Name] = engineType(b.Types)
+		}
+		if env[g.Name] = below; g.Open {
+			env[g.Name] = engineType(value.TypeObject)
+		}
+	}
+	return env
+}
+
+func engineType(t value.Types) types.Type {
+	switch t {
+	case value.TypeText:
+		return types.String
+	case value.TypeWhole:
+		return types.Int
+	case value.TypeBool:
+		return types.Bool
+	case value.TypeTime:
+		return types.TypeOf(time.Time{})
+	case value.TypeObject:
+		return types.TypeOf(map[string]any{})
+	}
+	return types.Any
+}

@@ -1,0 +1,104 @@
+package expression
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"mqtt-stomp-bridge/mapping/value"
+)
+
+var nameForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// IsName reports whether the text can be written behind a dot.
+func IsName(text string) bool { return nameForm.MatchString(text) }
+
+// A Path is a fixed way into the data, such as payload.a.b[0]. Whatever is missing on the way makes it nil.
+type Path struct {
+	Root  Root // what Data is asked for
+	Steps []value.Step
+
+	name    string         // the root as the rule wrote it: payload, topic.device, mqtt.user
+	group   *Group         // the name is that of a group, and lacks one behind it
+	entries map[string]any // of a table, which is not asked for
+}
+
+// String returns the text of the path.
+func (p *Path) String() string { return p.upTo(len(p.Steps)) }
+
+// upTo returns the text of the path with its first n steps.
+func (p *Path) upTo(n int) string {
+	var b strings.Builder
+	b.WriteString(p.name)
+	for _, st := range p.Steps[:n] {
+		switch {
+		case st.IsIndex:
+			fmt.Fprintf(&b, "[%d]", st.Index)
+		case IsName(st.Key):
+			b.WriteString("." + st.Key)
+		default:
+			b.WriteString("[" + strconv.Quote(st.Key) + "]")
+		}
+	}
+	return b.String()
+}
+
+// extend returns the path one step further; nil where the group has no such name.
+func (p *Path) extend(st value.Step) *Path {
+	if p.group != nil {
+		n := p.group.below(st.Key)
+		if n == nil {
+			return nil
+		}
+		return &Path{Root: n.Root, name: p.name + "." + n.Name, entries: n.Entries}
+	}
+	longer := *p
+	longer.Steps = append(slices.Clip(p.Steps), st)
+	return &longer
+}
+
+// Read returns the value at the path, as an expression that is the path would.
+func (s *Scope) Read(p *Path) (any, error) {
+	s.hasMiss = false
+	return s.read(p)
+}
+
+// read returns the value at the path, nil where there is none.
+func (s *Scope) read(p *Path) (any, error) {
+	if p.entries != nil {
+		return s.walk(p, p.entries), nil
+	}
+	v, err := s.data.Value(p.Root)
+	if err != nil {
+		return nil, err
+	}
+	if texts, ok := v.(map[string]string); ok && len(p.Steps) == 0 {
+		return objectOf(texts), nil
+	}
+	return s.walk(p, v), nil
+}
+
+func objectOf(texts map[string]string) map[string]any {
+	object := make(map[string]any, len(texts))
+	for k, v := range texts {
+		object[k] = v
+	}
+	return object
+}
+
+func (s *Scope) walk(p *Path, v any) any {
+	for i, st := range p.Steps {
+		next := st.Of(v)
+		if next == nil {
+			s.missed(miss{path: p, step: i, at: v})
+			return nil
+		}
+		v = next
+	}
+	if v == nil {
+		s.missed(miss{path: p, step: -1})
+	}
+	return v
+}

@@ -1,0 +1,105 @@
+package mapping
+
+import (
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"mqtt-stomp-bridge/mapping/contract"
+	"mqtt-stomp-bridge/mapping/expression"
+	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/mapping/value"
+)
+
+// An expressionReader reads the expressions of a part of a file.
+type expressionReader struct {
+	in     *reader
+	names  *expression.Names
+	tables map[string]*table
+}
+
+// parse compiles the text, which begins at the offset-th character of the value of n; nil when it is wrong.
+func (r *expressionReader) parse(n *yaml.Node, text string, offset int) *expression.Expression {
+	trimmed := strings.TrimLeft(text, " \n")
+	offset += len(text) - len(trimmed)
+	trimmed = strings.TrimRight(trimmed, " \n")
+	if trimmed == "" {
+		r.in.errorf(n, "write an expression after the =; for the text itself: '=\"=\"'", "the expression is empty")
+		return nil
+	}
+	x, m := r.names.Parse(trimmed)
+	if m != nil {
+		r.in.errorAt(n, offset+m.Offset, max(1, m.Width), m.Hint, "%s", m.Message)
+		return nil
+	}
+	return x
+}
+
+// bare compiles a bare expression, before which an = is tolerated.
+func (r *expressionReader) bare(n *yaml.Node) *expression.Expression {
+	text := n.Value
+	offset := 0
+	if trimmed := strings.TrimLeft(text, " "); strings.HasPrefix(trimmed, "=") && !strings.HasPrefix(trimmed, "==") {
+		offset = len(text) - len(trimmed) + 1
+	}
+	return r.parse(n, text[offset:], offset)
+}
+
+// condition compiles a bare expression that is true or false; what names it.
+func (r *expressionReader) condition(n *yaml.Node, what string) *expression.Expression {
+	x := r.bare(n)
+	if x != nil {
+		r.fits(n, x, value.TypeBool, what+" takes true or false")
+	}
+	return x
+}
+
+// isBare reports whether n can be a bare expression, and otherwise says that what takes one.
+func (r *expressionReader) isBare(n *yaml.Node, what string) bool {
+	if n.Kind == yaml.ScalarNode && !source.Null(n) {
+		return true
+	}
+	hint := braces(n)
+	if hint == "" && n.Kind != yaml.ScalarNode {
+		hint = "a value that begins with [ or { is YAML's own; put the whole expression in '…'"
+	}
+	r.in.errorf(n, hint, "%s takes an expression, not %s", what, source.Kind(n))
+	return false
+}
+
+// fits reports an expression whose value is of a wrong type whatever the event; one that is not known at load fits.
+func (r *expressionReader) fits(n *yaml.Node, x *expression.Expression, types value.Types, wants string) bool {
+	if x.Types()&types != 0 {
+		return true
+	}
+	r.in.errorAt(n, offsetOf(n, x), len([]rune(x.String())), "", "%s, but this always gives %s", wants, x.Types())
+	return false
+}
+
+// offsetOf returns where in the value of n, of which it is a part, the expression begins: before it stand = and white space only.
+func offsetOf(n *yaml.Node, x *expression.Expression) int { return strings.Index(n.Value, x.String()) }
+
+// checkKnown tries the values that an expression may have and that are known at load. The rule is named for what a table says.
+func (r *expressionReader) checkKnown(f *contract.Field, rule string, n *yaml.Node, x *expression.Expression) {
+	for _, k := range x.Known() {
+		if k.Table != "" {
+			r.checkTable(f, rule, k.Table)
+		} else if _, err := f.Target.Convert(k.Value); err != nil {
+			r.in.errorAt(n, offsetOf(n, x)+k.Offset, k.Width, "", "%s: %v", f.Name, err)
+		}
+	}
+}
+
+// checkTable tries all entries of a table that gives the value of a field.
+func (r *expressionReader) checkTable(f *contract.Field, rule, name string) {
+	t := r.tables[name]
+	if t.seen[f.Target] {
+		return
+	}
+	t.seen[f.Target] = true
+	for _, key := range t.keys() {
+		if _, err := f.Target.Convert(t.entries[key]); err != nil {
+			r.in.report.Errorf(t.file, t.nodes[key], "", "table %s, %q, gives %s of rule %q: %v", name, key, f.Name, rule, err)
+		}
+	}
+}

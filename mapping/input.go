@@ -1,0 +1,166 @@
+package mapping
+
+import (
+	"mqtt-stomp-bridge/mapping/expression"
+	"mqtt-stomp-bridge/mapping/topic"
+	"mqtt-stomp-bridge/mapping/value"
+)
+
+// The roots of the expressions of rules.
+const (
+	rootPayload expression.Root = iota
+	rootItem
+	rootIndex
+	rootReceived
+	rootTopic
+	rootQoS
+	rootRetained
+	rootContentType
+	rootUser
+	rootCapture // the topic's first; the others follow
+)
+
+// What operations beside expressions cost, in the units of expression.Scope.
+const (
+	workItem   = 64 // one element of an each
+	workMember = 32 // one member of an audience
+	workScan   = 16 // so many bytes of JSON text that are looked through for a value
+)
+
+// An input is what the expressions of a rule see of an event. It is used again for the next rule, and for other events. One
+// goroutine at a time uses it.
+type input struct {
+	scope expression.Scope
+
+	// Of the event.
+	event  *Event
+	levels []string // of its topic
+	docs   map[*value.Encoding]*decoded
+
+	// Of the rule.
+	encoding *value.Encoding
+	captures []string
+	payload  value.Document
+	have     bool // payload is decoded
+
+	// Of the element of an each.
+	item  any
+	raw   string // its JSON text; "" when that is not known
+	index int
+
+	body []byte // of the last output, to be used again
+}
+
+type decoded struct {
+	value.Document
+	err error
+}
+
+// see makes the input that of the event.
+func (in *input) see(e *Event) {
+	in.event = e
+	in.levels = topic.AppendLevels(in.levels[:0], e.Topic)
+}
+
+// matches reports whether the topic of the event matches, and keeps what the pattern captures.
+func (in *input) matches(p *topic.Pattern) (ok bool) {
+	in.captures, ok = p.Match(in.event.Topic, in.levels, in.captures[:0])
+	return ok
+}
+
+// begin makes the input ready for a rule of that encoding, whose pattern has matched.
+func (in *input) begin(e *value.Encoding) {
+	in.encoding, in.payload, in.have = e, value.Document{}, false
+	in.element(nil, "", 0)
+	in.scope.Begin(in, len(in.event.Payload))
+}
+
+// element makes the input that of an element of the rule's each.
+func (in *input) element(item any, raw string, index int) {
+	in.item, in.raw, in.index = item, raw, index
+}
+
+// decode decodes the payload as the rule's encoding says, once an event for all rules of that encoding.
+func (in *input) decode() error {
+	if in.have || in.encoding.Decode == nil {
+		return nil
+	}
+	d := in.docs[in.encoding]
+	if d == nil {
+		d = new(decoded)
+		d.Document, d.err = in.encoding.Decode(in.event.Payload)
+		in.docs[in.encoding] = d
+	}
+	in.payload, in.have = d.Document, d.err == nil
+	return d.err
+}
+
+// Value implements expression.Data.
+func (in *input) Value(r expression.Root) (any, error) {
+	switch r {
+	case rootPayload:
+		err := in.decode()
+		return in.payload.Value, err
+	case rootItem:
+		return in.item, nil
+	case rootIndex:
+		return in.index, nil
+	case rootReceived:
+		return in.event.Received, nil
+	case rootTopic:
+		return in.event.Topic, nil
+	case rootQoS:
+		return int(in.event.QoS), nil
+	case rootRetained:
+		return in.event.Retained, nil
+	case rootContentType:
+		if in.event.ContentType == "" {
+			return nil, nil
+		}
+		return in.event.ContentType, nil
+	case rootUser:
+		return in.event.User, nil
+	}
+	return in.captures[r-rootCapture], nil
+}
+
+// rawAt returns the bytes of the event at a path into the payload or the element, as they came; false where that is not known.
+func (in *input) rawAt(p *expression.Path) (string, bool, error) {
+	raw := in.raw
+	if p.Root == rootPayload {
+		raw = in.payload.Raw
+	}
+	if raw == "" {
+		return "", false, nil
+	}
+	if err := in.scope.Spend(len(raw) / workScan); err != nil {
+		return "", false, err
+	}
+	raw, ok := value.RawAt(raw, p.Steps)
+	return raw, ok, nil
+}
+
+// elements returns the texts of the elements of a list in the payload; nil where they are not known.
+func (in *input) elements(p *expression.Path) []string {
+	if p == nil || p.Root != rootPayload || in.payload.Raw == "" {
+		return nil
+	}
+	raw, ok := value.RawAt(in.payload.Raw, p.Steps)
+	if !ok {
+		return nil
+	}
+	return value.RawElements(raw)
+}
+
+// maxKept is the largest payload after which an input is kept: the engine may still hold a part of it.
+const maxKept = 64 << 10
+
+// release lets go of all that the input holds of its event.
+func (in *input) release() {
+	clear(in.docs)
+	in.scope.Release()
+	if cap(in.body) > maxKept {
+		in.body = nil
+	}
+	*in = input{scope: in.scope, docs: in.docs, levels: in.levels, captures: in.captures, body: in.body}
+}

@@ -1,0 +1,133 @@
+package mapping
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/mapping/spelling"
+)
+
+// A reader reads the nodes of one part of a file, such as a rule, and notes whether there was a mistake in it.
+type reader struct {
+	file   *source.File
+	report *source.Report
+	bad    bool // what was read cannot be used
+}
+
+// errorf reports a mistake at the node.
+func (r *reader) errorf(n *yaml.Node, hint, format string, args ...any) {
+	r.bad = true
+	r.report.Errorf(r.file, n, hint, format, args...)
+}
+
+// errorAt reports a mistake within the scalar: width characters from the offset-th of its value.
+func (r *reader) errorAt(n *yaml.Node, offset, width int, hint, format string, args ...any) {
+	r.bad = true
+	r.report.ErrorAt(r.file, n, offset, width, hint, format, args...)
+}
+
+func (r *reader) warnf(n *yaml.Node, hint, format string, args ...any) {
+	r.report.Warnf(r.file, n, hint, format, args...)
+}
+
+// pairs returns the keys of the mapping n, which is what.
+func (r *reader) pairs(n *yaml.Node, what string) []source.Pair {
+	return r.file.Pairs(n, what, r.report)
+}
+
+// tagged reports a node of which YAML has taken a part away as a tag.
+func (r *reader) tagged(n *yaml.Node) bool {
+	if !source.Tagged(n) {
+		return false
+	}
+	whole := strings.TrimSpace(n.Tag + " " + n.Value)
+	switch {
+	case strings.HasPrefix(whole, "!!"):
+		r.errorf(n, "leave the tag away, and quote the value where it must be text", "YAML tags such as %s have no meaning here", n.Tag)
+	case expressionLike.MatchString(strings.TrimLeft(whole, "!( ")):
+		inner := strings.TrimLeft(whole, "! ")
+		r.errorf(n, "write  not "+inner+"  or quote it: '!"+inner+"'", "YAML reads %s as a tag, not as “not”", whole)
+	default:
+		r.errorf(n, "quote it: '"+whole+"'", "YAML reads %s as a tag, not as text", whole)
+	}
+	return true
+}
+
+// keys are the keys of a mapping that has known ones.
+type keys struct {
+	pairs map[string]source.Pair
+	seen  map[string]bool // also what is tagged, and what an unknown key was probably meant to be
+}
+
+// keys returns the keys of n; unknown ones are reported, but make nothing bad: what they say is not used.
+func (r *reader) keys(n *yaml.Node, what string, known []string) keys {
+	k := keys{pairs: map[string]source.Pair{}, seen: map[string]bool{}}
+	for _, p := range r.pairs(n, what) {
+		k.seen[p.Key.Value] = true
+		switch {
+		case !slices.Contains(known, p.Key.Value):
+			k.seen[spelling.Nearest(p.Key.Value, known)] = true
+			r.report.Errorf(r.file, p.Key, unknownKeyHint(p, known), "unknown field %q", p.Key.Value)
+		case r.tagged(p.Value):
+		default:
+			k.pairs[p.Key.Value] = p
+		}
+	}
+	return k
+}
+
+// lacking returns those of the needed keys that are not there, as a list in words.
+func (k keys) lacking(needed ...string) string {
+	return inWords(slices.DeleteFunc(needed, func(key string) bool { return k.seen[key] }))
+}
+
+// inWords joins with commas and a last "and".
+func inWords(list []string) string {
+	if len(list) < 2 {
+		return strings.Join(list, "")
+	}
+	return strings.Join(list[:len(list)-1], ", ") + " and " + list[len(list)-1]
+}
+
+// unknownKeyHint names the slip behind a key that is not known.
+func unknownKeyHint(p source.Pair, known []string) string {
+	if strings.ContainsAny(p.Key.Value, `()"`) {
+		return "“, ” ends a value inside { }: put the whole expression in '…'"
+	}
+	return spelling.DidYouMean(p.Key.Value, known)
+}
+
+// braces returns the hint for a mapping that was meant as {{ expression }}; "" for any other node.
+func braces(n *yaml.Node) string {
+	if n.Kind == yaml.MappingNode && n.Style&yaml.FlowStyle != 0 && len(n.Content) > 0 && n.Content[0].Kind == yaml.MappingNode &&
+		len(n.Content[0].Content) > 0 {
+		return "YAML reads { as a map; for a value write =" + n.Content[0].Content[0].Value
+	}
+	return ""
+}
+
+// expressionLike matches a text that was probably meant as an expression.
+var expressionLike = regexp.MustCompile(`^\s*(?:(?:payload|item|topic|mqtt|table|received)\s*(?:\?\?|\?\.|\.[A-Za-z_]|\[)|` +
+	`payload$|item$|received$|\$\.|(?:uuid|time|json|toJSON)\()`)
+
+// bracedForm matches the ways in which other programs mark an expression.
+var bracedForm = regexp.MustCompile(`\{\{\s*(.*?)\s*\}\}|\$\{\s*(.*?)\s*\}`)
+
+// unmarked reports a text that looks like an expression without its =.
+func (r *reader) unmarked(n *yaml.Node) bool {
+	text, fix := n.Value, strings.TrimSpace(n.Value)
+	switch m := bracedForm.FindStringSubmatch(text); {
+	case m != nil:
+		fix = m[1] + m[2]
+	case !expressionLike.MatchString(text):
+		return false
+	case strings.HasPrefix(fix, "$."):
+		fix = "payload" + strings.TrimPrefix(fix, "$")
+	}
+	r.errorf(n, "for its value write ="+fix+" (for the text itself: ='"+text+"')", "this sends the text %q itself", text)
+	return true
+}

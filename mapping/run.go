@@ -1,0 +1,273 @@
+package mapping
+
+import (
+	"bytes"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"mqtt-stomp-bridge/mapping/audience"
+	"mqtt-stomp-bridge/mapping/contract"
+	"mqtt-stomp-bridge/mapping/expression"
+	"mqtt-stomp-bridge/mapping/value"
+)
+
+// A run is one rule at work on one event.
+type run struct {
+	rule   *rule
+	in     *input
+	result *Result
+	trace  *[]RuleTrace // nil: not wanted
+}
+
+// run runs the rule, whose topic matches, for the event of the scope.
+func (u *run) run() {
+	u.in.begin(u.rule.encoding)
+	switch size := len(u.in.event.Payload); {
+	case u.in.event.Retained && !u.rule.deliver:
+		u.filtered(-1, "retained", "retained message, and the rule says retained: skip")
+		return
+	case !u.rule.encoding.Takes(size):
+		u.filtered(-1, "payload", fmt.Sprintf("the payload is %d bytes, the rule is payload: %s", size, u.rule.encoding.Name))
+		return
+	}
+	if u.rule.each == nil {
+		u.guard(-1, u.one)
+		return
+	}
+	u.guard(-1, u.items)
+}
+
+// guard runs f and turns a panic in it into a rejection.
+func (u *run) guard(item int, f func(item int)) {
+	defer func() {
+		if p := recover(); p != nil {
+			u.rejected(Rejection{
+				Stage: "panic", Item: item, Line: u.rule.line, Kind: "panic",
+				Reason: fmt.Sprintf("the rule panicked: %v", p), Stack: string(debug.Stack()),
+			})
+		}
+	}()
+	f(item)
+}
+
+// items runs the rule for the elements of its each.
+func (u *run) items(int) {
+	if !u.rule.whenPerItem() && !u.wanted(-1) {
+		return
+	}
+	if err := u.in.decode(); err != nil {
+		u.failed("decode", -1, u.rule.line, err)
+		return
+	}
+	each := u.rule.each
+	v, err := each.Eval(&u.in.scope)
+	list, isList := v.([]any)
+	switch {
+	case err != nil:
+		u.failed("each", -1, u.rule.eachLine, err)
+		return
+	case v == nil:
+		u.failed("each", -1, u.rule.eachLine, value.Refuse("missing", "each: %s", u.in.scope.Missing()))
+		return
+	case !isList:
+		u.failed("each", -1, u.rule.eachLine, value.Refuse("not a list", "each: %s is %s, not a list", each, value.TypeName(v)))
+		return
+	case len(list) > expression.MaxItems:
+		u.failed("each", -1, u.rule.eachLine, value.Refuse("too many items", "each: %d elements; %d are the most", len(list), expression.MaxItems))
+		return
+	case len(list) == 0:
+		u.filtered(-1, "items", "each "+each.String()+" has no elements")
+		return
+	}
+	u.note(-1, fmt.Sprintf("each %s: a list of %d", each, len(list)))
+	raw := u.in.elements(each.Path())
+	for i, item := range list {
+		text := ""
+		if i < len(raw) {
+			text = raw[i]
+		}
+		u.in.element(item, text, i)
+		if err := u.in.scope.Spend(workItem); err != nil {
+			u.giveUp(i, len(list), err)
+			return
+		}
+		u.guard(i, u.one)
+	}
+}
+
+// giveUp ends an each whose work is used up: one rejection for all elements that are left.
+func (u *run) giveUp(from, to int, err error) {
+	u.failed("each", from, u.rule.eachLine, value.Refuse(value.KindOf(err), "elements %d to %d were not mapped: %v", from, to-1, err))
+	for i := from + 1; i < to; i++ {
+		u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.rule.name, Item: i, What: Rejected, Why: value.KindOf(err)})
+	}
+}
+
+// one makes one output: of the event, or of an element of the each.
+func (u *run) one(item int) {
+	if (item < 0 || u.rule.whenPerItem()) && !u.wanted(item) {
+		return
+	}
+	if err := u.in.decode(); err != nil {
+		u.failed("decode", item, u.rule.line, err)
+		return
+	}
+	queue, ok := u.route(item)
+	if !ok {
+		return
+	}
+	key, err := u.dedupeKey()
+	if err != nil {
+		u.failed("dedupe", item, u.rule.dedupeLine, err)
+		return
+	}
+	p := u.rule.shape.Make()
+	who, rejection, ok := u.fill(p, queue, item)
+	if !ok {
+		u.rejected(rejection)
+		return
+	}
+	u.in.body = p.AppendJSON(u.in.body[:0])
+	body := bytes.Clone(u.in.body) // of its own size: journals keep thousands
+	if err := u.in.scope.Spend(len(body)); err != nil {
+		u.failed("fields", item, u.rule.line, err)
+		return
+	}
+	u.result.Outputs = append(u.result.Outputs, Output{
+		Rule: u.rule.name, Queue: queue, Key: p.Key(), Audience: who, Body: body, DedupeKey: key, DedupeWindow: u.rule.window,
+	})
+	u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.rule.name, Item: item, What: Mapped})
+}
+
+// dedupeKey returns what the event is told from others by; "" where the rule does not ask or the event has no such value.
+func (u *run) dedupeKey() (string, error) {
+	if u.rule.dedupe == nil {
+		return "", nil
+	}
+	v, err := u.rule.dedupe.Eval(&u.in.scope)
+	if v == nil || err != nil {
+		return "", err
+	}
+	return value.Text(v)
+}
+
+// wanted evaluates when. It has ended the rule when it returns false.
+func (u *run) wanted(item int) bool {
+	if u.rule.when == nil {
+		return true
+	}
+	ok, err := u.rule.when.True(&u.in.scope)
+	switch {
+	case err != nil:
+		u.failed("when", item, u.rule.whenLine, err)
+	case !ok:
+		u.filtered(item, "when", "when "+u.rule.when.String()+" is false")
+	}
+	return ok
+}
+
+// route returns the first queue whose condition holds. It has ended the rule when it returns false.
+func (u *run) route(item int) (string, bool) {
+	for _, r := range u.rule.routes {
+		if r.when == nil {
+			return r.queue, true
+		}
+		ok, err := r.when.True(&u.in.scope)
+		if err != nil {
+			u.failed("queue", item, r.line, err)
+			return "", false
+		}
+		if ok {
+			return r.queue, true
+		}
+	}
+	u.filtered(item, "queue", "no queue's condition holds")
+	return "", false
+}
+
+// fill gives the payload its fields, and the output its audience. It goes on after one that fails, so that the rejection
+// holds all of them.
+func (u *run) fill(p contract.Payload, queue string, item int) (audience.Audience, Rejection, bool) {
+	var errs []FieldError
+	fired := u.fired(item, queue)
+	who, err := u.rule.recipients.audience(&u.in.scope)
+	fired.audience(u.rule.recipients, who, err)
+	if err != nil {
+		errs = append(errs, FieldError{
+			Field: "audience", Source: u.rule.recipients.String(), File: u.rule.file, Line: u.rule.recipients.line, Kind: value.KindOf(err), Reason: err.Error(),
+		})
+	}
+	for i := range u.rule.fields {
+		f := &u.rule.fields[i]
+		if f.from == nil && len(errs) > 0 {
+			continue // the output is lost; its stamp is not to be used up
+		}
+		v, err := u.field(p, f)
+		fired.field(f, v, err)
+		if err != nil {
+			errs = append(errs, FieldError{
+				Field: f.spec.Name, Source: f.text(), File: u.rule.file, Line: f.line, Kind: value.KindOf(err), Reason: err.Error(),
+			})
+		}
+	}
+	if len(errs) == 0 {
+		return who, Rejection{}, true
+	}
+	first := errs[0]
+	return nil, Rejection{
+		Stage: "fields", Queue: queue, Field: first.Field, Item: item, Line: first.Line, Kind: first.Kind,
+		Reason: joinReasons(errs), Fields: errs,
+	}, false
+}
+
+// field gives one field its value and returns it.
+func (u *run) field(p contract.Payload, f *field) (any, error) {
+	if f.from == nil {
+		v := u.receipt(p, f)
+		return v, f.spec.Set(p, v)
+	}
+	v, err := f.from.value(u.in)
+	switch {
+	case err != nil:
+		return nil, err
+	case v == nil && f.spec.Optional:
+		return nil, nil
+	case v == nil:
+		return nil, value.Refuse("missing", "no value: %s", u.in.scope.Missing())
+	}
+	if text, ok := v.(string); ok {
+		if err := u.in.scope.Spend(len(text)); err != nil {
+			return nil, err
+		}
+	}
+	return v, f.spec.Set(p, v)
+}
+
+// receipt returns the time for a field that the rule leaves to the time of receipt.
+func (u *run) receipt(p contract.Payload, f *field) time.Time {
+	if !f.spec.Stamped || u.in.event.Stamp == nil {
+		return u.in.event.Received
+	}
+	return u.in.event.Stamp(p.Key(), u.in.event.Received)
+}
+
+// failed ends the rule at one of its stages, or at decode when the stage was the first to look at a payload that is refused.
+func (u *run) failed(stage string, item, line int, err error) {
+	if r, ok := err.(*value.Refusal); ok && r.Payload {
+		stage, line = "decode", u.rule.line
+	}
+	u.note(item, "rejected: "+err.Error())
+	u.rejected(Rejection{Stage: stage, Item: item, Line: line, Kind: value.KindOf(err), Reason: err.Error()})
+}
+
+func (u *run) rejected(r Rejection) {
+	r.Rule, r.File = u.rule.name, u.rule.file
+	u.result.Rejections = append(u.result.Rejections, r)
+	u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.rule.name, Item: r.Item, What: Rejected, Why: r.Kind})
+}
+
+func (u *run) filtered(item int, why, note string) {
+	u.note(item, "no: "+note)
+	u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.rule.name, Item: item, What: Filtered, Why: why})
+}

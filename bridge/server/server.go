@@ -56,19 +56,17 @@ type Limits struct {
 type Server struct {
 	config   Config
 	upgrader websocket.Upgrader
-	writers  *writer.Pool
-	connects *rate.Limiter   // nil: no limit
-	context  context.Context // ends with the server
-	cancel   context.CancelFunc
-
-	policy atomic.Pointer[Policy]
+	policy   atomic.Pointer[Policy]
 	// authChanges counts how often what Policy.Auth accepts may have changed: credentials that were
 	// checked before the last change must be checked again.
 	authChanges atomic.Uint64
-
-	opened   atomic.Int64 // sessions so far
-	ends     tally        // session ends by cause
-	refusals tally        // handshakes refused, by cause
+	ends        tally // session ends by cause
+	refusals    tally // handshakes refused, by cause
+	writers     *writer.Pool
+	opened      atomic.Int64    // sessions so far
+	connects    *rate.Limiter   // nil: no limit
+	context     context.Context // ends with the server
+	cancel      context.CancelFunc
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
@@ -137,8 +135,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.answerNoUpgrade(w, r, remote)
 		return
 	}
-	if why := s.reserve(remote); why != nil {
-		s.answer(w, r, remote, why)
+	if b := s.reserve(remote); b != nil {
+		s.answer(w, r, remote, b)
 		return
 	}
 	token, by, status, err := s.authenticateRequest(r, remote)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"mqtt-stomp-bridge/plugin/doctor"
-	"mqtt-stomp-bridge/plugin/service"
 )
 
 // doctor examines the broker and the configuration, and reports what does not work or loses
@@ -32,7 +31,7 @@ func (p *program) doctor(ctx context.Context, args []string) int {
 	if c == nil {
 		return exitFailure
 	}
-	broker, err := service.MQTT(c)
+	broker, err := mqttConfig(c)
 	if err != nil {
 		return p.fail(err)
 	}

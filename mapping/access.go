@@ -143,7 +143,7 @@ func (c *compiler) readAccess(f *source.File, n *yaml.Node) []accessRule {
 			what = "an empty one, which would allow nothing"
 		}
 		if source.Null(n) {
-			hint += ", or leave access away where everybody may have everything"
+			hint += ", or leave access out where everybody may have everything"
 		}
 		in.errorf(n, hint, "access takes a list, not %s", what)
 		return nil

@@ -76,7 +76,7 @@ func TestAudienceRejected(t *testing.T) {
 		{"a fraction", `=payload.a`, `{"a":1.5}`, `1.5 has a fraction or an exponent, and text takes whole numbers; write string(…) if it is meant`, "not text"},
 		{"a line break", `=payload.a`, `{"a":"a\nb"}`, `"a\nb" is not a name: it must be one line of UTF-8`, "no name"},
 		{"a NUL", `=payload.a`, `{"a":"a\u0000b"}`, `"a\x00b" is not a name: it must be one line of UTF-8`, "no name"},
-		{"too long", `=payload.a`, `{"a":"` + strings.Repeat("é", 128) + `x"}`, `"` + strings.Repeat("é", 40) + `…" is a name of 257 bytes; 256 are the most`, "too large"},
+		{"too long", `=payload.a`, `{"a":"` + strings.Repeat("é", 128) + `x"}`, `"` + strings.Repeat("é", 40) + `…" is a name of 257 bytes; at most 256 are allowed`, "too large"},
 		{"too many", `=payload.a`, list(1001), `element 1000: an audience has at most 1000 members`, "too large"},
 		{"too many with those of the rule", `[=payload.a, admin]`, list(1000), `=payload.a: element 999: an audience has at most 1000 members`, "too large"},
 		{"an expression that fails", `=upper(payload.a)`, `{"a":1}`, `upper takes text, not a number`, "expression"},

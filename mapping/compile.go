@@ -96,7 +96,7 @@ func (c *compiler) readTables(f *source.File, n *yaml.Node) {
 		case !expression.IsName(name):
 			r.errorf(p.Key, "a name is made of letters, digits and _", "%q cannot be written as table.NAME", name)
 		case c.tables[name] != nil:
-			r.errorf(p.Key, "give it another name", "a table %q stands in %s already", name, c.tables[name].file.Name)
+			r.errorf(p.Key, "give it another name", "table %q already exists in %s", name, c.tables[name].file.Name)
 		default:
 			c.tables[name] = readTable(r, p)
 		}
@@ -115,7 +115,7 @@ func readTable(r *reader, p source.Pair) *table {
 		case e.Value.Kind != yaml.ScalarNode || source.Null(e.Value):
 			r.errorf(e.Value, "write KEY: TEXT", "table %s, %q: an entry is a text, not %s", p.Key.Value, e.Key.Value, source.Kind(e.Value))
 		case strings.HasPrefix(e.Value.Value, "="):
-			r.errorf(e.Value, "work it out in the field", "table %s, %q: tables hold texts, not expressions", p.Key.Value, e.Key.Value)
+			r.errorf(e.Value, "compute it in the field", "table %s, %q: tables hold texts, not expressions", p.Key.Value, e.Key.Value)
 		default:
 			t.entries[e.Key.Value], t.nodes[e.Key.Value] = e.Value.Value, e.Value
 		}
@@ -163,7 +163,7 @@ func (c *compiler) compareTopics() {
 			case !topic.Covers(f, g) && !topic.Covers(g, f) && !overlap:
 				overlap = true
 				c.report.Warnf(b.topic.file, b.topic.node, "nothing is wrong, but the broker sends more than the rules need",
-					"this topic and that of rule %q (%s:%d), %s, overlap: the bridge subscribes to %s, which holds both",
+					"this topic and that of rule %q (%s:%d), %s, overlap: the bridge subscribes to %s, which covers both",
 					a.rule.name, a.rule.file, a.rule.line, a.rule.pattern, topic.Join(f, g))
 			}
 		}

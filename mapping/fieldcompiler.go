@@ -136,7 +136,7 @@ func (c *ruleCompiler) value(spec *contract.Field, n *yaml.Node) valueSource {
 		c.in.errorf(n, braces(n), "%s takes one value, not %s", spec.Name, source.Kind(n))
 		return nil
 	case source.Null(n):
-		c.in.errorf(n, "write a value; a field that may be absent is left away", "%s has no value", spec.Name)
+		c.in.errorf(n, "write a value; leave an optional field out", "%s has no value", spec.Name)
 		return nil
 	}
 	text, isExpr := strings.CutPrefix(n.Value, "=")

@@ -416,7 +416,7 @@ func TestSeveralFiles(t *testing.T) {
 
 	report = source.Report{}
 	mapping.Compile(append(sources, sources...), mapping.Options{}, &report)
-	for _, want := range []string{`a rule "a" stands at a.yaml:1 already`, `a table "ids" stands in tables.yaml already`} {
+	for _, want := range []string{`rule "a" already exists at a.yaml:1`, `table "ids" already exists in tables.yaml`} {
 		if err := report.Err(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Err() = %v, want %q in it", err, want)
 		}

@@ -59,7 +59,7 @@ func (n eventNames) hint(name string) string {
 	case "payload":
 		return fmt.Sprintf("a rule with payload: %s does not see the payload", n.encoding.Name)
 	case "item", "index":
-		return "item and index are the elements of an each: and this rule has none"
+		return "item and index are the elements of each: and this rule has no each:"
 	}
 	return payloadHint(name)
 }

@@ -47,7 +47,7 @@ func (r *reader) tagged(n *yaml.Node) bool {
 	whole := strings.TrimSpace(n.Tag + " " + n.Value)
 	switch {
 	case strings.HasPrefix(whole, "!!"):
-		r.errorf(n, "leave the tag away, and quote the value where it must be text", "YAML tags such as %s have no meaning here", n.Tag)
+		r.errorf(n, "leave the tag out, and quote the value where it must be text", "YAML tags such as %s have no meaning here", n.Tag)
 	case expressionLike.MatchString(strings.TrimLeft(whole, "!( ")):
 		inner := strings.TrimLeft(whole, "! ")
 		r.errorf(n, "write  not "+inner+"  or quote it: '!"+inner+"'", "YAML reads %s as a tag, not as “not”", whole)

@@ -106,7 +106,7 @@ func toMember(v any) (string, error) {
 	case name == "":
 		return "", value.Refuse("no name", "the name is empty")
 	case len(name) > maxMember:
-		return "", value.Refuse("too large", "%s is a name of %d bytes; %d are the most", value.Quote(name), len(name), maxMember)
+		return "", value.Refuse("too large", "%s is a name of %d bytes; at most %d are allowed", value.Quote(name), len(name), maxMember)
 	case !utf8.ValidString(name) || strings.ContainsAny(name, "\x00\r\n"):
 		return "", value.Refuse("no name", "%s is not a name: it must be one line of UTF-8", value.Quote(name))
 	}
@@ -194,9 +194,9 @@ func (r *recipientsReader) list(n *yaml.Node, key string, token func(string) str
 
 func leaveAway(key string) string {
 	if key == "audience" {
-		return "leave audience away where everybody may get it"
+		return "leave audience out where everybody may get it"
 	}
-	return "leave " + key + " away"
+	return "leave " + key + " out"
 }
 
 // name reads one name, or an expression that gives one or a list of them.

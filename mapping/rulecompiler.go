@@ -92,7 +92,7 @@ func (c *ruleCompiler) readName() {
 		c.in.errorf(n, "a name is part of the dead-letter topic, of metrics and of logs",
 			"a rule's name is at most %d letters, digits, spaces, and any of _ . -", maxName)
 	case twice:
-		c.in.errorf(n, "give it another name", "a rule %q stands at %s:%d already", n.Value, other.file.Name, other.node.Line)
+		c.in.errorf(n, "give it another name", "rule %q already exists at %s:%d", n.Value, other.file.Name, other.node.Line)
 	default:
 		c.all.named[n.Value] = place{c.in.file, n}
 	}
@@ -269,7 +269,7 @@ func (c *ruleCompiler) addRoute(n *yaml.Node, when *expression.Expression) {
 		c.in.errorf(n, hint, "no queue %q", n.Value)
 		return
 	case c.rule.shape != nil && c.rule.shape.Name != s.Name:
-		c.in.errorf(n, "write a second rule for it", "the payload of %s has other fields than that of %s", n.Value, c.rule.routes[0].queue)
+		c.in.errorf(n, "write a second rule for it", "the payloads of %s and %s have different fields", n.Value, c.rule.routes[0].queue)
 		return
 	}
 	c.rule.shape = s

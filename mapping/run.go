@@ -74,7 +74,7 @@ func (u *run) items(int) {
 		u.failed("each", -1, u.rule.eachLine, value.Refuse("not a list", "each: %s is %s, not a list", each, value.TypeName(v)))
 		return
 	case len(list) > expression.MaxItems:
-		u.failed("each", -1, u.rule.eachLine, value.Refuse("too many items", "each: %d elements; %d are the most", len(list), expression.MaxItems))
+		u.failed("each", -1, u.rule.eachLine, value.Refuse("too many items", "each: %d elements; at most %d are allowed", len(list), expression.MaxItems))
 		return
 	case len(list) == 0:
 		u.filtered(-1, "items", "each "+each.String()+" has no elements")

@@ -115,7 +115,7 @@ func TestTargets(t *testing.T) {
 		{"time", `946684799`, `rejected: a number (946684799) is not a time between 2000 and 2100 in s, ms, µs or ns`},
 		{"time", `4102444800`, `rejected: a number (4102444800) is not a time between 2000 and 2100 in s, ms, µs or ns`},
 		{"time", `12345`, `rejected: a number (12345) is not a time between 2000 and 2100 in s, ms, µs or ns`},
-		{"time", `"9999-12-31T23:59:59-01:00"`, `rejected: the year 10000 has no four digits`},
+		{"time", `"9999-12-31T23:59:59-01:00"`, `rejected: the year 10000 does not have four digits`},
 		{"time", `"2021-01-27 10:00:00"`, `rejected: "2021-01-27 10:00:00" is not an RFC 3339 time; give the layout: time(…, "2006-01-02 15:04:05")`},
 		{"time", `"27.01.2021 10:00"`, `rejected: "27.01.2021 10:00" is not an RFC 3339 time; give the layout: time(…, "02.01.2006 15:04")`},
 		{"time", `"2021-01-27T10:00:00.5"`, `rejected: "2021-01-27T10:00:00.5" is not an RFC 3339 time; give the layout: time(…, "2006-01-02T15:04:05")`},

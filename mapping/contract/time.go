@@ -30,7 +30,7 @@ func toTime(v any) (time.Time, error) {
 		t, err = epoch(n)
 	}
 	if y := t.UTC().Year(); err == nil && (y < 0 || y > 9999) {
-		err = value.Refuse("not a time", "the year %d has no four digits", y)
+		err = value.Refuse("not a time", "the year %d does not have four digits", y)
 	}
 	return t.UTC().Truncate(time.Millisecond), err
 }

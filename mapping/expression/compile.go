@@ -179,13 +179,13 @@ func forbidden(text string, root ast.Node) (found *Mistake) {
 			}
 		case *ast.BuiltinNode:
 			if !slices.Contains(predicates(), n.Name) {
-				at(n, n.Name+" is not among the functions of rules", "there are: "+strings.Join(Functions(), ", "))
+				at(n, n.Name+" is not a function of rules", "there are: "+strings.Join(Functions(), ", "))
 			}
 		case *ast.PredicateNode:
 			inner := n.Node
 			ast.Walk(&inner, walkFunc(func(node ast.Node) {
 				if _, nested := node.(*ast.PredicateNode); nested {
-					at(node, "a condition over a list may not hold another one", "")
+					at(node, "a condition over a list may not contain another one", "")
 				}
 			}))
 		}

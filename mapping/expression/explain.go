@@ -111,7 +111,7 @@ func explainSyntax(m *Mistake, text, rest string) {
 	case strings.Contains(m.Message, "literal not terminated"):
 		m.Message, m.Hint = "the text is not closed by a quote", commentHint
 	case strings.Contains(m.Message, `unexpected token Operator("=")`):
-		m.Message, m.Hint = "= compares nothing", "write =="
+		m.Message, m.Hint = "= does not compare", "write =="
 	case strings.HasPrefix(rest, "&"):
 		m.Message, m.Hint = "unexpected &", "write and"
 	case noField.MatchString(m.Message):

@@ -78,7 +78,7 @@ func TestMistakes(t *testing.T) {
 		`uper("a")`:       {0, 4, "unknown name uper", `did you mean "upper"?`},
 		`topic.devise`:    {6, 6, "unknown field devise", "did you mean topic.device?"},
 		`[mqtt]`:          {1, 4, "mqtt is not a value by itself", "there is: mqtt.content_type, mqtt.qos, mqtt.retained, mqtt.topic, mqtt.user"},
-		`payload = 1`:     {8, 1, "= compares nothing", "write =="},
+		`payload = 1`:     {8, 1, "= does not compare", "write =="},
 		`payload.upper()`: {8, 5, "values have no methods", "call a function: upper(payload.x), not payload.x.upper()"},
 		`null`:            {0, 4, "unknown name null", "what is missing is nil"},
 	} {
@@ -133,7 +133,7 @@ func TestMissing(t *testing.T) {
 func TestTrue(t *testing.T) {
 	d := decode(t, `{"yes": true, "n": 1}`)
 	for text, want := range map[string]string{"payload.yes": "true <nil>", "payload.no": "false <nil>", "not payload.no": "true <nil>",
-		"payload.n": "false a number stands where true or false is wanted"} {
+		"payload.n": "false a number is not true or false"} {
 		var s expression.Scope
 		s.Begin(d, 0)
 		ok, err := parse(t, text).True(&s)

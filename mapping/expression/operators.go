@@ -115,7 +115,7 @@ func goThrough(s *Scope, args []any) (any, error) {
 		return nil, value.Refuse("expression", "%s goes through a list, not %s", args[1], value.TypeName(args[0]))
 	}
 	if len(list) > MaxItems {
-		return nil, value.Refuse("too large", "%s goes through %d elements; %d are the most", args[1], len(list), MaxItems)
+		return nil, value.Refuse("too large", "%s goes through %d elements; at most %d are allowed", args[1], len(list), MaxItems)
 	}
 	return list, s.Spend(workVisit * len(list))
 }
@@ -124,7 +124,7 @@ func goThrough(s *Scope, args []any) (any, error) {
 func truth(v any) (bool, error) {
 	b, ok := v.(bool)
 	if !ok && v != nil {
-		return false, value.Refuse("not a condition", "%s stands where true or false is wanted", value.TypeName(v))
+		return false, value.Refuse("not a condition", "%s is not true or false", value.TypeName(v))
 	}
 	return b, nil
 }
@@ -289,7 +289,7 @@ func arithmetic(name string, whole func(a, b int64) (int64, bool), fraction func
 		} else if f := fraction(toFloat(a), toFloat(b)); !math.IsNaN(f) && !math.IsInf(f, 0) {
 			return f, nil
 		}
-		return nil, value.Refuse("expression", "%s has no number as its result", name)
+		return nil, value.Refuse("expression", "%s has no numeric result", name)
 	}
 }
 

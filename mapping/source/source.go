@@ -82,7 +82,7 @@ func (f *File) syntaxHint(p Problem) string {
 	before := strings.TrimLeft(string(line[:len(line)-len([]rune(at))]), " -")
 	switch {
 	case strings.Contains(p.Message, "mapping values are not allowed") && !strings.Contains(before, ":") && f.deeper(p.Line):
-		return "YAML takes this line for more of the text above, since it is indented deeper; begin both at the same column"
+		return "YAML reads this line as a continuation of the text above, because it is indented deeper; begin both at the same column"
 	case strings.Contains(p.Message, "mapping values are not allowed"):
 		return "YAML reads “: ” inside an unquoted value as a new key; put the whole value in '…'"
 	case strings.Contains(p.Message, "expected ',' or '}'"), strings.Contains(p.Message, "expected ',' or ']'"):
@@ -191,7 +191,7 @@ func (w *pairWalker) walk(n *yaml.Node, merged bool) {
 			w.report.Errorf(w.f, key, "a { begins a YAML map; quote the text", "a key must be plain text, not %s", Kind(key))
 		case w.seen[key.Value]:
 			if !merged {
-				w.report.Errorf(w.f, key, "remove one of the two", "key %q stands twice", key.Value)
+				w.report.Errorf(w.f, key, "remove one of the two", "key %q appears twice", key.Value)
 			}
 		default:
 			w.seen[key.Value] = true

@@ -158,7 +158,7 @@ func TestPairs(t *testing.T) {
 		problems   string
 	}{
 		{"in order", "b: 1\na: 2\n", "b1 a2", ""},
-		{"twice", "a: 1\nb: 2\na: 3\n", "a1 b2", `f.yaml:3:1: key "a" stands twice`},
+		{"twice", "a: 1\nb: 2\na: 3\n", "a1 b2", `f.yaml:3:1: key "a" appears twice`},
 		{"an alias", "a: &x\n  b\nc: *x\n", "a1 c1", ""},
 		{"merged, its own first", "base: &b {x: 1, y: 1}\n<<: *b\ny: 2\n", "base1 y3 x1", ""},
 		{"merged list", "a: &a {x: 1}\nb: &b {x: 1, y: 1}\n<<: [*a, *b]\n", "a1 b2 x1 y2", ""},

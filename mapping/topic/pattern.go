@@ -44,7 +44,7 @@ func ParsePattern(text string) (*Pattern, []Mistake) {
 	case text == "":
 		return p, []Mistake{{0, 1, "the topic is empty", "write a topic filter, such as chat/{channel_id}/message"}}
 	case len(text) > maxBytes || strings.ContainsRune(text, 0):
-		return p, []Mistake{{0, 1, "no MQTT topic is longer than 65535 bytes or holds a zero byte", ""}}
+		return p, []Mistake{{0, 1, "an MQTT topic is at most 65535 bytes, without a zero byte", ""}}
 	}
 	parts := strings.Split(text, "/")
 	var filter []string
@@ -53,7 +53,7 @@ func ParsePattern(text string) (*Pattern, []Mistake) {
 		width := len([]rune(part))
 		l, name, mistake := parseLevel(part, i == len(parts)-1)
 		if mistake == nil && name != "" && slices.Contains(p.names, name) {
-			mistake = &Mistake{Message: fmt.Sprintf("{%s} stands twice in the topic", name), Hint: "give the two levels different names"}
+			mistake = &Mistake{Message: fmt.Sprintf("{%s} appears twice in the topic", name), Hint: "give the two levels different names"}
 		}
 		if mistake != nil {
 			mistake.Offset, mistake.Width = offset, max(1, width)

@@ -161,8 +161,8 @@ func TestPatternMistakes(t *testing.T) {
 		"a+/b":     {0, 2, "+ and # take a whole topic level", "match the whole level, and test its text in when"},
 		"{a b}":    {0, 5, "{a b} is not a name", "a name is made of letters, digits and _, such as {device_id}"},
 		"{x...}/b": {0, 6, "{x...} must be the last level", "{x} stands for one level"},
-		"{x}/{x}":  {4, 3, "{x} stands twice in the topic", "give the two levels different names"},
-		"a\x00":    {0, 1, "no MQTT topic is longer than 65535 bytes or holds a zero byte", ""},
+		"{x}/{x}":  {4, 3, "{x} appears twice in the topic", "give the two levels different names"},
+		"a\x00":    {0, 1, "an MQTT topic is at most 65535 bytes, without a zero byte", ""},
 	} {
 		_, got := topic.ParsePattern(text)
 		if diff := cmp.Diff([]topic.Mistake{want}, got); diff != "" {

@@ -59,7 +59,7 @@ func decodeText(payload []byte) (Document, error) {
 
 func checkBytes(text []byte) error {
 	if len(text) > MaxPayload {
-		return Refuse("too large", "is %d bytes; %d are the most that is decoded", len(text), MaxPayload)
+		return Refuse("too large", "is %d bytes; at most %d are decoded", len(text), MaxPayload)
 	}
 	if !utf8.Valid(text) {
 		return &Refusal{Kind: "not UTF-8", Reason: "is not UTF-8 text", hint: "ignore does not look at it"}

@@ -39,7 +39,7 @@ func TestRefusals(t *testing.T) {
 		{jsonEncoding, "\xff", "not UTF-8", "the payload is not UTF-8 text (payload: ignore does not look at it)"},
 		{jsonEncoding, `{"a":1,"a":2}`, "duplicate key", `the payload has the key "a" twice in one object`},
 		{jsonEncoding, strings.Repeat("[", 66) + strings.Repeat("]", 66), "too deep", "the payload nests deeper than 64 levels"},
-		{text, strings.Repeat("a", value.MaxPayload+1), "too large", "the payload is 1048577 bytes; 1048576 are the most that is decoded"},
+		{text, strings.Repeat("a", value.MaxPayload+1), "too large", "the payload is 1048577 bytes; at most 1048576 are decoded"},
 		{text, "\xff", "not UTF-8", "the payload is not UTF-8 text (payload: ignore does not look at it)"},
 	} {
 		_, err := tt.encoding.Decode([]byte(tt.payload))

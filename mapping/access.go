@@ -30,10 +30,10 @@ type accessRule struct {
 	at     string // file and line
 }
 
-// CompileAccess compiles the access sections of all sources, and reports every mistake in them; those in tables are
-// Compile's to report. It returns nil where no source has such a section: everybody may subscribe to everything. A section
-// without entries is a mistake, so that commenting them out does not open the queues. What it returns must not be used when
-// report.Err is not nil.
+// CompileAccess compiles the access sections of all sources, and reports every mistake in them;
+// those in tables are Compile's to report. It returns nil where no source has such a section:
+// everybody may subscribe to everything. A section without entries is a mistake, so that commenting
+// them out does not open the queues. What it returns must not be used when report.Err is not nil.
 func CompileAccess(sources []Source, report *source.Report) *Access {
 	c := newCompiler(sources, new(source.Report))
 	c.report = report
@@ -50,9 +50,10 @@ func CompileAccess(sources []Source, report *source.Report) *Access {
 	return a
 }
 
-// Allow reports whether the user, whose token has the claims, may subscribe to the queue: whether one of its conditions is
-// true. Claims are as decoded from JSON, with numbers as json.Number; Allow only reads them. The reason of a no is for the
-// log: it names the conditions, and of claims their types, never a value. A nil Access allows everything.
+// Allow reports whether the user, whose token has the claims, may subscribe to the queue: whether
+// one of its conditions is true. Claims are as decoded from JSON, with numbers as json.Number;
+// Allow only reads them. The reason of a no is for the log: it names the conditions, and of claims
+// their types, never a value. A nil Access allows everything.
 func (a *Access) Allow(queue, user string, claims map[string]any) (ok bool, reason string) {
 	if a == nil {
 		return true, ""
@@ -97,8 +98,8 @@ func (who *subscriber) Value(r expression.Root) (any, error) {
 	return who.claims, nil
 }
 
-// reason says that the condition did not hold, and of what type the claims are that it reads. The text of the error would
-// quote them.
+// reason says that the condition did not hold, and of what type the claims are that it reads. The
+// text of the error would quote them.
 func (r *accessRule) reason(s *expression.Scope, err error) string {
 	var b strings.Builder
 	b.WriteString("allow (" + r.at + ") is false")

@@ -24,8 +24,8 @@ type Options struct {
 // DefaultBaseTopic is the base topic where Options name none.
 const DefaultBaseTopic = "mqtt-stomp-bridge"
 
-// Compile compiles the rules of all sources and reports every mistake in them. It never returns nil; the mapper must not
-// be used when report.Err is not nil.
+// Compile compiles the rules of all sources and reports every mistake in them. It never returns
+// nil; the mapper must not be used when report.Err is not nil.
 func Compile(sources []Source, opts Options, report *source.Report) *Mapper {
 	c := newCompiler(sources, report)
 	c.encodings, c.base = value.Encodings(), cmp.Or(opts.BaseTopic, DefaultBaseTopic)
@@ -144,7 +144,8 @@ var ruleName = regexp.MustCompile(`^[A-Za-z0-9_.-]([A-Za-z0-9 _.-]*[A-Za-z0-9_.-
 // keys returns the keys of the table, sorted.
 func (t *table) keys() []string { return slices.Sorted(maps.Keys(t.entries)) }
 
-// compareTopics warns about rules that send the same thing twice, and about topics that overlap only partly.
+// compareTopics warns about rules that send the same thing twice, and about topics that overlap
+// only partly.
 func (c *compiler) compareTopics() {
 	seen := map[string]bool{} // filters of the rules so far
 	for i, b := range c.rules {
@@ -156,10 +157,12 @@ func (c *compiler) compareTopics() {
 			case !topic.Intersects(f, g):
 			case topic.Covers(g, f) && a.rule.doubles(b.rule):
 				c.report.Warnf(b.topic.file, b.topic.node, "give one of the two a when",
-					"what this rule sends goes to %s twice: rule %q (%s:%d) sends every event of the topic there", b.rule.routes[0].queue, a.rule.name, a.rule.file, a.rule.line)
+					"what this rule sends goes to %s twice: rule %q (%s:%d) sends every event of the topic there",
+					b.rule.routes[0].queue, a.rule.name, a.rule.file, a.rule.line)
 			case topic.Covers(f, g) && b.rule.doubles(a.rule):
 				c.report.Warnf(b.topic.file, b.topic.node, "give one of the two a when",
-					"what rule %q (%s:%d) sends goes to %s twice: this rule sends every event of that topic there", a.rule.name, a.rule.file, a.rule.line, a.rule.routes[0].queue)
+					"what rule %q (%s:%d) sends goes to %s twice: this rule sends every event of that topic there",
+					a.rule.name, a.rule.file, a.rule.line, a.rule.routes[0].queue)
 			case !topic.Covers(f, g) && !topic.Covers(g, f) && !overlap:
 				overlap = true
 				c.report.Warnf(b.topic.file, b.topic.node, "nothing is wrong, but the broker sends more than the rules need",
@@ -170,7 +173,8 @@ func (c *compiler) compareTopics() {
 	}
 }
 
-// doubles reports whether r sends something for every event that other sends something for, to the same queue.
+// doubles reports whether r sends something for every event that other sends something for, to the
+// same queue.
 func (r *rule) doubles(other *rule) bool {
 	if r.when != nil || r.each != nil || r.recipients != nil || len(r.routes) != 1 || len(other.routes) != 1 || r.routes[0].when != nil {
 		return false

@@ -11,7 +11,8 @@ import (
 	"mqtt-stomp-bridge/mapping/value"
 )
 
-// A template is a content that the rule builds as a YAML object or list: its JSON text, with values put in.
+// A template is a content that the rule builds as a YAML object or list: its JSON text, with values
+// put in.
 type template []templatePart
 
 // A templatePart is JSON text, or an expression whose value stands there as JSON.
@@ -22,7 +23,8 @@ type templatePart struct {
 
 func (t template) String() string { return "(built here)" }
 
-// value returns the JSON text, keys in the order of the rule. An expression that has no value is null.
+// value returns the JSON text, keys in the order of the rule. An expression that has no value is
+// null.
 func (t template) value(in *input) (any, error) {
 	var b []byte
 	for _, p := range t {
@@ -116,7 +118,8 @@ func (b *jsonBuilder) list(n *yaml.Node, depth int) {
 	b.text = append(b.text, ']')
 }
 
-// appendScalar appends the JSON of a YAML scalar: numbers, true, false and null as YAML has them, anything else as text.
+// appendScalar appends the JSON of a YAML scalar: numbers, true, false and null as YAML has them,
+// anything else as text.
 func appendScalar(b []byte, n *yaml.Node) []byte {
 	switch n.ShortTag() {
 	case "!!null":

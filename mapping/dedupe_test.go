@@ -50,7 +50,8 @@ func TestDedupeKey(t *testing.T) {
 	}
 }
 
-// What Explain tells of an event names the key: it takes each event by itself, and drops none as a duplicate.
+// What Explain tells of an event names the key: it takes each event by itself, and drops none as a
+// duplicate.
 func TestDedupeExplained(t *testing.T) {
 	m := mapper(t, dedupeRule)
 	for payload, want := range map[string]string{

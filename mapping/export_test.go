@@ -1,6 +1,7 @@
 package mapping
 
-// BreakRule makes the first field of the named rule panic for items whose index is item, as a fault of our own would.
+// BreakRule makes the first field of the named rule panic for items whose index is item, as a fault
+// of our own would.
 func BreakRule(m *Mapper, name string, item int) {
 	for _, r := range m.rules {
 		if r.name == name {

@@ -18,7 +18,8 @@ type expressionReader struct {
 	tables map[string]*table
 }
 
-// parse compiles the text, which begins at the offset-th character of the value of n; nil when it is wrong.
+// parse compiles the text, which begins at the offset-th character of the value of n; nil when it
+// is wrong.
 func (r *expressionReader) parse(n *yaml.Node, text string, offset int) *expression.Expression {
 	trimmed := strings.TrimLeft(text, " \n")
 	offset += len(text) - len(trimmed)
@@ -67,7 +68,8 @@ func (r *expressionReader) isBare(n *yaml.Node, what string) bool {
 	return false
 }
 
-// fits reports an expression whose value is of a wrong type whatever the event; one that is not known at load fits.
+// fits reports an expression whose value is of a wrong type whatever the event; one that is not
+// known at load fits.
 func (r *expressionReader) fits(n *yaml.Node, x *expression.Expression, types value.Types, wants string) bool {
 	if x.Types()&types != 0 {
 		return true
@@ -76,10 +78,12 @@ func (r *expressionReader) fits(n *yaml.Node, x *expression.Expression, types va
 	return false
 }
 
-// offsetOf returns where in the value of n, of which it is a part, the expression begins: before it stand = and white space only.
+// offsetOf returns where in the value of n, of which it is a part, the expression begins: before it
+// stand = and white space only.
 func offsetOf(n *yaml.Node, x *expression.Expression) int { return strings.Index(n.Value, x.String()) }
 
-// checkKnown tries the values that an expression may have and that are known at load. The rule is named for what a table says.
+// checkKnown tries the values that an expression may have and that are known at load. The rule is
+// named for what a table says.
 func (r *expressionReader) checkKnown(f *contract.Field, rule string, n *yaml.Node, x *expression.Expression) {
 	for _, k := range x.Known() {
 		if k.Table != "" {

@@ -45,8 +45,8 @@ func (c *ruleCompiler) readFields() {
 	}
 }
 
-// collect puts the values under fields into given, by the names of the shape, and returns the fields that unknown ones were
-// probably meant to be.
+// collect puts the values under fields into given, by the names of the shape, and returns the
+// fields that unknown ones were probably meant to be.
 func (c *ruleCompiler) collect(n *yaml.Node, prefix string, given map[string]*yaml.Node) map[string]bool {
 	misspelt := map[string]bool{}
 	for _, p := range c.in.pairs(n, strings.TrimSuffix("fields."+prefix, ".")) {

@@ -8,9 +8,10 @@ type Filter struct {
 	SkipRetained bool // every rule under it skips retained messages
 }
 
-// Filters returns the topic filters to subscribe to, in the order of the rules. Together they match every topic that a rule
-// matches, and no two of them match the same topic, so that a broker that sends one copy for each matching subscription
-// sends one copy. Of rules whose topics overlap only partly, the narrowest filter around both is taken.
+// Filters returns the topic filters to subscribe to, in the order of the rules. Together they match
+// every topic that a rule matches, and no two of them match the same topic, so that a broker that
+// sends one copy for each matching subscription sends one copy. Of rules whose topics overlap only
+// partly, the narrowest filter around both is taken.
 func (m *Mapper) Filters() []Filter {
 	var all []string
 	for _, r := range m.rules {

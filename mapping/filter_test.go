@@ -10,7 +10,8 @@ import (
 	"mqtt-stomp-bridge/mapping"
 )
 
-// rulesFor returns a rule for each topic, which puts what the topic's last capture holds into the channel's name.
+// rulesFor returns a rule for each topic, which puts what the topic's last capture holds into the
+// channel's name.
 func rulesFor(topics ...string) string {
 	var b strings.Builder
 	b.WriteString("rules:\n")
@@ -130,8 +131,8 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-// Whatever topics the rules have: each topic is matched by exactly one filter when a rule matches it, and by at most one
-// otherwise.
+// Whatever topics the rules have: each topic is matched by exactly one filter when a rule matches
+// it, and by at most one otherwise.
 func TestFiltersDisjoint(t *testing.T) {
 	levels := []string{"a", "b", "+", "$x"}
 	var patterns, topics []string

@@ -55,8 +55,8 @@ rules:
     fields: {id: '=uuid("c", mqtt.topic)', name: a, source: b, source_channel_id: c}
 `
 
-// FuzzMap runs events through rules that look at them in every way. Nothing may panic, every rule must end, and what comes out
-// must be JSON.
+// FuzzMap runs events through rules that look at them in every way. Nothing may panic, every rule
+// must end, and what comes out must be JSON.
 func FuzzMap(f *testing.F) {
 	for _, payload := range []string{
 		``, `{}`, `null`, `[]`, `5`, `1e400`, `"text"`, `not json`, "\xff", `{"a":1,"a":2}`, `[[[[[[[[[[]]]]]]]]]]`,

@@ -11,7 +11,8 @@ import (
 	"mqtt-stomp-bridge/mapping"
 )
 
-// exprRule makes a rule that sends the JSON text of an expression as a message's content; nothing is "null".
+// exprRule makes a rule that sends the JSON text of an expression as a message's content; nothing
+// is "null".
 func exprRule(expression string) string {
 	quoted := strings.ReplaceAll(expression, "'", "''")
 	return `
@@ -110,7 +111,8 @@ rules:
 	}
 }
 
-// Expressions that would grow without bound, or run for long, are refused at load or end in a rejection.
+// Expressions that would grow without bound, or run for long, are refused at load or end in a
+// rejection.
 func TestHostileExpressions(t *testing.T) {
 	elements := make([]string, 1000)
 	for i := range elements {
@@ -162,7 +164,8 @@ func TestHostileExpressions(t *testing.T) {
 	}
 }
 
-// The work of an each is bounded over all its elements; those that are left are rejected together, and each is counted.
+// The work of an each is bounded over all its elements; those that are left are rejected together,
+// and each is counted.
 func TestWorkOfEach(t *testing.T) {
 	m := mapper(t, `
 rules:
@@ -223,7 +226,8 @@ rules:
 	}
 }
 
-// Rules come from the operator's file; but a file that is wrong must not take the process down either.
+// Rules come from the operator's file; but a file that is wrong must not take the process down
+// either.
 func TestHostileRules(t *testing.T) {
 	bomb := "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
 	for c := 'b'; c < 'k'; c++ {

@@ -27,8 +27,8 @@ const (
 	workScan   = 16 // so many bytes of JSON text that are looked through for a value
 )
 
-// An input is what the expressions of a rule see of an event. It is used again for the next rule, and for other events. One
-// goroutine at a time uses it.
+// An input is what the expressions of a rule see of an event. It is used again for the next rule,
+// and for other events. One goroutine at a time uses it.
 type input struct {
 	scope expression.Scope
 
@@ -80,7 +80,8 @@ func (in *input) element(item any, raw string, index int) {
 	in.item, in.raw, in.index = item, raw, index
 }
 
-// decode decodes the payload as the rule's encoding says, once an event for all rules of that encoding.
+// decode decodes the payload as the rule's encoding says, once an event for all rules of that
+// encoding.
 func (in *input) decode() error {
 	if in.have || in.encoding.Decode == nil {
 		return nil
@@ -124,7 +125,8 @@ func (in *input) Value(r expression.Root) (any, error) {
 	return in.captures[r-rootCapture], nil
 }
 
-// rawAt returns the bytes of the event at a path into the payload or the element, as they came; false where that is not known.
+// rawAt returns the bytes of the event at a path into the payload or the element, as they came;
+// false where that is not known.
 func (in *input) rawAt(p *expression.Path) (string, bool, error) {
 	raw := in.raw
 	if p.Root == rootPayload {
@@ -140,7 +142,8 @@ func (in *input) rawAt(p *expression.Path) (string, bool, error) {
 	return raw, ok, nil
 }
 
-// elements returns the texts of the elements of a list in the payload; nil where they are not known.
+// elements returns the texts of the elements of a list in the payload; nil where they are not
+// known.
 func (in *input) elements(p *expression.Path) []string {
 	if p == nil || p.Root != rootPayload || in.payload.Raw == "" {
 		return nil
@@ -152,7 +155,8 @@ func (in *input) elements(p *expression.Path) []string {
 	return value.RawElements(raw)
 }
 
-// maxKept is the largest payload after which an input is kept: the engine may still hold a part of it.
+// maxKept is the largest payload after which an input is kept: the engine may still hold a part of
+// it.
 const maxKept = 64 << 10
 
 // release lets go of all that the input holds of its event.

@@ -26,7 +26,8 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// TestBad compiles the files under testdata/bad and compares every message, with its place, with the text beside them.
+// TestBad compiles the files under testdata/bad and compares every message, with its place, with
+// the text beside them.
 func TestBad(t *testing.T) {
 	files, err := filepath.Glob("testdata/bad/*.yaml")
 	if err != nil || len(files) == 0 {

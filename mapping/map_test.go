@@ -170,8 +170,8 @@ func TestEach(t *testing.T) {
 	}
 }
 
-// The content of an element keeps its own bytes, the good elements around a bad one are sent, and the rejection names all
-// fields that failed.
+// The content of an element keeps its own bytes, the good elements around a bad one are sent, and
+// the rejection names all fields that failed.
 func TestEachKeepsBytes(t *testing.T) {
 	m := mapper(t, batchRules)
 	r := m.Map(event("batch/acme", `{"kind":"batch", "events": [
@@ -348,7 +348,8 @@ func TestDecodeOnce(t *testing.T) {
 	}
 }
 
-// Bodies are kept by the journal, which counts their bytes: they must not hold much more room than that.
+// Bodies are kept by the journal, which counts their bytes: they must not hold much more room than
+// that.
 func TestBodiesHaveTheirSize(t *testing.T) {
 	m := mapper(t, `
 rules:

@@ -1,8 +1,16 @@
-// Package mapping turns MQTT events into the typed payloads of the STOMP queues, by rules written in YAML. It does no I/O.
+// Package mapping turns MQTT events into the typed payloads of the STOMP queues by rules written in YAML.
 //
-// A rule is compiled once, at load, where all mistakes of all files are found that need no event. What cannot be mapped at
-// run time is a Rejection; no rule and no payload ends the process, and the work on one event is bounded. Access to the queues
-// is said in the language of the rules, and so compiled here too.
+// A rule is compiled once, at load, where all mistakes of all files are found that need no event. What
+// cannot be mapped at run time is a Rejection; no rule and no payload ends the process, and the work on
+// one event is bounded. The package does no I/O. Access to the queues is said in the language of the
+// rules, and so compiled here too.
+//
+//	rules -> expression, contract, topic, source, audience; expression, contract -> value
+//
+// Files: parse.go (what a file says), compile.go and reader.go (reading nodes), rulecompiler.go,
+// fieldcompiler.go, content.go, expressions.go, recipients.go (one rule), names.go and input.go (what
+// expressions see), rule.go and run.go (one rule at work), mapper.go, filter.go and trace.go (all of
+// them), access.go, and ruletest.go, testreader.go and testdiff.go (the tests beside the rules).
 package mapping
 
 import (
@@ -23,7 +31,8 @@ type Mapper struct {
 	inputs sync.Pool // of *input
 }
 
-// An Event is one MQTT message as the bridge received it. Map only reads it, and its Result does not keep any of it.
+// An Event is one MQTT message as the bridge received it. Map only reads it, and its Result does
+// not keep any of it.
 type Event struct {
 	Topic       string
 	Payload     []byte
@@ -33,8 +42,8 @@ type Event struct {
 	User        map[string]string // user properties; of one that stands twice the last
 	Received    time.Time
 
-	// Stamp gives the timestamp of an unread count whose rule leaves it to the time of receipt. It is called once for each
-	// such output that is made. nil: Received as it is.
+	// Stamp gives the timestamp of an unread count whose rule leaves it to the time of receipt. It
+	// is called once for each such output that is made. nil: Received as it is.
 	Stamp func(conversation string, received time.Time) time.Time
 }
 
@@ -47,7 +56,8 @@ type Output struct {
 
 	Audience audience.Audience // who may get it; nil: everybody. Outputs may share it
 
-	// DedupeKey tells the event from others of its rule: a second one within DedupeWindow is a duplicate. "": it is none.
+	// DedupeKey tells the event from others of its rule: a second one within DedupeWindow is a
+	// duplicate. "": it is none.
 	DedupeKey    string
 	DedupeWindow time.Duration
 }
@@ -115,7 +125,8 @@ const (
 
 func (w What) String() string { return [...]string{"mapped", "filtered", "rejected"}[w] }
 
-// An Outcome is how one rule, whose topic matched, ended for the event or for one element of its each.
+// An Outcome is how one rule, whose topic matched, ended for the event or for one element of its
+// each.
 type Outcome struct {
 	Rule string
 	Item int // -1: none
@@ -123,7 +134,8 @@ type Outcome struct {
 	Why  string // of Filtered: retained, payload, when, queue or items; of Rejected: the Kind
 }
 
-// A Result is what all matching rules made of one event, in the order of the rules. No outcome: no rule matched the topic.
+// A Result is what all matching rules made of one event, in the order of the rules. No outcome: no
+// rule matched the topic.
 type Result struct {
 	Outputs    []Output
 	Rejections []Rejection

@@ -7,7 +7,8 @@ import (
 	"mqtt-stomp-bridge/mapping/spelling"
 )
 
-// A Source is what one YAML file says about rules, and about access to the queues. Nodes may be nil.
+// A Source is what one YAML file says about rules, and about access to the queues. Nodes may be
+// nil.
 type Source struct {
 	File   *source.File
 	Tables *yaml.Node
@@ -16,8 +17,8 @@ type Source struct {
 	Access *yaml.Node
 }
 
-// ParseSource reads a YAML file that holds tables, rules, tests and access, each where it is there, and nothing else. Every
-// mistake goes to report; what can be read is returned all the same.
+// ParseSource reads a YAML file that holds tables, rules, tests and access, each where it is there,
+// and nothing else. Every mistake goes to report; what can be read is returned all the same.
 func ParseSource(name string, data []byte, report *source.Report) Source {
 	s := Source{File: source.Parse(name, data, report)}
 	if s.File.Root == nil {
@@ -32,7 +33,8 @@ func ParseSource(name string, data []byte, report *source.Report) Source {
 	return s
 }
 
-// Take stores the value of a key of the file's top level, and reports whether the key is one of a Source.
+// Take stores the value of a key of the file's top level, and reports whether the key is one of a
+// Source.
 func (s *Source) Take(p source.Pair) bool {
 	switch p.Key.Value {
 	case "tables":

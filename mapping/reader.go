@@ -11,7 +11,8 @@ import (
 	"mqtt-stomp-bridge/mapping/spelling"
 )
 
-// A reader reads the nodes of one part of a file, such as a rule, and notes whether there was a mistake in it.
+// A reader reads the nodes of one part of a file, such as a rule, and notes whether there was a
+// mistake in it.
 type reader struct {
 	file   *source.File
 	report *source.Report
@@ -63,7 +64,8 @@ type keys struct {
 	seen  map[string]bool // also what is tagged, and what an unknown key was probably meant to be
 }
 
-// keys returns the keys of n; unknown ones are reported, but make nothing bad: what they say is not used.
+// keys returns the keys of n; unknown ones are reported, but make nothing bad: what they say is not
+// used.
 func (r *reader) keys(n *yaml.Node, what string, known []string) keys {
 	k := keys{pairs: map[string]source.Pair{}, seen: map[string]bool{}}
 	for _, p := range r.pairs(n, what) {

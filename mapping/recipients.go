@@ -37,8 +37,8 @@ type memberSource struct {
 
 func (r *recipients) String() string { return r.written }
 
-// audience returns who may get the output. r may be nil: everybody. Without an error it is never empty, so that no mistake of
-// an event makes an output everybody's.
+// audience returns who may get the output. r may be nil: everybody. Without an error it is never
+// empty, so that no mistake of an event makes an output everybody's.
 func (r *recipients) audience(s *expression.Scope) (audience.Audience, error) {
 	if r == nil {
 		return nil, nil
@@ -65,7 +65,8 @@ func (r *recipients) audience(s *expression.Scope) (audience.Audience, error) {
 	return audience.Of(tokens), nil
 }
 
-// appendTokens appends the tokens of the names that the expression gives. Only an empty list gives none.
+// appendTokens appends the tokens of the names that the expression gives. Only an empty list gives
+// none.
 func (from memberSource) appendTokens(tokens []string, s *expression.Scope) ([]string, error) {
 	v, err := from.names.Eval(s)
 	if err != nil {
@@ -97,7 +98,8 @@ func (from memberSource) appendTokens(tokens []string, s *expression.Scope) ([]s
 	return tokens, nil
 }
 
-// toMember gives the name of a user or a group: text, or a whole number, as the claim that names a user may be.
+// toMember gives the name of a user or a group: text, or a whole number, as the claim that names a
+// user may be.
 func toMember(v any) (string, error) {
 	name, err := value.Text(v)
 	switch {
@@ -126,7 +128,8 @@ func (c *ruleCompiler) readAudience() {
 	}
 }
 
-// readAudience reads the audience of the rule of that name; without a reader of expressions it is that of a test.
+// readAudience reads the audience of the rule of that name; without a reader of expressions it is
+// that of a test.
 func readAudience(in *reader, expr *expressionReader, p source.Pair, rule string) *recipients {
 	r := recipientsReader{in: in, expr: expr, rule: rule, field: memberField(), out: &recipients{line: p.Key.Line}}
 	if p.Value.Kind != yaml.MappingNode {

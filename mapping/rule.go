@@ -78,7 +78,8 @@ func (f formula) value(in *input) (any, error) { return f.x.Eval(&in.scope) }
 
 func (f formula) String() string { return "=" + f.x.String() }
 
-// A verbatim is a payload path used as content: a value that is not a string keeps its original JSON bytes.
+// A verbatim is a payload path used as content: a value that is not a string keeps its original
+// JSON bytes.
 type verbatim struct{ x *expression.Expression }
 
 func (f verbatim) value(in *input) (any, error) {

@@ -116,9 +116,11 @@ func (c *ruleCompiler) readTopic() {
 	c.rule.pattern = p
 	switch first, _, _ := strings.Cut(n.Value, "/"); {
 	case first == "$share" || first == "$queue":
-		c.in.errorf(n, "write the topic filter itself: "+withoutShare(n.Value), "the bridge makes its own subscriptions; a rule cannot ask for a shared one")
+		c.in.errorf(n, "write the topic filter itself: "+withoutShare(n.Value),
+			"the bridge makes its own subscriptions; a rule cannot ask for a shared one")
 	case n.Value == c.all.base || strings.HasPrefix(n.Value, c.all.base+"/"):
-		c.in.errorf(n, "map another topic, or change broker.base_topic", "topics under %s are the bridge's own and never match a rule", c.all.base)
+		c.in.errorf(n, "map another topic, or change broker.base_topic",
+			"topics under %s are the bridge's own and never match a rule", c.all.base)
 	case first == "$SYS":
 		c.in.warnf(n, "", "topics under $SYS are the broker's own: they are retained, and many brokers do not show them to everyone")
 	}

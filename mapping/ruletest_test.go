@@ -100,7 +100,8 @@ func TestTests(t *testing.T) {
 	}
 }
 
-// The payload of a test is YAML: what it becomes is what JSON has for it, with the digits that stand there.
+// The payload of a test is YAML: what it becomes is what JSON has for it, with the digits that
+// stand there.
 func TestPayloadOfTest(t *testing.T) {
 	for yaml, want := range map[string]string{
 		`{b: 1.50, a: [x, 'y', 0x10, 0123, 1e3], c: null, d: ~, e: , f: true, g: 'true', h: on, i: 2021-01-27, j: .5, k: -0}`: `{"b":1.50,"a":["x","y",16,83,1e3],` +

@@ -74,7 +74,8 @@ func (u *run) items(int) {
 		u.failed("each", -1, u.rule.eachLine, value.Refuse("not a list", "each: %s is %s, not a list", each, value.TypeName(v)))
 		return
 	case len(list) > expression.MaxItems:
-		u.failed("each", -1, u.rule.eachLine, value.Refuse("too many items", "each: %d elements; at most %d are allowed", len(list), expression.MaxItems))
+		u.failed("each", -1, u.rule.eachLine, value.Refuse("too many items", "each: %d elements; at most %d are allowed",
+			len(list), expression.MaxItems))
 		return
 	case len(list) == 0:
 		u.filtered(-1, "items", "each "+each.String()+" has no elements")
@@ -140,7 +141,8 @@ func (u *run) one(item int) {
 	u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.rule.name, Item: item, What: Mapped})
 }
 
-// dedupeKey returns what the event is told from others by; "" where the rule does not ask or the event has no such value.
+// dedupeKey returns what the event is told from others by; "" where the rule does not ask or the
+// event has no such value.
 func (u *run) dedupeKey() (string, error) {
 	if u.rule.dedupe == nil {
 		return "", nil
@@ -186,8 +188,8 @@ func (u *run) route(item int) (string, bool) {
 	return "", false
 }
 
-// fill gives the payload its fields, and the output its audience. It goes on after one that fails, so that the rejection
-// holds all of them.
+// fill gives the payload its fields, and the output its audience. It goes on after one that fails,
+// so that the rejection holds all of them.
 func (u *run) fill(p contract.Payload, queue string, item int) (audience.Audience, Rejection, bool) {
 	var errs []FieldError
 	fired := u.fired(item, queue)
@@ -195,7 +197,8 @@ func (u *run) fill(p contract.Payload, queue string, item int) (audience.Audienc
 	fired.audience(u.rule.recipients, who, err)
 	if err != nil {
 		errs = append(errs, FieldError{
-			Field: "audience", Source: u.rule.recipients.String(), File: u.rule.file, Line: u.rule.recipients.line, Kind: value.KindOf(err), Reason: err.Error(),
+			Field: "audience", Source: u.rule.recipients.String(), File: u.rule.file, Line: u.rule.recipients.line,
+			Kind: value.KindOf(err), Reason: err.Error(),
 		})
 	}
 	for i := range u.rule.fields {
@@ -252,7 +255,8 @@ func (u *run) receipt(p contract.Payload, f *field) time.Time {
 	return u.in.event.Stamp(p.Key(), u.in.event.Received)
 }
 
-// failed ends the rule at one of its stages, or at decode when the stage was the first to look at a payload that is refused.
+// failed ends the rule at one of its stages, or at decode when the stage was the first to look at a
+// payload that is refused.
 func (u *run) failed(stage string, item, line int, err error) {
 	if r, ok := err.(*value.Refusal); ok && r.Payload {
 		stage, line = "decode", u.rule.line

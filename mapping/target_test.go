@@ -9,7 +9,8 @@ import (
 	"mqtt-stomp-bridge/mapping/contract"
 )
 
-// targetRules put payload.v into one field of each type, by rules whose topics are the names of the types.
+// targetRules put payload.v into one field of each type, by rules whose topics are the names of the
+// types.
 const targetRules = `
 rules:
   - {name: uuid, topic: uuid, queue: /queue/channel/connected, fields: {id: =payload.v, name: n, source: s, source_channel_id: c}}
@@ -27,7 +28,8 @@ rules:
      message: {id: ` + idC + `, content: x, delivery_state: PENDING, sender_type: =payload.v}}}
 `
 
-// sent returns the field of the only output's body as JSON; "rejected: " with the reason, when there is none.
+// sent returns the field of the only output's body as JSON; "rejected: " with the reason, when
+// there is none.
 func sent(r mapping.Result, path string) string {
 	if len(r.Outputs) != 1 {
 		if len(r.Rejections) != 1 {
@@ -157,7 +159,8 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// A content that is a fixed path keeps the bytes of its value, wherever it stands; a path that ends at nothing has none.
+// A content that is a fixed path keeps the bytes of its value, wherever it stands; a path that ends
+// at nothing has none.
 func TestContentKeepsBytes(t *testing.T) {
 	payload := `{"o": { "\u0061b" : [ 1.0, {"deep": 1.50 }, "text" ] }, "n": 1e2 }`
 	for expression, want := range map[string]string{

@@ -21,7 +21,8 @@ type Trace struct {
 	Result Result
 }
 
-// A RuleTrace is one step of a rule: why it did not fire, how many elements its each has, or the fields of an output.
+// A RuleTrace is one step of a rule: why it did not fire, how many elements its each has, or the
+// fields of an output.
 type RuleTrace struct {
 	Rule   string
 	Item   int    // -1: none
@@ -38,8 +39,8 @@ type FieldTrace struct {
 	Err    string // why there is no value
 }
 
-// Explain runs the event as Map does and keeps what every rule did. Leave its Stamp nil where nothing
-// is sent, so that no timestamp is used up.
+// Explain runs the event as Map does and keeps what every rule did. Leave its Stamp nil where
+// nothing is sent, so that no timestamp is used up.
 func (m *Mapper) Explain(e Event) Trace {
 	t := Trace{Event: e}
 	m.run(&e, &t.Result, &t.Rules)
@@ -112,7 +113,8 @@ func sent(spec *contract.Field, v any) string {
 	return string(b)
 }
 
-// Format writes the trace for people: the event, each rule with its fields or its reason, the bodies and the dead letters.
+// Format writes the trace for people: the event, each rule with its fields or its reason, the
+// bodies and the dead letters.
 func (t Trace) Format(w io.Writer) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s  %d bytes retained=%t\n", t.Event.Topic, len(t.Event.Payload), t.Event.Retained)

@@ -33,7 +33,8 @@ func events(t *testing.T, name string) (events []mapping.Event) {
 	return events
 }
 
-// TestExplain prints the traces of the documentation's events, and holds what Explain gives against what Map gives.
+// TestExplain prints the traces of the documentation's events, and holds what Explain gives against
+// what Map gives.
 func TestExplain(t *testing.T) {
 	files, _ := filepath.Glob("testdata/trace/*.yaml")
 	for _, name := range files {

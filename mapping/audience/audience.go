@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// An Audience is the tokens of the users and groups that may get an entry, sorted, none twice. nil is everybody; there is no
-// Audience of nobody.
+// An Audience is the tokens of the users and groups that may get an entry, sorted, none twice. nil
+// is everybody; there is no Audience of nobody.
 type Audience []string
 
 // What the tokens begin with, so that no user is taken for a group.
@@ -25,8 +25,8 @@ func User(name string) string { return userPrefix + name }
 // Group returns the token of a group.
 func Group(name string) string { return groupPrefix + name }
 
-// Of returns the audience of the tokens, in any order; it keeps the slice. It panics when there are none, since no tokens must
-// never become everybody.
+// Of returns the audience of the tokens, in any order; it keeps the slice. It panics when there are
+// none, since no tokens must never become everybody.
 func Of(tokens []string) Audience {
 	if len(tokens) == 0 {
 		panic("audience: no tokens")

@@ -17,8 +17,9 @@ const (
 	idC = "0f0e5b1c-6a0d-4c55-9b3e-2f6f2d1c9a77"
 )
 
-// BenchmarkTyped converts the seven values of a message and stores them in its typed payload: by the compiled setters that Map
-// uses, and by mapstructure, for which the same converters are decode hooks.
+// BenchmarkTyped converts the seven values of a message and stores them in its typed payload: by
+// the compiled setters that Map uses, and by mapstructure, for which the same converters are decode
+// hooks.
 func BenchmarkTyped(b *testing.B) {
 	values := chatValues(idA, idB, idC)
 	b.Run("setters", func(b *testing.B) {
@@ -69,8 +70,8 @@ func setMessage(values map[string]any) error {
 
 var benchShape = contract.ShapeOf(contract.QueueMessage)
 
-// decodeMessage fills the same fields by mapstructure. The same converters refuse what mapstructure itself would take:
-// it makes whole numbers of fractions, and zeros of nothing.
+// decodeMessage fills the same fields by mapstructure. The same converters refuse what mapstructure
+// itself would take: it makes whole numbers of fractions, and zeros of nothing.
 func decodeMessage(values map[string]any) error {
 	var m struct {
 		ConversationID uuid.UUID `mapstructure:"conversation_id"`

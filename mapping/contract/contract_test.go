@@ -48,7 +48,8 @@ func TestFields(t *testing.T) {
 	}
 }
 
-// A payload that is built by its fields prints as the document has it, and an unread count is read back.
+// A payload that is built by its fields prints as the document has it, and an unread count is read
+// back.
 func TestPayload(t *testing.T) {
 	s := contract.ShapeOf(contract.QueueUnreadCount)
 	p := s.Make()

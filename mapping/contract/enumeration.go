@@ -8,7 +8,8 @@ import (
 	"mqtt-stomp-bridge/mapping/value"
 )
 
-// An enumeration is a closed set of texts, taken in any letter case and sent in that of the document.
+// An enumeration is a closed set of texts, taken in any letter case and sent in that of the
+// document.
 type enumeration []string
 
 var (

@@ -22,9 +22,12 @@ func messageShape() *Shape {
 		{Name: "channel_id", Target: uuidTarget, set: setter(toUUID, func(m *message) *uuid.UUID { return &m.channelID })},
 		{Name: "message.id", Target: uuidTarget, set: setter(toUUID, func(m *message) *uuid.UUID { return &m.id })},
 		{Name: "message.content", Target: ContentTarget, set: setter(toContent, func(m *message) *string { return &m.content })},
-		{Name: "message.delivery_state", Target: deliveryTarget, set: setter(deliveryStates.convert, func(m *message) *string { return &m.deliveryState })},
-		{Name: "message.sender_type", Target: senderTarget, set: setter(senderTypes.convert, func(m *message) *string { return &m.senderType })},
-		{Name: "message.sent_at", Target: timeTarget, Received: true, set: setter(toTime, func(m *message) *time.Time { return &m.sentAt })},
+		{Name: "message.delivery_state", Target: deliveryTarget,
+			set: setter(deliveryStates.convert, func(m *message) *string { return &m.deliveryState })},
+		{Name: "message.sender_type", Target: senderTarget,
+			set: setter(senderTypes.convert, func(m *message) *string { return &m.senderType })},
+		{Name: "message.sent_at", Target: timeTarget, Received: true,
+			set: setter(toTime, func(m *message) *time.Time { return &m.sentAt })},
 	}}
 }
 

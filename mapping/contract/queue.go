@@ -1,4 +1,10 @@
-// Package contract is the queues that clients subscribe to.
+// Package contract is what clients are promised: four queues, each with its payload.
+//
+// A payload is built field by field: each has a Target that converts what a rule gives, or refuses it
+// with a *value.Refusal, so that no payload holds a value of a wrong type. Its JSON has the fields in
+// the order of the document, and whatever is written here is read back here (ParseUnread).
+//
+// To add a queue: its name and its entry in queue.go, and its Shape in ShapeOf.
 package contract
 
 // The names of the queues.
@@ -9,11 +15,11 @@ const (
 	QueueChannelDisconnected = "/queue/channel/disconnected"
 )
 
-// A Queue is one of the four queues, with what its payloads mean to each other.
+// A Queue is one of the four queues.
 type Queue struct {
 	Name      string
-	Keyed     bool // its payloads are of something that has a key, and the newest of each key is its present state
-	Conflated bool // of what waits for a client, a newer payload of the same key makes an older one superfluous
+	Keyed     bool // each payload has a key, and the newest of each key is the present state
+	Conflated bool // of what waits for a client, a newer payload replaces older ones of its key
 }
 
 // Queues returns the queues in the order of the document.

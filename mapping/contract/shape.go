@@ -6,10 +6,11 @@ import (
 	"github.com/google/uuid"
 )
 
-// A Payload is what a queue delivers. Its fields are of the types that the document demands, so it cannot hold a wrong one.
+// A Payload is what a queue delivers. Its fields are of the types that the document demands, so it
+// cannot hold a wrong one.
 type Payload interface {
 	AppendJSON(b []byte) []byte // appends the fields in the order of the document
-	Key() string                // conversation id of an unread count, channel id of a channel; "" for a message
+	Key() string                // a conversation's id for unread counts, a channel's for channels; else ""
 }
 
 // A Shape is the fields of a payload, in the order of the document.
@@ -52,7 +53,8 @@ type Field struct {
 	set func(p Payload, v any) error
 }
 
-// Set converts v, and stores it in p, a payload of the field's shape. An error is a *value.Refusal, and p is as before.
+// Set converts v, and stores it in p, a payload of the field's shape. An error is a *value.Refusal,
+// and p is as before.
 func (f *Field) Set(p Payload, v any) error { return f.set(p, v) }
 
 // setter makes the set of a field, whose variable is the field of P that in returns.

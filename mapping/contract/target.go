@@ -46,14 +46,16 @@ func Checked[T any](convert func(any) (T, error)) func(any) (any, error) {
 func toUUID(v any) (uuid.UUID, error) {
 	text, ok := v.(string)
 	if !ok {
-		return uuid.UUID{}, value.Refuse("not a UUID", `%s is not a UUID; derive one with uuid("a name for this kind of id", …)`, value.TypeName(v))
+		return uuid.UUID{}, value.Refuse("not a UUID",
+			`%s is not a UUID; derive one with uuid("a name for this kind of id", …)`, value.TypeName(v))
 	}
 	// Of 38 characters google/uuid looks only at those between the first and the last.
 	braced := len(text) != 38 || text[0] == '{' && text[37] == '}'
 	if u, err := uuid.Parse(text); err == nil && braced {
 		return u, nil
 	}
-	return uuid.UUID{}, value.Refuse("not a UUID", `%s is not a UUID; derive one with uuid("a name for this kind of id", …)`, value.Quote(text))
+	return uuid.UUID{}, value.Refuse("not a UUID", `%s is not a UUID; derive one with uuid("a name for this kind of id", …)`,
+		value.Quote(text))
 }
 
 func toCount(v any) (int64, error) {

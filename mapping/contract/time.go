@@ -7,8 +7,8 @@ import (
 	"mqtt-stomp-bridge/mapping/value"
 )
 
-// The bounds of a time given as a number. Between them the ranges of seconds, milliseconds, microseconds and nanoseconds do
-// not overlap, so that the unit is never guessed.
+// The bounds of a time given as a number. Between them the ranges of seconds, milliseconds,
+// microseconds and nanoseconds do not overlap, so that the unit is never guessed.
 const (
 	firstSecond = 946684800  // 2000-01-01
 	lastSecond  = 4102444800 // 2100-01-01
@@ -40,12 +40,13 @@ const javaTime = "2006-01-02T15:04:05Z0700"
 
 // commonLayouts are others of which one cannot be taken for another.
 var commonLayouts = [...]string{
-	"2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 -0700", "2006-01-02 15:04", "2006-01-02T15:04",
+	"2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 -0700",
+	"2006-01-02 15:04", "2006-01-02T15:04",
 	"2006-01-02", "02.01.2006 15:04:05", "02.01.2006 15:04", "02.01.2006", time.RFC1123, time.RFC1123Z,
 }
 
-// ParseTime returns the time that the text stands for: RFC 3339, or a number since 1970 in a unit that its size tells. An error is
-// a *value.Refusal.
+// ParseTime returns the time that the text stands for: RFC 3339, or a number since 1970 in a unit
+// that its size tells. An error is a *value.Refusal.
 func ParseTime(text string) (time.Time, error) {
 	if n, ok := value.Digits(text); ok {
 		return epoch(n)
@@ -65,7 +66,8 @@ func ParseTime(text string) (time.Time, error) {
 	return time.Time{}, value.Refuse("not a time", "%s is not an RFC 3339 time; give the layout: time(…, %q)", value.Quote(text), meant)
 }
 
-// epoch returns the time that a number of seconds, milliseconds, microseconds or nanoseconds since 1970 stands for.
+// epoch returns the time that a number of seconds, milliseconds, microseconds or nanoseconds since
+// 1970 stands for.
 func epoch(n any) (time.Time, error) {
 	for unit := int64(1); unit <= 1e9; unit *= 1000 {
 		switch n := n.(type) {

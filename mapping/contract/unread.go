@@ -23,7 +23,8 @@ func unreadShape() *Shape {
 	return &Shape{Name: "unread count", Make: func() Payload { return new(unreadCount) }, Fields: []Field{
 		{Name: "conversation_id", Target: uuidTarget, set: setter(toUUID, func(u *unreadCount) *uuid.UUID { return &u.conversationID })},
 		{Name: "unread_message_count", Target: countTarget, set: setter(toCount, func(u *unreadCount) *int64 { return &u.count })},
-		{Name: "timestamp", Target: timeTarget, Received: true, Stamped: true, set: setter(toTime, func(u *unreadCount) *time.Time { return &u.timestamp })},
+		{Name: "timestamp", Target: timeTarget, Received: true, Stamped: true,
+			set: setter(toTime, func(u *unreadCount) *time.Time { return &u.timestamp })},
 	}}
 }
 
@@ -36,7 +37,8 @@ func (u *unreadCount) AppendJSON(b []byte) []byte {
 	return append(b, '}')
 }
 
-// ParseUnread returns the conversation id and the timestamp of an unread count's body, as AppendJSON has written it.
+// ParseUnread returns the conversation id and the timestamp of an unread count's body, as
+// AppendJSON has written it.
 func ParseUnread(body []byte) (conversation string, timestamp time.Time, err error) {
 	var count struct {
 		Conversation string    `json:"conversation_id"`

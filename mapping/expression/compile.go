@@ -15,7 +15,8 @@ import (
 
 const maxExpression = 4096 // bytes
 
-// check compiles the expression as the author wrote it, with all types that are known at load, to find mistakes.
+// check compiles the expression as the author wrote it, with all types that are known at load, to
+// find mistakes.
 func (n *Names) check(text string) (*vm.Program, error) {
 	options := append(engineOptions(), expr.Env(n.env()), expr.Optimize(false))
 	for _, f := range functions() {
@@ -26,7 +27,8 @@ func (n *Names) check(text string) (*vm.Program, error) {
 
 func nothing(...any) (any, error) { return nil, nil }
 
-// engineOptions leaves the predicates of the engine's built-ins, whose lists and conditions the patcher makes safe.
+// engineOptions leaves the predicates of the engine's built-ins, whose lists and conditions the
+// patcher makes safe.
 func engineOptions() []expr.Option {
 	options := []expr.Option{expr.DisableAllBuiltins()}
 	for _, p := range predicates() {
@@ -35,8 +37,8 @@ func engineOptions() []expr.Option {
 	return options
 }
 
-// compile compiles an expression that check has accepted into the form that runs: every access to data of an event and every
-// operation on it is a call of one of our functions.
+// compile compiles an expression that check has accepted into the form that runs: every access to
+// data of an event and every operation on it is a call of one of our functions.
 func (n *Names) compile(text string) (*Expression, *Mistake) {
 	p := &patcher{names: n}
 	options := append(engineOptions(), expr.Patch(p))
@@ -130,7 +132,8 @@ func (n *Names) outcomes(node ast.Node) []Known {
 	return []Known{known}
 }
 
-// tableOf returns the name of the table that a look-up such as table.NAME[key] goes to; "" for anything else.
+// tableOf returns the name of the table that a look-up such as table.NAME[key] goes to; "" for
+// anything else.
 func (n *Names) tableOf(node *ast.MemberNode) string {
 	inner, ok := node.Node.(*ast.MemberNode)
 	if !ok {
@@ -202,6 +205,7 @@ func checkLayout(n *ast.CallNode, at func(n ast.Node, message, hint string)) {
 	layout, ok := n.Arguments[1].(*ast.StringNode)
 	// A layout in which nothing stands for a part of the time comes out as it is.
 	if ok && time.Unix(1, 1).UTC().Format(layout.Value) == layout.Value {
-		at(layout, "the layout "+value.Quote(layout.Value)+" has no year, month or day in it", `write how 2 January 2006, 15:04:05, would look: "2006-01-02 15:04:05"`)
+		at(layout, "the layout "+value.Quote(layout.Value)+" has no year, month or day in it",
+			`write how 2 January 2006, 15:04:05, would look: "2006-01-02 15:04:05"`)
 	}
 }

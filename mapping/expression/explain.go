@@ -47,7 +47,8 @@ func (n *Names) explain(text string, err error) *Mistake {
 	return m
 }
 
-// meant returns the hint for a name that there is not; called tells whether it stands as a function.
+// meant returns the hint for a name that there is not; called tells whether it stands as a
+// function.
 func (n *Names) meant(name string, called bool) string {
 	if called {
 		if near := spelling.Nearest(name, Functions()); near != "" {
@@ -70,7 +71,8 @@ func (n *Names) meant(name string, called bool) string {
 	return fmt.Sprintf("names here: %s; a text needs quotes: %q", strings.Join(names, ", "), name)
 }
 
-// explainField puts what is below a group into the hint for a name that is not below it. The text before ends with the group.
+// explainField puts what is below a group into the hint for a name that is not below it. The text
+// before ends with the group.
 func (n *Names) explainField(m *Mistake, before, name string) {
 	base, _ := strings.CutSuffix(before, ".")
 	g := n.group(base[strings.LastIndexFunc(base, func(r rune) bool { return r < 'A' })+1:])
@@ -96,8 +98,8 @@ var (
 	literals  = regexp.MustCompile(`[0-9][0-9a-zA-Z_.]*`)
 )
 
-// explainSyntax replaces the messages of the engine that do not name the usual slip behind them. The mistake is where rest
-// begins in the text.
+// explainSyntax replaces the messages of the engine that do not name the usual slip behind them.
+// The mistake is where rest begins in the text.
 func explainSyntax(m *Mistake, text, rest string) {
 	switch {
 	case strings.Contains(text, "{{"):
@@ -131,11 +133,13 @@ func explainSyntax(m *Mistake, text, rest string) {
 		m.Message = strings.NewReplacer("unexpected token ", "unexpected ", "Operator(", "", "Identifier(", "", "Bracket(", "",
 			"String(", "", "Number(", "", `")`, `"`).Replace(m.Message)
 	default:
-		m.Message = strings.NewReplacer("map[string]interface {}", "object", "[]interface {}", "list", "interface {}", "any").Replace(m.Message)
+		objects := strings.NewReplacer("map[string]interface {}", "object", "[]interface {}", "list", "interface {}", "any")
+		m.Message = objects.Replace(m.Message)
 	}
 }
 
-// explainTooLarge finds the number that the engine cannot hold: the engine names the place behind it.
+// explainTooLarge finds the number that the engine cannot hold: the engine names the place behind
+// it.
 func explainTooLarge(m *Mistake, text string) {
 	m.Message = "this number is too large"
 	for _, at := range literals.FindAllStringIndex(text, -1) {

@@ -4,11 +4,12 @@
 //	                                       |
 //	                                     Data.Value(root): payload, topic.device, …
 //
-// The syntax is that of github.com/expr-lang/expr, but what runs is ours: its built-ins are taken away,
-// and every access to data and every operator is rewritten (patch.go) into a call of a function
-// (operators.go, functions.go) that knows nil, spends work and refuses in plain words. So no expression
-// and no event can end the process, and the work of a rule is bounded. What an expression can see is
-// said by Names, and what it then sees is asked of Data: the package knows no rule and no event.
+// The syntax is that of github.com/expr-lang/expr, but what runs is ours: its built-ins are taken
+// away, and every access to data and every operator is rewritten (patch.go) into a call of a
+// function (operators.go, functions.go) that knows nil, spends work and refuses in plain words. So
+// no expression and no event can end the process, and the work of a rule is bounded. What an
+// expression can see is said by Names, and what it then sees is asked of Data: the package knows no
+// rule and no event.
 package expression
 
 import (
@@ -23,7 +24,8 @@ import (
 	"mqtt-stomp-bridge/mapping/value"
 )
 
-// An Expression is a compiled expression of a rule. It is safe for concurrent use, each with its own scope.
+// An Expression is a compiled expression of a rule. It is safe for concurrent use, each with its
+// own scope.
 type Expression struct {
 	text    string
 	program *vm.Program
@@ -70,8 +72,8 @@ func (x *Expression) Paths(r Root) (paths []*Path) {
 	return paths
 }
 
-// Eval returns the value of the expression; nil where there is none, of which Scope.Missing says why. An error is a
-// *value.Refusal.
+// Eval returns the value of the expression; nil where there is none, of which Scope.Missing says
+// why. An error is a *value.Refusal.
 func (x *Expression) Eval(s *Scope) (any, error) {
 	if x.path != nil {
 		return s.Read(x.path)
@@ -91,7 +93,8 @@ func (x *Expression) Eval(s *Scope) (any, error) {
 	return nil, value.Refuse("expression", "the expression cannot be evaluated: %s", withoutGo(err))
 }
 
-// True returns the condition that the expression is; what is missing is false. An error is a *value.Refusal.
+// True returns the condition that the expression is; what is missing is false. An error is a
+// *value.Refusal.
 func (x *Expression) True(s *Scope) (bool, error) {
 	v, err := x.Eval(s)
 	if err != nil {

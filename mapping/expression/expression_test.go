@@ -94,7 +94,8 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
-// A hint of the owner comes before those of the engine, and names below an open group are not known.
+// A hint of the owner comes before those of the engine, and names below an open group are not
+// known.
 func TestNames(t *testing.T) {
 	n := names()
 	n.Hint = func(name string) string { return strings.TrimPrefix("say other", "x"+name) }

@@ -16,20 +16,20 @@ import (
 )
 
 // A function can be called in an expression. Every one that sees data of an event is our own: it
-// takes nil for what is missing and gives nil for it, spends its work from the scope, and refuses with
-// words that a rule's author understands.
+// takes nil for what is missing and gives nil for it, spends its work from the scope, and refuses
+// with words that a rule's author understands.
 type function struct {
 	name  string
 	types []any // pointers to functions: the signatures for the check at load
 	call  func(s *Scope, args []any) (any, error)
 }
 
-// functions returns what rules may call besides the predicates. To add a function: an entry here, its
-// code below, rows in language_test.go, and a line in the table of examples/README.md, which a test
-// compares with Functions. Arguments are of the signature's types only where these are known at load:
-// call checks them again.
+// functions returns what rules may call besides the predicates. To add a function: an entry here,
+// its code below, rows in language_test.go, and a line in the table of examples/README.md, which a
+// test compares with Functions. Arguments are of the signature's types only where these are known
+// at load: call checks them again.
 func functions() []function {
-	text := signature(new(func(string) string))
+	text, texts := signature(new(func(string) string)), signature(new(func(string, string) string))
 	return []function{
 		{"uuid", signature(new(func(any, any) string)), callUUID},
 		{"time", signature(new(func(any, string) time.Time)), callTime},
@@ -50,8 +50,8 @@ func functions() []function {
 		{"upper", text, textFunction("upper", strings.ToUpper)},
 		{"lower", text, textFunction("lower", strings.ToLower)},
 		{"trim", text, textFunction("trim", strings.TrimSpace)},
-		{"trimPrefix", signature(new(func(string, string) string)), textPair("trimPrefix", func(a, b string) any { return strings.TrimPrefix(a, b) })},
-		{"trimSuffix", signature(new(func(string, string) string)), textPair("trimSuffix", func(a, b string) any { return strings.TrimSuffix(a, b) })},
+		{"trimPrefix", texts, textPair("trimPrefix", func(a, b string) any { return strings.TrimPrefix(a, b) })},
+		{"trimSuffix", texts, textPair("trimSuffix", func(a, b string) any { return strings.TrimSuffix(a, b) })},
 		{"hasPrefix", signature(new(func(string, string) bool)), textTest("hasPrefix", strings.HasPrefix)},
 		{"hasSuffix", signature(new(func(string, string) bool)), textTest("hasSuffix", strings.HasSuffix)},
 	}
@@ -73,8 +73,8 @@ func Functions() []string {
 	return all
 }
 
-// namespace is the root of all UUIDs that rules derive: version 5 of "mqtt-stomp-bridge" in the DNS namespace. Every id
-// that rules have derived depends on it, so it never changes.
+// namespace is the root of all UUIDs that rules derive: version 5 of "mqtt-stomp-bridge" in the DNS
+// namespace. Every id that rules have derived depends on it, so it never changes.
 var namespace = uuid.MustParse("b25c2350-6db9-5ae4-b32f-5cf70c033f37")
 
 // callUUID is uuid(kind, id): the UUID of version 5 of the id in the namespace of its kind.
@@ -111,7 +111,8 @@ func callTime(s *Scope, args []any) (any, error) {
 	text, ok := args[0].(string)
 	layout, ok2 := args[1].(string)
 	if !ok || !ok2 {
-		return nil, value.Refuse("not a time", "time takes text and a layout, not %s and %s", value.TypeName(args[0]), value.TypeName(args[1]))
+		return nil, value.Refuse("not a time", "time takes text and a layout, not %s and %s", value.TypeName(args[0]),
+			value.TypeName(args[1]))
 	}
 	t, err := time.Parse(layout, text)
 	if err != nil {
@@ -270,7 +271,8 @@ func callJoin(s *Scope, args []any) (any, error) {
 	list, ok := args[0].([]any)
 	sep, ok2 := args[1].(string)
 	if !ok || !ok2 {
-		return nil, value.Refuse("expression", "join takes a list and text, not %s and %s", value.TypeName(args[0]), value.TypeName(args[1]))
+		return nil, value.Refuse("expression", "join takes a list and text, not %s and %s", value.TypeName(args[0]),
+			value.TypeName(args[1]))
 	}
 	var b strings.Builder
 	for i, v := range list {

@@ -24,7 +24,8 @@ const (
 // received is when the events of the tests were received.
 var received = time.Date(2026, 3, 4, 5, 6, 7, 890_123_456, time.UTC)
 
-// names are what the expressions of the tests see: the names of a rule with the topic t/{device}/{rest...}.
+// names are what the expressions of the tests see: the names of a rule with the topic
+// t/{device}/{rest...}.
 func names() *expression.Names {
 	text, object := value.TypeText, value.TypeObject
 	return &expression.Names{

@@ -13,12 +13,14 @@ import (
 // A Root is where a path begins, as the owner of the Data counts them: from 0, below 64.
 type Root int
 
-// Names are what the expressions of a rule can see. They must not change while expressions are parsed.
+// Names are what the expressions of a rule can see. They must not change while expressions are
+// parsed.
 type Names struct {
 	Roots  []Name  // such as payload
 	Groups []Group // such as mqtt, of which mqtt.qos has a value
 
-	// Hint says, where it can, what to write instead of a name that there is not; "" otherwise. nil: it never can.
+	// Hint says, where it can, what to write instead of a name that there is not; "" otherwise.
+	// nil: it never can.
 	Hint func(name string) string
 }
 
@@ -28,7 +30,8 @@ type Name struct {
 	Root  Root
 	Types value.Types // that its value may have
 
-	// Entries make the name that of a look-up table: they are its value, and the Data is not asked for it.
+	// Entries make the name that of a look-up table: they are its value, and the Data is not asked
+	// for it.
 	Entries map[string]any
 }
 

@@ -12,7 +12,8 @@ import (
 	"mqtt-stomp-bridge/mapping/value"
 )
 
-// operators returns the functions that stand for the operators of an expression; rules cannot name them.
+// operators returns the functions that stand for the operators of an expression; rules cannot name
+// them.
 func operators() []function {
 	return []function{
 		{"$read", nil, func(s *Scope, args []any) (any, error) { return s.read(args[0].(*Path)) }},
@@ -193,7 +194,8 @@ func order(name string, holds func(c int) bool) func(*Scope, []any) (any, error)
 		if c, ok := compare(args[0], args[1]); ok {
 			return holds(c), nil
 		}
-		return nil, value.Refuse("expression", "%s compares two numbers, texts or times, not %s and %s", name, value.TypeName(args[0]), value.TypeName(args[1]))
+		return nil, value.Refuse("expression", "%s compares two numbers, texts or times, not %s and %s", name,
+			value.TypeName(args[0]), value.TypeName(args[1]))
 	}
 }
 
@@ -259,7 +261,8 @@ func add(s *Scope, args []any) (any, error) {
 func addNumbers(s *Scope, args []any) (any, error) {
 	v, err := arithmetic("+", addInts, func(a, b float64) float64 { return a + b })(s, args)
 	if err != nil && (isText(args[0]) || isText(args[1])) {
-		return nil, value.Refuse("expression", "+ joins two texts or adds two numbers, not %s and %s; write string(…)", value.TypeName(args[0]), value.TypeName(args[1]))
+		return nil, value.Refuse("expression", "+ joins two texts or adds two numbers, not %s and %s; write string(…)",
+			value.TypeName(args[0]), value.TypeName(args[1]))
 	}
 	return v, err
 }
@@ -269,7 +272,8 @@ func isText(v any) bool {
 	return ok
 }
 
-// arithmetic makes an operation on numbers. Whole numbers stay whole and exact where whole is given.
+// arithmetic makes an operation on numbers. Whole numbers stay whole and exact where whole is
+// given.
 func arithmetic(name string, whole func(a, b int64) (int64, bool), fraction func(a, b float64) float64) func(*Scope, []any) (any, error) {
 	return func(_ *Scope, args []any) (any, error) {
 		if args[0] == nil || args[1] == nil {
@@ -278,7 +282,8 @@ func arithmetic(name string, whole func(a, b int64) (int64, bool), fraction func
 		a, ok := value.Number(args[0])
 		b, ok2 := value.Number(args[1])
 		if !ok || !ok2 {
-			return nil, value.Refuse("expression", "%s takes two numbers, not %s and %s", name, value.TypeName(args[0]), value.TypeName(args[1]))
+			return nil, value.Refuse("expression", "%s takes two numbers, not %s and %s", name, value.TypeName(args[0]),
+				value.TypeName(args[1]))
 		}
 		i, isWhole := a.(int64)
 		j, isWhole2 := b.(int64)

@@ -113,7 +113,8 @@ func (p *patcher) call(n *ast.CallNode) {
 	n.Arguments = append([]ast.Node{&ast.IdentifierNode{Value: "$env"}}, n.Arguments...)
 }
 
-// member rewrites a.b and a[b]: a longer path, a look-up in a table, or an access that is worked out at run time.
+// member rewrites a.b and a[b]: a longer path, a look-up in a table, or an access that is worked
+// out at run time.
 func (p *patcher) member(node *ast.Node, n *ast.MemberNode) {
 	base := pathOf(n.Node)
 	var st value.Step
@@ -172,7 +173,8 @@ func (p *patcher) binary(node *ast.Node, n *ast.BinaryNode) {
 	}
 }
 
-// scalar reports whether the node is a literal, which the engine itself compares well with anything.
+// scalar reports whether the node is a literal, which the engine itself compares well with
+// anything.
 func scalar(node ast.Node) bool {
 	switch node.(type) {
 	case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.NilNode:

@@ -15,7 +15,8 @@ var nameForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 // IsName reports whether the text can be written behind a dot.
 func IsName(text string) bool { return nameForm.MatchString(text) }
 
-// A Path is a fixed way into the data, such as payload.a.b[0]. Whatever is missing on the way makes it nil.
+// A Path is a fixed way into the data, such as payload.a.b[0]. Whatever is missing on the way makes
+// it nil.
 type Path struct {
 	Root  Root // what Data is asked for
 	Steps []value.Step

@@ -20,13 +20,13 @@ const (
 
 // Data holds the values that expressions begin with.
 type Data interface {
-	// Value returns the value of a root; nil where it has none. An error is a *value.Refusal, and ends the evaluation. Of
-	// objects it may give map[string]string for map[string]any.
+	// Value returns the value of a root; nil where it has none. An error is a *value.Refusal, and
+	// ends the evaluation. Of objects it may give map[string]string for map[string]any.
 	Value(r Root) (any, error)
 }
 
-// A Scope is where the expressions of one rule are evaluated for one event. The zero value must be told what to evaluate on
-// by Begin. One goroutine at a time uses it.
+// A Scope is where the expressions of one rule are evaluated for one event. The zero value must be
+// told what to evaluate on by Begin. One goroutine at a time uses it.
 type Scope struct {
 	machine vm.VM
 
@@ -47,8 +47,8 @@ func (s *Scope) Begin(data Data, size int) {
 // errWork ends a rule that does more than a bounded amount of work on one event.
 var errWork = value.Refuse("too much work", "the rule does too much work on this event")
 
-// Spend takes n units of the work that the rule may do on the event, about a byte to be copied each. An error, a *value.Refusal,
-// says that there is not so much left.
+// Spend takes n units of the work that the rule may do on the event, about a byte to be copied
+// each. An error, a *value.Refusal, says that there is not so much left.
 func (s *Scope) Spend(n int) error {
 	if s.work -= n; s.work < 0 {
 		return errWork
@@ -71,7 +71,8 @@ func (s *Scope) Release() {
 	*s = Scope{machine: s.machine}
 }
 
-// missed keeps the first miss of an evaluation: it is the reason when a value is lacking in the end.
+// missed keeps the first miss of an evaluation: it is the reason when a value is lacking in the
+// end.
 func (s *Scope) missed(m miss) {
 	if !s.hasMiss {
 		s.miss, s.hasMiss = m, true

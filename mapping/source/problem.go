@@ -47,7 +47,8 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// indentTo returns white space as wide as text before column, tabs kept so that the caret stands below its place.
+// indentTo returns white space as wide as text before column, tabs kept so that the caret stands
+// below its place.
 func indentTo(text string, column int) string {
 	var b strings.Builder
 	for _, r := range text {
@@ -80,8 +81,9 @@ func (r *Report) Warnf(f *File, n *yaml.Node, hint, format string, args ...any) 
 	r.add(f, p)
 }
 
-// ErrorAt reports a mistake within the scalar n of f: width characters from the offset-th character of its value.
-// The place is exact for plain and simply quoted scalars on one line; elsewhere it falls back to the scalar's start.
+// ErrorAt reports a mistake within the scalar n of f: width characters from the offset-th character
+// of its value. The place is exact for plain and simply quoted scalars on one line; elsewhere it
+// falls back to the scalar's start.
 func (r *Report) ErrorAt(f *File, n *yaml.Node, offset, width int, hint, format string, args ...any) {
 	p := at(f, n, hint, fmt.Sprintf(format, args...))
 	if line, column, ok := f.within(n, offset); ok {
@@ -109,7 +111,8 @@ func (f *File) within(n *yaml.Node, offset int) (line, column int, ok bool) {
 	return n.Line, start + offset, true
 }
 
-// withinLiteral is within for a block scalar with |, whose lines stand below n as they are, further to the right.
+// withinLiteral is within for a block scalar with |, whose lines stand below n as they are, further
+// to the right.
 func (f *File) withinLiteral(n *yaml.Node, offset int) (line, column int, ok bool) {
 	lines := strings.Split(n.Value, "\n")
 	for i, l := range lines {
@@ -160,7 +163,8 @@ func (r *Report) Problems() []Problem {
 	return sorted
 }
 
-// Err joins the mistakes, each a Problem in the order of Problems; nil when there are only warnings or nothing.
+// Err joins the mistakes, each a Problem in the order of Problems; nil when there are only warnings
+// or nothing.
 func (r *Report) Err() error {
 	var errs []error
 	for _, p := range r.Problems() {

@@ -1,4 +1,5 @@
-// Package source reads YAML files as nodes that know their place and collects what is wrong with them.
+// Package source reads YAML files as nodes that know their place and collects what is wrong with
+// them.
 package source
 
 import (
@@ -38,7 +39,8 @@ func Parse(name string, data []byte, report *Report) *File {
 	return f
 }
 
-// breaks are what ends a line for the YAML reader, whose numbers of lines are everybody's here: more than an editor may show.
+// breaks are what ends a line for the YAML reader, whose numbers of lines are everybody's here:
+// more than an editor may show.
 var breaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n")
 
 // Lines returns the lines of a YAML text as problems count them.
@@ -114,13 +116,15 @@ func (f *File) deeper(n int) bool {
 	return false
 }
 
-// Redact keeps n, with all lines that it stands on, out of every problem's text, because it is a secret.
+// Redact keeps n, with all lines that it stands on, out of every problem's text, because it is a
+// secret.
 func (f *File) Redact(n *yaml.Node) {
 	f.hide(n.Line, n.Column-1)
 	if n.Kind != yaml.ScalarNode || n.Line < 1 || n.Line > len(f.lines) {
 		return
 	}
-	// A scalar may go on: below its key's indentation, until a line that stands as far left as the first.
+	// A scalar may go on: below its key's indentation, until a line that stands as far left as the
+	// first.
 	for l := n.Line + 1; l <= len(f.lines); l++ {
 		if strings.TrimSpace(f.lines[l-1]) != "" && indent(f.lines[l-1]) <= indent(f.lines[n.Line-1]) {
 			break
@@ -157,8 +161,9 @@ type Pair struct {
 	Key, Value *yaml.Node
 }
 
-// Pairs returns the keys of the mapping n in file order, merge keys (<<) expanded. It reports a key that stands twice,
-// a key that is no plain text, and a node that is no mapping, for which what says what it should have been.
+// Pairs returns the keys of the mapping n in file order, merge keys (<<) expanded. It reports a key
+// that stands twice, a key that is no plain text, and a node that is no mapping, for which what
+// says what it should have been.
 func (f *File) Pairs(n *yaml.Node, what string, report *Report) []Pair {
 	n = Deref(n)
 	if n.Kind != yaml.MappingNode {
@@ -228,7 +233,8 @@ func Deref(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// Tagged reports whether n carries an explicit tag, such as !x: YAML has then taken part of the text away.
+// Tagged reports whether n carries an explicit tag, such as !x: YAML has then taken part of the
+// text away.
 func Tagged(n *yaml.Node) bool {
 	return n.Style&yaml.TaggedStyle != 0 || n.Tag == "!"
 }

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Nearest returns the candidate that word was probably meant to be, in any letter case; "" when none is near: one slip is
-// near for words of three letters, two for six, and so on.
+// Nearest returns the candidate that word was probably meant to be, in any letter case; "" when
+// none is near: one slip is near for words of three letters, two for six, and so on.
 func Nearest(word string, candidates []string) string {
 	best, bestDistance := "", utf8.RuneCountInString(word)/3+1
 	for _, c := range candidates {
@@ -32,7 +32,8 @@ func DidYouMean(word string, candidates []string) string {
 	return "known here: " + strings.Join(candidates, ", ")
 }
 
-// distance is the number of insertions, deletions, substitutions and swaps of neighbours between a and b.
+// distance is the number of insertions, deletions, substitutions and swaps of neighbours between a
+// and b.
 func distance(a, b string) int {
 	x, y := []rune(a), []rune(b)
 	rows := make([][]int, len(x)+1)

@@ -1,7 +1,8 @@
 // Package topic matches and compares MQTT topic filters.
 //
-// Filters and topic names are plain strings. Match, Covers and Intersects take filters that Check accepts, do not allocate,
-// and obey MQTT 5, 4.7.2: a wildcard at the first level does not reach a topic that begins with $.
+// Filters and topic names are plain strings. Match, Covers and Intersects take filters that Check
+// accepts, do not allocate, and obey MQTT 5, 4.7.2: a wildcard at the first level does not reach a
+// topic that begins with $.
 package topic
 
 import (
@@ -13,8 +14,8 @@ import (
 // maxBytes is the most that a filter may have. MQTT 5, 1.5.4: a string has a two-byte length.
 const maxBytes = 65535
 
-// Check says what is wrong with a topic filter (MQTT 5, 4.7.1 and 4.7.3); nil when a broker may be asked for it. A broker
-// may end the connection for any of it.
+// Check says what is wrong with a topic filter (MQTT 5, 4.7.1 and 4.7.3); nil when a broker may be
+// asked for it. A broker may end the connection for any of it.
 func Check(filter string) error {
 	if filter == "" || len(filter) > maxBytes || !utf8.ValidString(filter) || strings.ContainsFunc(filter, refusable) {
 		return fmt.Errorf("topic filter %.100q: must be 1 to %d bytes of UTF-8 without control characters", filter, maxBytes)
@@ -29,8 +30,8 @@ func Check(filter string) error {
 	return nil
 }
 
-// refusable reports whether a broker may close the connection for the character (MQTT 5, 1.5.4): controls and
-// non-characters.
+// refusable reports whether a broker may close the connection for the character (MQTT 5, 1.5.4):
+// controls and non-characters.
 func refusable(r rune) bool {
 	return r < 0x20 || r >= 0x7f && r <= 0x9f || r >= 0xfdd0 && r <= 0xfdef || r&0xfffe == 0xfffe
 }
@@ -50,7 +51,8 @@ func Match(filter, topic string) bool {
 			return false
 		}
 		if !moreFilter || !moreTopic {
-			return moreFilter == moreTopic || filterRest == "#" // MQTT 5, 4.7.1.2: # matches the parent level too
+			// MQTT 5, 4.7.1.2: # matches the parent level too.
+			return moreFilter == moreTopic || filterRest == "#"
 		}
 		filter, topic = filterRest, topicRest
 	}
@@ -121,9 +123,10 @@ func Join(a, b string) string {
 	return normal(strings.Join(levels, "/"))
 }
 
-// Disjoint returns filters that together match every topic that one of the given ones matches, no topic matched by two of
-// them: a broker that sends one copy for each matching subscription then sends one copy. Filters that intersect only partly
-// become their Join. The order is that of the given ones.
+// Disjoint returns filters that together match every topic that one of the given ones matches, no
+// topic matched by two of them: a broker that sends one copy for each matching subscription then
+// sends one copy. Filters that intersect only partly become their Join. The order is that of the
+// given ones.
 func Disjoint(filters []string) []string {
 	var set []string
 	for _, f := range filters {

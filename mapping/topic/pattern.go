@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// A Pattern is a topic filter in which + may be written {name}, and # {name...}. It is safe for concurrent use.
+// A Pattern is a topic filter in which + may be written {name}, and # {name...}. It is safe for
+// concurrent use.
 type Pattern struct {
 	text   string
 	levels []level
@@ -36,7 +37,8 @@ type Mistake struct {
 
 var captureName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// ParsePattern parses a pattern and returns every mistake in it. A pattern with mistakes is good for Names alone.
+// ParsePattern parses a pattern and returns every mistake in it. A pattern with mistakes is good
+// for Names alone.
 func ParsePattern(text string) (*Pattern, []Mistake) {
 	p := &Pattern{text: text}
 	var mistakes []Mistake
@@ -94,9 +96,13 @@ func parseCapture(inner string, last bool) (level, string, *Mistake) {
 	name, rest := strings.CutSuffix(inner, "...")
 	switch {
 	case !captureName.MatchString(name):
-		return level{}, "", &Mistake{Message: fmt.Sprintf("{%s} is not a name", inner), Hint: "a name is made of letters, digits and _, such as {device_id}"}
+		return level{}, "", &Mistake{
+			Message: fmt.Sprintf("{%s} is not a name", inner), Hint: "a name is made of letters, digits and _, such as {device_id}",
+		}
 	case rest && !last:
-		return level{}, name, &Mistake{Message: fmt.Sprintf("{%s...} must be the last level", name), Hint: fmt.Sprintf("{%s} stands for one level", name)}
+		return level{}, name, &Mistake{
+			Message: fmt.Sprintf("{%s...} must be the last level", name), Hint: fmt.Sprintf("{%s} stands for one level", name),
+		}
 	case rest:
 		return level{wild: '#', named: true}, name, nil
 	}
@@ -112,8 +118,8 @@ func (p *Pattern) Filter() string { return p.filter }
 // Names returns the names of the captures, in the order of their levels. It must not be changed.
 func (p *Pattern) Names() []string { return p.names }
 
-// Match reports whether the pattern matches the topic, whose levels are given too, and appends what it captures, in the
-// order of Names.
+// Match reports whether the pattern matches the topic, whose levels are given too, and appends what
+// it captures, in the order of Names.
 func (p *Pattern) Match(topic string, levels []string, captures []string) ([]string, bool) {
 	// MQTT 5, 4.7.2: a filter that begins with a wildcard does not match topics that begin with $.
 	if p.levels[0].wild != 0 && strings.HasPrefix(topic, "$") {

@@ -7,9 +7,10 @@ import (
 	"strings"
 )
 
-// DecodeJSON decodes one JSON value: objects as map[string]any, lists as []any, numbers as int64 where they are whole and fit,
-// as float64 where they have a fraction or an exponent, and as json.Number where neither can hold them. A
-// refusal's Reason is a predicate, such as "is not JSON: …", whose subject the caller puts before it.
+// DecodeJSON decodes one JSON value: objects as map[string]any, lists as []any, numbers as int64
+// where they are whole and fit, as float64 where they have a fraction or an exponent, and as
+// json.Number where neither can hold them. A refusal's Reason is a predicate, such as "is not JSON:
+// …", whose subject the caller puts before it.
 func DecodeJSON(text []byte) (Document, error) {
 	if err := checkBytes(text); err != nil {
 		return Document{}, err
@@ -35,8 +36,8 @@ func notJSON(text []byte) error {
 	return r
 }
 
-// A jsonReader reads values out of text that json.Valid has accepted; so it need not look for syntax errors. Strings of the
-// value are parts of the text where they hold no escape.
+// A jsonReader reads values out of text that json.Valid has accepted; so it need not look for
+// syntax errors. Strings of the value are parts of the text where they hold no escape.
 type jsonReader struct {
 	text string
 	pos  int
@@ -54,7 +55,8 @@ func (r *jsonReader) skipSpace() byte {
 	}
 }
 
-// more is called within an object or a list: it steps over a comma, or over the closing byte and then returns false.
+// more is called within an object or a list: it steps over a comma, or over the closing byte and
+// then returns false.
 func (r *jsonReader) more(closing byte) bool {
 	switch r.skipSpace() {
 	case closing:

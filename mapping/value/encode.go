@@ -97,7 +97,8 @@ func AppendTime(b []byte, t time.Time) []byte {
 	return append(b, '"')
 }
 
-// AppendText appends s as a JSON string, escaping no more than JSON and JavaScript need; what is not UTF-8 becomes U+FFFD.
+// AppendText appends s as a JSON string, escaping no more than JSON and JavaScript need; what is
+// not UTF-8 becomes U+FFFD.
 func AppendText(b []byte, s string) []byte {
 	const digits = "0123456789abcdef"
 	b = append(b, '"')

@@ -25,7 +25,8 @@ func Text(v any) (string, error) {
 	return "", Refuse("not text", "%s is not text", TypeName(v))
 }
 
-// Number returns v as an int64 or a float64; false when it is not a number. What neither holds exactly becomes a float64.
+// Number returns v as an int64 or a float64; false when it is not a number. What neither holds
+// exactly becomes a float64.
 func Number(v any) (any, bool) {
 	switch v := v.(type) {
 	case int64:

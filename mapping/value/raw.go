@@ -36,8 +36,8 @@ func (r *jsonReader) skipNested() {
 	}
 }
 
-// RawAt returns the text of the value at the steps within the JSON text, which has been decoded before; false when it has
-// no such value.
+// RawAt returns the text of the value at the steps within the JSON text, which has been decoded
+// before; false when it has no such value.
 func RawAt(text string, steps []Step) (string, bool) {
 	for _, st := range steps {
 		r := jsonReader{text: text}

@@ -1,9 +1,11 @@
-// Package value is the kit for the values that rules work on, from the bytes of a payload to JSON text.
+// Package value is the kit for the values that rules work on, from the bytes of a payload to JSON
+// text.
 //
-// A value is nil, bool, string, int64, int, float64, json.Number (a number that neither of the others holds), time.Time, []any,
-// or map[string]any; map[string]string may stand for the latter. Whatever is missing is nil. Decoding never panics and is bounded, by MaxPayload and MaxDepth;
-// encoding is bounded by MaxText. What cannot be done is a *Refusal, whose Kind is safe to log and whose Reason may quote
-// the value.
+// A value is nil, bool, string, int64, int, float64, json.Number (a number that neither of the
+// others holds), time.Time, []any, or map[string]any; map[string]string may stand for the latter.
+// Whatever is missing is nil. Decoding never panics and is bounded, by MaxPayload and MaxDepth;
+// encoding is bounded by MaxText. What cannot be done is a *Refusal, whose Kind is safe to log and
+// whose Reason may quote the value.
 package value
 
 import "time"
@@ -27,7 +29,8 @@ func TypeName(v any) string {
 	return "a number"
 }
 
-// A Step leads from a value to a part of it: to the member Key of an object, or to the element Index of a list.
+// A Step leads from a value to a part of it: to the member Key of an object, or to the element
+// Index of a list.
 type Step struct {
 	Key     string
 	Index   int
@@ -53,7 +56,8 @@ func (st Step) Of(v any) any {
 	return nil
 }
 
-// Element returns the element of the list, counted from its end where index is negative; nil where there is none.
+// Element returns the element of the list, counted from its end where index is negative; nil where
+// there is none.
 func Element(list []any, index int) any {
 	if index < 0 {
 		index += len(list)

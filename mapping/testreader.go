@@ -1,0 +1,212 @@
+package mapping
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"mqtt-stomp-bridge/mapping/contract"
+	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/mapping/spelling"
+	"mqtt-stomp-bridge/mapping/value"
+)
+
+// TestKeys returns the keys of a test.
+func TestKeys() []string {
+	return []string{"name", "topic", "payload", "text", "user", "content_type", "qos", "retained", "received", "expect"}
+}
+
+// testReceived is the time of receipt of an event in a test that names none.
+var testReceived = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func (c *compiler) readTests(f *source.File, n *yaml.Node) []*test {
+	if n == nil || source.Null(n) {
+		return nil
+	}
+	if n = source.Deref(n); n.Kind != yaml.SequenceNode {
+		c.report.Errorf(f, n, "begin each test with “- name: …”", "tests takes a list, not %s", source.Kind(n))
+		return nil
+	}
+	var tests []*test
+	for _, e := range n.Content {
+		r := &testReader{in: &reader{file: f, report: c.report}, node: source.Deref(e)}
+		tests = append(tests, r.read())
+	}
+	return tests
+}
+
+// A testReader reads one test.
+type testReader struct {
+	in   *reader
+	node *yaml.Node
+	keys keys
+}
+
+func (r *testReader) read() *test {
+	t := &test{file: r.in.file, node: r.node, event: Event{Received: testReceived}}
+	r.keys = r.in.keys(r.node, "a test", TestKeys())
+	if r.node.Kind != yaml.MappingNode {
+		return t
+	}
+	t.name, t.event.Topic, t.event.ContentType = r.text("name"), r.text("topic"), r.text("content_type")
+	t.event.Retained = r.choice("retained", "false", "true") == "true"
+	t.event.QoS = r.choice("qos", "0", "1", "2")[0] - '0'
+	if t.name == "" {
+		t.name = t.event.Topic
+	}
+	if lacking := r.keys.lacking("topic", "expect"); lacking != "" {
+		r.in.errorf(r.node, "", "the test lacks %s", lacking)
+	}
+	if strings.ContainsAny(t.event.Topic, "+#{") {
+		r.in.errorf(r.at("topic"), "write the topic of an event, without wildcards", "%s is not a topic of an event",
+			value.Quote(t.event.Topic))
+	}
+	r.readPayload(t)
+	r.readUser(t)
+	r.readReceived(t)
+	r.readExpect(t)
+	return t
+}
+
+// at returns the node of a key, or that of the test.
+func (r *testReader) at(key string) *yaml.Node {
+	if p, ok := r.keys.pairs[key]; ok {
+		return p.Value
+	}
+	return r.node
+}
+
+// text returns the text of a key; "" when it is not there.
+func (r *testReader) text(key string) string {
+	p, ok := r.keys.pairs[key]
+	if !ok {
+		return ""
+	}
+	if p.Value.Kind != yaml.ScalarNode {
+		r.in.errorf(p.Value, "", "%s takes a text, not %s", key, source.Kind(p.Value))
+	}
+	return p.Value.Value
+}
+
+// choice returns the text of a key that takes one of the values; the first is the default.
+func (r *testReader) choice(key string, values ...string) string {
+	switch text := r.text(key); {
+	case slices.Contains(values, text):
+		return text
+	case text != "":
+		r.in.errorf(r.at(key), "", "%s is one of %s, not %q", key, strings.Join(values, ", "), text)
+	}
+	return values[0]
+}
+
+func (r *testReader) readPayload(t *test) {
+	payload, ok := r.keys.pairs["payload"]
+	if _, both := r.keys.pairs["text"]; ok && both {
+		r.in.errorf(r.keys.pairs["text"].Key, "payload is YAML that becomes JSON, text is taken as it is",
+			"a test has payload or text, not both")
+	}
+	if t.event.Payload = []byte(r.text("text")); ok {
+		t.event.Payload = r.json(payload.Value)
+	}
+}
+
+func (r *testReader) json(n *yaml.Node) []byte {
+	b := jsonBuilder{in: r.in}
+	b.scalar = func(n *yaml.Node) { b.text = appendScalar(b.text, n) }
+	b.node(n, 0)
+	return b.text
+}
+
+func (r *testReader) readUser(t *test) {
+	p, ok := r.keys.pairs["user"]
+	if !ok {
+		return
+	}
+	t.event.User = map[string]string{}
+	for _, u := range r.in.pairs(p.Value, "user") {
+		if u.Value.Kind != yaml.ScalarNode {
+			r.in.errorf(u.Value, "", "a user property is a text, not %s", source.Kind(u.Value))
+		}
+		t.event.User[u.Key.Value] = u.Value.Value
+	}
+}
+
+func (r *testReader) readReceived(t *test) {
+	text := r.text("received")
+	if text == "" {
+		return
+	}
+	received, err := contract.ParseTime(text)
+	if err != nil {
+		r.in.errorf(r.at("received"), "write it as 2026-01-01T00:00:00Z", "received: %s is not a time", value.Quote(text))
+	}
+	t.event.Received = received
+}
+
+func (r *testReader) readExpect(t *test) {
+	p, ok := r.keys.pairs["expect"]
+	const hint = "write a queue with its payload, filtered, or {rejected: a part of the reason}"
+	switch {
+	case !ok:
+	case p.Value.Kind == yaml.ScalarNode && p.Value.Value == "filtered":
+	case p.Value.Kind != yaml.MappingNode || len(p.Value.Content) == 0:
+		r.in.errorf(p.Value, hint, "expect does not take %s", source.Kind(p.Value))
+	default:
+		t.want.outputs = map[string][]expected{}
+		for _, e := range r.in.pairs(p.Value, "expect") {
+			r.readExpected(t, e)
+		}
+	}
+}
+
+func (r *testReader) readExpected(t *test, e source.Pair) {
+	nodes := []*yaml.Node{e.Value}
+	if e.Value.Kind == yaml.SequenceNode {
+		nodes = e.Value.Content
+	}
+	if e.Key.Value == "rejected" {
+		for _, n := range nodes {
+			if n = source.Deref(n); n.Kind != yaml.ScalarNode || n.Value == "" {
+				r.in.errorf(n, "", "rejected takes a part of the reason, not %s", source.Kind(n))
+			}
+			t.want.rejected = append(t.want.rejected, n.Value)
+		}
+		return
+	}
+	if !slices.Contains(contract.QueueNames(), e.Key.Value) {
+		known := append(contract.QueueNames(), "rejected")
+		r.in.errorf(e.Key, spelling.DidYouMean(e.Key.Value, known), "no queue %q", e.Key.Value)
+		return
+	}
+	for _, n := range nodes {
+		if n = source.Deref(n); n.Kind != yaml.MappingNode {
+			r.in.errorf(n, "", "a payload of %s is an object, not %s", e.Key.Value, source.Kind(n))
+			continue
+		}
+		t.want.outputs[e.Key.Value] = append(t.want.outputs[e.Key.Value], r.expected(n))
+	}
+}
+
+// expected returns the payload that is expected, as decoded JSON, and its audience, which stands
+// among the fields.
+func (r *testReader) expected(n *yaml.Node) expected {
+	var e expected
+	fields := *n
+	fields.Content = nil
+	for _, p := range r.in.pairs(n, "an object") {
+		if p.Key.Value != "audience" {
+			fields.Content = append(fields.Content, p.Key, p.Value)
+			continue
+		}
+		e.who = readAudience(r.in, nil, p, "").fixed
+	}
+	doc, err := value.DecodeJSON(bytes.TrimSpace(r.json(&fields)))
+	if err != nil {
+		r.in.errorf(n, "", "this payload %v", err)
+	}
+	e.body = doc.Value
+	return e
+}

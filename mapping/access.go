@@ -23,7 +23,7 @@ type Access struct {
 	rules []accessRule
 }
 
-// An accessRule allows what its condition is true for.
+// An accessRule lets those subscribe to its queues for whom its condition is true.
 type accessRule struct {
 	queues []string
 	allow  *expression.Expression
@@ -52,8 +52,8 @@ func CompileAccess(sources []Source, report *source.Report) *Access {
 
 // Allow reports whether the user, whose token has the claims, may subscribe to the queue: whether
 // one of its conditions is true. Claims are as decoded from JSON, with numbers as json.Number;
-// Allow only reads them. The reason of a no is for the log: it names the conditions, and of claims
-// their types, never a value. A nil Access allows everything.
+// Allow only reads them. The reason for a no is for the log: it names the conditions and the types
+// of the claims they read, never a value. A nil Access allows everything.
 func (a *Access) Allow(queue, user string, claims map[string]any) (ok bool, reason string) {
 	if a == nil {
 		return true, ""
@@ -98,8 +98,8 @@ func (who *subscriber) Value(r expression.Root) (any, error) {
 	return who.claims, nil
 }
 
-// reason says that the condition did not hold, and of what type the claims are that it reads. The
-// text of the error would quote them.
+// reason says that the condition did not hold, and the types of the claims it reads. It leaves out
+// the text of the error, which may quote them.
 func (r *accessRule) reason(s *expression.Scope, err error) string {
 	var b strings.Builder
 	b.WriteString("allow (" + r.at + ") is false")
@@ -139,7 +139,7 @@ func claimValue(v any) any {
 func (c *compiler) readAccess(f *source.File, n *yaml.Node) []accessRule {
 	in := &reader{file: f, report: c.report}
 	if n.Kind != yaml.SequenceNode || len(n.Content) == 0 {
-		what, hint := source.Kind(n), "write - {queue: /queue/…, allow: CONDITION}"
+		what, hint := source.Describe(n), "write - {queue: /queue/…, allow: CONDITION}"
 		if n.Kind == yaml.SequenceNode {
 			what = "an empty one, which would allow nothing"
 		}
@@ -159,7 +159,7 @@ func (c *compiler) readAccess(f *source.File, n *yaml.Node) []accessRule {
 		rules = append(rules, r.read(source.Deref(e)))
 	}
 	if c.report.Err() != nil {
-		return rules // a queue may be named by what is wrong
+		return rules // the entry that is wrong may be the one that names a queue
 	}
 	for _, q := range contract.QueueNames() {
 		if !r.named[q] {
@@ -200,7 +200,7 @@ func (r *accessReader) read(n *yaml.Node) accessRule {
 	return rule
 }
 
-// queues returns the queues of the entry; * stands for all.
+// queues returns the queues of the entry; * is all of them.
 func (r *accessReader) queues(keys keys) []string {
 	p, ok := keys.pairs["queue"]
 	if !ok {
@@ -219,7 +219,7 @@ func (r *accessReader) queues(keys keys) []string {
 		known := append(contract.QueueNames(), "*")
 		switch {
 		case n.Kind != yaml.ScalarNode || source.Null(n):
-			r.in.errorf(n, "write a queue, a list of them, or '*'", "queue takes a queue, not %s", source.Kind(n))
+			r.in.errorf(n, "write a queue, a list of them, or '*'", "queue takes a queue, not %s", source.Describe(n))
 		case r.in.tagged(n):
 		case !slices.Contains(known, n.Value):
 			r.in.errorf(n, spelling.DidYouMean(n.Value, known), "no queue %q", n.Value)

@@ -43,7 +43,7 @@ func Compile(sources []Source, opts Options, report *source.Report) *Mapper {
 	return m
 }
 
-// A compiler collects what all files say.
+// A compiler collects the tables, rules and tests of all files.
 type compiler struct {
 	report    *source.Report
 	base      string
@@ -54,7 +54,7 @@ type compiler struct {
 	rules     []placedRule
 }
 
-// newCompiler returns a compiler that knows the tables.
+// newCompiler returns a compiler that has read the tables.
 func newCompiler(sources []Source, report *source.Report) *compiler {
 	c := &compiler{report: report, tables: map[string]*table{}, named: map[string]place{}}
 	for _, s := range sources {
@@ -81,7 +81,7 @@ type table struct {
 	file    *source.File
 	entries map[string]any
 	nodes   map[string]*yaml.Node     // the entries' values
-	seen    map[*contract.Target]bool // targets that the entries were checked against
+	seen    map[*contract.Target]bool // targets that the entries have been checked against
 }
 
 func (c *compiler) readTables(f *source.File, n *yaml.Node) {
@@ -113,7 +113,7 @@ func readTable(r *reader, p source.Pair) *table {
 		switch {
 		case r.tagged(e.Value):
 		case e.Value.Kind != yaml.ScalarNode || source.Null(e.Value):
-			r.errorf(e.Value, "write KEY: TEXT", "table %s, %q: an entry is a text, not %s", p.Key.Value, e.Key.Value, source.Kind(e.Value))
+			r.errorf(e.Value, "write KEY: TEXT", "table %s, %q: an entry is a text, not %s", p.Key.Value, e.Key.Value, source.Describe(e.Value))
 		case strings.HasPrefix(e.Value.Value, "="):
 			r.errorf(e.Value, "compute it in the field", "table %s, %q: tables hold texts, not expressions", p.Key.Value, e.Key.Value)
 		default:
@@ -128,7 +128,7 @@ func (c *compiler) readRules(f *source.File, n *yaml.Node) {
 		return
 	}
 	if n = source.Deref(n); n.Kind != yaml.SequenceNode {
-		c.report.Errorf(f, n, "begin each rule with “- name: …”", "rules takes a list, not %s", source.Kind(n))
+		c.report.Errorf(f, n, "begin each rule with “- name: …”", "rules takes a list, not %s", source.Describe(n))
 		return
 	}
 	for _, e := range n.Content {
@@ -150,7 +150,7 @@ func (c *compiler) compareTopics() {
 	seen := map[string]bool{} // filters of the rules so far
 	for i, b := range c.rules {
 		f := b.rule.pattern.Filter()
-		overlap := seen[f] // said before, if there is one
+		overlap := seen[f] // one warning for each filter is enough
 		seen[f] = true
 		for _, a := range c.rules[:i] {
 			switch g := a.rule.pattern.Filter(); {
@@ -173,8 +173,8 @@ func (c *compiler) compareTopics() {
 	}
 }
 
-// doubles reports whether r sends something for every event that other sends something for, to the
-// same queue.
+// doubles reports whether r sends to the same queue as other, for every event for which other sends
+// something.
 func (r *rule) doubles(other *rule) bool {
 	if r.when != nil || r.each != nil || r.recipients != nil || len(r.routes) != 1 || len(other.routes) != 1 || r.routes[0].when != nil {
 		return false

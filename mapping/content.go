@@ -11,11 +11,11 @@ import (
 	"mqtt-stomp-bridge/mapping/value"
 )
 
-// A template is a content that the rule builds as a YAML object or list: its JSON text, with values
-// put in.
+// A template is a content that the rule writes as a YAML object or list: its JSON text, with
+// expressions in it.
 type template []templatePart
 
-// A templatePart is JSON text, or an expression whose value stands there as JSON.
+// A templatePart is JSON text, or an expression whose value is put there as JSON.
 type templatePart struct {
 	text string
 	expr *expression.Expression
@@ -126,7 +126,7 @@ func appendScalar(b []byte, n *yaml.Node) []byte {
 		return append(b, "null"...)
 	case "!!bool", "!!int", "!!float":
 		if json.Valid([]byte(n.Value)) {
-			return append(b, n.Value...) // with the digits that stand there
+			return append(b, n.Value...) // with the digits as written
 		}
 		var v any
 		if n.Decode(&v) == nil {

@@ -11,15 +11,15 @@ import (
 	"mqtt-stomp-bridge/mapping/value"
 )
 
-// An expressionReader reads the expressions of a part of a file.
+// An expressionReader compiles the expressions in the nodes that its reader reads.
 type expressionReader struct {
 	in     *reader
 	names  *expression.Names
 	tables map[string]*table
 }
 
-// parse compiles the text, which begins at the offset-th character of the value of n; nil when it
-// is wrong.
+// parse compiles the text, which begins at the offset-th character of the value of n. It returns
+// nil after a mistake.
 func (r *expressionReader) parse(n *yaml.Node, text string, offset int) *expression.Expression {
 	trimmed := strings.TrimLeft(text, " \n")
 	offset += len(text) - len(trimmed)
@@ -36,7 +36,7 @@ func (r *expressionReader) parse(n *yaml.Node, text string, offset int) *express
 	return x
 }
 
-// bare compiles a bare expression, before which an = is tolerated.
+// bare compiles an expression that needs no = before it; one is tolerated.
 func (r *expressionReader) bare(n *yaml.Node) *expression.Expression {
 	text := n.Value
 	offset := 0
@@ -55,7 +55,8 @@ func (r *expressionReader) condition(n *yaml.Node, what string) *expression.Expr
 	return x
 }
 
-// isBare reports whether n can be a bare expression, and otherwise says that what takes one.
+// isBare reports whether n can be a bare expression; if not, it reports the mistake in the key
+// what.
 func (r *expressionReader) isBare(n *yaml.Node, what string) bool {
 	if n.Kind == yaml.ScalarNode && !source.Null(n) {
 		return true
@@ -64,12 +65,12 @@ func (r *expressionReader) isBare(n *yaml.Node, what string) bool {
 	if hint == "" && n.Kind != yaml.ScalarNode {
 		hint = "a value that begins with [ or { is YAML's own; put the whole expression in '…'"
 	}
-	r.in.errorf(n, hint, "%s takes an expression, not %s", what, source.Kind(n))
+	r.in.errorf(n, hint, "%s takes an expression, not %s", what, source.Describe(n))
 	return false
 }
 
-// fits reports an expression whose value is of a wrong type whatever the event; one that is not
-// known at load fits.
+// fits reports an expression whose value has a wrong type whatever the event. If the type is not
+// known at load, the expression fits.
 func (r *expressionReader) fits(n *yaml.Node, x *expression.Expression, types value.Types, wants string) bool {
 	if x.Types()&types != 0 {
 		return true
@@ -78,12 +79,12 @@ func (r *expressionReader) fits(n *yaml.Node, x *expression.Expression, types va
 	return false
 }
 
-// offsetOf returns where in the value of n, of which it is a part, the expression begins: before it
-// stand = and white space only.
+// offsetOf returns where the expression begins in the value of n. Only = and white space come
+// before it.
 func offsetOf(n *yaml.Node, x *expression.Expression) int { return strings.Index(n.Value, x.String()) }
 
-// checkKnown tries the values that an expression may have and that are known at load. The rule is
-// named for what a table says.
+// checkKnown converts those values that the expression may have that are known at load. rule is the
+// name to report with a wrong entry of a table.
 func (r *expressionReader) checkKnown(f *contract.Field, rule string, n *yaml.Node, x *expression.Expression) {
 	for _, k := range x.Known() {
 		if k.Table != "" {
@@ -94,7 +95,7 @@ func (r *expressionReader) checkKnown(f *contract.Field, rule string, n *yaml.No
 	}
 }
 
-// checkTable tries all entries of a table that gives the value of a field.
+// checkTable converts all entries of a table that gives the value of a field.
 func (r *expressionReader) checkTable(f *contract.Field, rule, name string) {
 	t := r.tables[name]
 	if t.seen[f.Target] {

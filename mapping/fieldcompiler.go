@@ -45,8 +45,9 @@ func (c *ruleCompiler) readFields() {
 	}
 }
 
-// collect puts the values under fields into given, by the names of the shape, and returns the
-// fields that unknown ones were probably meant to be.
+// collect puts the values under fields: into given, by their names in the shape. It returns the
+// fields that misspelt ones were probably meant to be, so that these are not reported as lacking
+// too.
 func (c *ruleCompiler) collect(n *yaml.Node, prefix string, given map[string]*yaml.Node) map[string]bool {
 	misspelt := map[string]bool{}
 	for _, p := range c.in.pairs(n, strings.TrimSuffix("fields."+prefix, ".")) {
@@ -133,7 +134,7 @@ func (c *ruleCompiler) value(spec *contract.Field, n *yaml.Node) valueSource {
 	case n.Kind != yaml.ScalarNode && spec.Target == contract.ContentTarget && braces(n) == "":
 		return c.template(n)
 	case n.Kind != yaml.ScalarNode:
-		c.in.errorf(n, braces(n), "%s takes one value, not %s", spec.Name, source.Kind(n))
+		c.in.errorf(n, braces(n), "%s takes one value, not %s", spec.Name, source.Describe(n))
 		return nil
 	case source.Null(n):
 		c.in.errorf(n, "write a value; leave an optional field out", "%s has no value", spec.Name)
@@ -154,7 +155,7 @@ func (c *ruleCompiler) value(spec *contract.Field, n *yaml.Node) valueSource {
 	return formula{x}
 }
 
-// text compiles a field that is a text in the rule.
+// text compiles a field whose value is text in the rule.
 func (c *ruleCompiler) text(spec *contract.Field, n *yaml.Node) valueSource {
 	if c.in.unmarked(n) {
 		return nil

@@ -20,15 +20,15 @@ const (
 	rootCapture // the topic's first; the others follow
 )
 
-// What operations beside expressions cost, in the units of expression.Scope.
+// The cost of operations outside of expressions, in the units of expression.Scope.Spend.
 const (
 	workItem   = 64 // one element of an each
 	workMember = 32 // one member of an audience
-	workScan   = 16 // so many bytes of JSON text that are looked through for a value
+	workScan   = 16 // bytes of JSON text that may be searched for one unit
 )
 
-// An input is what the expressions of a rule see of an event. It is used again for the next rule,
-// and for other events. One goroutine at a time uses it.
+// An input is what the expressions of a rule see of an event. It is reused for the next rule and
+// for other events. One goroutine at a time uses it.
 type input struct {
 	scope expression.Scope
 
@@ -48,7 +48,7 @@ type input struct {
 	raw   string // its JSON text; "" when that is not known
 	index int
 
-	body []byte // of the last output, to be used again
+	body []byte // of the last output; scratch
 }
 
 type decoded struct {
@@ -56,26 +56,26 @@ type decoded struct {
 	err error
 }
 
-// see makes the input that of the event.
+// see begins a new event.
 func (in *input) see(e *Event) {
 	in.event = e
 	in.levels = topic.AppendLevels(in.levels[:0], e.Topic)
 }
 
-// matches reports whether the topic of the event matches, and keeps what the pattern captures.
+// matches reports whether the pattern matches the topic of the event, and keeps the captures.
 func (in *input) matches(p *topic.Pattern) (ok bool) {
 	in.captures, ok = p.Match(in.event.Topic, in.levels, in.captures[:0])
 	return ok
 }
 
-// begin makes the input ready for a rule of that encoding, whose pattern has matched.
+// begin begins a rule of that encoding, whose pattern has matched.
 func (in *input) begin(e *value.Encoding) {
 	in.encoding, in.payload, in.have = e, value.Document{}, false
 	in.element(nil, "", 0)
 	in.scope.Begin(in, len(in.event.Payload))
 }
 
-// element makes the input that of an element of the rule's each.
+// element begins an element of the rule's each.
 func (in *input) element(item any, raw string, index int) {
 	in.item, in.raw, in.index = item, raw, index
 }
@@ -125,8 +125,8 @@ func (in *input) Value(r expression.Root) (any, error) {
 	return in.captures[r-rootCapture], nil
 }
 
-// rawAt returns the bytes of the event at a path into the payload or the element, as they came;
-// false where that is not known.
+// rawAt returns the original JSON text at a path into the payload or the element; false where it is
+// not known.
 func (in *input) rawAt(p *expression.Path) (string, bool, error) {
 	raw := in.raw
 	if p.Root == rootPayload {
@@ -155,8 +155,8 @@ func (in *input) elements(p *expression.Path) []string {
 	return value.RawElements(raw)
 }
 
-// maxKept is the largest payload after which an input is kept: the engine may still hold a part of
-// it.
+// maxKept is the largest payload after which an input is reused: the engine may still hold a part
+// of it.
 const maxKept = 64 << 10
 
 // release lets go of all that the input holds of its event.

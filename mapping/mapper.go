@@ -1,16 +1,18 @@
-// Package mapping turns MQTT events into the typed payloads of the STOMP queues by rules written in YAML.
+// Package mapping turns MQTT events into the typed payloads of the STOMP queues by rules written in
+// YAML.
 //
-// A rule is compiled once, at load, where all mistakes of all files are found that need no event. What
-// cannot be mapped at run time is a Rejection; no rule and no payload ends the process, and the work on
-// one event is bounded. The package does no I/O. Access to the queues is said in the language of the
-// rules, and so compiled here too.
+// Rules are compiled once, at load, which reports every mistake in every file that can be found
+// without an event. What cannot be mapped at run time is a Rejection: no rule and no payload ends
+// the process, and the work on one event is bounded. The package does no I/O. Access to the queues
+// is written in the language of the rules, so it is compiled here too.
 //
 //	rules -> expression, contract, topic, source, audience; expression, contract -> value
 //
 // Files: parse.go (what a file says), compile.go and reader.go (reading nodes), rulecompiler.go,
-// fieldcompiler.go, content.go, expressions.go, recipients.go (one rule), names.go and input.go (what
-// expressions see), rule.go and run.go (one rule at work), mapper.go, filter.go and trace.go (all of
-// them), access.go, and ruletest.go, testreader.go and testdiff.go (the tests beside the rules).
+// fieldcompiler.go, content.go, expressions.go, recipients.go (one rule), names.go and input.go
+// (what expressions see), rule.go and run.go (one rule at work), mapper.go, filter.go and trace.go
+// (all of them), access.go, and ruletest.go, testreader.go and testdiff.go (the tests beside the
+// rules).
 package mapping
 
 import (
@@ -39,7 +41,7 @@ type Event struct {
 	QoS         byte
 	Retained    bool // a stored copy, replayed at subscribe
 	ContentType string
-	User        map[string]string // user properties; of one that stands twice the last
+	User        map[string]string // user properties; the last of those with the same name
 	Received    time.Time
 
 	// Stamp gives the timestamp of an unread count whose rule leaves it to the time of receipt. It
@@ -56,8 +58,8 @@ type Output struct {
 
 	Audience audience.Audience // who may get it; nil: everybody. Outputs may share it
 
-	// DedupeKey tells the event from others of its rule: a second one within DedupeWindow is a
-	// duplicate. "": it is none.
+	// DedupeKey identifies the event within its rule: a second output with the same key within
+	// DedupeWindow is a duplicate. "": it is never one.
 	DedupeKey    string
 	DedupeWindow time.Duration
 }
@@ -71,7 +73,7 @@ type Rejection struct {
 	Item   int    // the element of an each; -1: none
 	File   string
 	Line   int    // of the field, of the key of the stage, or of the rule
-	Kind   string // short type of the refusal without any value: for logs and counters
+	Kind   string // of the refusal, without any value: for logs and counters
 	Reason string // the whole reason; it may quote the event
 	Fields []FieldError
 	Stack  string // of a panic
@@ -101,7 +103,6 @@ type FieldError struct {
 	Reason string // as Rejection.Reason
 }
 
-// joinReasons makes one reason of those of several fields.
 func joinReasons(errs []FieldError) string {
 	if len(errs) == 1 {
 		return errs[0].Reason
@@ -113,7 +114,7 @@ func joinReasons(errs []FieldError) string {
 	return strings.Join(reasons, "; ")
 }
 
-// A What is how a rule ended for an event, or for one element of an each.
+// A What is how a rule ended for an event, or for one element of its each.
 type What int
 
 // The ends.
@@ -170,7 +171,7 @@ func (m *Mapper) Rules() []RuleInfo {
 	return infos
 }
 
-// own reports whether the topic is one of the bridge itself, which no rule maps.
+// own reports whether the topic is one of the bridge's own, which no rule maps.
 func (m *Mapper) own(name string) bool {
 	return strings.HasPrefix(name, m.base) && (len(name) == len(m.base) || name[len(m.base)] == '/')
 }

@@ -10,15 +10,15 @@ import (
 	"mqtt-stomp-bridge/mapping/value"
 )
 
-// eventNames are the names that expressions of a rule see of an event.
+// eventNames decide what names the expressions of a rule see.
 type eventNames struct {
 	captures   []string // of the topic
-	anyCapture bool     // the topic is not known, so neither are its captures
+	anyCapture bool     // the topic is wrong: do not report what it fails to capture
 	encoding   *value.Encoding
 	each       bool // the rule has one
 }
 
-// names returns the names, with the tables among them.
+// names returns the names, with the tables.
 func (n eventNames) names(tables expression.Group) *expression.Names {
 	names := &expression.Names{
 		Roots: []expression.Name{{Name: "received", Root: rootReceived, Types: value.TypeTime}},
@@ -53,7 +53,7 @@ func (n eventNames) topic() expression.Group {
 	return g
 }
 
-// hint says what to write instead of a name that the rule does not see.
+// hint says what to do about a name that the rule does not see.
 func (n eventNames) hint(name string) string {
 	switch name {
 	case "payload":

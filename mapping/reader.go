@@ -11,12 +11,12 @@ import (
 	"mqtt-stomp-bridge/mapping/spelling"
 )
 
-// A reader reads the nodes of one part of a file, such as a rule, and notes whether there was a
-// mistake in it.
+// A reader reads the nodes of one part of a file, such as a rule, and remembers whether a mistake
+// was in it.
 type reader struct {
 	file   *source.File
 	report *source.Report
-	bad    bool // what was read cannot be used
+	bad    bool // there was a mistake: what was read cannot be used
 }
 
 // errorf reports a mistake at the node.
@@ -35,12 +35,12 @@ func (r *reader) warnf(n *yaml.Node, hint, format string, args ...any) {
 	r.report.Warnf(r.file, n, hint, format, args...)
 }
 
-// pairs returns the keys of the mapping n, which is what.
+// pairs returns the keys of the mapping n; what names it in a mistake.
 func (r *reader) pairs(n *yaml.Node, what string) []source.Pair {
 	return r.file.Pairs(n, what, r.report)
 }
 
-// tagged reports a node of which YAML has taken a part away as a tag.
+// tagged reports a node in which YAML has read a part of the text as a tag.
 func (r *reader) tagged(n *yaml.Node) bool {
 	if !source.Tagged(n) {
 		return false
@@ -64,7 +64,7 @@ type keys struct {
 	seen  map[string]bool // also what is tagged, and what an unknown key was probably meant to be
 }
 
-// keys returns the keys of n; unknown ones are reported, but make nothing bad: what they say is not
+// keys returns the keys of n. Unknown ones are reported, but do not make the part bad: they are not
 // used.
 func (r *reader) keys(n *yaml.Node, what string, known []string) keys {
 	k := keys{pairs: map[string]source.Pair{}, seen: map[string]bool{}}

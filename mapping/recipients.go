@@ -38,7 +38,7 @@ type memberSource struct {
 func (r *recipients) String() string { return r.written }
 
 // audience returns who may get the output. r may be nil: everybody. Without an error it is never
-// empty, so that no mistake of an event makes an output everybody's.
+// empty, so that no event can, by mistake, make an output everybody's.
 func (r *recipients) audience(s *expression.Scope) (audience.Audience, error) {
 	if r == nil {
 		return nil, nil
@@ -128,8 +128,8 @@ func (c *ruleCompiler) readAudience() {
 	}
 }
 
-// readAudience reads the audience of the rule of that name; without a reader of expressions it is
-// that of a test.
+// readAudience reads the audience of the named rule. A nil expr makes every expression a mistake,
+// as in a test.
 func readAudience(in *reader, expr *expressionReader, p source.Pair, rule string) *recipients {
 	r := recipientsReader{in: in, expr: expr, rule: rule, field: memberField(), out: &recipients{line: p.Key.Line}}
 	if p.Value.Kind != yaml.MappingNode {
@@ -152,7 +152,7 @@ func readAudience(in *reader, expr *expressionReader, p source.Pair, rule string
 // A recipientsReader reads one audience into out.
 type recipientsReader struct {
 	in    *reader
-	expr  *expressionReader // nil: a test, which holds none
+	expr  *expressionReader // nil: expressions are not allowed
 	rule  string
 	field *contract.Field
 	out   *recipients
@@ -161,7 +161,7 @@ type recipientsReader struct {
 // groups reads users and groups by their keys.
 func (r *recipientsReader) groups(n *yaml.Node) {
 	if hint := braces(n); hint != "" {
-		r.in.errorf(n, hint, "audience takes names, not %s", source.Kind(n))
+		r.in.errorf(n, hint, "audience takes names, not %s", source.Describe(n))
 		return
 	}
 	keys := r.in.keys(n, "audience", []string{"users", "groups"})
@@ -211,7 +211,7 @@ func (r *recipientsReader) name(n *yaml.Node, key string, token func(string) str
 		r.in.errorf(n, leaveAway(key), "%s has no value", key)
 		return ""
 	case n.Kind != yaml.ScalarNode:
-		r.in.errorf(n, braces(n), "%s takes a name or a list of names, not %s in it", key, source.Kind(n))
+		r.in.errorf(n, braces(n), "%s takes a name or a list of names, not %s in it", key, source.Describe(n))
 		return ""
 	}
 	text, isExpr := strings.CutPrefix(n.Value, "=")
@@ -231,7 +231,7 @@ func (r *recipientsReader) name(n *yaml.Node, key string, token func(string) str
 	return n.Value
 }
 
-// literal reads a name that stands in the rule.
+// literal reads a name that is written in the rule.
 func (r *recipientsReader) literal(n *yaml.Node, key string, token func(string) string) {
 	if r.in.unmarked(n) {
 		return

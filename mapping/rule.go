@@ -31,7 +31,8 @@ type rule struct {
 	eachLine, whenLine, dedupeLine int
 }
 
-// whenPerItem reports whether when is another condition for each element of the each.
+// whenPerItem reports whether when depends on the element of each, so that it is asked for each of
+// them.
 func (r *rule) whenPerItem() bool {
 	return r.when != nil && (r.when.Reads(rootItem) || r.when.Reads(rootIndex))
 }
@@ -50,7 +51,7 @@ type field struct {
 	line int
 }
 
-// text returns where the value comes from, as the rule has it.
+// text returns where the value comes from, as written in the rule.
 func (f *field) text() string {
 	if f.from == nil {
 		return ""
@@ -61,10 +62,10 @@ func (f *field) text() string {
 // A valueSource gives the value of a field; nil where there is none.
 type valueSource interface {
 	value(in *input) (any, error)
-	fmt.Stringer // as the rule has it
+	fmt.Stringer // as written in the rule
 }
 
-// A literal is a text that stands in the rule.
+// A literal is a text that is written in the rule.
 type literal string
 
 func (l literal) value(*input) (any, error) { return string(l), nil }

@@ -75,7 +75,7 @@ func (c *ruleCompiler) scalar(key string) (*yaml.Node, bool) {
 		return nil, false
 	}
 	if p.Value.Kind != yaml.ScalarNode || source.Null(p.Value) {
-		c.in.errorf(p.Value, braces(p.Value), "%s takes one text, not %s", key, source.Kind(p.Value))
+		c.in.errorf(p.Value, braces(p.Value), "%s takes one text, not %s", key, source.Describe(p.Value))
 		return nil, false
 	}
 	return p.Value, true
@@ -110,7 +110,7 @@ func (c *ruleCompiler) readTopic() {
 		c.in.errorAt(n, m.Offset, m.Width, m.Hint, "%s", m.Message)
 	}
 	if len(mistakes) > 0 {
-		c.names.anyCapture = true // what the mistake was meant to name is not asked for again
+		c.names.anyCapture = true // so that the mistake is not reported again where a capture is used
 		return
 	}
 	c.rule.pattern = p
@@ -210,7 +210,7 @@ func (c *ruleCompiler) readDedupe() {
 		if _, err := strconv.ParseUint(window.Value, 10, 64); err == nil {
 			hint = fmt.Sprintf("write %[1]ss for seconds, %[1]sm for minutes", window.Value)
 		}
-		c.in.errorf(window, hint, "window is a duration from 1s to 24h, not %s", source.Kind(window))
+		c.in.errorf(window, hint, "window is a duration from 1s to 24h, not %s", source.Describe(window))
 	}
 	if !c.expr.isBare(key, "key") {
 		return
@@ -246,7 +246,7 @@ func (c *ruleCompiler) readQueue() {
 		}
 	case p.Value.Kind != yaml.ScalarNode || source.Null(p.Value):
 		c.in.errorf(p.Value, "write one queue, or a mapping of queues to conditions; two queues for one event are two rules",
-			"queue takes a queue, not %s", source.Kind(p.Value))
+			"queue takes a queue, not %s", source.Describe(p.Value))
 	default:
 		c.addRoute(p.Value, nil)
 	}

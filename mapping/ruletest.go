@@ -13,7 +13,7 @@ import (
 	"mqtt-stomp-bridge/mapping/value"
 )
 
-// A TestResult is the end of one of the tests that stand beside the rules.
+// A TestResult is the result of one of the tests beside the rules.
 type TestResult struct {
 	Name    string
 	File    string
@@ -25,7 +25,7 @@ type TestResult struct {
 // Test runs the tests through the code that Map runs.
 func (m *Mapper) Test() []TestResult { return slices.Collect(m.TestSeq()) }
 
-// TestSeq runs the tests as Test does, each when its result is asked for.
+// TestSeq runs the tests as Test does, each of them when its result is asked for.
 func (m *Mapper) TestSeq() iter.Seq[TestResult] {
 	return func(yield func(TestResult) bool) {
 		for _, t := range m.tests {
@@ -39,7 +39,7 @@ func (m *Mapper) TestSeq() iter.Seq[TestResult] {
 // Tests returns how many tests there are.
 func (m *Mapper) Tests() int { return len(m.tests) }
 
-// A test is an event and what the rules are to make of it.
+// A test is an event with what the rules should make of it.
 type test struct {
 	name  string
 	file  *source.File
@@ -48,7 +48,7 @@ type test struct {
 	want  expectation
 }
 
-// An expectation is all that is to come of an event; nothing at all means filtered.
+// An expectation is everything that should come of an event; nothing at all means filtered.
 type expectation struct {
 	outputs  map[string][]expected // by queue
 	rejected []string              // a part of the reason of each rejection
@@ -71,7 +71,7 @@ func (t *test) run(m *Mapper) TestResult {
 	return r
 }
 
-// diff returns what is not as expected; "" when all is.
+// diff returns what is not as expected; "" if everything is.
 func (x expectation) diff(t Trace) string {
 	var d differ
 	got := map[string][]expected{}

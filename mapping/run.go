@@ -20,7 +20,7 @@ type run struct {
 	trace  *[]RuleTrace // nil: not wanted
 }
 
-// run runs the rule, whose topic matches, for the event of the scope.
+// run runs the rule, whose topic matches, for the event of the input.
 func (u *run) run() {
 	u.in.begin(u.rule.encoding)
 	switch size := len(u.in.event.Payload); {
@@ -97,7 +97,8 @@ func (u *run) items(int) {
 	}
 }
 
-// giveUp ends an each whose work is used up: one rejection for all elements that are left.
+// giveUp ends an each that has used up its work: one rejection for all elements that are left, so
+// that a hostile event cannot make a thousand dead letters.
 func (u *run) giveUp(from, to int, err error) {
 	u.failed("each", from, u.rule.eachLine, value.Refuse(value.KindOf(err), "elements %d to %d were not mapped: %v", from, to-1, err))
 	for i := from + 1; i < to; i++ {
@@ -141,8 +142,8 @@ func (u *run) one(item int) {
 	u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.rule.name, Item: item, What: Mapped})
 }
 
-// dedupeKey returns what the event is told from others by; "" where the rule does not ask or the
-// event has no such value.
+// dedupeKey returns the key that repeats of the event share; "" if the rule has no dedupe, or its
+// expression no value.
 func (u *run) dedupeKey() (string, error) {
 	if u.rule.dedupe == nil {
 		return "", nil
@@ -154,7 +155,7 @@ func (u *run) dedupeKey() (string, error) {
 	return value.Text(v)
 }
 
-// wanted evaluates when. It has ended the rule when it returns false.
+// wanted evaluates when. If it returns false, it has ended the rule.
 func (u *run) wanted(item int) bool {
 	if u.rule.when == nil {
 		return true
@@ -169,7 +170,7 @@ func (u *run) wanted(item int) bool {
 	return ok
 }
 
-// route returns the first queue whose condition holds. It has ended the rule when it returns false.
+// route returns the first queue whose condition holds. If it returns false, it has ended the rule.
 func (u *run) route(item int) (string, bool) {
 	for _, r := range u.rule.routes {
 		if r.when == nil {
@@ -204,7 +205,7 @@ func (u *run) fill(p contract.Payload, queue string, item int) (audience.Audienc
 	for i := range u.rule.fields {
 		f := &u.rule.fields[i]
 		if f.from == nil && len(errs) > 0 {
-			continue // the output is lost; its stamp is not to be used up
+			continue // the output is lost, and a stamp would be used up for nothing
 		}
 		v, err := u.field(p, f)
 		fired.field(f, v, err)
@@ -255,8 +256,8 @@ func (u *run) receipt(p contract.Payload, f *field) time.Time {
 	return u.in.event.Stamp(p.Key(), u.in.event.Received)
 }
 
-// failed ends the rule at one of its stages, or at decode when the stage was the first to look at a
-// payload that is refused.
+// failed ends the rule at the stage. A refused payload is a failure of stage decode, whichever
+// stage was the first to look at it.
 func (u *run) failed(stage string, item, line int, err error) {
 	if r, ok := err.(*value.Refusal); ok && r.Payload {
 		stage, line = "decode", u.rule.line

@@ -27,7 +27,7 @@ func (c *compiler) readTests(f *source.File, n *yaml.Node) []*test {
 		return nil
 	}
 	if n = source.Deref(n); n.Kind != yaml.SequenceNode {
-		c.report.Errorf(f, n, "begin each test with “- name: …”", "tests takes a list, not %s", source.Kind(n))
+		c.report.Errorf(f, n, "begin each test with “- name: …”", "tests takes a list, not %s", source.Describe(n))
 		return nil
 	}
 	var tests []*test
@@ -86,7 +86,7 @@ func (r *testReader) text(key string) string {
 		return ""
 	}
 	if p.Value.Kind != yaml.ScalarNode {
-		r.in.errorf(p.Value, "", "%s takes a text, not %s", key, source.Kind(p.Value))
+		r.in.errorf(p.Value, "", "%s takes a text, not %s", key, source.Describe(p.Value))
 	}
 	return p.Value.Value
 }
@@ -128,7 +128,7 @@ func (r *testReader) readUser(t *test) {
 	t.event.User = map[string]string{}
 	for _, u := range r.in.pairs(p.Value, "user") {
 		if u.Value.Kind != yaml.ScalarNode {
-			r.in.errorf(u.Value, "", "a user property is a text, not %s", source.Kind(u.Value))
+			r.in.errorf(u.Value, "", "a user property is a text, not %s", source.Describe(u.Value))
 		}
 		t.event.User[u.Key.Value] = u.Value.Value
 	}
@@ -153,7 +153,7 @@ func (r *testReader) readExpect(t *test) {
 	case !ok:
 	case p.Value.Kind == yaml.ScalarNode && p.Value.Value == "filtered":
 	case p.Value.Kind != yaml.MappingNode || len(p.Value.Content) == 0:
-		r.in.errorf(p.Value, hint, "expect does not take %s", source.Kind(p.Value))
+		r.in.errorf(p.Value, hint, "expect does not take %s", source.Describe(p.Value))
 	default:
 		t.want.outputs = map[string][]expected{}
 		for _, e := range r.in.pairs(p.Value, "expect") {
@@ -170,7 +170,7 @@ func (r *testReader) readExpected(t *test, e source.Pair) {
 	if e.Key.Value == "rejected" {
 		for _, n := range nodes {
 			if n = source.Deref(n); n.Kind != yaml.ScalarNode || n.Value == "" {
-				r.in.errorf(n, "", "rejected takes a part of the reason, not %s", source.Kind(n))
+				r.in.errorf(n, "", "rejected takes a part of the reason, not %s", source.Describe(n))
 			}
 			t.want.rejected = append(t.want.rejected, n.Value)
 		}
@@ -183,7 +183,7 @@ func (r *testReader) readExpected(t *test, e source.Pair) {
 	}
 	for _, n := range nodes {
 		if n = source.Deref(n); n.Kind != yaml.MappingNode {
-			r.in.errorf(n, "", "a payload of %s is an object, not %s", e.Key.Value, source.Kind(n))
+			r.in.errorf(n, "", "a payload of %s is an object, not %s", e.Key.Value, source.Describe(n))
 			continue
 		}
 		t.want.outputs[e.Key.Value] = append(t.want.outputs[e.Key.Value], r.expected(n))

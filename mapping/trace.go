@@ -26,7 +26,7 @@ type Trace struct {
 type RuleTrace struct {
 	Rule   string
 	Item   int    // -1: none
-	Queue  string // "": the rule made nothing here
+	Queue  string // "": the rule made no output here
 	Note   string // without a Queue: "no: …" with the reason
 	Fields []FieldTrace
 }
@@ -47,7 +47,6 @@ func (m *Mapper) Explain(e Event) Trace {
 	return t
 }
 
-// note adds a step to the trace, if there is one.
 func (u *run) note(item int, note string) {
 	if u.trace != nil {
 		*u.trace = append(*u.trace, RuleTrace{Rule: u.rule.name, Item: item, Note: note})
@@ -63,7 +62,7 @@ func (u *run) fired(item int, queue string) *RuleTrace {
 	return &(*u.trace)[len(*u.trace)-1]
 }
 
-// field adds a field. The trace may be nil.
+// field adds a field. t may be nil.
 func (t *RuleTrace) field(f *field, v any, err error) {
 	if t == nil {
 		return
@@ -88,7 +87,7 @@ func (t *RuleTrace) field(f *field, v any, err error) {
 	t.Fields = append(t.Fields, ft)
 }
 
-// audience adds who may get the output, where the rule says it. The trace may be nil.
+// audience adds who may get the output, where the rule says so. t may be nil.
 func (t *RuleTrace) audience(r *recipients, who audience.Audience, err error) {
 	if t == nil || r == nil {
 		return
@@ -155,7 +154,6 @@ func (t Trace) Format(w io.Writer) error {
 	return err
 }
 
-// verdict says whether the output was made.
 func (t RuleTrace) verdict() string {
 	for _, f := range t.Fields {
 		if f.Err != "" {
@@ -173,7 +171,6 @@ func (f FieldTrace) format(b *bytes.Buffer) {
 	fmt.Fprintf(b, "      %-24s %-45s %s\n", f.Name, f.Source, shortened(f.Value))
 }
 
-// shortened returns text cut to a length that people read.
 func shortened(text string) string {
 	const most = 120
 	if utf8.RuneCountInString(text) > most {

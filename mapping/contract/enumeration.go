@@ -8,8 +8,7 @@ import (
 	"mqtt-stomp-bridge/mapping/value"
 )
 
-// An enumeration is a closed set of texts, taken in any letter case and sent in that of the
-// document.
+// An enumeration is a closed set of texts. Any letter case is accepted; the document's is sent.
 type enumeration []string
 
 var (

@@ -48,7 +48,7 @@ type Field struct {
 	Target   *Target
 	Optional bool // absent when there is no value
 	Received bool // the time of receipt when the rule does not have it
-	Stamped  bool // of Received: clients drop a payload that is not later than the last of its key
+	Stamped  bool // a Received that must rise within its key: clients drop a payload that is not newer
 
 	set func(p Payload, v any) error
 }
@@ -57,7 +57,7 @@ type Field struct {
 // and p is as before.
 func (f *Field) Set(p Payload, v any) error { return f.set(p, v) }
 
-// setter makes the set of a field, whose variable is the field of P that in returns.
+// setter makes a Field's set: it stores the converted value in the variable of P that in returns.
 func setter[P Payload, T any](convert func(any) (T, error), in func(P) *T) func(Payload, any) error {
 	return func(p Payload, v any) error {
 		t, err := convert(v)

@@ -13,7 +13,7 @@ import (
 type Target struct {
 	Wants   string                 // for messages: a UUID
 	Convert func(any) (any, error) // as Field.Set does, for values that are known at load
-	Fits    value.Types            // of what can be converted at all
+	Fits    value.Types            // the types that Convert may accept
 	Hint    string                 // what to do about a text that does not fit
 }
 
@@ -38,7 +38,7 @@ var (
 // ContentTarget is the type of a content: what is not text becomes its JSON text.
 var ContentTarget = &Target{Wants: "text or an object", Convert: Checked(toContent), Fits: value.TypeSomething}
 
-// Checked makes a Convert of a conversion to T.
+// Checked makes a Target's Convert of a conversion to T.
 func Checked[T any](convert func(any) (T, error)) func(any) (any, error) {
 	return func(v any) (any, error) { return convert(v) }
 }
@@ -78,7 +78,7 @@ func toCount(v any) (int64, error) {
 	return 0, value.Refuse("not a count", "%v is not a whole number of 0 or more", n)
 }
 
-// toContent gives text as it is, anything else as its JSON text.
+// toContent returns text as it is, and the JSON text of anything else.
 func toContent(v any) (string, error) {
 	if text, ok := v.(string); ok {
 		return text, nil

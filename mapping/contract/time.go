@@ -35,18 +35,18 @@ func toTime(v any) (time.Time, error) {
 	return t.UTC().Truncate(time.Millisecond), err
 }
 
-// javaTime is RFC 3339 but for the offset, which Java's Z writes as +0100.
+// javaTime is RFC 3339 except for the offset, which Java's pattern Z writes as +0100.
 const javaTime = "2006-01-02T15:04:05Z0700"
 
-// commonLayouts are others of which one cannot be taken for another.
+// commonLayouts are other layouts, none of which can be taken for another.
 var commonLayouts = [...]string{
 	"2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 -0700",
 	"2006-01-02 15:04", "2006-01-02T15:04",
 	"2006-01-02", "02.01.2006 15:04:05", "02.01.2006 15:04", "02.01.2006", time.RFC1123, time.RFC1123Z,
 }
 
-// ParseTime returns the time that the text stands for: RFC 3339, or a number since 1970 in a unit
-// that its size tells. An error is a *value.Refusal.
+// ParseTime parses RFC 3339, or a number of seconds, milliseconds, microseconds or nanoseconds
+// since 1970, which its size tells apart. An error is a *value.Refusal.
 func ParseTime(text string) (time.Time, error) {
 	if n, ok := value.Digits(text); ok {
 		return epoch(n)

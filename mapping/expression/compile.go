@@ -27,8 +27,8 @@ func (n *Names) check(text string) (*vm.Program, error) {
 
 func nothing(...any) (any, error) { return nil, nil }
 
-// engineOptions leaves the predicates of the engine's built-ins, whose lists and conditions the
-// patcher makes safe.
+// engineOptions takes away the engine's built-ins but for the predicates, whose lists and
+// conditions the patcher makes safe.
 func engineOptions() []expr.Option {
 	options := []expr.Option{expr.DisableAllBuiltins()}
 	for _, p := range predicates() {
@@ -38,7 +38,8 @@ func engineOptions() []expr.Option {
 }
 
 // compile compiles an expression that check has accepted into the form that runs: every access to
-// data of an event and every operation on it is a call of one of our functions.
+// data and every operation on it is a call of one of our functions. It is not type-checked again:
+// the calls would only hide the types that check has found.
 func (n *Names) compile(text string) (*Expression, *Mistake) {
 	p := &patcher{names: n}
 	options := append(engineOptions(), expr.Patch(p))
@@ -102,7 +103,7 @@ func typesOf(node ast.Node) value.Types {
 	return value.TypeWhole
 }
 
-// outcomes returns the constants that the expression may have as its value.
+// outcomes returns the constants that may be the value of the expression.
 func (n *Names) outcomes(node ast.Node) []Known {
 	loc := node.Location()
 	known := Known{Offset: loc.From, Width: loc.To - loc.From}
@@ -150,7 +151,6 @@ func (n *Names) tableOf(node *ast.MemberNode) string {
 	return name.Value
 }
 
-// walkFunc makes a visitor of a function.
 type walkFunc func(node ast.Node)
 
 func (f walkFunc) Visit(node *ast.Node) { f(*node) }
@@ -196,14 +196,14 @@ func forbidden(text string, root ast.Node) (found *Mistake) {
 	return found
 }
 
-// checkLayout looks at the layout of a call of time.
+// checkLayout reports a call of time whose layout is not one.
 func checkLayout(n *ast.CallNode, at func(n ast.Node, message, hint string)) {
 	callee, ok := n.Callee.(*ast.IdentifierNode)
 	if !ok || callee.Value != "time" || len(n.Arguments) != 2 {
 		return
 	}
 	layout, ok := n.Arguments[1].(*ast.StringNode)
-	// A layout in which nothing stands for a part of the time comes out as it is.
+	// If no part of the layout stands for a part of the time, formatting leaves it as it is.
 	if ok && time.Unix(1, 1).UTC().Format(layout.Value) == layout.Value {
 		at(layout, "the layout "+value.Quote(layout.Value)+" has no year, month or day in it",
 			`write how 2 January 2006, 15:04:05, would look: "2006-01-02 15:04:05"`)

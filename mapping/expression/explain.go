@@ -47,8 +47,7 @@ func (n *Names) explain(text string, err error) *Mistake {
 	return m
 }
 
-// meant returns the hint for a name that there is not; called tells whether it stands as a
-// function.
+// meant returns the hint for an unknown name; called says whether it is used as a function.
 func (n *Names) meant(name string, called bool) string {
 	if called {
 		if near := spelling.Nearest(name, Functions()); near != "" {
@@ -71,8 +70,8 @@ func (n *Names) meant(name string, called bool) string {
 	return fmt.Sprintf("names here: %s; a text needs quotes: %q", strings.Join(names, ", "), name)
 }
 
-// explainField puts what is below a group into the hint for a name that is not below it. The text
-// before ends with the group.
+// explainField gives the mistake the hint for a name that is not below its group, with which the
+// text before it ends.
 func (n *Names) explainField(m *Mistake, before, name string) {
 	base, _ := strings.CutSuffix(before, ".")
 	g := n.group(base[strings.LastIndexFunc(base, func(r rune) bool { return r < 'A' })+1:])
@@ -98,8 +97,8 @@ var (
 	literals  = regexp.MustCompile(`[0-9][0-9a-zA-Z_.]*`)
 )
 
-// explainSyntax replaces the messages of the engine that do not name the usual slip behind them.
-// The mistake is where rest begins in the text.
+// explainSyntax replaces those messages of the engine that do not name the usual slip behind them.
+// rest is the text from the mistake on.
 func explainSyntax(m *Mistake, text, rest string) {
 	switch {
 	case strings.Contains(text, "{{"):
@@ -138,8 +137,7 @@ func explainSyntax(m *Mistake, text, rest string) {
 	}
 }
 
-// explainTooLarge finds the number that the engine cannot hold: the engine names the place behind
-// it.
+// explainTooLarge finds the number that the engine cannot hold; the engine points behind it.
 func explainTooLarge(m *Mistake, text string) {
 	m.Message = "this number is too large"
 	for _, at := range literals.FindAllStringIndex(text, -1) {

@@ -103,7 +103,7 @@ func (x *Expression) True(s *Scope) (bool, error) {
 	return truth(v)
 }
 
-// withoutGo returns the message of an error of the engine in the words of rules.
+// withoutGo returns the message of an error of the engine without the names of Go's types.
 func withoutGo(err error) string {
 	message := err.Error()
 	var fe *file.Error
@@ -116,7 +116,8 @@ func withoutGo(err error) string {
 	return message
 }
 
-// goWords are the names of Go's types in the engine's messages, and ours.
+// goWords pairs the names of Go's types in the engine's messages with ours. Longer names come
+// first.
 func goWords() [][2]string {
 	return [][2]string{
 		{"interface conversion: interface {} is ", "it is "}, {"map[string]interface {}", "object"}, {"[]interface {}", "list"},

@@ -103,7 +103,7 @@ func callUUID(s *Scope, args []any) (any, error) {
 // idSpace returns the namespace of the ids of one kind.
 func idSpace(kind string) uuid.UUID { return uuid.NewSHA1(namespace, []byte(kind)) }
 
-// callTime is time(text, layout), the layout in Go's manner; without a zone in it, UTC.
+// callTime is time(text, layout), with a layout of Go's package time. Without a zone it is UTC.
 func callTime(s *Scope, args []any) (any, error) {
 	if args[0] == nil || args[1] == nil {
 		return nil, nil
@@ -170,7 +170,7 @@ func callString(s *Scope, args []any) (any, error) {
 	return nil, value.Refuse("expression", "string takes one value, not %s; write toJSON(…)", value.TypeName(args[0]))
 }
 
-// callInt is int(x): a number without its fraction, also from digits in text.
+// callInt is int(x): a number without its fraction; text is parsed.
 func callInt(s *Scope, args []any) (any, error) { return rounded("int", args[0], math.Trunc) }
 
 func callRound(s *Scope, args []any) (any, error) { return rounded("round", args[0], math.Round) }
@@ -189,7 +189,7 @@ func rounded(name string, v any, round func(float64) float64) (any, error) {
 	return nil, value.Refuse("expression", "%s: %v is too large", name, v)
 }
 
-// exact returns v as a whole number where it is one, also as text.
+// exact returns v as a whole number if it is one, or text of one: float64 would lose digits.
 func exact(v any) (int64, bool) {
 	if text, ok := v.(string); ok {
 		i, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
@@ -221,7 +221,8 @@ func callFloat(_ *Scope, args []any) (any, error) {
 	return n, nil
 }
 
-// callLen is len(x): of text its characters, of what is missing 0.
+// callLen is len(x): the characters of text, the elements of a list or an object; 0 of what is
+// missing.
 func callLen(s *Scope, args []any) (any, error) {
 	switch v := args[0].(type) {
 	case nil:
@@ -329,7 +330,6 @@ func callReplace(s *Scope, args []any) (any, error) {
 	return result, s.Spend(len(t[0]) + len(result))
 }
 
-// textFunction makes a function of one text.
 func textFunction(name string, f func(string) string) func(*Scope, []any) (any, error) {
 	return func(s *Scope, args []any) (any, error) {
 		switch v := args[0].(type) {
@@ -342,7 +342,6 @@ func textFunction(name string, f func(string) string) func(*Scope, []any) (any, 
 	}
 }
 
-// textPair makes a function of two texts.
 func textPair(name string, f func(a, b string) any) func(*Scope, []any) (any, error) {
 	return func(s *Scope, args []any) (any, error) {
 		a, b, missing, err := twoTexts(name, args)

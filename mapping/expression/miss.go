@@ -10,7 +10,7 @@ import (
 	"mqtt-stomp-bridge/mapping/value"
 )
 
-// A miss is where a path or a table had nothing.
+// A miss is where a path or a look-up found nothing.
 type miss struct {
 	path  *Path
 	step  int // of path: which step had nothing; -1: the root

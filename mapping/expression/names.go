@@ -10,7 +10,8 @@ import (
 	"mqtt-stomp-bridge/mapping/value"
 )
 
-// A Root is where a path begins, as the owner of the Data counts them: from 0, below 64.
+// A Root is where a path begins. The owner of the Data numbers them from 0; Expression.Reads knows
+// those below 64 only.
 type Root int
 
 // Names are what the expressions of a rule can see. They must not change while expressions are
@@ -19,8 +20,7 @@ type Names struct {
 	Roots  []Name  // such as payload
 	Groups []Group // such as mqtt, of which mqtt.qos has a value
 
-	// Hint says, where it can, what to write instead of a name that there is not; "" otherwise.
-	// nil: it never can.
+	// Hint says what to do about an unknown name; "" if it cannot say. It may be nil.
 	Hint func(name string) string
 }
 
@@ -30,20 +30,19 @@ type Name struct {
 	Root  Root
 	Types value.Types // that its value may have
 
-	// Entries make the name that of a look-up table: they are its value, and the Data is not asked
-	// for it.
+	// Entries make the name that of a look-up table: they are its value, for which the Data is not
+	// asked.
 	Entries map[string]any
 }
 
-// A Group is a name that has no value itself, only names below it.
+// A Group is a name without a value of its own: only the names below it have values.
 type Group struct {
 	Name  string
 	Below []Name
-	Open  bool   // there may be others below it: their values are not known, and need not be
-	Hint  string // what to do about a name below it where there is none at all
+	Open  bool   // accept any name below it; what it stands for does not matter
+	Hint  string // what to do about an unknown name below it when Below is empty
 }
 
-// root returns the name with which an expression begins, which is not a group's.
 func (n *Names) root(name string) *Name { return find(n.Roots, name) }
 
 func (n *Names) group(name string) *Group {
@@ -54,7 +53,7 @@ func (n *Names) group(name string) *Group {
 	return &n.Groups[i]
 }
 
-// below returns the name below the group; nil when there is none.
+// below returns the name below the group; nil if there is no such name.
 func (g *Group) below(name string) *Name {
 	if found := find(g.Below, name); found != nil || !g.Open {
 		return found
@@ -83,7 +82,6 @@ func (n *Names) all() []string {
 	return names
 }
 
-// hint names what is below the group.
 func (g *Group) hint() string {
 	if len(g.Below) == 0 {
 		return g.Hint

@@ -12,8 +12,8 @@ import (
 	"mqtt-stomp-bridge/mapping/value"
 )
 
-// operators returns the functions that stand for the operators of an expression; rules cannot name
-// them.
+// operators returns the functions that operators are rewritten into. Rules cannot call them by
+// name.
 func operators() []function {
 	return []function{
 		{"$read", nil, func(s *Scope, args []any) (any, error) { return s.read(args[0].(*Path)) }},
@@ -64,7 +64,7 @@ func lookup(s *Scope, args []any) (any, error) {
 	return v, nil
 }
 
-// index is v[i] and v.name for what is not a fixed path; nil where there is no such thing.
+// index is v[i] and v.name where they are not a part of a fixed path.
 func index(_ *Scope, args []any) (any, error) {
 	switch v := args[0].(type) {
 	case map[string]any:
@@ -109,7 +109,7 @@ func slice(s *Scope, args []any) (any, error) {
 	return nil, value.Refuse("expression", "[from:to] takes text or a list, not %s", value.TypeName(args[0]))
 }
 
-// goThrough gives the list that a predicate goes through; what is missing has no elements.
+// goThrough checks the list that a predicate goes through; what is missing has no elements.
 func goThrough(s *Scope, args []any) (any, error) {
 	list, ok := args[0].([]any)
 	if !ok && args[0] != nil {
@@ -121,7 +121,7 @@ func goThrough(s *Scope, args []any) (any, error) {
 	return list, s.Spend(workVisit * len(list))
 }
 
-// truth gives the condition that v is; what is missing is false.
+// truth returns v as a condition; what is missing is false.
 func truth(v any) (bool, error) {
 	b, ok := v.(bool)
 	if !ok && v != nil {

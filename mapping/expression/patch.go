@@ -10,13 +10,14 @@ import (
 	"mqtt-stomp-bridge/mapping/value"
 )
 
-// A patcher rewrites an expression, from the leaves up.
+// A patcher rewrites an expression, from the leaves up, so that the engine itself never touches data:
+// it fails on nil, does not know json.Number, and does not bound the work that an event can cause.
 type patcher struct {
 	names *Names
 	reads uint64 // a bit for each root
 }
 
-// call replaces the node with a call of one of our functions, which gets the scope first.
+// call replaces the node with a call of one of our functions, whose first argument is the scope.
 func call(node *ast.Node, name string, args ...ast.Node) {
 	ast.Patch(node, &ast.CallNode{
 		Callee:    &ast.IdentifierNode{Value: name},
@@ -84,7 +85,7 @@ func (p *patcher) Visit(node *ast.Node) {
 	}
 }
 
-// identifier rewrites a name, unless it is a variable of let.
+// identifier rewrites a name; one that is not known is a variable of let.
 func (p *patcher) identifier(node *ast.Node, name string) {
 	if r := p.names.root(name); r != nil {
 		p.read(node, &Path{Root: r.Root, name: name, entries: r.Entries})
@@ -101,7 +102,8 @@ func (p *patcher) read(node *ast.Node, path *Path) {
 	read(node, path)
 }
 
-// call gives the functions of rules the scope, and does at load what can be done there.
+// call gives a function of rules the scope, and does at load what can be done then: the namespace
+// of a literal kind of id.
 func (p *patcher) call(n *ast.CallNode) {
 	callee, ok := n.Callee.(*ast.IdentifierNode)
 	if !ok || strings.HasPrefix(callee.Value, "$") {
@@ -113,8 +115,7 @@ func (p *patcher) call(n *ast.CallNode) {
 	n.Arguments = append([]ast.Node{&ast.IdentifierNode{Value: "$env"}}, n.Arguments...)
 }
 
-// member rewrites a.b and a[b]: a longer path, a look-up in a table, or an access that is worked
-// out at run time.
+// member rewrites a.b and a[b] into a longer path, a look-up in a table, or an access at run time.
 func (p *patcher) member(node *ast.Node, n *ast.MemberNode) {
 	base := pathOf(n.Node)
 	var st value.Step
@@ -154,7 +155,9 @@ func incomplete(root ast.Node) (found *Mistake) {
 	return found
 }
 
-// binary rewrites an operator into a call of the function of its name.
+// binary rewrites an operator into a call of the function of its name. The engine's own and, or and
+// ?? stay, since they must not evaluate their right side before they need it; so does a comparison
+// with a literal, which the engine gets right for any value.
 func (p *patcher) binary(node *ast.Node, n *ast.BinaryNode) {
 	switch n.Operator {
 	case "and", "&&", "or", "||":
@@ -165,7 +168,7 @@ func (p *patcher) binary(node *ast.Node, n *ast.BinaryNode) {
 			call(node, n.Operator, n.Left, n.Right)
 		}
 	case "matches":
-		// The check has compiled it before.
+		// MustCompile cannot panic: the check has compiled it before.
 		call(node, n.Operator, n.Left, &ast.ConstantNode{Value: regexp.MustCompile(n.Right.(*ast.StringNode).Value)})
 	case "??":
 	default:
@@ -173,8 +176,6 @@ func (p *patcher) binary(node *ast.Node, n *ast.BinaryNode) {
 	}
 }
 
-// scalar reports whether the node is a literal, which the engine itself compares well with
-// anything.
 func scalar(node ast.Node) bool {
 	switch node.(type) {
 	case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.NilNode:
@@ -183,7 +184,8 @@ func scalar(node ast.Node) bool {
 	return false
 }
 
-// condition makes the node true or false, also where it has no value.
+// condition makes the node true or false even if it has no value. What is known to be a condition
+// is left alone, since a call costs more than the operator.
 func condition(node *ast.Node) {
 	switch n := (*node).(type) {
 	case *ast.BoolNode:

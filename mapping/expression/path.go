@@ -16,14 +16,14 @@ var nameForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 func IsName(text string) bool { return nameForm.MatchString(text) }
 
 // A Path is a fixed way into the data, such as payload.a.b[0]. Whatever is missing on the way makes
-// it nil.
+// the value nil.
 type Path struct {
 	Root  Root // what Data is asked for
 	Steps []value.Step
 
 	name    string         // the root as the rule wrote it: payload, topic.device, mqtt.user
-	group   *Group         // the name is that of a group, and lacks one behind it
-	entries map[string]any // of a table, which is not asked for
+	group   *Group         // the name is a group's, and needs another behind it
+	entries map[string]any // of a table: Data is not asked
 }
 
 // String returns the text of the path.
@@ -66,7 +66,6 @@ func (s *Scope) Read(p *Path) (any, error) {
 	return s.read(p)
 }
 
-// read returns the value at the path, nil where there is none.
 func (s *Scope) read(p *Path) (any, error) {
 	if p.entries != nil {
 		return s.walk(p, p.entries), nil

@@ -18,15 +18,15 @@ const (
 	workMatch = 8  // one byte that a regular expression reads
 )
 
-// Data holds the values that expressions begin with.
+// Data is what expressions are evaluated on.
 type Data interface {
-	// Value returns the value of a root; nil where it has none. An error is a *value.Refusal, and
-	// ends the evaluation. Of objects it may give map[string]string for map[string]any.
+	// Value returns the value of a root, or nil. An object may be a map[string]string too. An error
+	// must be a *value.Refusal; it ends the evaluation.
 	Value(r Root) (any, error)
 }
 
-// A Scope is where the expressions of one rule are evaluated for one event. The zero value must be
-// told what to evaluate on by Begin. One goroutine at a time uses it.
+// A Scope evaluates the expressions of one rule on one event at a time. Begin makes the zero value
+// ready. It is not safe for concurrent use.
 type Scope struct {
 	machine vm.VM
 
@@ -39,7 +39,8 @@ type Scope struct {
 	hasMiss bool
 }
 
-// Begin makes the scope ready for a rule that sees the data, which were made of so many bytes.
+// Begin begins a rule: its expressions see the data, which come from an event of size bytes, and it
+// may do all the work that a rule may do.
 func (s *Scope) Begin(data Data, size int) {
 	s.data, s.size, s.work, s.hasMiss = data, size, maxWork, false
 }
@@ -47,8 +48,8 @@ func (s *Scope) Begin(data Data, size int) {
 // errWork ends a rule that does more than a bounded amount of work on one event.
 var errWork = value.Refuse("too much work", "the rule does too much work on this event")
 
-// Spend takes n units of the work that the rule may do on the event, about a byte to be copied
-// each. An error, a *value.Refusal, says that there is not so much left.
+// Spend takes n units of the work that the rule may do on the event; a unit is about a byte copied.
+// An error, a *value.Refusal, says that the rule must end.
 func (s *Scope) Spend(n int) error {
 	if s.work -= n; s.work < 0 {
 		return errWork
@@ -64,15 +65,14 @@ func (s *Scope) Missing() string {
 	return "the expression gives nothing"
 }
 
-// Release lets go of all that the scope holds of its event, but keeps its memory for the next.
+// Release drops everything that the scope holds of its event. The scope can begin again.
 func (s *Scope) Release() {
 	clear(s.machine.Stack[:cap(s.machine.Stack)])
 	clear(s.machine.Variables)
 	*s = Scope{machine: s.machine}
 }
 
-// missed keeps the first miss of an evaluation: it is the reason when a value is lacking in the
-// end.
+// missed keeps the first miss of an evaluation, which is the reason if the result is nil.
 func (s *Scope) missed(m miss) {
 	if !s.hasMiss {
 		s.miss, s.hasMiss = m, true

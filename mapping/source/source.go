@@ -167,7 +167,7 @@ type Pair struct {
 func (f *File) Pairs(n *yaml.Node, what string, report *Report) []Pair {
 	n = Deref(n)
 	if n.Kind != yaml.MappingNode {
-		report.Errorf(f, n, "write it as keys and values, indented below", "%s takes keys, not %s", what, Kind(n))
+		report.Errorf(f, n, "write it as keys and values, indented below", "%s takes keys, not %s", what, Describe(n))
 		return nil
 	}
 	w := pairWalker{f: f, report: report, seen: map[string]bool{}}
@@ -193,7 +193,7 @@ func (w *pairWalker) walk(n *yaml.Node, merged bool) {
 		case key.Kind == yaml.ScalarNode && key.Value == "<<" && key.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) == 0:
 			merges = append(merges, value)
 		case key.Kind != yaml.ScalarNode:
-			w.report.Errorf(w.f, key, "a { begins a YAML map; quote the text", "a key must be plain text, not %s", Kind(key))
+			w.report.Errorf(w.f, key, "a { begins a YAML map; quote the text", "a key must be plain text, not %s", Describe(key))
 		case w.seen[key.Value]:
 			if !merged {
 				w.report.Errorf(w.f, key, "remove one of the two", "key %q appears twice", key.Value)
@@ -221,7 +221,7 @@ func (w *pairWalker) merge(n *yaml.Node) {
 			w.merge(Deref(c))
 		}
 	default:
-		w.report.Errorf(w.f, n, "write <<: *anchor", "a merge key takes a mapping, not %s", Kind(n))
+		w.report.Errorf(w.f, n, "write <<: *anchor", "a merge key takes a mapping, not %s", Describe(n))
 	}
 }
 
@@ -249,8 +249,8 @@ func Null(n *yaml.Node) bool {
 	return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null"
 }
 
-// Kind names what n is, for use after "not".
-func Kind(n *yaml.Node) string {
+// Describe names what n is, for use after "not".
+func Describe(n *yaml.Node) string {
 	switch {
 	case n.Kind == yaml.MappingNode:
 		return "a mapping"

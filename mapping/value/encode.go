@@ -88,7 +88,7 @@ func sortedKeys(object map[string]any) []string {
 	return keys
 }
 
-// TimeLayout is the Document's yyyy-MM-dd'T'HH:mm:ss.SSSZ, in UTC.
+// TimeLayout is the document's yyyy-MM-dd'T'HH:mm:ss.SSSZ, in UTC.
 const TimeLayout = "2006-01-02T15:04:05.000Z"
 
 // AppendTime appends t as a JSON string in TimeLayout.
@@ -102,7 +102,7 @@ func AppendTime(b []byte, t time.Time) []byte {
 func AppendText(b []byte, s string) []byte {
 	const digits = "0123456789abcdef"
 	b = append(b, '"')
-	start := 0 // of what is not yet appended
+	start := 0 // of what has not been appended yet
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {

@@ -8,14 +8,15 @@ const (
 	MaxDepth   = 64      // how deep objects and lists may nest
 )
 
-// An Encoding is how a payload stands for a value: what a rule's key payload may say. Another
-// encoding is another entry of Encodings.
+// An Encoding is a way in which a payload encodes a value: what the key payload of a rule names. To
+// add one, add an entry to Encodings.
 type Encoding struct {
 	Name  string
 	Takes func(size int) bool // whether rules of this encoding are for payloads of so many bytes
 	Text  bool                // the value is always text
 
-	// Decode returns the value; an error is a *Refusal of the payload. nil: rules do not see the payload.
+	// Decode returns the value; an error is a *Refusal of the payload. nil: rules do not see the
+	// payload.
 	Decode func(payload []byte) (Document, error)
 }
 
@@ -37,8 +38,7 @@ func Encodings() []*Encoding {
 
 func someBytes(size int) bool { return size > 0 }
 
-// decodePayload makes a decoder of payloads of a decoder whose refusals are predicates: "is not
-// JSON".
+// decodePayload makes a Decode of a decoder whose refusals are predicates, such as "is not JSON".
 func decodePayload(decode func([]byte) (Document, error)) func([]byte) (Document, error) {
 	return func(payload []byte) (Document, error) {
 		d, err := decode(payload)

@@ -36,8 +36,8 @@ func (r *jsonReader) skipNested() {
 	}
 }
 
-// RawAt returns the text of the value at the steps within the JSON text, which has been decoded
-// before; false when it has no such value.
+// RawAt returns the text of the value to which the steps lead within the JSON text; false if there
+// is no such value. The text must have been decoded before: RawAt does not look for syntax errors.
 func RawAt(text string, steps []Step) (string, bool) {
 	for _, st := range steps {
 		r := jsonReader{text: text}
@@ -82,7 +82,7 @@ func (r *jsonReader) element(index int) (string, bool) {
 	return "", false
 }
 
-// RawElements returns the texts of the elements of a list.
+// RawElements returns the texts of the elements of the list that the JSON text is, as RawAt does.
 func RawElements(text string) []string {
 	r := jsonReader{text: text}
 	r.skipSpace()

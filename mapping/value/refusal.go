@@ -10,7 +10,7 @@ import (
 type Refusal struct {
 	Kind    string // short, and without any value of the event: for logs and counters
 	Reason  string // the whole reason; it may quote the event
-	Payload bool   // it is the payload that was refused, whoever was the first to look at it
+	Payload bool   // the payload itself was refused, whichever expression was the first to look at it
 
 	hint string // what a rule could say instead
 }

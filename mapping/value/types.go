@@ -1,6 +1,6 @@
 package value
 
-// Types is a set of types that a value may have: what is known of it before there is an event.
+// Types is the set of types that a value may have, as far as they are known at load.
 type Types uint16
 
 // The types.
@@ -19,7 +19,8 @@ const (
 	TypeSomething = TypeText | TypeNumber | TypeTime | TypeBool | TypeList | TypeObject
 )
 
-// String names a single type for people, as TypeName does for a value.
+// String names a single type for people as TypeName does for a value. Of a set it says nothing
+// useful.
 func (t Types) String() string {
 	switch t {
 	case TypeText:

@@ -1,4 +1,4 @@
-// Package value is the kit for the values that rules work on, from the bytes of a payload to JSON
+// Package value is a kit for the values that rules work on, from the bytes of a payload to JSON
 // text.
 //
 // A value is nil, bool, string, int64, int, float64, json.Number (a number that neither of the

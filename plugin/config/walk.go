@@ -102,7 +102,7 @@ func (l *loader) scalar(f *source.File, k *Key, n *yaml.Node) setting {
 		if k.List && n.Kind == yaml.MappingNode {
 			takes = "one value or a list"
 		}
-		l.errorf(s, "", "takes %s, not %s", takes, source.Kind(n))
+		l.errorf(s, "", "takes %s, not %s", takes, source.Describe(n))
 	case source.Tagged(n):
 		l.errorf(s, "quote the value", "YAML reads a word that begins with ! as a tag, not as text")
 	case source.Null(n):

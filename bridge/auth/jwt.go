@@ -89,13 +89,20 @@ func (c JWTConfig) Sign(user string, ttl time.Duration) (string, error) {
 	return jwt.NewWithClaims(jwt.GetSigningMethod(c.Algorithms[0]), claims).SignedString(c.Secrets[0])
 }
 
+// Defaults of JWTConfig.
+const (
+	DefaultAlgorithm = "HS256"
+	DefaultUserClaim = "sub"
+	DefaultLeeway    = 30 * time.Second
+)
+
 // complete returns c with each zero replaced by its default, or says what is wrong with it.
 func (c JWTConfig) complete() (JWTConfig, error) {
 	if len(c.Algorithms) == 0 {
-		c.Algorithms = []string{"HS256"}
+		c.Algorithms = []string{DefaultAlgorithm}
 	}
-	c.UserClaim = cmp.Or(c.UserClaim, "sub")
-	c.Leeway = max(0, cmp.Or(c.Leeway, 30*time.Second))
+	c.UserClaim = cmp.Or(c.UserClaim, DefaultUserClaim)
+	c.Leeway = max(0, cmp.Or(c.Leeway, DefaultLeeway))
 	if c.Now == nil {
 		c.Now = time.Now
 	}

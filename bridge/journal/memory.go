@@ -15,6 +15,14 @@ import (
 
 var errClosed = errors.New("journal: closed")
 
+// Defaults of the options of a log, in memory and on disk.
+const (
+	DefaultMaxAge        = retention.DefaultMaxAge
+	DefaultMaxBytes      = retention.DefaultMaxBytes
+	DefaultLatestMaxKeys = retention.DefaultMaxKeys
+	DefaultLatestMaxAge  = retention.DefaultKeyMaxAge
+)
+
 // MemoryOptions bound a Memory. Zero fields take the defaults.
 type MemoryOptions struct {
 	MaxAge   time.Duration    // of entries, in time passed since their Append; default 24h

@@ -103,12 +103,14 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("publish to %q refused: %s (0x%02x)", e.Topic, e.Reason, e.Code)
 }
 
-// DefaultMaxPacketSize is the largest packet that the bridge accepts, in bytes.
-const DefaultMaxPacketSize = 1 << 20
+// Defaults of Config.
+const (
+	DefaultMaxPacketSize = 1 << 20 // bytes
+	DefaultKeepAlive     = 15 * time.Second
+	DefaultSessionExpiry = 24 * time.Hour
+)
 
 const (
-	defaultKeepAlive      = 15 * time.Second
-	defaultSessionExpiry  = 24 * time.Hour
 	defaultBaseTopic      = "mqtt-stomp-bridge"
 	defaultReceiveMaximum = 256
 
@@ -119,10 +121,10 @@ const (
 // withDefaults returns c with its zero values filled in.
 func (c Config) withDefaults() Config {
 	if c.KeepAlive == 0 {
-		c.KeepAlive = defaultKeepAlive
+		c.KeepAlive = DefaultKeepAlive
 	}
 	if c.SessionExpiry == 0 {
-		c.SessionExpiry = defaultSessionExpiry
+		c.SessionExpiry = DefaultSessionExpiry
 	}
 	if c.BaseTopic == "" {
 		c.BaseTopic = defaultBaseTopic

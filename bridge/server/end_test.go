@@ -442,7 +442,7 @@ func TestEnds(t *testing.T) {
 }
 
 func TestNewOrigins(t *testing.T) {
-	for _, bad := range []string{"app.example", "https://", "https://a.example/path", "https://a.*.example", "https://a*.example", "https://*.*.example", "*.example", "://"} {
+	for _, bad := range []string{"app.example", "https://", "https://a.example/", "https://a.example/path", "https://a.*.example", "https://a*.example", "https://*.*.example", "*.example", "://"} {
 		if _, err := server.NewOrigins([]string{bad}); err == nil {
 			t.Errorf("NewOrigins(%q) succeeded", bad)
 		}
@@ -454,7 +454,7 @@ func TestNewOrigins(t *testing.T) {
 		"http://app.example:80":   {"http://app.example", "http://app.example:443"},
 		"https://*.example:443":   {"https://app.example", "https://app.example:8443"},
 		"http://[::1]:80":         {"http://[::1]", "http://[::1]:443"},
-		"https://app.example:99/": {"https://app.example:99", "https://app.example"},
+		"HTTPS://App.Example:99":  {"https://app.example:99", "https://app.example"},
 		"https://*.app.example":   {"https://a.b.app.example", "https://app.example"},
 		"http://*.app.example":    {"http://a.app.example", "https://a.app.example"},
 		"https://*.app.example:9": {"https://a.app.example:9", "https://a.app.example"},

@@ -17,7 +17,7 @@ type Origins struct {
 
 type origin struct{ scheme, suffix string }
 
-// NewOrigins reads a list of origins: scheme://host[:port], with * as the first label of the host
+// NewOrigins reads a list of origins: scheme://host[:port] in any case, with * as the first label of the host
 // for any one or more labels, or "*" for all. The server's own origin is always allowed, and so is
 // a client that sends none.
 func NewOrigins(list []string) (Origins, error) {
@@ -27,16 +27,18 @@ func NewOrigins(list []string) (Origins, error) {
 			o.any = true
 			continue
 		}
-		s = strings.ToLower(strings.TrimSuffix(s, "/"))
-		u, err := url.Parse(s)
-		if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != s {
-			return o, fmt.Errorf("allowed origin %q: it must be scheme://host or scheme://host:port", s)
+		u, err := url.Parse(strings.ToLower(s))
+		switch {
+		case err != nil || u.Scheme == "" || u.Host == "":
+			return o, fmt.Errorf("%q is not an origin", s)
+		case u.Scheme+"://"+u.Host != strings.ToLower(s):
+			return o, fmt.Errorf("an origin ends with the host or the port, %q does not", s)
 		}
 		host := withoutDefaultPort(u)
 		rest, wild := strings.CutPrefix(host, "*.")
 		switch {
 		case strings.Contains(rest, "*"):
-			return o, fmt.Errorf("allowed origin %q: * stands only for the first labels of the host, as in https://*.example.org", s)
+			return o, fmt.Errorf("%q: * stands only for the first labels of the host", s)
 		case wild:
 			o.suffixes = append(o.suffixes, origin{u.Scheme, "." + rest})
 		default:

@@ -106,15 +106,35 @@ func New(c Config) *Server {
 	return s
 }
 
+// Defaults of Config.
+const (
+	DefaultPath      = "/ws.communication"
+	DefaultHeartBeat = 30 * time.Second
+)
+
+// DefaultLimits returns what the zero fields of Limits stand for.
+func DefaultLimits() Limits {
+	return Limits{
+		Sessions:             20_000,
+		Subscriptions:        16,
+		ConnectTimeout:       10 * time.Second,
+		WriteTimeout:         10 * time.Second,
+		UnauthenticatedBytes: 64 << 10,
+		OutgoingBytes:        64 << 10,
+		Frame:                stomp.DefaultLimits(),
+	}
+}
+
 func (c *Config) withDefaults() {
-	setDefault(&c.Path, "/ws.communication")
-	setDefault(&c.HeartBeat, 30*time.Second)
-	setDefault(&c.Limits.Sessions, 20_000)
-	setDefault(&c.Limits.Subscriptions, 16)
-	setDefault(&c.Limits.ConnectTimeout, 10*time.Second)
-	setDefault(&c.Limits.WriteTimeout, 10*time.Second)
-	setDefault(&c.Limits.UnauthenticatedBytes, 64<<10)
-	setDefault(&c.Limits.OutgoingBytes, 64<<10)
+	d := DefaultLimits()
+	setDefault(&c.Path, DefaultPath)
+	setDefault(&c.HeartBeat, DefaultHeartBeat)
+	setDefault(&c.Limits.Sessions, d.Sessions)
+	setDefault(&c.Limits.Subscriptions, d.Subscriptions)
+	setDefault(&c.Limits.ConnectTimeout, d.ConnectTimeout)
+	setDefault(&c.Limits.WriteTimeout, d.WriteTimeout)
+	setDefault(&c.Limits.UnauthenticatedBytes, d.UnauthenticatedBytes)
+	setDefault(&c.Limits.OutgoingBytes, d.OutgoingBytes)
 }
 
 func setDefault[T comparable](v *T, value T) {

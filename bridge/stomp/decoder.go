@@ -11,18 +11,24 @@ import (
 // Limits bound what one frame may hold. A field that is zero stands for its default.
 type Limits struct {
 	Command int // bytes of the command line, without its end; default 32
-	Line    int // bytes of a header line as sent, without its end; default 17 KiB: room for a token of 16 KiB
+	Line    int // bytes of a header line as sent, without its end; default 24 KiB: room for a token of 16 KiB, in base64 too
 	Headers int // header entries; default 64
 	Body    int // bytes of the body; default 64 KiB
 }
 
+// DefaultLimits returns what the zero fields of Limits stand for.
+func DefaultLimits() Limits {
+	return Limits{Command: 32, Line: 24 << 10, Headers: 64, Body: 64 << 10}
+}
+
 // withDefaults returns l with each zero replaced.
 func (l Limits) withDefaults() Limits {
+	d := DefaultLimits()
 	return Limits{
-		Command: cmp.Or(l.Command, 32),
-		Line:    cmp.Or(l.Line, 17<<10),
-		Headers: cmp.Or(l.Headers, 64),
-		Body:    cmp.Or(l.Body, 64<<10),
+		Command: cmp.Or(l.Command, d.Command),
+		Line:    cmp.Or(l.Line, d.Line),
+		Headers: cmp.Or(l.Headers, d.Headers),
+		Body:    cmp.Or(l.Body, d.Body),
 	}
 }
 

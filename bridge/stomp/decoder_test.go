@@ -355,13 +355,16 @@ func TestLimitOfCommand(t *testing.T) {
 }
 
 func TestDefaultLimits(t *testing.T) {
-	token := "CONNECT\nAuthorization:Bearer " + strings.Repeat("x", 16<<10) + "\n\n\x00"
-	if _, err := decodeAt(stomp.V10, token); err != nil {
-		t.Errorf("token of 16 KiB: %v", err)
+	line := "k:" + strings.Repeat("v", stomp.DefaultLimits().Line-len("k:"))
+	if _, err := decodeAt(stomp.V10, "SEND\n"+line+"\n\n\x00"); err != nil {
+		t.Errorf("the longest line: %v", err)
+	}
+	if len(line) != 24<<10 {
+		t.Errorf("the longest line has %d bytes, want 24 KiB", len(line))
 	}
 	for name, in := range map[string]string{
 		"command": strings.Repeat("x", 34),
-		"line":    "SEND\nk:" + strings.Repeat("v", 17<<10),
+		"line":    "SEND\nk:" + strings.Repeat("v", 24<<10),
 		"headers": "SEND\n" + strings.Repeat("k:v\n", 65),
 		"body":    "SEND\n\n" + strings.Repeat("b", 64<<10+1),
 	} {

@@ -14,6 +14,9 @@ import (
 	"github.com/mitchellh/mapstructure"
 
 	"mqtt-stomp-bridge/bridge/auth"
+	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/bridge/mqtt"
+	"mqtt-stomp-bridge/bridge/server"
 	"mqtt-stomp-bridge/mapping"
 )
 
@@ -154,47 +157,48 @@ type Ops struct {
 	Listen string `mapstructure:"listen"` // "": none
 }
 
-// Default returns the configuration of an empty file.
+// Default returns the configuration of an empty file. A default that a package of the bridge has is that package's.
 func Default() *Config {
+	l := server.DefaultLimits()
 	return &Config{
 		Log: Log{Level: slog.LevelInfo, Format: "text"},
 		Broker: Broker{
 			URL:           []*url.URL{{Scheme: "mqtt", Host: "127.0.0.1:1883"}},
 			ClientID:      "mqtt-stomp-bridge",
-			Keepalive:     15 * time.Second,
-			SessionExpiry: 24 * time.Hour,
-			BaseTopic:     "mqtt-stomp-bridge",
+			Keepalive:     mqtt.DefaultKeepAlive,
+			SessionExpiry: mqtt.DefaultSessionExpiry,
+			BaseTopic:     mapping.DefaultBaseTopic,
 		},
 		Server: Server{
 			Listen:    "127.0.0.1:8080",
-			Path:      "/ws.communication",
-			Heartbeat: 30 * time.Second,
+			Path:      server.DefaultPath,
+			Heartbeat: server.DefaultHeartBeat,
 			Limits: Limits{
-				Sessions:             20000,
-				Subscriptions:        16,
-				HandshakeTimeout:     10 * time.Second,
-				WriteTimeout:         10 * time.Second,
-				UnauthenticatedBytes: 64 * KiB,
-				OutgoingBytes:        64 * KiB,
-				HeaderLine:           24 * KiB,
-				Headers:              64,
-				Body:                 64 * KiB,
+				Sessions:             l.Sessions,
+				Subscriptions:        l.Subscriptions,
+				HandshakeTimeout:     l.ConnectTimeout,
+				WriteTimeout:         l.WriteTimeout,
+				UnauthenticatedBytes: Bytes(l.UnauthenticatedBytes),
+				OutgoingBytes:        Bytes(l.OutgoingBytes),
+				HeaderLine:           Bytes(l.Frame.Line),
+				Headers:              l.Frame.Headers,
+				Body:                 Bytes(l.Frame.Body),
 			},
 		},
 		Auth: Auth{
 			GroupsClaim: "groups",
 			JWT: JWT{
 				SecretEncoding: "utf8",
-				Algorithm:      []string{"HS256"},
-				UserClaim:      "sub",
-				Leeway:         30 * time.Second,
+				Algorithm:      []string{auth.DefaultAlgorithm},
+				UserClaim:      auth.DefaultUserClaim,
+				Leeway:         auth.DefaultLeeway,
 			},
 			Broker: AuthBroker{Cache: time.Minute, MaxSession: 24 * time.Hour},
 		},
 		Journal: Journal{
-			MaxAge:   24 * time.Hour,
-			MaxBytes: 256 * MiB,
-			Latest:   Latest{MaxKeys: 100000, MaxAge: 720 * time.Hour},
+			MaxAge:   journal.DefaultMaxAge,
+			MaxBytes: journal.DefaultMaxBytes,
+			Latest:   Latest{MaxKeys: journal.DefaultLatestMaxKeys, MaxAge: journal.DefaultLatestMaxAge},
 		},
 		Ops: Ops{Listen: "127.0.0.1:9464"},
 	}

@@ -14,6 +14,7 @@ import (
 
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/mqtt"
+	"mqtt-stomp-bridge/bridge/server"
 	"mqtt-stomp-bridge/mapping/spelling"
 )
 
@@ -275,21 +276,23 @@ func urlPath() kind {
 
 func origin() kind {
 	return kind{name: "origin", schema: stringSchema(), parse: func(s string) (any, error) {
-		if s == "*" {
-			return s, nil
-		}
-		u, err := url.Parse(s)
-		if err != nil || u.Scheme == "" || u.Host == "" {
-			return nil, refuse("write it like https://app.example.org", "%q is not an origin", s)
-		}
-		if bare := u.Scheme + "://" + u.Host; bare != s {
-			return nil, refuse("write "+bare, "an origin ends with the host or the port, %q does not", s)
-		}
-		if strings.Contains(strings.TrimPrefix(u.Host, "*."), "*") {
-			return nil, refuse("write it like https://*.example.org", "%q: * stands only for the first labels of the host", s)
+		if _, err := server.NewOrigins([]string{s}); err != nil {
+			return nil, refuse(originHint(s), "%s", err)
 		}
 		return s, nil
 	}}
+}
+
+// originHint says how to write the origin that was written as s.
+func originHint(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme == "" || u.Host == "" {
+		return "write it like https://app.example.org"
+	}
+	if bare := u.Scheme + "://" + u.Host; !strings.EqualFold(bare, s) {
+		return "write " + bare
+	}
+	return "write it like https://*.example.org"
 }
 
 // network is an address or a network, both as a netip.Prefix.

@@ -13,12 +13,20 @@ type Limits struct {
 	KeyMaxAge time.Duration // of the newest entry of a key
 }
 
+// Defaults of Limits.
+const (
+	DefaultMaxAge    = 24 * time.Hour
+	DefaultMaxBytes  = 256 << 20
+	DefaultMaxKeys   = 100_000
+	DefaultKeyMaxAge = 720 * time.Hour
+)
+
 // WithDefaults returns l with the defaults in its zero fields.
 func (l Limits) WithDefaults() Limits {
-	l.MaxAge = cmp.Or(l.MaxAge, 24*time.Hour)
-	l.MaxBytes = cmp.Or(l.MaxBytes, 256<<20)
-	l.MaxKeys = cmp.Or(l.MaxKeys, 100_000)
-	l.KeyMaxAge = cmp.Or(l.KeyMaxAge, 720*time.Hour)
+	l.MaxAge = cmp.Or(l.MaxAge, DefaultMaxAge)
+	l.MaxBytes = cmp.Or(l.MaxBytes, DefaultMaxBytes)
+	l.MaxKeys = cmp.Or(l.MaxKeys, DefaultMaxKeys)
+	l.KeyMaxAge = cmp.Or(l.KeyMaxAge, DefaultKeyMaxAge)
 	return l
 }
 

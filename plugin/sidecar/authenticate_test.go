@@ -10,11 +10,9 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"log/slog"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -26,8 +24,6 @@ import (
 
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/bridgetest"
-	"mqtt-stomp-bridge/bridge/mqtt"
-	"mqtt-stomp-bridge/plugin/config"
 	"mqtt-stomp-bridge/plugin/listen"
 )
 
@@ -269,41 +265,6 @@ func (r *running) stays(c *listen.Client) {
 	defer cancel()
 	if _, err := c.Next(ctx); ctx.Err() == nil {
 		r.t.Errorf("the session has ended: %v", err)
-	}
-}
-
-// What is remembered of failed logins goes on until the settings change.
-func TestFailuresOutliveAReload(t *testing.T) {
-	a := &authentication{
-		broker: mqtt.Config{URLs: []*url.URL{{Scheme: "mqtt", Host: "127.0.0.1:1"}}, ClientID: "bridge"},
-		logger: slog.New(slog.DiscardHandler),
-	}
-	next := func(change func(*config.Auth)) auth.Authenticator {
-		t.Helper()
-		c := config.Default()
-		c.Auth.Broker.Enabled = true
-		c.Auth.Kinds = []auth.Kind{auth.KindBroker}
-		change(&c.Auth)
-		chain, adopt, err := a.prepare(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		adopt()
-		if len(chain) == 0 {
-			return nil
-		}
-		return chain[0]
-	}
-	first := next(func(*config.Auth) {})
-	if again := next(func(*config.Auth) {}); again != first {
-		t.Error("a reload has made a new one")
-	}
-	if other := next(func(c *config.Auth) { c.Broker.Cache = time.Second }); other == first {
-		t.Error("other settings have no effect")
-	}
-	next(func(c *config.Auth) { c.Broker.Enabled, c.Kinds = false, nil })
-	if a.logins != nil {
-		t.Error("what is not configured any more is kept")
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"mqtt-stomp-bridge/plugin/config"
 	"mqtt-stomp-bridge/plugin/demo"
+	"mqtt-stomp-bridge/plugin/service"
 )
 
 // demo runs the bridge between a broker of its own and a page that shows the queues.
@@ -53,17 +54,16 @@ func (p *program) runDemo(ctx context.Context, listen, mqttListen string, verbos
 		return errors.Join(err, l.Close())
 	}
 	defer broker.Close()
-	token, err := signToken(c, "visitor", 24*time.Hour)
+	token, err := service.SignToken(c, "visitor", 24*time.Hour)
 	if err != nil {
 		return err
 	}
 	example := demo.Example(broker.Addr())
 	page := demo.Page(demo.PageConfig{Endpoint: c.Server.Path, Token: token, Publish: example})
-	s, err := newSidecar(ctx, c, logger, page)
+	s, err := service.New(ctx, c, service.Options{Logger: logger, Pages: page, Version: buildVersion()})
 	if err != nil {
 		return err
 	}
-	defer s.auth.close()
 	fmt.Fprintf(p.stdout, `The demo is running; Ctrl-C ends it.
 
   page       http://%[1]s/
@@ -75,7 +75,7 @@ Make something happen on the page:
 
   %[5]s
 
-`, s.clients.Addr(), c.Server.Path, broker.Addr(), token, example)
+`, s.Addr(), c.Server.Path, broker.Addr(), token, example)
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -84,7 +84,7 @@ Make something happen on the page:
 		told <- demo.Story(ctx, broker.Publish)
 		cancel()
 	}()
-	err = s.run(ctx)
+	err = s.Run(ctx)
 	cancel()
 	return errors.Join(err, <-told)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mqtt-stomp-bridge/plugin/doctor"
+	"mqtt-stomp-bridge/plugin/service"
 )
 
 // doctor examines the broker and the configuration, and reports what does not work or loses
@@ -31,7 +32,7 @@ func (p *program) doctor(ctx context.Context, args []string) int {
 	if c == nil {
 		return exitFailure
 	}
-	broker, err := mqttConfig(c)
+	broker, err := service.MQTT(c)
 	if err != nil {
 		return p.fail(err)
 	}

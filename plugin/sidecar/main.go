@@ -3,14 +3,10 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -19,9 +15,6 @@ import (
 	"mqtt-stomp-bridge/mapping/spelling"
 	"mqtt-stomp-bridge/plugin/config"
 )
-
-// version is set by the linker; a build without it has the version control's.
-var version = ""
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -104,56 +97,6 @@ func help(w io.Writer) {
 	fmt.Fprintf(w, "\nRun mqtt-stomp-bridge COMMAND -h for the flags of a command.\n")
 }
 
-// flags returns a flag set whose usage names the command.
-func (p *program) flags(name, arguments string) *flag.FlagSet {
-	f := flag.NewFlagSet(name, flag.ContinueOnError)
-	f.SetOutput(p.stderr)
-	f.Usage = func() {
-		fmt.Fprintf(p.stderr, "usage: mqtt-stomp-bridge %s\n\n", strings.TrimSpace(name+" "+arguments))
-		f.PrintDefaults()
-	}
-	return f
-}
-
-// parse parses args, all of which must be flags; done tells that the command ends with the code.
-func parse(f *flag.FlagSet, args []string) (code int, done bool) {
-	switch err := f.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return exitOK, true
-	case err != nil:
-		return exitUsage, true
-	case f.NArg() > 0:
-		fmt.Fprintf(f.Output(), "unexpected %q%s\n", f.Arg(0), meant(f))
-		f.Usage()
-		return exitUsage, true
-	}
-	return exitOK, false
-}
-
-// meant is a hint for a configuration that is given without its flag, and for a command that stands behind its flags.
-func meant(f *flag.FlagSet) string {
-	ext := filepath.Ext(f.Arg(0))
-	switch {
-	case f.Lookup("c") != nil && (ext == ".yaml" || ext == ".yml"):
-		return ": the configuration is given with -c " + f.Arg(0)
-	case slices.ContainsFunc(commands, func(c command) bool { return c.name == f.Arg(0) }):
-		return ": the command comes first, as in mqtt-stomp-bridge " + f.Arg(0) + " -c config.yaml"
-	}
-	return ""
-}
-
-// misused says what is wrong with the flags, and which there are.
-func (p *program) misused(f *flag.FlagSet, what string) int {
-	fmt.Fprintln(p.stderr, what)
-	f.Usage()
-	return exitUsage
-}
-
-// configFlag is -c, as mosquitto has it.
-func configFlag(f *flag.FlagSet) *string {
-	return f.String("c", "config.yaml", "the configuration `file`")
-}
-
 // load reads the configuration and prints what is wrong with it; nil when there is a mistake.
 func (p *program) load(path string) *config.Config {
 	c, problems := config.Load(path, p.environ)
@@ -170,24 +113,4 @@ func printProblems(w io.Writer, problems []source.Problem) {
 func (p *program) fail(err error) int {
 	fmt.Fprintf(p.stderr, "mqtt-stomp-bridge: %v\n", err)
 	return exitFailure
-}
-
-func (p *program) version(_ context.Context, args []string) int {
-	if code, done := parse(p.flags("version", ""), args); done {
-		return code
-	}
-	fmt.Fprintln(p.stdout, "mqtt-stomp-bridge", buildVersion())
-	return exitOK
-}
-
-// buildVersion is what the linker or the build's version control says.
-func buildVersion() string {
-	if version != "" {
-		return version
-	}
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
-		return "devel"
-	}
-	return info.Main.Version
 }

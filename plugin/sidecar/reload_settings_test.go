@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -294,7 +295,7 @@ func TestReloadInABusyDirectory(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(settleTime / 10)
+		tick := time.NewTicker(30 * time.Millisecond) // well below the time that files must be left alone
 		defer tick.Stop()
 		for ctx.Err() == nil {
 			os.WriteFile(filepath.Join(filepath.Dir(s.config), "other.log"), []byte(time.Now().String()), 0o600)
@@ -350,50 +351,26 @@ func TestLogDurations(t *testing.T) {
 	}
 }
 
-// Reloads are counted, and a JSON log holds the problems as records.
-func TestReloadCounts(t *testing.T) {
-	b := startDemoBroker(t)
-	s := prepareSidecar(t, "log: {format: json}\n"+sourceRule("a/{n}", "first"), reloadEnviron(b)...)
-	out := &bridgetest.Buffer{}
-	p := program{stderr: out, environ: s.environ}
-	c := p.load(s.config)
-	level := &slog.LevelVar{}
-	bridged, err := newSidecar(t.Context(), c, p.logger(c, level), nil)
-	if err != nil {
-		t.Fatal(err)
+// A JSON log holds the problems of a configuration as records, beside a text log they are shown as check shows them.
+func TestProblemShower(t *testing.T) {
+	problems := []source.Problem{
+		{File: "f", Line: 1, Column: 2, Message: "wrong", Text: "xyz"},
+		{File: "f", Line: 3, Column: 1, Message: "doubtful", Warning: true},
 	}
-	bridged.level = level
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- bridged.run(ctx) }()
-	s.waitReady()
-
-	var problems []source.Problem
-	next := c
-	r := &reloader{sidecar: bridged, current: c, show: p.showProblems(bridged),
-		load: func() (*config.Config, []source.Problem) { return next, problems }}
-	r.reload(ctx)
-	doubtful := source.Problem{File: "f", Line: 3, Column: 1, Message: "doubtful", Warning: true}
-	problems = []source.Problem{doubtful}
-	r.reload(ctx)
-	next = nil
-	problems = []source.Problem{{File: "f", Line: 1, Column: 2, Message: "wrong", Text: "xyz"}, doubtful, {File: "f", Line: 4, Column: 1, Message: "wrong too"}}
-	r.reload(ctx)
-	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-	if done, refused := bridged.reloads.done.Load(), bridged.reloads.refused.Load(); done != 2 || refused != 1 {
-		t.Errorf("%d done, %d refused; want 2 and 1", done, refused)
-	}
-	for _, want := range []string{
-		`"level":"WARN","msg":"problem in the configuration","problem":"f:3:1: warning: doubtful"`,
-		`"level":"ERROR","msg":"problem in the configuration","problem":"f:1:2: wrong","text":"f:1:2: wrong\n     1 | xyz\n       |  ^"`,
-		`"reason":"f:1:2: wrong (and 1 more)"`,
-		`"msg":"connected to the broker","connection":"receiving","broker":"mqtt://` + b.Addr().String() + `"`,
+	for format, want := range map[string][]string{
+		"text": {"f:1:2: wrong\n     1 | xyz\n       |  ^\n", "f:3:1: warning: doubtful\n"},
+		"json": {
+			`"level":"ERROR","msg":"problem in the configuration","problem":"f:1:2: wrong","text":"f:1:2: wrong\n     1 | xyz\n       |  ^"`,
+			`"level":"WARN","msg":"problem in the configuration","problem":"f:3:1: warning: doubtful"`,
+		},
 	} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("no %s in\n%s", want, out)
+		var out bytes.Buffer
+		p := program{stderr: &out}
+		p.problemShower(format, p.logger(&config.Config{Log: config.Log{Format: format}}, &slog.LevelVar{}))(problems)
+		for _, w := range want {
+			if !strings.Contains(out.String(), w) {
+				t.Errorf("%s: no %s in\n%s", format, w, &out)
+			}
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mqtt-stomp-bridge/bridge/auth"
+	"mqtt-stomp-bridge/plugin/service"
 )
 
 // token prints a token that the configured secret signs, or a line for auth.tokens_file.
@@ -37,7 +38,7 @@ func (p *program) token(_ context.Context, args []string) int {
 	if *ttl == 0 && !c.Auth.JWT.AllowNoExpiry {
 		return p.fail(errors.New("-t 0 makes a token that lasts for ever, which the bridge would refuse: auth.jwt.allow_no_expiry is false"))
 	}
-	token, err := signToken(c, *user, *ttl)
+	token, err := service.SignToken(c, *user, *ttl)
 	if err != nil {
 		return p.fail(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/mapping"
 	"mqtt-stomp-bridge/plugin/config"
+	"mqtt-stomp-bridge/plugin/service"
 )
 
 // tryListen shows what the rules make of the next live messages. It receives them by a visit of its
@@ -51,7 +52,7 @@ var errWaited = errors.New("waited long enough")
 // visitToListen visits the first of the broker's addresses that accepts it, and subscribes to the
 // rules' topic filters.
 func visitToListen(ctx context.Context, c *config.Config) (*mqtt.Visit, error) {
-	settings, err := mqttConfig(c)
+	settings, err := service.MQTT(c)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package main
+package service
 
 import (
 	"crypto/tls"
@@ -23,5 +23,5 @@ func newCertificate(certFile, keyFile string) (*certificate, error) {
 // get is a tls.Config's GetCertificate.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.pair.Load(), nil }
 
-// replace has c be what other is, for the connections that come.
+// replace makes c what other is, for new connections.
 func (c *certificate) replace(other *certificate) { c.pair.Store(other.pair.Load()) }

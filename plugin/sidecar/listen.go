@@ -2,20 +2,18 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"strings"
 	"time"
 
 	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/plugin/config"
 	"mqtt-stomp-bridge/plugin/listen"
-	"mqtt-stomp-bridge/plugin/ops"
+	"mqtt-stomp-bridge/plugin/service"
 )
 
 // tokenVariable holds the token for listen. Tokens never stand in a command line, which every user of the machine can read.
@@ -99,18 +97,6 @@ func (m *messageWriter) Write(b []byte) (int, error) {
 	return m.w.Write(b)
 }
 
-// A stringList is a flag that may be given several times.
-type stringList []string
-
-// String implements flag.Value.
-func (l *stringList) String() string { return strings.Join(*l, ",") }
-
-// Set implements flag.Value.
-func (l *stringList) Set(s string) error {
-	*l = append(*l, s)
-	return nil
-}
-
 // endpoint returns the URL and the token for listen; the configuration is read only for what is not given otherwise.
 func (p *program) endpoint(path, url, user, tokenFile string) (string, string, error) {
 	token, err := p.givenToken(tokenFile)
@@ -128,7 +114,7 @@ func (p *program) endpoint(path, url, user, tokenFile string) (string, string, e
 		url = clientURL(c)
 	}
 	if user != "" {
-		token, err = signToken(c, user, time.Hour)
+		token, err = service.SignToken(c, user, time.Hour)
 	}
 	return url, token, err
 }
@@ -165,60 +151,4 @@ func dialAddress(listen string) string {
 		return net.JoinHostPort("127.0.0.1", port)
 	}
 	return listen
-}
-
-// healthcheck asks the ops endpoint of a running bridge; exit code 0 means yes.
-func (p *program) healthcheck(ctx context.Context, args []string) int {
-	f := p.flags("healthcheck", "[-c config.yaml] [--live]")
-	path := configFlag(f)
-	live := f.Bool("live", false, "ask only whether the process answers, not whether it is ready")
-	if code, done := parse(f, args); done {
-		return code
-	}
-	c := config.Settings(*path, p.environ) // a bridge with a mistake in its file runs on, and is healthy
-	if c.Ops.Listen == "" {
-		return p.fail(errors.New("ops.listen is empty, so the bridge has no health to ask for: set it, such as to 127.0.0.1:9464"))
-	}
-	url := "http://" + dialAddress(c.Ops.Listen) + "/readyz"
-	if *live {
-		url = "http://" + dialAddress(c.Ops.Listen) + "/healthz"
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	err := ask(ctx, url)
-	if errors.Is(err, errNobody) {
-		p.load(*path) // a mistake there may have hidden where the bridge is
-	}
-	if err != nil {
-		return p.fail(err)
-	}
-	fmt.Fprintln(p.stdout, "ok")
-	return exitOK
-}
-
-// errNobody is that of ask when there is no answer at all.
-var errNobody = errors.New("nobody answers at ops.listen")
-
-// ask returns nil when the URL answers 200, and otherwise why not.
-func ask(ctx context.Context, url string) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	// A proxy of the environment is for the way out, and knows nothing of this container's addresses.
-	direct := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	response, err := direct.Do(r)
-	if err != nil {
-		return fmt.Errorf("%w, is the bridge running? %w", errNobody, err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode == http.StatusOK {
-		return nil
-	}
-	body, _ := io.ReadAll(io.LimitReader(response.Body, 64<<10))
-	var readiness ops.Readiness
-	if json.Unmarshal(body, &readiness) == nil && len(readiness.Reasons) > 0 {
-		return fmt.Errorf("not ready: %s", strings.Join(readiness.Reasons, "; "))
-	}
-	return fmt.Errorf("%s: %s", url, response.Status)
 }

@@ -1,25 +1,21 @@
-package main
+package service
 
 import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
-	"time"
 
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/mqtt"
-	"mqtt-stomp-bridge/bridge/server"
-	"mqtt-stomp-bridge/mapping/audience"
 	"mqtt-stomp-bridge/plugin/config"
 )
 
-// An authentication makes authenticators of configurations. It keeps from one to the next what must outlive a reload: the
-// published keys, which may not be to be had again just now, and the failed logins.
+// An authentication makes authenticators of configurations. It carries over what must survive a reload: the fetched keys, since
+// the key server may be down, and the counts of failed logins.
 type authentication struct {
 	broker    mqtt.Config // as at the start: its settings need a restart
 	logger    *slog.Logger
@@ -104,7 +100,7 @@ func (a *authentication) adopt(next authentication, anonymous bool) {
 		a.close()
 		next.stopKeys = nil
 		if next.keys != nil {
-			next.stopKeys = run(next.keys.Run)
+			next.stopKeys = background(next.keys.Run)
 		}
 	}
 	*a = next
@@ -120,75 +116,13 @@ func (a *authentication) close() {
 	}
 }
 
-// run starts f; stop ends it and waits for it.
-func run(f func(context.Context)) (stop func()) {
+// background starts f; stop ends it and waits for it.
+func background(f func(context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { f(ctx) })
 	return func() {
 		cancel()
 		running.Wait()
-	}
-}
-
-func jwtConfig(c *config.Config) auth.JWTConfig {
-	j := c.Auth.JWT
-	a := auth.JWTConfig{
-		PublicKeys:     j.PublicKeys,
-		Algorithms:     j.Algorithm,
-		UserClaim:      j.UserClaim,
-		Issuer:         j.Issuer,
-		Audience:       j.Audience,
-		RequiredClaims: j.RequiredClaims,
-		Leeway:         j.Leeway,
-		AllowNoExpiry:  j.AllowNoExpiry,
-	}
-	if a.Leeway == 0 {
-		a.Leeway = -1 // 0s in the configuration is none, not the default
-	}
-	for _, s := range j.Secret {
-		a.Secrets = append(a.Secrets, []byte(s))
-	}
-	return a
-}
-
-// signToken returns a token of the configured secret, for those who have no other.
-func signToken(c *config.Config, user string, ttl time.Duration) (string, error) {
-	if len(c.Auth.JWT.Secret) == 0 {
-		return "", errors.New("auth.jwt.secret: there is none to sign a token with: set BRIDGE_AUTH_JWT_SECRET_FILE or BRIDGE_AUTH_JWT_SECRET, or ask whoever has the private key")
-	}
-	return jwtConfig(c).Sign(user, ttl)
-}
-
-// policy returns what c lets the authenticator's clients do.
-func policy(c *config.Config, authenticator auth.Authenticator) (server.Policy, error) {
-	origins, err := server.NewOrigins(c.Server.AllowedOrigins)
-	return server.Policy{Auth: authenticator, Access: access(c), Tokens: tokens(c), Origins: origins}, err
-}
-
-// access returns who may subscribe to what.
-func access(c *config.Config) server.Access {
-	if c.Access == nil {
-		return nil // and no interface around a nil pointer
-	}
-	return c.Access
-}
-
-// tokens returns what tells the audiences that a client is of: its user, and the groups in the claim that the configuration
-// names, which is a text or a list.
-func tokens(c *config.Config) func(auth.Identity) []string {
-	claim := c.Auth.GroupsClaim
-	return func(who auth.Identity) []string {
-		all := []string{audience.User(who.User)}
-		groups, isList := who.Claims[claim].([]any)
-		if !isList {
-			groups = []any{who.Claims[claim]}
-		}
-		for _, g := range groups {
-			if name, ok := g.(string); ok && name != "" {
-				all = append(all, audience.Group(name))
-			}
-		}
-		return all
 	}
 }

@@ -1,0 +1,25 @@
+package service
+
+import (
+	"log/slog"
+
+	"mqtt-stomp-bridge/bridge/auth"
+	"mqtt-stomp-bridge/bridge/mqtt"
+	"mqtt-stomp-bridge/plugin/config"
+)
+
+// What tests reach without a running service.
+var (
+	CollectAfterRush = collectAfterRush
+	Tokens           = tokens
+)
+
+const Pause = pause
+
+func NewAuthentication(broker mqtt.Config) *authentication {
+	return &authentication{broker: broker, logger: slog.New(slog.DiscardHandler)}
+}
+
+func (a *authentication) Prepare(c *config.Config) (auth.Chain, func(), error) { return a.prepare(c) }
+
+func (a *authentication) HasLogins() bool { return a.logins != nil }

@@ -1,0 +1,225 @@
+// Package service runs a bridge as a configuration describes it: with its listeners, its journal, who may connect, the ops
+// endpoint, and reloads.
+package service
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"mqtt-stomp-bridge/bridge"
+	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/bridge/journal/disk"
+	"mqtt-stomp-bridge/bridge/server"
+	"mqtt-stomp-bridge/bridge/stomp"
+	"mqtt-stomp-bridge/plugin/config"
+	"mqtt-stomp-bridge/plugin/ops"
+)
+
+// Options are what a Service needs beside its configuration.
+type Options struct {
+	Logger  *slog.Logger // required
+	Pages   http.Handler // serves what is not the endpoint; nil: nothing does
+	Version string       // of the program, for clients and logs
+	Reload  *Reload      // nil: the configuration stays as it is
+}
+
+// A Service is a bridge with its listeners, made from a configuration. New is the only way to make one.
+type Service struct {
+	config      *config.Config // at start
+	options     Options
+	logger      *slog.Logger
+	bridge      *bridge.Bridge
+	clients     net.Listener
+	ops         net.Listener // nil: none
+	certificate *certificate // nil: no TLS
+	auth        *authentication
+	withdrawn   chan struct{} // holds one when sessions are to be rechecked; never closed
+	reloads     reloadCounts
+}
+
+// New opens the listeners and the journal and connects the parts. The caller must call Run. ctx ends a long opening of the
+// journal.
+func New(ctx context.Context, c *config.Config, o Options) (*Service, error) {
+	s := &Service{config: c, options: o, logger: o.Logger, withdrawn: make(chan struct{}, 1)}
+	if err := s.open(ctx); err != nil {
+		s.closeListeners()
+		s.auth.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Addr returns where clients connect.
+func (s *Service) Addr() net.Addr { return s.clients.Addr() }
+
+func (s *Service) open(ctx context.Context) error {
+	c := s.config
+	s.auth = &authentication{logger: s.logger, withdrawn: s.withdrawn}
+	mqttConfig, err := MQTT(c)
+	if err != nil {
+		return err
+	}
+	s.auth.broker = mqttConfig
+	authenticator, adopt, err := s.auth.prepare(c)
+	if err != nil {
+		return err
+	}
+	adopt()
+	first, err := policy(c, authenticator)
+	if err != nil {
+		return err
+	}
+	if err := s.listen(); err != nil {
+		return err
+	}
+	log, err := openJournal(ctx, c, s.logger)
+	if err != nil {
+		return err
+	}
+	s.bridge, err = bridge.New(bridge.Config{
+		MQTT: mqttConfig,
+		Log:  log,
+		Server: server.Config{
+			Policy:         first,
+			TrustedProxies: c.Server.TrustedProxies,
+			Path:           c.Server.Path,
+			HeartBeat:      c.Server.Heartbeat,
+			Limits:         serverLimits(c.Server.Limits),
+			Version:        s.options.Version,
+			Pages:          s.options.Pages,
+		},
+		Listener:   s.clients,
+		Mapper:     c.Mapper,
+		ConfigHash: c.Hash,
+		BaseTopic:  c.Broker.BaseTopic,
+		Logger:     s.logger,
+	})
+	if err != nil {
+		return errors.Join(err, log.Close())
+	}
+	return nil
+}
+
+// listen opens the two listeners.
+func (s *Service) listen() (err error) {
+	c := s.config
+	if s.clients, err = net.Listen("tcp", c.Server.Listen); err != nil {
+		return fmt.Errorf("server.listen: %w", err)
+	}
+	if c.Server.CertFile != "" {
+		if s.certificate, err = newCertificate(c.Server.CertFile, c.Server.KeyFile); err != nil {
+			return fmt.Errorf("server.cert_file: %w", err)
+		}
+		t := &tls.Config{GetCertificate: s.certificate.get, NextProtos: []string{"http/1.1"}}
+		if c.Server.ClientCAFile != "" {
+			t.ClientAuth = tls.RequireAndVerifyClientCert
+			if t.ClientCAs, err = config.ReadCertificates(c.Server.ClientCAFile); err != nil {
+				return fmt.Errorf("server.client_ca_file: %w", err)
+			}
+		}
+		s.clients = tls.NewListener(s.clients, t)
+	}
+	if c.Ops.Listen == "" {
+		return nil
+	}
+	if s.ops, err = net.Listen("tcp", c.Ops.Listen); err != nil {
+		return fmt.Errorf("ops.listen: %w", err)
+	}
+	return nil
+}
+
+func (s *Service) closeListeners() {
+	for _, l := range []net.Listener{s.clients, s.ops} {
+		if l != nil {
+			l.Close()
+		}
+	}
+}
+
+// Run serves clients until ctx is done or the bridge fails. When it returns, everything is closed. It may be called once.
+func (s *Service) Run(ctx context.Context) error {
+	s.logger.Info("starting", "version", s.options.Version, "config", s.config.Hash, "rules", len(s.config.Mapper.Rules()),
+		"listen", s.clients.Addr().String(), "path", s.config.Server.Path, "tls", s.certificate != nil)
+	defer s.auth.close()
+	running, cancel := context.WithCancel(ctx) // the bridge may end by itself
+	var beside sync.WaitGroup
+	if s.options.Reload != nil {
+		r := &reloader{Reload: *s.options.Reload, service: s, current: s.config}
+		beside.Go(func() { r.run(running) })
+	}
+	beside.Go(func() {
+		collectAfterRush(running, func() int64 { return s.bridge.Counts().Server.Opened }, debug.FreeOSMemory)
+	})
+	beside.Go(func() { s.recheck(running) })
+	closeOps := s.serveOps()
+	err := s.bridge.Run(ctx)
+	closeOps()
+	cancel()
+	beside.Wait()
+	s.logger.Info("stopped")
+	return err
+}
+
+// serveOps serves the ops endpoint where there is one, until the returned function is called.
+func (s *Service) serveOps() (closeAndWait func()) {
+	if s.ops == nil {
+		return func() {}
+	}
+	web := &http.Server{Handler: ops.Handler(s.bridge, s.reloads.figures), ReadHeaderTimeout: 5 * time.Second}
+	var serving sync.WaitGroup
+	serving.Go(func() { web.Serve(s.ops) })
+	return func() {
+		web.Close()
+		serving.Wait()
+	}
+}
+
+// recheck ends the sessions that withdrawn keys have let in, until ctx is done.
+func (s *Service) recheck(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.withdrawn:
+			s.bridge.RecheckAuth()
+		}
+	}
+}
+
+func serverLimits(l config.Limits) server.Limits {
+	return server.Limits{
+		Sessions:             l.Sessions,
+		SessionsPerUser:      l.SessionsPerUser,
+		SessionsPerAddress:   l.SessionsPerAddress,
+		Connects:             l.ConnectsPerSecond,
+		OutgoingBytes:        int(l.OutgoingBytes),
+		Subscriptions:        l.Subscriptions,
+		ConnectTimeout:       l.HandshakeTimeout,
+		WriteTimeout:         l.WriteTimeout,
+		UnauthenticatedBytes: int(l.UnauthenticatedBytes),
+		Frame:                stomp.Limits{Line: int(l.HeaderLine), Headers: l.Headers, Body: int(l.Body)},
+	}
+}
+
+// openJournal returns the durable log where a directory is configured, otherwise one in memory.
+func openJournal(ctx context.Context, c *config.Config, logger *slog.Logger) (journal.Log, error) {
+	latest := journal.LatestOptions{MaxKeys: c.Journal.Latest.MaxKeys, MaxAge: c.Journal.Latest.MaxAge}
+	if c.Journal.Dir == "" {
+		logger.Info("journal: in memory, so a restart forgets it; journal.dir names a directory to keep it in")
+		return journal.NewMemory(journal.MemoryOptions{MaxAge: c.Journal.MaxAge, MaxBytes: int64(c.Journal.MaxBytes), Latest: latest}), nil
+	}
+	log, err := disk.Open(ctx, disk.Options{Dir: c.Journal.Dir, MaxAge: c.Journal.MaxAge, MaxBytes: int64(c.Journal.MaxBytes),
+		Latest: latest, Logger: logger})
+	if err != nil {
+		return nil, fmt.Errorf("journal.dir: %w", err)
+	}
+	return log, nil
+}

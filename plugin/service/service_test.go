@@ -1,0 +1,134 @@
+package service_test
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"mqtt-stomp-bridge/bridge/bridgetest"
+	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
+	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/plugin/config"
+	"mqtt-stomp-bridge/plugin/demo"
+	"mqtt-stomp-bridge/plugin/service"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+// load loads a configuration that holds the text, with settings that a test needs.
+func load(t *testing.T, text string, environ ...string) *config.Config {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, problems := config.Load(path, append([]string{
+		"BRIDGE_SERVER_LISTEN=127.0.0.1:0",
+		"BRIDGE_OPS_LISTEN=" + mosquittotest.FreeAddr(t),
+		"BRIDGE_AUTH_JWT_SECRET=" + bridgetest.Secret,
+	}, environ...))
+	if c == nil {
+		t.Fatalf("the configuration has problems: %v", problems)
+	}
+	return c
+}
+
+// What New has opened is closed when a later part fails.
+func TestNewFails(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	free := mosquittotest.FreeAddr(t)
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct{ variable, want string }{
+		"the clients' address": {"BRIDGE_SERVER_LISTEN=" + taken.Addr().String(), "server.listen: "},
+		"the ops address":      {"BRIDGE_OPS_LISTEN=" + taken.Addr().String(), "ops.listen: "},
+		"the journal":          {"BRIDGE_JOURNAL_DIR=" + file, "journal.dir: "},
+	} {
+		c := load(t, "", "BRIDGE_SERVER_LISTEN="+free, test.variable)
+		_, err := service.New(t.Context(), c, service.Options{Logger: slog.New(slog.DiscardHandler)})
+		if err == nil || !strings.HasPrefix(err.Error(), test.want) {
+			t.Errorf("%s: got error %v, want %s…", name, err, test.want)
+		}
+		if l, err := net.Listen("tcp", free); err != nil {
+			t.Errorf("%s: a listener is left over: %v", name, err)
+		} else {
+			l.Close()
+		}
+	}
+}
+
+// A good configuration is put into force, one with a mistake leaves the old one in force, and both are counted.
+func TestReload(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	broker, err := demo.StartBroker(l, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broker.Close()
+	c := load(t, "", "BRIDGE_BROKER_URL=mqtt://"+broker.Addr().String())
+	doubtful := source.Problem{File: "f", Line: 3, Column: 1, Message: "doubtful", Warning: true}
+	wrong := source.Problem{File: "f", Line: 1, Column: 2, Message: "wrong"}
+	results := make(chan []source.Problem, 1) // of the next load; with a mistake there is no configuration
+	files := service.NewFiles(c.Files[0], func() (*config.Config, []source.Problem) {
+		problems := <-results
+		for _, p := range problems {
+			if !p.Warning {
+				return nil, problems
+			}
+		}
+		return c, problems
+	})
+	results <- nil
+	files.Read()
+	log := &bridgetest.Buffer{}
+	hangup, shown := make(chan os.Signal), make(chan []source.Problem, 1)
+	s, err := service.New(t.Context(), c, service.Options{Logger: slog.New(slog.NewTextHandler(log, nil)), Reload: &service.Reload{
+		Files: files, Hangup: hangup, Level: &slog.LevelVar{}, Show: func(p []source.Problem) { shown <- p }}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	for _, step := range []struct {
+		problems []source.Problem
+		log      string
+		count    string
+	}{
+		{nil, "msg=reloaded", `reloads_total{result="done"} 1`},
+		{[]source.Problem{doubtful}, "msg=reloaded", `reloads_total{result="done"} 2`},
+		{[]source.Problem{wrong, doubtful, wrong}, `reason="f:1:2: wrong (and 1 more)"`, `reloads_total{result="refused"} 1`},
+	} {
+		results <- step.problems
+		hangup <- syscall.SIGHUP
+		if got := <-shown; len(got) != len(step.problems) {
+			t.Errorf("problems %v are shown, want %v", got, step.problems)
+		}
+		bridgetest.Eventually(t, step.count, func() bool { return strings.Contains(bridgetest.Metrics(c.Ops.Listen), step.count) })
+		if !strings.Contains(log.String(), step.log) {
+			t.Errorf("no %s in\n%s", step.log, log)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}

@@ -1,20 +1,18 @@
 package mqtt_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/url"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/eclipse/paho.golang/paho"
 	"go.uber.org/goleak"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt"
 )
 
@@ -25,35 +23,10 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// logBuffer collects log lines.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-// lines returns the lines that contain s.
-func (l *logBuffer) lines(s string) []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var found []string
-	for line := range strings.Lines(l.b.String()) {
-		if strings.Contains(line, s) {
-			found = append(found, line)
-		}
-	}
-	return found
-}
-
 // newClient returns a client for u that is not started. cfg may be zero.
-func newClient(t *testing.T, u *url.URL, cfg mqtt.Config) (*mqtt.Client, *logBuffer) {
+func newClient(t *testing.T, u *url.URL, cfg mqtt.Config) (*mqtt.Client, *bridgetest.Buffer) {
 	t.Helper()
-	log := &logBuffer{}
+	log := &bridgetest.Buffer{}
 	cfg.URLs = []*url.URL{u}
 	if cfg.ClientID == "" {
 		cfg.ClientID = "bridge"
@@ -66,14 +39,14 @@ func newClient(t *testing.T, u *url.URL, cfg mqtt.Config) (*mqtt.Client, *logBuf
 	t.Cleanup(func() {
 		shut(t, c)
 		if t.Failed() {
-			t.Logf("%s: log of %s:\n%s", t.Name(), cfg.ClientID, strings.Join(log.lines(""), ""))
+			t.Logf("%s: log of %s:\n%s", t.Name(), cfg.ClientID, log)
 		}
 	})
 	return c, log
 }
 
 // start returns a started client that is ready.
-func start(t *testing.T, u *url.URL, cfg mqtt.Config) (*mqtt.Client, *logBuffer) {
+func start(t *testing.T, u *url.URL, cfg mqtt.Config) (*mqtt.Client, *bridgetest.Buffer) {
 	t.Helper()
 	c, log := newClient(t, u, cfg)
 	if err := c.Start(t.Context()); err != nil {
@@ -110,16 +83,6 @@ func waitState(t *testing.T, c *mqtt.Client, what string, ok func(mqtt.State) bo
 		case <-c.Changes():
 		case <-deadline:
 			t.Fatalf("the client is not %s: %+v", what, s)
-		}
-	}
-}
-
-// waitFor waits until a condition without a signal of its own holds.
-func waitFor(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for: %s", what)
 		}
 	}
 }

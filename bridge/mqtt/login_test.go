@@ -17,6 +17,7 @@ import (
 	"github.com/eclipse/paho.golang/packets"
 
 	"mqtt-stomp-bridge/bridge/auth"
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
@@ -92,7 +93,7 @@ func TestLoginsTakeNothingOver(t *testing.T) {
 			t.Fatalf("got %t, %v", ok, err)
 		}
 	}
-	waitFor(t, "the broker to log every goodbye", func() bool { return strings.Count(b.Log(), "Received DISCONNECT from bridge-login-") == 3 })
+	bridgetest.Eventually(t, "the broker to log every goodbye", func() bool { return strings.Count(b.Log(), "Received DISCONNECT from bridge-login-") == 3 })
 	log := b.Log()
 	if strings.Contains(log, "already connected") || strings.Count(log, "as bridge-login-") != 3 || strings.Contains(log, "pass\n") {
 		t.Errorf("the broker's log:\n%s", log)
@@ -222,7 +223,7 @@ func TestLoginsByEveryScheme(t *testing.T) {
 	for scheme, config := range map[string]*tls.Config{"tcp": nil, "ssl": server, "ws": nil, "wss": server, "unix": nil} {
 		b := startMochi(t, scheme, config) // which accepts everybody
 		l := newLogins(t, mqtt.Config{TLS: &tls.Config{RootCAs: a.pool()}}, b.u.String())
-		waitFor(t, "a login by "+scheme, func() bool { // some of its listeners take a moment
+		bridgetest.Eventually(t, "a login by "+scheme, func() bool { // some of its listeners take a moment
 			ok, err := l.CheckPassword(t.Context(), "ann", "pass")
 			return ok && err == nil
 		})

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
@@ -62,7 +63,7 @@ func TestEvent(t *testing.T) {
 	if got := c.State().Filters[0].Events; got != 3 {
 		t.Errorf("the filter has counted %d events, want 3", got)
 	}
-	waitFor(t, "acknowledgements", func() bool { return c.Stats().Acks == 2 })
+	bridgetest.Eventually(t, "acknowledgements", func() bool { return c.Stats().Acks == 2 })
 }
 
 func TestUnacknowledgedComesAgain(t *testing.T) {
@@ -113,7 +114,7 @@ func TestBackPressure(t *testing.T) {
 	c, _ := start(t, b.URL("mqtt"), mqtt.Config{Filters: filters("a"), ReceiveMaximum: 8})
 	const n = 400
 	p.publishAll(t, "a", numbers(1, n))
-	waitFor(t, "a full channel", func() bool { return len(c.Events()) == cap(c.Events()) })
+	bridgetest.Eventually(t, "a full channel", func() bool { return len(c.Events()) == cap(c.Events()) })
 	if diff := cmp.Diff(numbers(1, n), nextPayloads(t, c, n)); diff != "" {
 		t.Errorf("payloads (-want +got):\n%s", diff)
 	}
@@ -126,7 +127,7 @@ func TestStop(t *testing.T) {
 	cfg := mqtt.Config{Filters: filters("a"), ReceiveMaximum: 2}
 	c, _ := start(t, b.URL("mqtt"), cfg)
 	p.publishAll(t, "a", numbers(1, 5)) // two are in flight
-	waitFor(t, "a full channel", func() bool { return len(c.Events()) == 2 })
+	bridgetest.Eventually(t, "a full channel", func() bool { return len(c.Events()) == 2 })
 	for range 3 { // at QoS 0 the broker does not wait
 		if _, err := p.Publish(t.Context(), &paho.Publish{Topic: "a", Payload: []byte("zero")}); err != nil {
 			t.Fatal(err)

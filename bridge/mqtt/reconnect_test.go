@@ -15,6 +15,7 @@ import (
 	"github.com/eclipse/paho.golang/paho"
 	"github.com/google/go-cmp/cmp"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
@@ -26,11 +27,11 @@ func TestBrokerAbsentAtStart(t *testing.T) {
 	if err := c.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "a few attempts", func() bool { return c.Stats().ConnectErrors >= 6 })
+	bridgetest.Eventually(t, "a few attempts", func() bool { return c.Stats().ConnectErrors >= 6 })
 	if s := c.State(); s.Ready || s.Receiving.Connected || !errors.Is(s.Receiving.Err, syscall.ECONNREFUSED) {
 		t.Errorf("state without a broker: %+v", s)
 	}
-	said := log.lines("cannot connect to the broker")
+	said := log.Lines("cannot connect to the broker")
 	if len(said) != 1 || !strings.Contains(said[0], "connection refused") {
 		t.Errorf("the absent broker should be said once, got:\n%s", strings.Join(said, ""))
 	}
@@ -58,7 +59,7 @@ func TestSessionLostBetweenProcesses(t *testing.T) {
 			if got := c.Stats().AbsentSessions; got != test.want {
 				t.Errorf("%d sessions absent, want %d", got, test.want)
 			}
-			if n := len(log.lines("no session for this bridge any more")); n != int(test.want) {
+			if n := len(log.Lines("no session for this bridge any more")); n != int(test.want) {
 				t.Errorf("the absent session was said %d times, want %d", n, test.want)
 			}
 		})
@@ -80,7 +81,7 @@ func TestBrokerKilled(t *testing.T) {
 	if got := c.Stats(); got.Connects != 2 || got.AbsentSessions != 1 {
 		t.Errorf("%d connects, %d sessions absent; want 2, 1", got.Connects, got.AbsentSessions)
 	}
-	if n := len(log.lines("no session for this bridge any more")); n != 1 {
+	if n := len(log.Lines("no session for this bridge any more")); n != 1 {
 		t.Errorf("the absent session was said %d times, want once", n)
 	}
 }
@@ -119,7 +120,7 @@ func TestReceivedBeforeTheBreak(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	waitFor(t, "a full channel", func() bool { return len(c.Events()) == 4 })
+	bridgetest.Eventually(t, "a full channel", func() bool { return len(c.Events()) == 4 })
 	b.Kill()
 	if diff := cmp.Diff(numbers(1, 8), nextPayloads(t, c, 8)); diff != "" {
 		t.Errorf("payloads (-want +got):\n%s", diff)
@@ -137,10 +138,10 @@ func TestReconnectPastAStalledConsumer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	waitFor(t, "a full channel", func() bool { return len(c.Events()) == 2 })
+	bridgetest.Eventually(t, "a full channel", func() bool { return len(c.Events()) == 2 })
 	b.Kill()
 	b.Restart()
-	waitFor(t, "the second connect", func() bool { return c.Stats().Connects == 2 })
+	bridgetest.Eventually(t, "the second connect", func() bool { return c.Stats().Connects == 2 })
 	ready(t, c)
 	if got := c.Stats(); got.Events != 2 || got.Dropped == 0 {
 		t.Errorf("%d events handed over, %d dropped; want 2 and some", got.Events, got.Dropped)
@@ -154,12 +155,12 @@ func TestTakeOver(t *testing.T) {
 	connects := func() uint64 { return first.Stats().Connects + second.Stats().Connects }
 	const fight = 9
 	begin := time.Now()
-	waitFor(t, "a fight for the client id", func() bool { return connects() >= fight })
+	bridgetest.Eventually(t, "a fight for the client id", func() bool { return connects() >= fight })
 	// 75 in 5 s where nothing damps it.
 	if took := time.Since(begin); took < 2*time.Second {
 		t.Errorf("%d connects in %v: the take-over is not damped", fight, took)
 	}
-	said := log.lines("is a second bridge running with the same client_id?")
+	said := log.Lines("is a second bridge running with the same client_id?")
 	said = slices.DeleteFunc(said, func(line string) bool { return !strings.Contains(line, "connection=receiving") })
 	if len(said) != 1 {
 		t.Errorf("the take-over should be said once, got:\n%s", strings.Join(said, ""))
@@ -182,8 +183,8 @@ func TestPasswordIsReadAtEachConnect(t *testing.T) {
 	if got, want := s.Receiving.Err.Error(), "the broker refuses the connection: not authorized (0x87)"; got != want {
 		t.Errorf("error %q, want %q", got, want)
 	}
-	waitFor(t, "a second attempt", func() bool { return c.Stats().ConnectErrors >= 4 })
-	said := log.lines("cannot connect to the broker")
+	bridgetest.Eventually(t, "a second attempt", func() bool { return c.Stats().ConnectErrors >= 4 })
+	said := log.Lines("cannot connect to the broker")
 	if len(said) != 1 || !strings.Contains(said[0], "not authorized (0x87)") || strings.Contains(said[0], "wrong") {
 		t.Errorf("the refusal should be said once, without the password, got:\n%s", strings.Join(said, ""))
 	}
@@ -224,8 +225,8 @@ func TestBrokerThatIsNotMQTT5(t *testing.T) {
 			if got := s.Receiving.Err.Error(); got != tt.want {
 				t.Errorf("error %q, want %q", got, tt.want)
 			}
-			waitFor(t, "attempts by both connections", func() bool { return c.Stats().ConnectErrors >= 4 })
-			if said := log.lines("cannot connect to the broker"); len(said) != 1 {
+			bridgetest.Eventually(t, "attempts by both connections", func() bool { return c.Stats().ConnectErrors >= 4 })
+			if said := log.Lines("cannot connect to the broker"); len(said) != 1 {
 				t.Errorf("should be said once, got:\n%s", strings.Join(said, ""))
 			}
 		})
@@ -268,7 +269,7 @@ func TestPause(t *testing.T) {
 	if s.Ready || s.Receiving.Connected || !s.Sending.Connected || !errors.Is(s.Paused, full) {
 		t.Errorf("state while paused: %+v", s)
 	}
-	if n := len(log.lines("receiving paused")); n != 1 {
+	if n := len(log.Lines("receiving paused")); n != 1 {
 		t.Errorf("the pause was said %d times, want once", n)
 	}
 	p.publishAll(t, "a", numbers(2, 6))
@@ -294,7 +295,7 @@ func TestPongs(t *testing.T) {
 	b := mosquittotest.Start(t, mosquittotest.Options{})
 	p := connect(t, b.Addr, &paho.Connect{ClientID: "peer"})
 	c, _ := start(t, b.URL("mqtt"), mqtt.Config{Filters: filters("a"), KeepAlive: time.Second})
-	waitFor(t, "answered pings", func() bool { return c.Pongs() >= 2 })
+	bridgetest.Eventually(t, "answered pings", func() bool { return c.Pongs() >= 2 })
 	p.publish(t, "a", "1")
 	if e := next(t, c); e.Pongs != 0 {
 		t.Errorf("on the first connection: Event.Pongs is %d", e.Pongs)

@@ -94,7 +94,7 @@ func TestStatusRefused(t *testing.T) {
 	if refused.Code != 0x87 {
 		t.Errorf("reason code %#x, want 0x87", refused.Code)
 	}
-	if said := log.lines("the status document is not published"); len(said) != 1 {
+	if said := log.Lines("the status document is not published"); len(said) != 1 {
 		t.Errorf("should be said once, got:\n%s", strings.Join(said, ""))
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/eclipse/paho.golang/paho"
 	"github.com/google/go-cmp/cmp"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
@@ -59,7 +60,7 @@ func TestSubscriptionRefused(t *testing.T) {
 	if s := c.State(); s.Filters[1].Err != nil {
 		t.Errorf("error %v of a granted filter", s.Filters[1].Err)
 	}
-	said := log.lines("subscription not granted")
+	said := log.Lines("subscription not granted")
 	if len(said) != 1 || !strings.Contains(said[0], "secret/#") {
 		t.Errorf("the refusal should be said once, got:\n%s", strings.Join(said, ""))
 	}
@@ -100,7 +101,7 @@ func TestSetFilters(t *testing.T) {
 	// On a reconnect without a session the new set is what is subscribed to.
 	b.Kill()
 	b.Restart()
-	waitFor(t, "the reconnect", func() bool { return c.Stats().Connects == 2 })
+	bridgetest.Eventually(t, "the reconnect", func() bool { return c.Stats().Connects == 2 })
 	ready(t, c)
 	p = connect(t, b.Addr, &paho.Connect{ClientID: "peer"})
 	publish()
@@ -128,7 +129,7 @@ func TestStaleFilters(t *testing.T) {
 	if diff := cmp.Diff([]string{"kept", "new"}, nextPayloads(t, second, 2)); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
-	if lines := log.lines("dropped topic filters"); len(lines) != 1 || !strings.Contains(lines[0], "filters=[old/#]") {
+	if lines := log.Lines("dropped topic filters"); len(lines) != 1 || !strings.Contains(lines[0], "filters=[old/#]") {
 		t.Errorf("log lines %q, want one of old/#", lines)
 	}
 	shut(t, second)
@@ -136,7 +137,7 @@ func TestStaleFilters(t *testing.T) {
 	if err := third.SetFilters(t.Context(), stale.Filters); err != nil {
 		t.Fatal(err)
 	}
-	if lines := log.lines("dropped topic filters"); len(lines) > 0 {
+	if lines := log.Lines("dropped topic filters"); len(lines) > 0 {
 		t.Errorf("log lines %q of what was dropped before", lines)
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/eclipse/paho.golang/paho"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
@@ -122,7 +123,7 @@ func TestTLS(t *testing.T) {
 	if got := s.Receiving.Err.Error(); !strings.Contains(got, "certificate signed by unknown authority") {
 		t.Errorf("error %q does not say that the authority is unknown", got)
 	}
-	waitFor(t, "the log line", func() bool { return len(log.lines("certificate signed by unknown authority")) == 1 })
+	bridgetest.Eventually(t, "the log line", func() bool { return len(log.Lines("certificate signed by unknown authority")) == 1 })
 }
 
 // roundTrip sends an event to the client by its own sending connection.
@@ -182,9 +183,9 @@ func TestTakeOverSaid(t *testing.T) {
 	b := startMochi(t, "mqtt", nil)
 	c, log := start(t, b.u, mqtt.Config{Filters: filters("a")})
 	connect(t, b.u.Host, &paho.Connect{ClientID: "bridge"})
-	waitFor(t, "the take-over", func() bool { return c.Stats().TakenOver == 1 })
+	bridgetest.Eventually(t, "the take-over", func() bool { return c.Stats().TakenOver == 1 })
 	ready(t, c)
-	waitFor(t, "the log line", func() bool {
-		return len(log.lines("another client has taken over the client id")) == 1
+	bridgetest.Eventually(t, "the log line", func() bool {
+		return len(log.Lines("another client has taken over the client id")) == 1
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
@@ -42,7 +43,7 @@ func TestVisitByEveryScheme(t *testing.T) {
 		t.Run(scheme, func(t *testing.T) {
 			b := startMochi(t, scheme, config)
 			c := mqtt.Config{TLS: &tls.Config{RootCAs: a.pool()}}
-			waitFor(t, "the listener", func() bool { // some take a moment
+			bridgetest.Eventually(t, "the listener", func() bool { // some take a moment
 				v, err := mqtt.NewVisit(t.Context(), b.u, c, mqtt.VisitOptions{ClientID: "first"})
 				if err == nil {
 					v.Close()

@@ -14,6 +14,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/gorilla/websocket"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/server"
 	"mqtt-stomp-bridge/bridge/stomp"
 )
@@ -169,7 +170,7 @@ func TestSessionsPerNetwork(t *testing.T) {
 		}
 	}
 	open[0].Close()
-	waitFor(t, "room in the network", func() bool { return dial("2001:db8:0:1::4") == in })
+	bridgetest.Eventually(t, "room in the network", func() bool { return dial("2001:db8:0:1::4") == in })
 	if got := dial("2001:db8:0:1::1"); got != full {
 		t.Errorf("status %d, want %d", got, full)
 	}

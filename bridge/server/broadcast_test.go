@@ -14,6 +14,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/hub"
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/server"
@@ -149,7 +150,7 @@ func TestBroadcastIsLeft(t *testing.T) {
 	for _, conn := range conns {
 		conn.ReadMessage()
 	}
-	waitFor(t, "one goroutine a session", func() bool { return runtime.NumGoroutine() <= before+clients+1 })
+	bridgetest.Eventually(t, "one goroutine a session", func() bool { return runtime.NumGoroutine() <= before+clients+1 })
 
 	for i, line := range []string{"UNSUBSCRIBE | id:a | receipt:u", "DISCONNECT | receipt:u"} {
 		conns[i].WriteMessage(websocket.TextMessage, []byte(frame(line)))
@@ -158,7 +159,7 @@ func TestBroadcastIsLeft(t *testing.T) {
 		}
 	}
 	conns[2].NetConn().Close()
-	waitFor(t, "two sessions fewer", func() bool { return h.server.Counts().Sessions == clients-2 })
+	bridgetest.Eventually(t, "two sessions fewer", func() bool { return h.server.Counts().Sessions == clients-2 })
 	h.publish("/queue/message", "", "2")
 	for _, conn := range conns[3:] {
 		if _, p, err := conn.ReadMessage(); !strings.HasSuffix(string(p), "\n\n2\x00") {
@@ -178,14 +179,5 @@ func TestBroadcastIsLeft(t *testing.T) {
 	want := hub.Counts{Published: 2, Delivered: clients + clients - 3}
 	if got := h.hub.Counts()["/queue/message"]; got != want {
 		t.Errorf("counts %+v, want %+v", got, want)
-	}
-}
-
-func waitFor(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waiting in vain for: %s", what)
-		}
 	}
 }

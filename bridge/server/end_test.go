@@ -17,6 +17,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"mqtt-stomp-bridge/bridge/auth"
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/server"
 )
 
@@ -580,7 +581,7 @@ func TestLostBeforeAck(t *testing.T) {
 	conn.NetConn().(*net.TCPConn).SetLinger(0) // a reset
 	conn.Close()
 	close(held.held)
-	waitFor(t, "the session's end", func() bool { return h.server.Counts().Sessions == 0 })
+	bridgetest.Eventually(t, "the session's end", func() bool { return h.server.Counts().Sessions == 0 })
 	if d := cmp.Diff(map[string]int64{"connection lost": 1}, h.server.Counts().Ends); d != "" {
 		t.Errorf("ends (-want +got):\n%s", d)
 	}

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"mqtt-stomp-bridge/bridge/auth"
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/hub"
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/server"
@@ -38,7 +39,7 @@ type house struct {
 	server *server.Server
 	policy server.Policy
 	jwt    auth.JWTConfig
-	lines  *safeBuffer // of the log, at debug
+	lines  *bridgetest.Buffer // of the log, at debug
 	l      *pipeListener
 	stop   func() // ends Serve and waits for it; may be called again
 }
@@ -57,7 +58,7 @@ func newHouseWith(t testing.TB, c server.Config, hc hub.Config, o journal.Memory
 // newHouseOver returns a house over the log, which it closes.
 func newHouseOver(t testing.TB, c server.Config, hc hub.Config, log journal.Log) *house {
 	t.Helper()
-	h := &house{t: t, jwt: auth.JWTConfig{Secrets: secrets[:1]}, lines: &safeBuffer{}, l: newPipeListener()}
+	h := &house{t: t, jwt: auth.JWTConfig{Secrets: secrets[:1]}, lines: &bridgetest.Buffer{}, l: newPipeListener()}
 	h.log = log
 	w, err := log.Lead(t.Context())
 	if err != nil {
@@ -320,21 +321,3 @@ func (l *pipeListener) Close() error {
 }
 
 func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
-
-// A safeBuffer is a bytes.Buffer for several goroutines.
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *safeBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}

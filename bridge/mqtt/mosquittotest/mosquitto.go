@@ -2,7 +2,6 @@
 package mosquittotest
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -11,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -20,6 +18,9 @@ import (
 // Require is the environment variable that makes a missing Mosquitto a failure rather
 // than a skipped test when it is "1".
 const Require = "BRIDGE_TEST_REQUIRE"
+
+// logFile is where a broker logs, in its directory.
+const logFile = "mosquitto.log"
 
 const (
 	startTimeout = 10 * time.Second
@@ -44,7 +45,6 @@ type Broker struct {
 	bin  string
 	cmd  *exec.Cmd     // nil: not running
 	done chan struct{} // closed when cmd has ended
-	log  *buffer
 }
 
 // Start runs a Mosquitto on a free loopback port and waits until it accepts
@@ -52,7 +52,7 @@ type Broker struct {
 // skipped, or fails if [Require] says so.
 func Start(t testing.TB, o Options) *Broker {
 	t.Helper()
-	b := &Broker{t: t, bin: Look(t, "mosquitto"), Dir: t.TempDir(), log: &buffer{}}
+	b := &Broker{t: t, bin: Look(t, "mosquitto"), Dir: t.TempDir()}
 	b.Addr = FreeAddr(t)
 	b.configure(o)
 	t.Cleanup(func() {
@@ -150,7 +150,12 @@ func (b *Broker) Restart() {
 		b.t.Fatal("mosquitto is still running")
 	}
 	cmd := exec.Command(b.bin, "-c", b.Path("mosquitto.conf"))
-	cmd.Stderr = b.log
+	log, err := os.OpenFile(b.Path(logFile), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer log.Close()
+	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
 		b.t.Fatal(err)
 	}
@@ -218,23 +223,9 @@ func (b *Broker) Signal(s syscall.Signal) {
 
 // Log returns what the broker has logged, over all its starts.
 func (b *Broker) Log() string {
-	return b.log.String()
-}
-
-// buffer is a bytes.Buffer that is safe for concurrent use.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
+	log, err := os.ReadFile(b.Path(logFile))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		b.t.Error(err)
+	}
+	return string(log)
 }

@@ -67,7 +67,7 @@ func (n *Names) Parse(text string) (*Expression, *Mistake) {
 	if err != nil {
 		return nil, n.explain(text, err)
 	}
-	if e := forbidden(text, checked.Node()); e != nil {
+	if e := forbidden(checked.Node()); e != nil {
 		return nil, e
 	}
 	x, e := n.compile(text)
@@ -156,7 +156,7 @@ type walkFunc func(node ast.Node)
 func (f walkFunc) Visit(node *ast.Node) { f(*node) }
 
 // forbidden returns the first thing in a checked expression that rules may not do.
-func forbidden(text string, root ast.Node) (found *Mistake) {
+func forbidden(root ast.Node) (found *Mistake) {
 	at := func(n ast.Node, message, hint string) {
 		if found == nil {
 			found = &Mistake{Offset: n.Location().From, Width: n.Location().To - n.Location().From, Message: message, Hint: hint}
@@ -191,6 +191,28 @@ func forbidden(text string, root ast.Node) (found *Mistake) {
 					at(node, "a condition over a list may not contain another one", "")
 				}
 			}))
+		}
+	}))
+	if f := uncalled(root); f != nil {
+		at(f, f.Value+" is a function", "call it: "+f.Value+"(…)")
+	}
+	return found
+}
+
+// uncalled returns a function that is named but not called, which the engine would look for in the
+// data; nil if there is none. No variable of let can have the name of a function.
+func uncalled(root ast.Node) (found *ast.IdentifierNode) {
+	called := map[ast.Node]bool{}
+	ast.Walk(&root, walkFunc(func(node ast.Node) {
+		if n, ok := node.(*ast.CallNode); ok {
+			called[n.Callee] = true
+		}
+	}))
+	functions := Functions()
+	ast.Walk(&root, walkFunc(func(node ast.Node) {
+		n, ok := node.(*ast.IdentifierNode)
+		if ok && found == nil && !called[n] && slices.Contains(functions, n.Value) {
+			found = n
 		}
 	}))
 	return found

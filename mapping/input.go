@@ -35,6 +35,7 @@ type input struct {
 	// Of the event.
 	event  *Event
 	levels []string // of its topic
+	letter bool     // it is a dead letter
 	docs   map[*value.Encoding]*decoded
 
 	// Of the rule.
@@ -58,7 +59,7 @@ type decoded struct {
 
 // see begins a new event.
 func (in *input) see(e *Event) {
-	in.event = e
+	in.event, in.letter = e, isDeadLetter(e)
 	in.levels = topic.AppendLevels(in.levels[:0], e.Topic)
 }
 

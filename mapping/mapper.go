@@ -132,7 +132,7 @@ type Outcome struct {
 	Rule string
 	Item int // -1: none
 	What What
-	Why  string // of Filtered: retained, payload, when, queue or items; of Rejected: the Kind
+	Why  string // of Filtered: dead letter, retained, payload, when, queue or items; of Rejected: the Kind
 }
 
 // A Result is what all matching rules made of one event, in the order of the rules. No outcome: no
@@ -141,6 +141,7 @@ type Result struct {
 	Outputs    []Output
 	Rejections []Rejection
 	Outcomes   []Outcome
+	DeadLetter bool // the event is a bridge's dead letter, which every matching rule filters
 }
 
 // Map runs the event through every rule. It is safe for concurrent use and does not panic.
@@ -186,6 +187,7 @@ func (m *Mapper) run(e *Event, result *Result, trace *[]RuleTrace) {
 		in = &input{docs: map[*value.Encoding]*decoded{}}
 	}
 	in.see(e)
+	result.DeadLetter = in.letter
 	for _, r := range m.rules {
 		u := run{rule: r, in: in, result: result, trace: trace}
 		if in.matches(r.pattern) {

@@ -24,6 +24,9 @@ type run struct {
 func (u *run) run() {
 	u.in.begin(u.rule.encoding)
 	switch size := len(u.in.event.Payload); {
+	case u.in.letter:
+		u.filtered(-1, "dead letter", "a bridge's dead letter, which no rule maps")
+		return
 	case u.in.event.Retained && !u.rule.deliver:
 		u.filtered(-1, "retained", "retained message, and the rule says retained: skip")
 		return

@@ -84,6 +84,9 @@ func (c *Committer) take(e *mqtt.Event, mapper *mapping.Mapper, b *batch) bool {
 		c.counts.count(result, true, nil)
 		return true
 	}
+	if result.DeadLetter && len(result.Outcomes) > 0 {
+		c.deadLetters.received(e.Topic)
+	}
 	repeated := c.dropRepeats(e, result.Outputs, b, before)
 	c.counts.count(result, false, repeated)
 	if e.QoS > 0 && len(result.Outputs) > 0 {

@@ -72,6 +72,8 @@ func (d deadLetter) message(baseTopic string) mqtt.Message {
 			m.User = append(m.User, mqtt.UserProperty{Name: name, Value: value})
 		}
 	}
+	// First, so that it is the last to go where a broker takes small packets only.
+	add(mapping.DeadLetterProperty, mapping.DeadLetterMark)
 	add("reason", reason)
 	add("rule", r.Rule)
 	add("stage", r.Stage)

@@ -30,6 +30,7 @@ type deadLetters struct {
 
 	mu        sync.Mutex
 	published int64
+	ignored   int64 // received, see DeadLetterCounts
 	lines     map[lineKey]*lineState
 }
 
@@ -145,21 +146,10 @@ func (d *deadLetters) offerKept(ctx context.Context, from uint64) (next uint64) 
 // limited by rule, stage and field, and a line says how many were left out before it.
 func (d *deadLetters) log(r mapping.Rejection) {
 	key := lineKey{r.Rule, r.Stage, r.Field}
-	now := time.Now()
-	d.mu.Lock()
-	state := d.lines[key]
-	if state == nil {
-		state = &lineState{}
-		d.lines[key] = state
-	}
-	if now.Sub(state.last) < logPause && r.Stack == "" {
-		state.suppressed++
-		d.mu.Unlock()
+	suppressed, ok := d.due(key, r.Stack != "")
+	if !ok {
 		return
 	}
-	suppressed := state.suppressed
-	*state = lineState{last: now}
-	d.mu.Unlock()
 
 	attrs := []any{"rule", r.Rule, "stage", r.Stage, "refusal", r.Kind, "line", fmt.Sprintf("%s:%d", r.File, r.Line)}
 	if r.Field != "" {
@@ -175,16 +165,54 @@ func (d *deadLetters) log(r mapping.Rejection) {
 	d.logger.Warn("event rejected", attrs...)
 }
 
+// due reports whether a line of the key is due, which one that must be said always is, and how many
+// were left out since the last.
+func (d *deadLetters) due(key lineKey, must bool) (suppressed int, ok bool) {
+	now := time.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	state := d.lines[key]
+	if state == nil {
+		state = &lineState{}
+		d.lines[key] = state
+	}
+	if now.Sub(state.last) < logPause && !must {
+		state.suppressed++
+		return 0, false
+	}
+	suppressed = state.suppressed
+	*state = lineState{last: now}
+	return suppressed, true
+}
+
+// received counts a dead letter that has come as an event, and says so.
+func (d *deadLetters) received(topic string) {
+	d.mu.Lock()
+	d.ignored++
+	d.mu.Unlock()
+	suppressed, ok := d.due(lineKey{stage: "dead letter"}, false)
+	if !ok {
+		return
+	}
+	attrs := []any{"topic", topic, "hint", "exclude the dead letters of other bridges from the rules' topics; " +
+		"to have an event mapped again, publish it without its user properties"}
+	if suppressed > 0 {
+		attrs = append(attrs, "more_before", suppressed)
+	}
+	d.logger.Warn("received a bridge's dead letter, which no rule maps", attrs...)
+}
+
 // DeadLetterCounts are the figures of dead letters.
 type DeadLetterCounts struct {
 	Published int64 // acknowledged by the broker
 	Refused   int64 // refused by it
 	Kept      int   // of those, how many are kept to be offered again
+	Received  int64 // came as events, from this bridge or another, and were not mapped
 }
 
 func (d *deadLetters) counts() DeadLetterCounts {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	refused, kept := d.kept.counts()
-	return DeadLetterCounts{Published: d.published, Refused: refused, Kept: kept}
+	return DeadLetterCounts{Published: d.published, Refused: refused, Kept: kept, Received: d.ignored}
 }

@@ -44,7 +44,7 @@ func letter(payload string) deadLetter {
 func TestDeadLetterMessage(t *testing.T) {
 	got := letter("payload").message("base")
 	want := mqtt.Message{Topic: "base/dead-letter/r", Payload: []byte("payload"), QoS: 1, User: []mqtt.UserProperty{
-		{Name: "reason", Value: `"nope" is not a UUID`}, {Name: "rule", Value: "r"}, {Name: "stage", Value: "fields"},
+		{Name: "mqtt-stomp-bridge", Value: "dead-letter"}, {Name: "reason", Value: `"nope" is not a UUID`}, {Name: "rule", Value: "r"}, {Name: "stage", Value: "fields"},
 		{Name: "field", Value: "id"}, {Name: "item", Value: "2"}, {Name: "line", Value: "config.yaml:7"}, {Name: "topic", Value: "a/b"},
 		{Name: "qos", Value: "1"}, {Name: "retained", Value: "false"}, {Name: "time", Value: "2026-01-27T10:00:00.005Z"},
 	}}

@@ -88,7 +88,7 @@ type Message struct {
 	QoS         byte // 0 or 1
 	Retain      bool
 	ContentType string
-	User        []UserProperty // values are cut to what fits the broker's maximum packet size, the longest first
+	User        []UserProperty // values are cut to what fits the broker's maximum packet size, the longest first; without room for the first name the message is too large
 }
 
 // RefusedError is a publish that will not be accepted however often it is tried.

@@ -149,7 +149,12 @@ func (m Message) packet(limit int) (*paho.Publish, error) {
 		return nil, &RefusedError{Topic: m.Topic, Code: codePacketTooLarge,
 			Reason: fmt.Sprintf("%d bytes, the broker accepts %d", bareSize(p), limit)}
 	}
-	for _, u := range fit(m.User, room) {
+	user := fit(m.User, room)
+	if len(m.User) > 0 && len(user) == 0 { // the first says what the message is
+		return nil, &RefusedError{Topic: m.Topic, Code: codePacketTooLarge,
+			Reason: fmt.Sprintf("%d bytes and its properties, the broker accepts %d", bareSize(p), limit)}
+	}
+	for _, u := range user {
 		p.Properties.User.Add(u.Name, u.Value)
 	}
 	return p, nil

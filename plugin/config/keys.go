@@ -99,7 +99,7 @@ var keys = []Key{
 	{Path: "broker.session_expiry", kind: duration(sec, sec, ever),
 		Meaning: "How long the broker keeps subscriptions and queued events while the bridge is away. Mosquitto's `max_queued_messages` limits the queue too."},
 	{Path: "broker.base_topic", kind: topic(),
-		Meaning: "The bridge publishes its state to `<base_topic>/state` and dead letters to `<base_topic>/dead-letter/<rule>`. Rules never match topics below it. Give each bridge at a broker its own base topic."},
+		Meaning: "The bridge publishes its state to `<base_topic>/state` and dead letters to `<base_topic>/dead-letter/<rule>`. Rules never match topics below it, nor the dead letters of other bridges. Give each bridge at a broker its own base topic."},
 
 	{Path: "server.listen", kind: address(),
 		Meaning: "Address to listen on. Without a host (`:8080`): all interfaces."},

@@ -29,7 +29,7 @@ func (r reasons) Counts() bridge.Counts {
 			Events:      7,
 			Unmatched:   1,
 			Rules:       map[string]commit.RuleCounts{"chat message": {Mapped: 3, Filtered: 1, Rejected: 2, Duplicate: 1}},
-			DeadLetters: commit.DeadLetterCounts{Published: 1, Refused: 1, Kept: 1},
+			DeadLetters: commit.DeadLetterCounts{Published: 1, Refused: 1, Kept: 1, Received: 2},
 		},
 		Queues:  map[string]hub.Counts{"/queue/message": {Published: 3, Delivered: 5, Conflated: 1, NotAddressed: 6, LeftBehind: 2, Replayed: 4}},
 		Server:  server.Counts{Sessions: 2, Opened: 5, Ends: map[string]int64{"client closed": 3}, Refusals: map[string]int64{"origin is not allowed": 1}},
@@ -99,6 +99,7 @@ func TestMetrics(t *testing.T) {
 	got := samples(nil)
 	want := []string{
 		`mqtt_stomp_bridge_dead_letters_kept 1`,
+		`mqtt_stomp_bridge_dead_letters_received_total 2`,
 		`mqtt_stomp_bridge_dead_letters_total{outcome="published"} 1`,
 		`mqtt_stomp_bridge_dead_letters_total{outcome="refused"} 1`,
 		`mqtt_stomp_bridge_deliveries_total{outcome="conflated",queue="/queue/message"} 1`,

@@ -1,0 +1,47 @@
+package commit_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"mqtt-stomp-bridge/bridge/commit"
+	"mqtt-stomp-bridge/bridge/mqtt"
+)
+
+// Two bridges at one broker with a rule that matches each other's dead letters must not pass them
+// back and forth: what one of them publishes is nothing that the other maps.
+func TestDeadLettersOfAnotherBridgeEndHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		other := newHouse(t)
+		other.run(t.Context())
+		other.send("bad")
+		other.heard("dead letter bad", "ack bad")
+		letter := other.letters[0]
+		close(other.events)
+		<-other.ended
+
+		h := newHouse(t)
+		h.committer.UseMapper(compile(t, strings.Replace(rules, "topic: t", "topic: '#'", 1)))
+		h.run(t.Context())
+		again := func(user []mqtt.UserProperty) {
+			h.packetID++
+			h.events <- &mqtt.Event{Topic: letter.Topic, Payload: letter.Payload, User: user, QoS: 1, PacketID: h.packetID,
+				SessionPresent: true, Connection: 1}
+		}
+		for range 100 {
+			again(letter.User)
+		}
+		again(nil) // by somebody who wants it mapped
+		close(h.events)
+		<-h.ended
+		n := h.committer.Counts()
+		if len(h.letters) != 1 || n.DeadLetters.Received != 100 || n.Rules["r"] != (commit.RuleCounts{Filtered: 100, Rejected: 1}) {
+			t.Errorf("%d letters; %+v", len(h.letters), n)
+		}
+		const line = `level=WARN msg="received a bridge's dead letter, which no rule maps" topic=base/dead-letter/r`
+		if strings.Count(h.log.String(), line) != 1 {
+			t.Errorf("log %q, want one line %q", &h.log, line)
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"fmt"
 
 	"mqtt-stomp-bridge/bridge/mqtt"
@@ -32,7 +33,7 @@ func (b *Bridge) Ready() []Reason {
 		return mqttReasons(nil, mqtt.State{})
 	}
 	var reasons []Reason
-	if err := in.committer.Stalled(); err != nil {
+	if err := cmp.Or(b.log.Err(), in.committer.Stalled()); err != nil {
 		reasons = append(reasons, Reason{PartJournal, err.Error()})
 	}
 	reasons = mqttReasons(reasons, in.client.State())

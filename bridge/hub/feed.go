@@ -35,7 +35,7 @@ type Options struct {
 	Window     int                        // with Track: no more than so many unacknowledged entries, at most MaxWindow; 0: no bound
 }
 
-// A Resume names the last entry that a client has seen.
+// A Resume names the last entry that a client has seen, as Hub.Epoch does.
 type Resume struct {
 	Epoch    string
 	Position uint64
@@ -78,8 +78,7 @@ func (f *Feed) Subscribe(queue string, format Format, o Options) (c *Cursor, com
 		window:    min(o.Window, MaxWindow),
 	}
 	switch {
-	// A position of another epoch, or beyond the last one published, is not one of this log.
-	case o.Resume != nil && o.Resume.Epoch == bounds.Epoch && o.Resume.Position <= h.last && o.Resume.Position+1 >= bounds.First:
+	case o.Resume != nil && o.Resume.Position <= h.last && o.Resume.Position+1 >= bounds.First && h.gave(*o.Resume):
 		c.pos, complete = o.Resume.Position, true
 	case o.Snapshot:
 		c.pos, c.snapshot = 0, true
@@ -100,6 +99,10 @@ func (f *Feed) Subscribe(queue string, format Format, o Options) (c *Cursor, com
 	f.cursors = append(f.cursors, c)
 	return c, complete
 }
+
+// gave reports whether the log has given out the position under that name. Another one may have: a log that was there before,
+// or a copy of this one that was run on and then replaced by this.
+func (h *Hub) gave(r Resume) bool { return h.log.Epoch(r.Position) == r.Epoch }
 
 // Unsubscribe takes the cursor out: Next gives nothing for it any more.
 func (f *Feed) Unsubscribe(c *Cursor) {

@@ -18,6 +18,7 @@ type Entry = journal.Entry
 type Log interface {
 	Follow(func([]Entry)) journal.Bounds
 	Bounds() journal.Bounds
+	Epoch(position uint64) string
 	Trimmed(queue string) uint64
 	Read(ctx context.Context, after uint64, max int) ([]Entry, error)
 	Latest(ctx context.Context, queue string, after uint64, max int) ([]Entry, error)
@@ -48,7 +49,6 @@ type Config struct {
 // A Hub holds the rings. All methods are safe for concurrent use.
 type Hub struct {
 	log   Log
-	epoch string
 	names []string        // of the queues, in the order of Config
 	ctx   context.Context // of reading the log: ends with Close
 	close context.CancelFunc
@@ -90,7 +90,7 @@ func New(log Log, c Config) *Hub {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	bounds := log.Follow(h.publish)
-	h.epoch, h.last = bounds.Epoch, bounds.Last
+	h.last = bounds.Last
 	for _, q := range c.Queues {
 		r := newRing(c.RingEntries, c.RingBytes, bounds.Last)
 		r.keyed = q.Keyed
@@ -110,8 +110,8 @@ func (h *Hub) Close() {
 	h.waker.Wait()
 }
 
-// Epoch returns the epoch of the log's positions.
-func (h *Hub) Epoch() string { return h.epoch }
+// Epoch returns what names an entry together with its position; see journal.Log.
+func (h *Hub) Epoch(position uint64) string { return h.log.Epoch(position) }
 
 // Has reports whether the hub serves the queue.
 func (h *Hub) Has(queue string) bool { return h.rings[queue] != nil }

@@ -95,7 +95,7 @@ func (b *bench) feed() *hub.Feed {
 }
 
 func (b *bench) resume(position uint64) *hub.Resume {
-	return &hub.Resume{Epoch: b.hub.Epoch(), Position: position}
+	return &hub.Resume{Epoch: b.hub.Epoch(position), Position: position}
 }
 
 // drain takes all that waits and returns it as "name position" each.
@@ -169,6 +169,53 @@ func TestUnknownQueuePanics(t *testing.T) {
 		}
 	}()
 	b.feed().Subscribe("/queue/other", plain{}, hub.Options{})
+}
+
+// A rerun log is one that was closed after position 5 and opened again: it gives out positions under
+// another epoch since.
+type rerun struct{ *journal.Memory }
+
+func (r rerun) Epoch(position uint64) string {
+	if position <= 5 {
+		return "before"
+	}
+	return "after"
+}
+
+// TestResumeAcrossRuns resumes from what a log has given out before and after it was opened again, and from what a copy of
+// it may have given out.
+func TestResumeAcrossRuns(t *testing.T) {
+	for _, test := range []struct {
+		from     hub.Resume
+		complete bool
+		want     []string
+	}{
+		{hub.Resume{Epoch: "before", Position: 3}, true, run("c", 4, 9)},
+		{hub.Resume{Epoch: "before", Position: 5}, true, run("c", 6, 9)},
+		{hub.Resume{Epoch: "after", Position: 6}, true, run("c", 7, 9)},
+		{hub.Resume{Epoch: "after", Position: 9}, true, nil},
+		{hub.Resume{Epoch: "before", Position: 6}, false, nil}, // the copy was made when the log ended at 5 or later, and run on
+		{hub.Resume{Epoch: "before", Position: 9}, false, nil},
+		{hub.Resume{Epoch: "after", Position: 5}, false, nil},
+		{hub.Resume{Epoch: "after", Position: 10}, false, nil},
+		{hub.Resume{Epoch: "the copy's", Position: 7}, false, nil},
+		{hub.Resume{}, false, nil},
+	} {
+		log := rerun{journal.NewMemory(journal.MemoryOptions{})}
+		w, err := log.Lead(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &bench{t: t, log: log.Memory, writer: w, hub: hub.New(log, hub.Config{Queues: []hub.Queue{{Name: message}}, RingEntries: 4})}
+		b.publishMany(9, message)
+		f := b.feed()
+		_, complete := f.Subscribe(message, plain{name: "c"}, hub.Options{Resume: &test.from})
+		if complete != test.complete {
+			t.Errorf("from %s-%d: complete = %v, want %v", test.from.Epoch, test.from.Position, complete, test.complete)
+		}
+		wantFrames(t, test.want, drain(t, f))
+		b.hub.Close()
+	}
 }
 
 func TestResume(t *testing.T) {

@@ -155,12 +155,8 @@ func validateAudience(tokens []string) error {
 	return nil
 }
 
-// Bounds tell what a log keeps: the entries First to Last, and its epoch. First is Last+1 when it
-// keeps none.
-type Bounds struct {
-	Epoch       string // random, [a-z0-9], made when the log was created
-	First, Last uint64
-}
+// Bounds tell what a log keeps: the entries First to Last. First is Last+1 when it keeps none.
+type Bounds struct{ First, Last uint64 }
 
 // A Log keeps entries in order; this is its role for those who follow and read it. All methods are
 // safe for concurrent use.
@@ -185,6 +181,13 @@ type Log interface {
 
 	// Bounds returns what the log keeps now.
 	Bounds() Bounds
+
+	// Epoch returns under which epoch the log gave out the position, or would if it lies beyond the
+	// end. Both together name an entry for good: no other log gives out that position under that
+	// epoch, nor does a copy of this one that was run on after it was made. An epoch is random,
+	// [a-z0-9]. Of a position before First-1 it may be forgotten, and is then another one of this
+	// log's.
+	Epoch(position uint64) string
 
 	// Trimmed returns the position of the newest entry of the queue that has left the log, or a
 	// later one where it is not known exactly: of entries that left before the log was opened.

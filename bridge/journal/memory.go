@@ -100,7 +100,7 @@ func NewMemory(o MemoryOptions) *Memory {
 	}
 }
 
-// NewEpoch returns a random epoch for a new log.
+// NewEpoch returns a random epoch.
 func NewEpoch() string { return strings.ToLower(rand.Text())[:12] }
 
 // Lead implements Log.
@@ -336,8 +336,11 @@ func (m *Memory) Latest(_ context.Context, queue string, after uint64, max int) 
 func (m *Memory) Bounds() Bounds {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return Bounds{Epoch: m.epoch, First: m.first, Last: m.last}
+	return Bounds{First: m.first, Last: m.last}
 }
+
+// Epoch implements Log.
+func (m *Memory) Epoch(uint64) string { return m.epoch }
 
 // Trimmed implements Log.
 func (m *Memory) Trimmed(queue string) uint64 {

@@ -51,7 +51,7 @@ func (x *session) acknowledged(f *stomp.Frame) (subs []*subscription, position u
 		means = func(s *subscription) bool { return s.key == name }
 	}
 	epoch, position, ok := parseMessageID(id)
-	if !ok || epoch != x.server.config.Hub.Epoch() {
+	if !ok || epoch != x.server.config.Hub.Epoch(position) {
 		return nil, 0, false
 	}
 	for _, s := range x.subs {

@@ -341,7 +341,7 @@ func TestSetPolicy(t *testing.T) {
 		synctest.Wait()
 		got := map[string]string{}
 		for name, c := range map[string]*client{"withdrawn": withdrawn, "forbidden": forbidden, "kept": kept} {
-			got[name] = strings.ReplaceAll(strings.Join(c.texts(), "\n"), h.hub.Epoch(), "EPOCH")
+			got[name] = strings.ReplaceAll(strings.Join(c.texts(), "\n"), h.hub.Epoch(0), "EPOCH")
 		}
 		want := map[string]string{
 			"withdrawn": "ERROR | message:401 signature is not valid\nclose 1008",
@@ -576,7 +576,7 @@ func TestLostBeforeAck(t *testing.T) {
 	held := heldAuth{h.authenticator(h.jwt), make(chan struct{}), make(chan struct{})}
 	h.setAuth(held)
 	c.sendRaw(websocket.TextMessage, frame("SEND | destination:/auth/token | receipt:r | Authorization:"+h.token("ann", time.Hour))+
-		frame("ACK | id:"+h.hub.Epoch()+"-1.1"))
+		frame("ACK | id:"+h.hub.Epoch(0)+"-1.1"))
 	<-held.asked
 	conn.NetConn().(*net.TCPConn).SetLinger(0) // a reset
 	conn.Close()

@@ -16,7 +16,7 @@ type format struct {
 	subscription string // the client's id; empty only at STOMP 1.0
 	version      stomp.Version
 	ack          int // the session's subscription number in the ack header; 0: no such header
-	epoch        string
+	epochs       epochs
 	note         string // value of a resume header; only ever set for a single frame
 }
 
@@ -29,7 +29,7 @@ func (f format) AppendFrame(dst []byte, e *hub.Entry) []byte {
 	dst = stomp.AppendHeader(dst, f.version, "destination", f.destination)
 	dst = append(dst, "message-id:"...)
 	idStart := len(dst)
-	dst = appendMessageID(dst, f.epoch, e.Position)
+	dst = appendMessageID(dst, f.epochs, e.Position)
 	idEnd := len(dst)
 	dst = append(dst, '\n')
 	if f.subscription != "" {
@@ -56,8 +56,11 @@ func (f format) AppendFrame(dst []byte, e *hub.Entry) []byte {
 	return endMessage(dst, start, opText)
 }
 
-func appendMessageID(dst []byte, epoch string, position uint64) []byte {
-	dst = append(dst, epoch...)
+// epochs tell what names an entry together with its position. A *hub.Hub does.
+type epochs interface{ Epoch(position uint64) string }
+
+func appendMessageID(dst []byte, epochs epochs, position uint64) []byte {
+	dst = append(dst, epochs.Epoch(position)...)
 	dst = append(dst, '-')
 	return strconv.AppendUint(dst, position, 10)
 }

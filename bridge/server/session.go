@@ -240,7 +240,7 @@ func (x *session) end(e ending) {
 	x.out.End(func(feed *hub.Feed) []byte {
 		var last []byte
 		if e.err != nil {
-			last = appendFrame(last, x.v(), e.frame(x.server.config.Hub.Epoch(), feed.Position()))
+			last = appendFrame(last, x.v(), e.frame(x.server.config.Hub, feed.Position()))
 		}
 		return appendClose(last, e.code, "")
 	})
@@ -248,11 +248,11 @@ func (x *session) end(e ending) {
 
 // frame returns the ERROR frame that tells the client. It never holds anything the client sent but
 // its receipt.
-func (e *ending) frame(epoch string, position uint64) *stomp.Frame {
+func (e *ending) frame(epochs epochs, position uint64) *stomp.Frame {
 	f := &stomp.Frame{Command: stomp.CommandError, Headers: []stomp.Header{{Key: "message", Value: e.err.Message}}}
 	f.Headers = append(f.Headers, e.headers...)
 	if e.lastID {
-		f.Headers = append(f.Headers, stomp.Header{Key: "last-message-id", Value: string(appendMessageID(nil, epoch, position))})
+		f.Headers = append(f.Headers, stomp.Header{Key: "last-message-id", Value: string(appendMessageID(nil, epochs, position))})
 	}
 	if e.err.Detail != "" {
 		f.Headers = append(f.Headers, stomp.Header{Key: "content-type", Value: "text/plain;charset=utf-8"})

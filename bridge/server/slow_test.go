@@ -53,7 +53,7 @@ func TestSlowClient(t *testing.T) {
 			"ERROR | message:too slow, the next messages are no longer kept | last-message-id:EPOCH-1",
 			"close 1013",
 		}
-		if got := strings.ReplaceAll(strings.Join(got, "\n"), h.hub.Epoch(), "EPOCH"); got != strings.Join(want, "\n") {
+		if got := strings.ReplaceAll(strings.Join(got, "\n"), h.hub.Epoch(0), "EPOCH"); got != strings.Join(want, "\n") {
 			t.Errorf("the slow client got:\n%s\nwant:\n%s", got, strings.Join(want, "\n"))
 		}
 		if n := h.server.Counts().Ends; n["too slow"] != 1 {
@@ -133,7 +133,7 @@ func TestReplayIsWokenOften(t *testing.T) {
 	conn := h.subscribeTCP(web.URL)
 	defer conn.Close()
 	before, most := runtime.NumGoroutine(), 0
-	resume := "SUBSCRIBE | id:b | destination:/queue/channel/connected | resume-from:" + h.hub.Epoch() + "-0"
+	resume := "SUBSCRIBE | id:b | destination:/queue/channel/connected | resume-from:" + h.hub.Epoch(0) + "-0"
 	if err := conn.WriteMessage(websocket.TextMessage, []byte(frame(resume))); err != nil {
 		t.Fatal(err)
 	}

@@ -84,7 +84,7 @@ func (h *house) live(random *rand.Rand) {
 		conn.Close()
 	})
 	say("CONNECT | accept-version:1.2 | Authorization:%s", h.token("ann", time.Hour))
-	headers := []string{"ack:client | prefetch-count:5", "ack:client-individual", "snapshot:latest", "conflate:false", "resume-from:" + h.hub.Epoch() + "-3"}
+	headers := []string{"ack:client | prefetch-count:5", "ack:client-individual", "snapshot:latest", "conflate:false", "resume-from:" + h.hub.Epoch(0) + "-3"}
 	for i := range random.IntN(8) {
 		queue := random.IntN(4)
 		header := headers[random.IntN(len(headers))]

@@ -41,7 +41,7 @@ func (x *session) subscribe(f *stomp.Frame) error {
 		x.lastNumber++
 		s.number = x.lastNumber
 	}
-	as := format{destination: destination, subscription: s.id, version: x.v(), epoch: x.server.config.Hub.Epoch()}
+	as := format{destination: destination, subscription: s.id, version: x.v(), epochs: x.server.config.Hub}
 	if s.mode != ackAuto && x.v() == stomp.V12 {
 		as.ack = s.number // 1.0 and 1.1 name the message and the subscription instead
 	}

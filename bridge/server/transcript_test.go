@@ -88,7 +88,7 @@ func play(t *testing.T, script string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pairs := []string{"EPOCH", h.hub.Epoch()}
+	pairs := []string{"EPOCH", h.hub.Epoch(0)}
 	for name, token := range map[string]string{
 		"good":  h.token("ann", 24*time.Hour),
 		"next":  h.token("ann", 48*time.Hour),
@@ -204,7 +204,7 @@ func (p *player) heard(began time.Time) []string {
 	var lines []string
 	for _, r := range p.client.take() {
 		text := sessionID.ReplaceAllString(r.text, "session:SESSION")
-		text = strings.ReplaceAll(text, p.hub.Epoch(), "EPOCH")
+		text = strings.ReplaceAll(text, p.hub.Epoch(0), "EPOCH")
 		prefix := "< "
 		if after := r.after - began.Sub(p.client.began); after > 0 {
 			prefix += after.String() + " "

@@ -125,7 +125,7 @@ func (l *Log) commit(group []*request) {
 
 // apply makes a committed group visible.
 func (l *Log) apply(c *commit) {
-	l.swept = c.swept
+	l.swept, l.saved, l.state = c.swept, c.saved, c.state
 	i := 0
 	for _, r := range c.group {
 		for k := range r.batch.Entries {
@@ -147,21 +147,21 @@ func (l *Log) apply(c *commit) {
 
 // update runs one transaction and syncs it. The caller holds committing.
 func (l *Log) update(write func(*bolt.Tx) error) error {
-	if l.isClosed() {
-		return errClosed
+	if err := l.seat.Err(); err != nil {
+		return err
 	}
-	if l.broken != nil {
-		return l.broken
+	if err := l.checkHead(); err != nil {
+		return l.fail(err)
 	}
-	tx, err := l.db.Begin(true)
-	if err != nil {
+	var tx *bolt.Tx
+	if err := l.guard(func() (err error) { tx, err = l.db.Begin(true); return err }); err != nil {
 		return l.fail(err)
 	}
 	before := tx.ID() - 1
 	if err := l.guard(func() error { return write(tx) }); err != nil {
 		return l.fail(errors.Join(err, tx.Rollback()))
 	}
-	err = l.guard(tx.Commit)
+	err := l.guard(tx.Commit)
 	if err == nil {
 		return nil
 	}
@@ -172,10 +172,10 @@ func (l *Log) update(write func(*bolt.Tx) error) error {
 	return l.fail(err)
 }
 
+// fail ends the log and returns why it has ended, which may be an earlier error.
 func (l *Log) fail(err error) error {
-	l.broken = fmt.Errorf("journal: writing %s, which must be opened again: %w", l.path(), err)
-	l.seat.End(l.broken)
-	return l.broken
+	l.seat.End(fmt.Errorf("journal: giving up %s: %w", l.path(), err))
+	return l.seat.Err()
 }
 
 // transaction returns the number of the newest transaction in the file. bbolt reads the file's

@@ -14,20 +14,21 @@ import (
 // A commit is what one transaction does. It changes nothing of the log, which takes the outcome
 // over afterwards.
 type commit struct {
-	log        *Log
-	group      []*request
-	entries    []journal.Entry // of the group, with their positions
-	put        []newest
-	keys       map[string]bool // in put
-	forget     []retention.Item
-	trimmed    map[string]uint64 // queue -> position of the newest that has left
-	lived      time.Duration     // by the log's clock, as is appendedAt
-	appendedAt time.Duration
-	step       retention.Step
+	log     *Log
+	group   []*request
+	entries []journal.Entry // of the group, with their positions
+	put     []newest
+	keys    map[string]bool // in put
+	forget  []retention.Item
+	trimmed map[string]uint64 // queue -> position of the newest that has left
+	clock   retention.Reading
+	step    retention.Step
 
 	// what will hold of the log
 	totals
 	swept string
+	saved bool
+	state []byte
 }
 
 type newest struct {
@@ -37,15 +38,16 @@ type newest struct {
 
 func (l *Log) newCommit(group []*request) *commit {
 	c := &commit{
-		log:        l,
-		group:      group,
-		keys:       map[string]bool{},
-		trimmed:    map[string]uint64{},
-		lived:      l.clock.Lived(),
-		appendedAt: l.clock.AppendedAt(),
-		totals:     l.totals,
-		swept:      l.swept,
+		log:     l,
+		group:   group,
+		keys:    map[string]bool{},
+		trimmed: map[string]uint64{},
+		clock:   l.clock.Read(),
+		totals:  l.totals,
+		swept:   l.swept,
 	}
+	l.settle(c.clock)
+	c.saved = l.saved
 	for _, r := range group {
 		c.entries = append(c.entries, r.batch.Entries...)
 	}
@@ -56,9 +58,29 @@ func (l *Log) newCommit(group []*request) *commit {
 	return c
 }
 
+// settle notes by how much the entries so far were noted as appended too late, once that is known.
+func (l *Log) settle(r retention.Reading) {
+	if l.settled || !r.Settled {
+		return
+	}
+	l.settled = true
+	if r.Ahead == 0 {
+		return
+	}
+	n := l.incarnations.now()
+	n.began, n.ahead, n.until = r.Began, r.Ahead, l.totals.last
+	l.saved = false
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.newest.Restamp(func(it retention.Item) time.Duration { return n.correct(it.Position, it.AppendedAt) })
+}
+
 // write does it all, in an order that matters: what is added counts when something must go, a key
 // that has a newer entry keeps no older one beyond retention, and the totals come last.
 func (c *commit) write(tx *bolt.Tx) error {
+	if err := c.log.checkState(tx); err != nil {
+		return err
+	}
 	entries, kept, records := tx.Bucket(bucketEntries), tx.Bucket(bucketKept), tx.Bucket(bucketRecords)
 	// Positions only grow, so nothing is ever inserted into a full page: fill pages, instead of
 	// splitting them in half.
@@ -82,19 +104,19 @@ func (c *commit) write(tx *bolt.Tx) error {
 	if err := c.sweep(records); err != nil {
 		return err
 	}
-	return c.log.putState(tx, c.totals)
-}
-
-func (l *Log) putState(tx *bolt.Tx, t totals) error {
-	s := state{totals: t, lived: l.clock.Lived(), left: l.clock.Left(), epoch: l.epoch}
-	return tx.Bucket(bucketLog).Put(keyState, s.encode())
+	if err := c.saveIncarnations(tx); err != nil {
+		return err
+	}
+	s := state{totals: c.totals, lived: c.clock.Lived, left: c.clock.Left, epoch: c.log.Epoch(c.last)}
+	c.state = s.encode()
+	return tx.Bucket(bucketLog).Put(keyState, c.state)
 }
 
 func (c *commit) add(entries *bolt.Bucket) error {
 	for i := range c.entries {
 		e := &c.entries[i]
 		key := positionKey(e.Position)
-		v := newValue(key, e, c.appendedAt)
+		v := newValue(key, e, c.clock.AppendedAt)
 		if err := entries.Put(key, v); err != nil {
 			return err
 		}
@@ -102,7 +124,7 @@ func (c *commit) add(entries *bolt.Bucket) error {
 		c.last = e.Position
 		if e.Key != "" {
 			c.keys[e.Key] = true
-			item := retention.Item{Key: e.Key, Position: e.Position, AppendedAt: c.appendedAt, Size: v.size()}
+			item := retention.Item{Key: e.Key, Position: e.Position, AppendedAt: c.clock.AppendedAt, Size: v.size()}
 			c.put = append(c.put, newest{e.Queue, item})
 		}
 	}
@@ -139,7 +161,8 @@ func (c *commit) trim(entries, kept *bolt.Bucket) error {
 	cursor := entries.Cursor()
 	for k, v := cursor.First(); k != nil && binary.BigEndian.Uint64(k) <= c.log.totals.last; k, v = cursor.Next() {
 		e := value(v)
-		if !c.log.limits.Exceeded(c.lived-e.appendedAt(), size) || !step.Take(e.size()) {
+		age := c.clock.Lived - c.log.incarnations.appendedAt(binary.BigEndian.Uint64(k), e.appendedAt())
+		if !c.log.limits.Exceeded(age, size) || !step.Take(e.size()) {
 			break
 		}
 		size -= e.size()
@@ -166,7 +189,7 @@ func (c *commit) trim(entries, kept *bolt.Bucket) error {
 
 // forgetKeys drops keys beyond the limits, a step of them.
 func (c *commit) forgetKeys(kept *bolt.Bucket) error {
-	for _, it := range c.log.newest.Excess(c.log.limits, c.lived, c.first, c.kept, c.step) {
+	for _, it := range c.log.newest.Excess(c.log.limits, c.clock.Lived, c.first, c.kept, c.step) {
 		if c.keys[it.Key] {
 			continue // used again by this very commit
 		}

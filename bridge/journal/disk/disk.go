@@ -52,13 +52,18 @@ func (o Options) limits() retention.Limits {
 // journal.ErrFull, what lies in the file is uncertain: the log is done, and only opening it again
 // tells; what was committed before can still be read. Make one with Open.
 type Log struct {
-	db     *bolt.DB
-	dir    string
-	limits retention.Limits
-	logger *slog.Logger
-	now    func() time.Time
-	epoch  string
-	seat   *lead.Seat
+	db       *bolt.DB
+	file     *os.File    // the database's
+	opened   os.FileInfo // what it was when it was opened
+	pageSize int
+	dir      string
+	limits   retention.Limits
+	logger   *slog.Logger
+	now      func() time.Time
+	seat     *lead.Seat // ends with the log
+
+	incarnations incarnations // set when the log is opened
+	watching     sync.WaitGroup
 
 	waitingMu sync.Mutex
 	waiting   []*request
@@ -67,8 +72,10 @@ type Log struct {
 	committing chan struct{}
 	followers  []func([]journal.Entry)
 	clock      *retention.Clock
+	settled    bool   // the clock has, and its correction is known
+	saved      bool   // the incarnations are in the file as they are
+	state      []byte // as it lies in the file
 	swept      string // the name of the record where looking for expired ones goes on
-	broken     error  // why nothing can be written any more
 
 	// mu is never held during a commit or while calling back. What it guards is changed while
 	// committing as well, so that either is enough for reading.
@@ -111,8 +118,11 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 func (l *Log) Bounds() journal.Bounds {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return journal.Bounds{Epoch: l.epoch, First: l.totals.first, Last: l.totals.last}
+	return journal.Bounds{First: l.totals.first, Last: l.totals.last}
 }
+
+// Epoch implements journal.Log.
+func (l *Log) Epoch(position uint64) string { return l.incarnations.epoch(position) }
 
 // Trimmed implements journal.Log.
 func (l *Log) Trimmed(queue string) uint64 {
@@ -158,11 +168,13 @@ func (l *Log) Close() error {
 	if !l.setClosed() {
 		return errClosed
 	}
+	broken := l.seat.Err()
 	l.seat.End(errClosed)
+	l.watching.Wait()
 	if err := l.db.Close(); err != nil {
 		return fmt.Errorf("journal: closing %s: %w", l.path(), err)
 	}
-	if l.broken != nil {
+	if broken != nil {
 		return nil // not a clean stop: the marker stays
 	}
 	if err := os.Remove(l.marker()); err != nil {

@@ -57,3 +57,5 @@ func TestLog(t *testing.T)        { journaltest.Run(t, opener()) }
 func TestLogDurable(t *testing.T) { journaltest.RunDurable(t, opener()) }
 func TestLogLead(t *testing.T)    { journaltest.RunLead(t, opener()) }
 func TestLogClock(t *testing.T)   { journaltest.RunClock(t, opener()) }
+
+func TestLogDurableClock(t *testing.T) { journaltest.RunDurableClock(t, opener()) }

@@ -18,6 +18,10 @@ var (
 	bucketKept    = []byte("kept")                      // position -> value: newest of their key, before First
 	bucketRecords = []byte("records")                   // name -> record
 
+	// first position -> incarnation; not there before a log's first entry, nor in files of versions
+	// that gave all positions under the state's epoch
+	bucketIncarnations = []byte("incarnations")
+
 	keyState = []byte("state")
 )
 
@@ -233,7 +237,7 @@ type state struct {
 	totals
 	lived time.Duration // by the log's clock, at the last commit
 	left  time.Time     // by the wall clock
-	epoch string
+	epoch string        // of the last position
 }
 
 // Totals tell whether all is there.

@@ -65,7 +65,7 @@ func appendUntilKilled(dir, maxBytes string) {
 				}
 				var said strings.Builder
 				for _, e := range b.Entries {
-					fmt.Fprintf(&said, "%d %s\n", e.Position, e.Body)
+					fmt.Fprintf(&said, "%d %s-%s\n", e.Position, e.Body, l.Epoch(e.Position))
 				}
 				os.Stdout.WriteString(said.String())
 			}
@@ -88,24 +88,22 @@ func TestKill(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			o := disk.Options{Dir: t.TempDir(), MaxBytes: test.maxBytes}
-			l := mustOpen(t, o)
-			epoch := l.Bounds().Epoch
-			if err := l.Close(); err != nil {
-				t.Fatal(err)
-			}
-			acked := map[uint64]string{} // position -> text
+			acked := map[uint64]ack{} // by position
 			for round := range 5 {
 				runAndKill(t, o, 200+137*round, acked)
-				checkAfterKill(t, o, epoch, acked)
+				checkAfterKill(t, o, acked)
 			}
 			t.Logf("%d entries acknowledged over 5 kills", len(acked))
 		})
 	}
 }
 
+// An ack is what the child has said of an entry.
+type ack struct{ text, epoch string }
+
 // runAndKill kills the child once it has acknowledged so many entries, and adds all that it
 // acknowledged.
-func runAndKill(t *testing.T, o disk.Options, entries int, acked map[uint64]string) {
+func runAndKill(t *testing.T, o disk.Options, entries int, acked map[uint64]ack) {
 	t.Helper()
 	child := exec.Command(os.Args[0])
 	child.Env = append(os.Environ(), childEnv+"="+o.Dir, fmt.Sprintf("%s_BYTES=%d", childEnv, o.MaxBytes))
@@ -125,9 +123,10 @@ func runAndKill(t *testing.T, o disk.Options, entries int, acked map[uint64]stri
 			continue // cut by the kill
 		}
 		if earlier, ok := acked[position]; ok {
-			t.Fatalf("position %d was given to %s and to %s", position, earlier, text)
+			t.Fatalf("position %d was given to %s and to %s", position, earlier.text, text)
 		}
-		acked[position] = text
+		text, epoch, _ := strings.Cut(text, "-")
+		acked[position] = ack{text, epoch}
 		if n == entries {
 			child.Process.Kill()
 		}
@@ -138,7 +137,7 @@ func runAndKill(t *testing.T, o disk.Options, entries int, acked map[uint64]stri
 	}
 }
 
-func checkAfterKill(t *testing.T, o disk.Options, epoch string, acked map[uint64]string) {
+func checkAfterKill(t *testing.T, o disk.Options, acked map[uint64]ack) {
 	t.Helper()
 	l := mustOpen(t, o)
 	defer func() {
@@ -149,9 +148,6 @@ func checkAfterKill(t *testing.T, o disk.Options, epoch string, acked map[uint64
 	got, err := read(l)
 	if err != nil {
 		t.Fatal(err)
-	}
-	if got.Bounds.Epoch != epoch {
-		t.Errorf("epoch %q, want %q", got.Bounds.Epoch, epoch)
 	}
 	records := map[string]bool{}
 	for _, r := range got.Records {
@@ -169,12 +165,14 @@ func checkAfterKill(t *testing.T, o disk.Options, epoch string, acked map[uint64
 			t.Errorf("entry %s is there without its record", e.Body)
 		}
 	}
-	for p, text := range acked {
+	for p, a := range acked {
 		switch {
 		case p > got.Bounds.Last:
-			t.Errorf("%s was acknowledged at %d and is lost: the log ends at %d", text, p, got.Bounds.Last)
-		case p >= got.Bounds.First && kept[p] != text:
-			t.Errorf("%s was acknowledged at %d, where %q is", text, p, kept[p])
+			t.Errorf("%s was acknowledged at %d and is lost: the log ends at %d", a.text, p, got.Bounds.Last)
+		case p >= got.Bounds.First && kept[p] != a.text:
+			t.Errorf("%s was acknowledged at %d, where %q is", a.text, p, kept[p])
+		case p >= got.Bounds.First && l.Epoch(p) != a.epoch:
+			t.Errorf("%s was acknowledged under the epoch %s, and has %s", a.text, a.epoch, l.Epoch(p))
 		}
 	}
 	there := map[string]bool{}
@@ -184,11 +182,11 @@ func checkAfterKill(t *testing.T, o disk.Options, epoch string, acked map[uint64
 			t.Errorf("the newest of %s is %d, want %d", e.Key, e.Position, p)
 		}
 	}
-	for _, text := range acked {
+	for _, a := range acked {
 		var start, writer, n, i int
-		fmt.Sscanf(text, "%d.%d.%d.%d", &start, &writer, &n, &i)
+		fmt.Sscanf(a.text, "%d.%d.%d.%d", &start, &writer, &n, &i)
 		if key := childKey(n); !there[key] {
-			t.Errorf("%s was acknowledged and %s has no newest entry", text, key)
+			t.Errorf("%s was acknowledged and %s has no newest entry", a.text, key)
 		}
 	}
 }

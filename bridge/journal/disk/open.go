@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -48,7 +49,8 @@ func (l *Log) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("journal: opening %s: %w", l.path(), explain(err))
 	}
-	l.logger.Info("journal: open", "file", l.path(), "epoch", l.epoch, "first", l.totals.first, "last", l.totals.last,
+	l.watching.Go(l.watch)
+	l.logger.Info("journal: open", "file", l.path(), "epoch", l.incarnations.now().epoch, "first", l.totals.first, "last", l.totals.last,
 		"took", time.Since(start))
 	return nil
 }
@@ -59,7 +61,8 @@ func explain(err error) error {
 	case errors.Is(err, berrors.ErrTimeout):
 		return ErrInUse
 	case errors.Is(err, ErrDamaged), errors.Is(err, errFormat):
-		return fmt.Errorf("%w; restore the file, or move it away to begin an empty journal: clients that resume are then told of the gap", err)
+		return fmt.Errorf("%w; restore the file, or move it away to begin an empty journal: "+
+			"clients that resume from what it does not hold are then told of the gap", err)
 	}
 	return err
 }
@@ -73,6 +76,11 @@ func (l *Log) bolt(path string) (*bolt.DB, error) {
 		FreelistType:    bolt.FreelistMapType,
 		InitialMmapSize: int(min(2*l.limits.MaxBytes, 1<<30)), // growing the map waits for all readers
 		NoStatistics:    true,
+		OpenFile: func(name string, flag int, mode os.FileMode) (f *os.File, err error) {
+			f, err = os.OpenFile(name, flag, mode)
+			l.file = f
+			return f, err
+		},
 	})
 }
 
@@ -140,8 +148,10 @@ func (l *Log) load(ctx context.Context, unclean bool) error {
 	if err != nil {
 		return err
 	}
-	l.db = db
-	err = l.mark()
+	l.db, l.pageSize = db, db.Info().PageSize
+	if l.opened, err = l.file.Stat(); err == nil {
+		err = l.mark()
+	}
 	if err == nil {
 		err = l.view(func(tx *bolt.Tx) error { return l.scan(ctx, tx) })
 	}
@@ -161,8 +171,12 @@ func (l *Log) scan(ctx context.Context, tx *bolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	l.epoch, l.totals, l.found = s.epoch, s.totals, s.first-1
+	l.totals, l.found = s.totals, s.first-1
 	l.clock = retention.NewClock(l.now, s.lived, s.left)
+	l.state = bytes.Clone(tx.Bucket(bucketLog).Get(keyState))
+	if l.incarnations, err = l.readIncarnations(tx, s); err != nil {
+		return err
+	}
 
 	// All of it is counted again. The checksums do not see a page that is an older version of
 	// itself, nor one that is missing at the end of a bucket: the totals do.
@@ -251,7 +265,8 @@ func (l *Log) index(k, v []byte) error {
 		return fmt.Errorf("entry at position %d: %w", position, err)
 	}
 	if key := e.key(); key != "" {
-		l.newest.Put(e.queue(), retention.Item{Key: key, Position: position, AppendedAt: e.appendedAt(), Size: e.size()})
+		at := l.incarnations.appendedAt(position, e.appendedAt())
+		l.newest.Put(e.queue(), retention.Item{Key: key, Position: position, AppendedAt: at, Size: e.size()})
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"syscall"
 
@@ -19,11 +20,15 @@ const pageBytes = 1 << 20
 
 // view runs a read transaction.
 func (l *Log) view(read func(*bolt.Tx) error) error {
+	if err := l.checkHead(); err != nil {
+		return err
+	}
 	return l.guard(func() error { return l.db.View(read) })
 }
 
 // guard does work in the file, which is mapped: a page that the disk does not give back would end
-// the process, and is an error.
+// the process, and is an error. So is a page that bbolt panics at, since the file was sound when it
+// was opened; that ends the log.
 func (l *Log) guard(work func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -32,14 +37,15 @@ func (l *Log) guard(work func() error) (err error) {
 		case interface{ Addr() uintptr }: // as runtime/debug describes a fault
 			err = fmt.Errorf("journal: %s cannot be read: %w", l.path(), syscall.EIO)
 		default:
-			panic(p)
+			l.logger.Debug("journal: panic in the file", "panic", p, "stack", slog.StringValue(string(debug.Stack())))
+			err = l.fail(fmt.Errorf("%w while it was open: %v", ErrDamaged, p))
 		}
 	}()
 	return work()
 }
 
-// Read implements journal.Log. An entry that is not what was written is an error that names its
-// position.
+// Read implements journal.Log. An entry that is not there, or not what was written, is an error that
+// names its position.
 func (l *Log) Read(_ context.Context, after uint64, max int) (page []journal.Entry, err error) {
 	b := l.Bounds()
 	if l.isClosed() {
@@ -49,21 +55,26 @@ func (l *Log) Read(_ context.Context, after uint64, max int) (page []journal.Ent
 		return nil, nil
 	}
 	err = l.view(func(tx *bolt.Tx) error {
-		cursor := tx.Bucket(bucketEntries).Cursor()
-		next := positionKey(after + 1)
-		k, v := cursor.Seek(next)
-		if !bytes.Equal(k, next) {
+		s, err := readState(tx)
+		if err != nil {
+			return err
+		}
+		next := after + 1
+		if next < s.first {
 			return journal.ErrTrimmed
 		}
-		for size := int64(0); k != nil && len(page) < max && size < pageBytes; k, v = cursor.Next() {
-			if binary.BigEndian.Uint64(k) > b.Last {
-				return nil // committed, but not visible yet
+		cursor := tx.Bucket(bucketEntries).Cursor()
+		k, v := cursor.Seek(positionKey(next))
+		for size := int64(0); next <= b.Last && len(page) < max && size < pageBytes; k, v = cursor.Next() {
+			if !bytes.Equal(k, positionKey(next)) {
+				return fmt.Errorf("journal: entry at position %d: %w: it is not there", next, ErrDamaged)
 			}
 			e, err := readEntry(k, v)
 			if err != nil {
 				return err
 			}
 			page = append(page, e)
+			next++
 			size += value(v).size()
 		}
 		return nil

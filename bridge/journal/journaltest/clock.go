@@ -1,7 +1,9 @@
 package journaltest
 
 import (
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mqtt-stomp-bridge/bridge/journal"
@@ -103,5 +105,85 @@ func testClockBack(t *testing.T, open Opener) {
 	mustAppend(t, w, entry(queueMessage, "", 0))
 	if b := l.Bounds(); b.First != 2 {
 		t.Errorf("61 minutes on: the log begins at %d, want 2", b.First)
+	}
+}
+
+// testClockAhead opens a log again while the wall clock is ahead, as that of a machine may be that
+// has just started. Entries that come before it is put right go when they are an hour old, whether
+// the log is opened again meanwhile or not.
+func testClockAhead(t *testing.T, open Opener) {
+	const right, end = 5, 150 // minutes since the log was opened
+	for _, test := range []struct {
+		name     string
+		ahead    time.Duration
+		reopened []int // minutes
+		late     int   // by so many minutes may the oldest entry outlive its hour
+	}{
+		{"by an hour", time.Hour, nil, 0},
+		{"by a year", 365 * 24 * time.Hour, nil, 0},
+		{"by ten minutes", 10 * time.Minute, nil, 0},
+		{"opened again", time.Hour, []int{30}, 0},
+		{"opened again and again", time.Hour, []int{30, 35, 40, 70}, 1}, // the minute after its last commit counts when the clock has settled
+		{"opened again before it is put right", time.Hour, []int{2}, 8}, // the time closed is only known of all together
+		{"opened again when it is put right", 365 * 24 * time.Hour, []int{6}, 7},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				now, set := wallClock()
+				o := Options{MaxAge: time.Hour, Now: now}
+				l, w := lead(t, open, "a", o)
+				mustAppend(t, w, entry(queueMessage, "", 0))
+				mustClose(t, l)
+				set(test.ahead)
+				l, w = lead(t, open, "a", o)
+				for minute := range end { // the entry of minute 0 has position 2
+					if minute == right {
+						set(-test.ahead)
+					}
+					if slices.Contains(test.reopened, minute) {
+						mustClose(t, l)
+						l, w = lead(t, open, "a", o)
+					}
+					mustAppend(t, w, entry(queueMessage, "", minute))
+					first := int(l.Bounds().First) - 2
+					if want := minute - 60; minute > 60 && (first > want || first < want-test.late) || first > max(want, 0) {
+						t.Errorf("%d minutes on, the log begins with the entry of minute %d, want %d", minute, first, want)
+					}
+					time.Sleep(time.Minute)
+				}
+				mustClose(t, l)
+			})
+		})
+	}
+}
+
+// testClockAheadLatest looks at the newest of a key instead.
+func testClockAheadLatest(t *testing.T, open Opener) {
+	for _, reopened := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			now, set := wallClock()
+			o := Options{MaxAge: time.Hour, Latest: journal.LatestOptions{MaxAge: 2 * time.Hour}, Now: now}
+			l, w := lead(t, open, "a", o)
+			mustClose(t, l)
+			set(24 * time.Hour)
+			l, w = lead(t, open, "a", o)
+			mustAppend(t, w, entry(queueUnread, "k", 0))
+			set(-24 * time.Hour)
+			for range 13 {
+				if reopened {
+					mustClose(t, l)
+					l, w = lead(t, open, "a", o)
+				}
+				if got := latest(t, l, queueUnread, 10); len(got) != 1 {
+					t.Errorf("reopened %v: newest %v, want the one there is", reopened, got)
+				}
+				time.Sleep(10 * time.Minute)
+				mustAppend(t, w, entry(queueMessage, "", 0))
+			}
+			if got := latest(t, l, queueUnread, 10); len(got) != 0 {
+				t.Errorf("reopened %v: after its age the newest is still %v", reopened, got)
+			}
+			mustClose(t, l)
+		})
 	}
 }

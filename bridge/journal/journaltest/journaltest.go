@@ -100,6 +100,16 @@ func RunClock(t *testing.T, open Opener) {
 	}
 }
 
+// RunDurableClock tests what RunClock tests of a log that is closed and opened again meanwhile.
+func RunDurableClock(t *testing.T, open Opener) {
+	for name, test := range map[string]func(*testing.T, Opener){
+		"a clock ahead at the start":             testClockAhead,
+		"a clock ahead at the start, and newest": testClockAheadLatest,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, open) })
+	}
+}
+
 func entry(queue, key string, n int) journal.Entry {
 	return journal.Entry{
 		Time:  received.Add(time.Duration(n) * time.Millisecond),

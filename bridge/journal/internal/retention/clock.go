@@ -17,7 +17,24 @@ type Clock struct {
 	before  time.Duration
 	left    time.Time     // by the wall clock
 	away    time.Duration // closed before opened
+	ahead   time.Duration // what away was too long before the clock settled
 	settled bool
+}
+
+// A Reading is what a Clock shows at one moment.
+type Reading struct {
+	// Lived is how long the log has lived, as far as is known. It never goes back.
+	Lived time.Duration
+	// AppendedAt is the time to be noted of an entry that is appended now, so that its age is never
+	// overestimated: what Lived may turn out to be.
+	AppendedAt time.Duration
+	// Left is the wall clock's reading that goes with Lived for the next NewClock.
+	Left time.Time
+
+	// Began is AppendedAt of the moment when the log was opened. It goes back when the clock
+	// settles, by Ahead: by so much every AppendedAt before that was too late.
+	Began, Ahead time.Duration
+	Settled      bool
 }
 
 // NewClock returns the Clock of a log that had lived for the time given when it was left, by the
@@ -28,34 +45,25 @@ func NewClock(wall func() time.Time, lived time.Duration, left time.Time) *Clock
 	return c
 }
 
-// Lived returns how long the log has lived, as far as is known. It never goes back.
-func (c *Clock) Lived() time.Duration {
-	open := c.open()
-	if !c.settled {
-		return c.before + open
-	}
-	return c.before + c.away + open
-}
-
-// AppendedAt returns the time, by this clock, to be noted of an entry that is appended now, so that
-// its age is never overestimated: what Lived may turn out to be.
-func (c *Clock) AppendedAt() time.Duration {
-	return c.before + max(0, c.away) + c.open()
-}
-
-// Left returns the wall clock's reading that goes with Lived for the next NewClock.
-func (c *Clock) Left() time.Time {
-	if open := c.open(); !c.settled {
-		return c.left.Add(open)
-	}
-	return c.wall()
-}
-
-func (c *Clock) open() time.Duration {
+// Read returns what the clock shows now.
+func (c *Clock) Read() Reading {
 	open := time.Since(c.opened)
 	if !c.settled && open >= Settle {
-		c.away = max(0, min(c.away, c.wall().Sub(c.left)-open))
-		c.settled = true
+		c.settle(open)
 	}
-	return open
+	r := Reading{Began: c.before + max(0, c.away), Ahead: c.ahead, Settled: c.settled}
+	r.AppendedAt = r.Began + open
+	if c.settled {
+		r.Lived, r.Left = r.AppendedAt, c.wall()
+	} else {
+		r.Lived, r.Left = c.before+open, c.left.Add(open)
+	}
+	return r
+}
+
+func (c *Clock) settle(open time.Duration) {
+	noted := max(0, c.away)
+	c.away = max(0, min(c.away, c.wall().Sub(c.left)-open))
+	c.ahead = noted - c.away
+	c.settled = true
 }

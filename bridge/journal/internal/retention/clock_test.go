@@ -34,18 +34,26 @@ func TestClockReopened(t *testing.T) {
 				time.Sleep(5 * time.Minute)
 				off = test.at5min
 				time.Sleep(4 * time.Minute)
-				if got, want := c.Lived(), lived+9*time.Minute; got != want {
-					t.Errorf("9 minutes on: lived %v, want %v", got, want)
+				early := c.Read()
+				if want := lived + 9*time.Minute; early.Lived != want {
+					t.Errorf("9 minutes on: lived %v, want %v", early.Lived, want)
 				}
-				if got := c.AppendedAt(); got != test.appendedAt {
-					t.Errorf("9 minutes on: appended at %v, want %v", got, test.appendedAt)
+				if early.AppendedAt != test.appendedAt {
+					t.Errorf("9 minutes on: appended at %v, want %v", early.AppendedAt, test.appendedAt)
 				}
 				time.Sleep(2 * time.Minute)
-				if got := c.Lived(); got != test.late {
-					t.Errorf("11 minutes on: lived %v, want %v", got, test.late)
+				late := c.Read()
+				if late.Lived != test.late {
+					t.Errorf("11 minutes on: lived %v, want %v", late.Lived, test.late)
 				}
-				if got := c.AppendedAt(); got != test.late {
-					t.Errorf("11 minutes on: appended at %v, want %v", got, test.late)
+				if late.AppendedAt != test.late {
+					t.Errorf("11 minutes on: appended at %v, want %v", late.AppendedAt, test.late)
+				}
+				if got, want := early.AppendedAt-late.Ahead, test.late-2*time.Minute; got != want || !late.Settled {
+					t.Errorf("11 minutes on: appended at 9 minutes, as corrected: %v, want %v", got, want)
+				}
+				if late.Began != early.Began-late.Ahead {
+					t.Errorf("11 minutes on: began at %v, before that at %v", late.Began, early.Began)
 				}
 			})
 		})
@@ -59,12 +67,12 @@ func TestClockReopenedSoon(t *testing.T) {
 		c := retention.NewClock(time.Now, 0, time.Now())
 		for range 5 {
 			time.Sleep(5 * time.Minute)
-			lived, left := c.Lived(), c.Left()
+			r := c.Read()
 			time.Sleep(time.Hour)
-			c = retention.NewClock(time.Now, lived, left)
+			c = retention.NewClock(time.Now, r.Lived, r.Left)
 		}
 		time.Sleep(retention.Settle)
-		if got, want := c.Lived(), 5*(time.Hour+5*time.Minute)+retention.Settle; got != want {
+		if got, want := c.Read().Lived, 5*(time.Hour+5*time.Minute)+retention.Settle; got != want {
 			t.Errorf("lived %v, want %v", got, want)
 		}
 	})

@@ -103,6 +103,13 @@ func (n *Newest) Excess(l Limits, lived time.Duration, first uint64, bytes int64
 	return excess
 }
 
+// Restamp gives every item the time that at returns for it.
+func (n *Newest) Restamp(at func(Item) time.Duration) {
+	for _, it := range n.keys {
+		it.AppendedAt = at(*it)
+	}
+}
+
 // byPosition calls yield with the items of all queues in the order of positions, until it returns
 // false.
 func (n *Newest) byPosition(yield func(*Item) bool) {

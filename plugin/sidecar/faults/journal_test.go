@@ -2,9 +2,12 @@ package faults_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -66,6 +69,120 @@ func TestJournalMovedAway(t *testing.T) {
 		v.gaps += c.gaps
 		if want := 2 * len(queues); c.gaps < want { // on the RECEIPT and on the next MESSAGE
 			t.Errorf("client %d was told of the gap %d times, want %d", i, c.gaps, want)
+		}
+	}
+	v.note = "journalled: what the new one has"
+	results.add(v.row)
+}
+
+// A copy of the journal takes its place after it was run on. Every client has seen what the copy does not hold, and the copy
+// gives its positions out again: each queue says gap, once, also to a client that comes when the copy is longer than what it
+// has seen, and no message has the name of another.
+func TestJournalRestored(t *testing.T) {
+	s := start(t, options{clients: 3})
+	s.load()
+	s.bridge.process.Stop()
+	file := filepath.Join(s.bridge.dir, "journal.db")
+	copied, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.again(s.bridge.start) // a clean restart: everybody resumes
+	s.load()
+	s.again(func() { // and so after a kill
+		s.bridge.process.End(syscall.SIGKILL)
+		s.bridge.start()
+	})
+	s.load()
+	s.all("to be told of no gap", func(c *subscriber) bool { return c.told() == 0 })
+
+	away := s.clients[2]
+	away.stop()
+	s.clients = s.clients[:2]
+	s.bridge.process.Stop()
+	if err := os.WriteFile(file, copied, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.again(s.bridge.start)
+	s.all("to be as far as the one that is away", func(c *subscriber) bool {
+		return c.told() > 0 && slices.Min(c.positions()) > slices.Max(away.positions())
+	})
+	s.clients = append(s.clients, away)
+	away.start()
+	want := 2 * len(queues) // on the RECEIPT and on the next MESSAGE
+	s.all("to be told of the gap", func(c *subscriber) bool { return c.told() >= want })
+	from := s.restarted()
+	s.again(func() {
+		s.bridge.process.Stop()
+		s.bridge.start()
+	})
+	s.load()
+	s.settle()
+	v := newVerdict(t, "journal: an older copy restored", s.events, s.bridge.dir)
+	for i, c := range s.clients {
+		v.clients++
+		v.resumes += c.connections - 1
+		v.gaps += c.gaps
+		if c.gaps != want {
+			t.Errorf("client %d was told of the gap %d times, want %d", i, c.gaps, want)
+		}
+		for _, q := range c.streams {
+			q.namesOnce(t)
+		}
+	}
+	v.note = "journalled: what the copy has"
+	for _, n := range v.lost {
+		if n >= from {
+			t.Errorf("event %d was acknowledged and is not in the journal", n)
+		}
+	}
+	results.add(v.row)
+}
+
+// namesOnce checks that no message came under the message-id of another.
+func (s *stream) namesOnce(t *testing.T) {
+	t.Helper()
+	seen := map[string]bool{}
+	for i, p := range s.positions {
+		id := fmt.Sprintf("%s-%d", s.epochs[i], p)
+		if seen[id] {
+			t.Fatalf("%s: two messages are called %s", s.queue, id)
+		}
+		seen[id] = true
+	}
+}
+
+// The file is removed under a running bridge, which would write on into what nobody can open again. It ends with code 1 and
+// says why. Started again it begins an empty journal, and clients are told of the gap.
+func TestJournalRemoved(t *testing.T) {
+	s := start(t, options{clients: 3})
+	s.load()
+	file := filepath.Join(s.bridge.dir, "journal.db")
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if code := s.bridge.process.Wait(); code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	if last := s.bridge.process.Log.Tail(1); !strings.Contains(last, file) || !strings.Contains(last, "removed, renamed or replaced") {
+		t.Errorf("the last line says: %s", last)
+	}
+	if traces := s.bridge.process.Log.Lines("goroutine "); len(traces) > 0 {
+		t.Errorf("goroutines are traced: %s", traces)
+	}
+	s.again(s.bridge.start)
+	from := s.restarted()
+	s.all("to be told of the gap", func(c *subscriber) bool { return c.told() == 2*len(queues) })
+	s.settle()
+	v := newVerdict(t, "journal: the file removed", s.events, s.bridge.dir)
+	for _, c := range s.clients {
+		v.clients++
+		v.resumes += c.connections - 1
+		v.gaps += c.gaps
+	}
+	for _, n := range v.lost {
+		if n >= from {
+			t.Errorf("event %d was acknowledged and is not in the journal", n)
 		}
 	}
 	v.note = "journalled: what the new one has"

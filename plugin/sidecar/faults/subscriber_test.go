@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,7 +42,7 @@ type stream struct {
 	queue     string
 	last      string // message-id
 	epochs    []string
-	positions []uint64
+	positions []uint64 // with their epochs
 
 	// Only where keep is set.
 	keep   bool
@@ -61,14 +60,20 @@ func (s *stream) end() uint64 {
 
 func startSubscriber(t testing.TB, url, token string, keep bool) *subscriber {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	s := &subscriber{url: url, token: token, cancel: cancel, ends: map[string]int{}}
+	s := &subscriber{url: url, token: token, ends: map[string]int{}}
 	for _, queue := range queues {
 		s.streams = append(s.streams, &stream{queue: queue, keep: keep, at: map[int]uint64{}})
 	}
-	s.running.Go(func() { s.run(ctx) })
+	s.start()
 	t.Cleanup(s.stop)
 	return s
+}
+
+// start has it connect, also after stop.
+func (s *subscriber) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	s.running.Go(func() { s.run(ctx) })
 }
 
 func (s *subscriber) stop() {
@@ -197,9 +202,7 @@ func (s *stream) take(f stomp.Frame) error {
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(s.epochs, epoch) {
-		s.epochs = append(s.epochs, epoch)
-	}
+	s.epochs = append(s.epochs, epoch)
 	s.positions = append(s.positions, position)
 	if s.keep {
 		body := string(f.Body)
@@ -227,6 +230,13 @@ func (s *subscriber) ended() (n int) {
 		n += times
 	}
 	return n
+}
+
+// told returns how many times a gap was said.
+func (s *subscriber) told() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.gaps
 }
 
 // connected returns how many times all queues were subscribed to.

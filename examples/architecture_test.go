@@ -25,7 +25,8 @@ func TestArchitectureImports(t *testing.T) {
 	}
 }
 
-// imports returns, for each package that imports others of the module, those, sorted; test files apart.
+// imports returns, for each package that imports others of the module, those, sorted; test files
+// apart.
 func imports(t *testing.T) map[string]string {
 	t.Helper()
 	list := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...")

@@ -17,8 +17,8 @@ import (
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
 
-// happening is what goes on while the commands of a section run, by the section's number: an event that is published again
-// and again.
+// happening is what goes on while the commands of a section run, by the section's number: an event
+// that is published again and again.
 var happening = map[string]string{
 	"2": `{"id": 7, "from": "customer", "content": {"text": "Hello"}}`,
 	"3": `{"id": 7, "from": "customer", "content": {"text": "Hello"}}`,
@@ -59,7 +59,8 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// A stand is a broker and a bridge, with a shell beside them to which their ports are the usual ones.
+// A stand is a broker and a bridge, with a shell beside them to which their ports are the usual
+// ones.
 type stand struct {
 	dir     string
 	environ []string
@@ -106,8 +107,8 @@ func (s *stand) command(ctx context.Context, line string) *exec.Cmd {
 	return c
 }
 
-// run runs a command line and compares what it prints with the text, in which … stands for anything. What takes its time, as a
-// reload does, is asked for again.
+// run runs a command line and compares what it prints with the text, in which … stands for
+// anything. What takes its time, as a reload does, is asked for again.
 func (s *stand) run(t *testing.T, line, want string) {
 	t.Helper()
 	pattern := regexp.MustCompile(`(?s)^` + strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(want)), "…", ".*?") + `$`)

@@ -20,7 +20,8 @@ import (
 // patience is how long a test waits for what must come.
 const patience = 30 * time.Second
 
-// shipped are the lines of mosquitto.conf that name a path or a port of the image, and that the test broker has its own of.
+// shipped are the lines of mosquitto.conf that name a path or a port of the image, and that the
+// test broker has its own of.
 var shipped = []string{
 	"listener 1883",
 	"allow_anonymous false",
@@ -36,7 +37,8 @@ var users = []string{"mqtt-stomp-bridge", "backend", "operator", "healthcheck", 
 // end lets everybody read one topic more, whose message tells that nothing else comes.
 const end = "\npattern read end\nuser test\ntopic write end\n"
 
-// startBroker starts a Mosquitto with mosquitto.conf and acl as they are shipped, its paths and port apart.
+// startBroker starts a Mosquitto with mosquitto.conf and acl as they are shipped, its paths and
+// port apart.
 func startBroker(t *testing.T) *mosquittotest.Broker {
 	t.Helper()
 	passwords := map[string]string{}
@@ -228,7 +230,8 @@ func TestACLForReading(t *testing.T) {
 	}
 }
 
-// What waits for a bridge that is away is more than the broker's default holds, and outlives the broker's restart.
+// What waits for a bridge that is away is more than the broker's default holds, and outlives the
+// broker's restart.
 func TestEventsWaitForTheBridge(t *testing.T) {
 	const events = 1500
 	b := startBroker(t)

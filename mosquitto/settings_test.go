@@ -10,7 +10,8 @@ import (
 	"mqtt-stomp-bridge/plugin/config"
 )
 
-// Every variable that compose.yaml and the image set is one of a setting; the bridge would not start with another.
+// Every variable that compose.yaml and the image set is one of a setting; the bridge would not
+// start with another.
 func TestVariablesAreSettings(t *testing.T) {
 	known := map[string]bool{}
 	for _, k := range config.Keys() {
@@ -29,8 +30,8 @@ func TestVariablesAreSettings(t *testing.T) {
 	}
 }
 
-// What the README takes of mosquitto.conf for Debian's packages says nothing again that Debian's own file says, and nothing of
-// the image's paths.
+// What the README takes of mosquitto.conf for Debian's packages says nothing again that Debian's
+// own file says, and nothing of the image's paths.
 func TestDebianPackages(t *testing.T) {
 	command, _, ok := strings.Cut(read(t, "README.md"), " |\n  sudo tee /etc/mosquitto/conf.d/")
 	if !ok {

@@ -1,6 +1,8 @@
-// Package bridgetest is what the tests of several packages share. [Buffer] takes the output of what runs beside the test,
-// [Eventually] waits for it, and [Need] ends a test that lacks something. [Build] builds the sidecar, [Start] runs it as a
-// process, and [CheckSecrets] looks for secrets in what it logs and shows.
+// Package bridgetest is what the tests of several packages share. [Buffer] takes the output of what
+// runs beside the test,
+// [Eventually] waits for it, and [Need] ends a test that lacks something. [Build] builds the
+// sidecar, [Start] runs it as a process, and [CheckSecrets] looks for secrets in what it logs and
+// shows.
 package bridgetest
 
 import (
@@ -26,8 +28,8 @@ func Eventually(t testing.TB, what string, condition func() bool) {
 	}
 }
 
-// Need skips the test if what it needs is absent, or fails it if [mosquittotest.Require] says that nothing may be skipped.
-// For programs there is [mosquittotest.Look].
+// Need skips the test if what it needs is absent, or fails it if [mosquittotest.Require] says that
+// nothing may be skipped. For programs there is [mosquittotest.Look].
 func Need(t testing.TB, what string, present bool) {
 	t.Helper()
 	switch {

@@ -43,8 +43,9 @@ type Process struct {
 	done chan struct{} // closed when it has ended
 }
 
-// Start starts the command, whose ops endpoint is to listen at that address. At the end of the test the process is stopped if it
-// still runs, and its log, which is shown if the test fails, is searched for secrets.
+// Start starts the command, whose ops endpoint is to listen at that address. At the end of the test
+// the process is stopped if it still runs, and its log, which is shown if the test fails, is
+// searched for secrets.
 func Start(t testing.TB, cmd *exec.Cmd, ops string) *Process {
 	t.Helper()
 	p := &Process{Log: &Buffer{}, t: t, cmd: cmd, ops: ops}

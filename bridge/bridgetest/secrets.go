@@ -11,11 +11,12 @@ import (
 // Secret is what tests sign tokens with.
 const Secret = "a secret of the tests, thirty-two bytes or more"
 
-// tokenStart is how the tests' JSON Web Tokens begin, {"alg": in base64. It is whole groups of three bytes, so that a token that is
-// encoded once more begins with these too.
+// tokenStart is how the tests' JSON Web Tokens begin, {"alg": in base64. It is whole groups of
+// three bytes, so that a token that is encoded once more begins with these too.
 const tokenStart = "eyJhbGciO"
 
-// CheckSecrets fails the test if the text, a log or a page, holds a JSON Web Token, [Secret] or one of the other secrets.
+// CheckSecrets fails the test if the text, a log or a page, holds a JSON Web Token, [Secret] or one
+// of the other secrets.
 func CheckSecrets(t testing.TB, text string, others ...string) {
 	t.Helper()
 	for _, s := range FindSecrets(text, others...) {
@@ -33,7 +34,8 @@ func FindSecrets(text string, others ...string) (found []string) {
 	return found
 }
 
-// Metrics returns what the ops endpoint at the address shows as metrics, nothing when it does not answer.
+// Metrics returns what the ops endpoint at the address shows as metrics, nothing when it does not
+// answer.
 func Metrics(ops string) string {
 	response, err := http.Get("http://" + ops + "/metrics")
 	if err != nil {

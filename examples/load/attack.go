@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// startAttackedBridge starts a bridge to which clients with bad tokens come all the time, at the rate of -attacks: half of them
-// show it in the handshake and are refused there, half in CONNECT.
+// startAttackedBridge starts a bridge to which clients with bad tokens come all the time, at the
+// rate of -attacks: half of them show it in the handshake and are refused there, half in CONNECT.
 func (b *bench) startAttackedBridge(ctx context.Context, s *subject) error {
 	if err := b.startBridge(ctx, s); err != nil {
 		return err

@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// A comeback is sessions that come back after the bridge was away, and what they get then. It is their observer.
+// A comeback is sessions that come back after the bridge was away, and what they get then. It is
+// their observer.
 type comeback struct {
 	returners []returner // by session
 	missed    int        // events that the bridge has by then; the sessions know the first of them
@@ -35,7 +36,8 @@ type returner struct {
 	ledger ledger
 }
 
-// newComeback prepares the return of sessions, of which a percentage will be deaf, after missed events in all.
+// newComeback prepares the return of sessions, of which a percentage will be deaf, after missed
+// events in all.
 func newComeback(s *subject, sessions []*session, missed int, deaf float64) (*comeback, error) {
 	c := &comeback{returners: make([]returner, len(sessions)), missed: missed}
 	for i, x := range sessions {
@@ -58,8 +60,9 @@ func newComeback(s *subject, sessions []*session, missed int, deaf float64) (*co
 	return c, nil
 }
 
-// narrow keeps the buffers between the server and a session small: this side's, and by a segment size as on an Ethernet the
-// server's too, for which Linux provides megabytes where segments have loopback's 64 KiB.
+// narrow keeps the buffers between the server and a session small: this side's, and by a segment
+// size as on an Ethernet the server's too, for which Linux provides megabytes where segments have
+// loopback's 64 KiB.
 func narrow(_, _ string, conn syscall.RawConn) error {
 	var err1, err2 error
 	err := conn.Control(func(fd uintptr) {
@@ -84,7 +87,8 @@ func (c *comeback) expects() int { return c.missed + 1 }
 
 func (c *comeback) heard(arrivals int) { c.arrivals.Add(int64(arrivals)) }
 
-// arrived takes the last event that was missed for all of them; whether it was, the ledger says in the end.
+// arrived takes the last event that was missed for all of them; whether it was, the ledger says in
+// the end.
 func (c *comeback) arrived(_, n int, at time.Time) {
 	switch n {
 	case c.missed - 1:
@@ -115,8 +119,8 @@ func (c *comeback) run(ctx context.Context, crowd *crowd, p publisher, r *stormR
 	return nil
 }
 
-// await returns when the counter has come to the number of readers but those that were cut, or fails when nothing arrives any
-// more.
+// await returns when the counter has come to the number of readers but those that were cut, or
+// fails when nothing arrives any more.
 func (c *comeback) await(ctx context.Context, counter *atomic.Int64) error {
 	seen, since := int64(-1), time.Now()
 	for counter.Load()+c.cut.Load() < int64(c.readers) {

@@ -24,14 +24,15 @@ type crowd struct {
 // fewAtOnce is how many handshakes are under way at one time where the crowd is no storm.
 const fewAtOnce = 64
 
-// beatInterval is how often a session says that it is there, as it has promised. beatTurns divide it, so that sessions beat
-// one after the other.
+// beatInterval is how often a session says that it is there, as it has promised. beatTurns divide
+// it, so that sessions beat one after the other.
 const (
 	beatInterval = 30 * time.Second
 	beatTurns    = 300
 )
 
-// connect opens sessions first to before last, and has them read. It returns when each is open or broken.
+// connect opens sessions first to before last, and has them read. It returns when each is open or
+// broken.
 func (c *crowd) connect(ctx context.Context, first, last int) error {
 	var opened sync.WaitGroup
 	next := make(chan int)

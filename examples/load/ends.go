@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// awaitEnds returns how many sessions the bridge has ended, by cause, once they are that many, or when the time has passed.
+// awaitEnds returns how many sessions the bridge has ended, by cause, once they are that many, or
+// when the time has passed.
 func (s *subject) awaitEnds(ctx context.Context, sessions int, most time.Duration) (ends map[string]int, err error) {
 	for began := time.Now(); ; {
 		ends, err = readEnds("http://" + s.ops + "/metrics")

@@ -35,7 +35,8 @@ rules:
         sent_at: =payload.ts
 `
 
-// marker stands before the ten digits of an event's number, once in the event and in everything that becomes of it.
+// marker stands before the ten digits of an event's number, once in the event and in everything
+// that becomes of it.
 const marker = "event#"
 
 const digits = 10

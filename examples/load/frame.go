@@ -18,8 +18,9 @@ const (
 
 var errFrame = errors.New("a WebSocket frame is masked, fragmented or longer than the read buffer")
 
-// nextFrame returns the first WebSocket frame in data, whose payload shares its memory, and how many bytes it takes; size is
-// 0 when data does not hold all of it. It reads what servers send: unmasked, and here in one piece.
+// nextFrame returns the first WebSocket frame in data, whose payload shares its memory, and how
+// many bytes it takes; size is 0 when data does not hold all of it. It reads what servers send:
+// unmasked, and here in one piece.
 func nextFrame(data []byte) (opcode byte, payload []byte, size int, err error) {
 	if len(data) < 2 {
 		return 0, nil, 0, nil
@@ -55,7 +56,8 @@ func appendFrame(dst []byte, opcode byte, payload []byte) []byte {
 	return append(appendFrameHeader(dst, opcode, 0, len(payload)), payload...)
 }
 
-// appendMaskedFrame appends a WebSocket frame as clients send it. The masking key is zero, so that the payload stays as it is.
+// appendMaskedFrame appends a WebSocket frame as clients send it. The masking key is zero, so that
+// the payload stays as it is.
 func appendMaskedFrame(dst []byte, opcode byte, payload []byte) []byte {
 	dst = appendFrameHeader(dst, opcode, 0x80, len(payload))
 	return append(append(dst, 0, 0, 0, 0), payload...)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A histogram counts durations in buckets of which each is about 3 % wide. The zero value is ready to use; add is safe for
-// concurrent use.
+// A histogram counts durations in buckets of which each is about 3 % wide. The zero value is ready
+// to use; add is safe for concurrent use.
 type histogram struct{ counts [buckets]atomic.Int64 }
 
 const (

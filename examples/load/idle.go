@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// An idleStep is what a subject costs with so many sessions that get nothing. The first step has none: what each session costs
-// is what the server takes above that.
+// An idleStep is what a subject costs with so many sessions that get nothing. The first step has
+// none: what each session costs is what the server takes above that.
 type idleStep struct {
 	sessions int
 	connects float64       // sessions opened a second, from the step before

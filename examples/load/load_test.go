@@ -148,7 +148,8 @@ func TestMessageID(t *testing.T) {
 	}
 }
 
-// What the process's clock says is what /proc has in its fields 14 and 15, which are in hundredths of a second.
+// What the process's clock says is what /proc has in its fields 14 and 15, which are in hundredths
+// of a second.
 func TestCPUTime(t *testing.T) {
 	const tick = 10 * time.Millisecond
 	for began := time.Now(); time.Since(began) < 3*tick; { // takes some
@@ -182,7 +183,8 @@ func TestKibibytes(t *testing.T) {
 	}
 }
 
-// Every session gets all events once and in order, also behind the embedded broker and with ids of its own.
+// Every session gets all events once and in order, also behind the embedded broker and with ids of
+// its own.
 func TestBridge(t *testing.T) {
 	b := newTestBench(t)
 	for _, broker := range []string{"mosquitto", "embedded"} {

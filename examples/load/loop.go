@@ -20,12 +20,13 @@ import (
 	"mqtt-stomp-bridge/bridge/stomp"
 )
 
-// The loops are the limit of what the machine can do: a process that gets frames ready made and writes them to every session,
-// each frame by itself, or all that are there in one write. It has upgraded the sessions with gorilla/websocket and checked
-// their tokens, so that it is the limit of connecting too.
+// The loops are the limit of what the machine can do: a process that gets frames ready made and
+// writes them to every session, each frame by itself, or all that are there in one write. It has
+// upgraded the sessions with gorilla/websocket and checked their tokens, so that it is the limit of
+// connecting too.
 
-// loopMode is the variable of the environment that makes this program such a process: batched, or anything else for one by
-// one. loopSecret is the one that tokens are signed with.
+// loopMode is the variable of the environment that makes this program such a process: batched, or
+// anything else for one by one. loopSecret is the one that tokens are signed with.
 const (
 	loopMode   = "LOAD_LOOP"
 	loopSecret = "LOAD_LOOP_SECRET"
@@ -39,7 +40,8 @@ func (b *bench) startBatchedLoop(ctx context.Context, s *subject) error {
 	return b.startLoopAs(ctx, s, "batched")
 }
 
-// startLoopAs starts this program as a loop, which inherits its listeners: one for sessions, one for the publisher.
+// startLoopAs starts this program as a loop, which inherits its listeners: one for sessions, one
+// for the publisher.
 func (b *bench) startLoopAs(ctx context.Context, s *subject, mode string) error {
 	dir, err := b.folder(s)
 	if err != nil {
@@ -169,8 +171,8 @@ func (l *loop) subscribe(ctx context.Context, conn *websocket.Conn) error {
 	return conn.WriteMessage(websocket.TextMessage, []byte("RECEIPT\nreceipt-id:r\n\n\x00"))
 }
 
-// awaitEnd reads, as every server must, to see that a session has ended. It has a goroutine of its own so that net/http can
-// let go of the request.
+// awaitEnd reads, as every server must, to see that a session has ended. It has a goroutine of its
+// own so that net/http can let go of the request.
 func awaitEnd(conn *websocket.Conn) {
 	for {
 		if _, _, err := conn.NextReader(); err != nil {

@@ -1,7 +1,7 @@
 //go:build linux
 
-// Load measures what it costs the bridge to bring events to many sessions, beside peers that do the same work and the limit
-// of the machine.
+// Load measures what it costs the bridge to bring events to many sessions, beside peers that do the
+// same work and the limit of the machine.
 package main
 
 import (
@@ -36,7 +36,8 @@ func main() {
 	os.Exit(1)
 }
 
-// run does what the arguments ask for and writes tables to stdout, and what it leaves out to stderr.
+// run does what the arguments ask for and writes tables to stdout, and what it leaves out to
+// stderr.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if mode := os.Getenv(loopMode); mode != "" {
 		return runLoop(ctx, mode == "batched")
@@ -95,8 +96,8 @@ func (b *bench) runEvents(ctx context.Context, stdout io.Writer) error {
 	return faults
 }
 
-// measureAll measures every subject in turn, once a round, so that all rounds see the same machine. It takes those that are
-// absent out of the bench.
+// measureAll measures every subject in turn, once a round, so that all rounds see the same machine.
+// It takes those that are absent out of the bench.
 func (b *bench) measureAll(ctx context.Context, l load) (map[string][]result, error) {
 	results := map[string][]result{}
 	for range b.rounds {
@@ -152,7 +153,8 @@ func (b *bench) prepare(ctx context.Context) error {
 	return buildBridge(ctx, b.sidecar)
 }
 
-// buildBridge builds the bridge of this checkout, in its own module, with the versions that are released.
+// buildBridge builds the bridge of this checkout, in its own module, with the versions that are
+// released.
 func buildBridge(ctx context.Context, binary string) error {
 	checkout, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "mqtt-stomp-bridge").CombinedOutput()
 	if err != nil {

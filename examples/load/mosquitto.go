@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// startMosquitto starts a mosquitto that serves MQTT over TCP at the address, and what the further lines of its configuration
-// say, and waits until it answers.
+// startMosquitto starts a mosquitto that serves MQTT over TCP at the address, and what the further
+// lines of its configuration say, and waits until it answers.
 func (b *bench) startMosquitto(ctx context.Context, s *subject, dir, address string, further ...string) (*process, error) {
 	bin, err := findProgram("mosquitto")
 	if err != nil {
@@ -43,7 +43,8 @@ func listener(address string) string {
 	return "listener " + port(address) + " 127.0.0.1"
 }
 
-// startMosquittoWebSockets starts a mosquitto whose subscribers come by MQTT over WebSocket: no mapping, no STOMP.
+// startMosquittoWebSockets starts a mosquitto whose subscribers come by MQTT over WebSocket: no
+// mapping, no STOMP.
 func (b *bench) startMosquittoWebSockets(ctx context.Context, s *subject) error {
 	if !inPrivateNetwork() {
 		return errAbsent{"its websockets listener binds all addresses whatever it is told, so it has to be kept apart: " + errNoPrivateNetwork.Error()}

@@ -8,7 +8,8 @@ import (
 	"syscall"
 )
 
-// sessionsPerSource is how many sessions share a source address: fewer than Linux has ephemeral ports.
+// sessionsPerSource is how many sessions share a source address: fewer than Linux has ephemeral
+// ports.
 const sessionsPerSource = 20_000
 
 // sourceAddress returns the loopback address that the session connects from.

@@ -156,7 +156,8 @@ func parseStorm(name string) (os.Signal, error) {
 	return nil, fmt.Errorf("-storm %q: term or kill", name)
 }
 
-// parseLoads returns a load for each number of sessions; events are as many numbers, or one for all.
+// parseLoads returns a load for each number of sessions; events are as many numbers, or one for
+// all.
 func (o *options) parseLoads(sessions, events string) ([]load, error) {
 	n, err := parseRising(cmp.Or(sessions, o.usual("1000", "10000")))
 	if err != nil {

@@ -26,7 +26,8 @@ func (b *bench) publish(ctx context.Context, p publisher, t *tally, first, last 
 	return cmp.Or(context.Cause(ctx), err)
 }
 
-// turn waits until the i-th event after started may go, and returns when it should have gone. Before it waits it flushes.
+// turn waits until the i-th event after started may go, and returns when it should have gone.
+// Before it waits it flushes.
 func (b *bench) turn(ctx context.Context, p publisher, t *tally, started time.Time, i int) (time.Time, error) {
 	if b.rate > 0 {
 		due := started.Add(time.Duration(float64(i) / b.rate * float64(time.Second)))
@@ -53,8 +54,8 @@ func (b *bench) turn(ctx context.Context, p publisher, t *tally, started time.Ti
 	}
 }
 
-// sleep waits until due. The runtime's timers are late by up to a millisecond in an idle process, so the kernel's have the
-// last two.
+// sleep waits until due. The runtime's timers are late by up to a millisecond in an idle process,
+// so the kernel's have the last two.
 func sleep(ctx context.Context, due time.Time) {
 	const coarse = 2 * time.Millisecond
 	if d := time.Until(due) - coarse; d > 0 {

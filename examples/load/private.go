@@ -12,19 +12,22 @@ import (
 	"syscall"
 )
 
-// privateNetwork is the variable of the environment that says that this process is in a network namespace of its own.
+// privateNetwork is the variable of the environment that says that this process is in a network
+// namespace of its own.
 const privateNetwork = "LOAD_PRIVATE_NETWORK"
 
 func inPrivateNetwork() bool { return os.Getenv(privateNetwork) != "" }
 
-// wantsPrivateNetwork reports whether a subject should be kept apart: mosquitto's websockets listener must be, since it is
-// open to all the world; RabbitMQ opens its ports so late that somebody else may have them.
+// wantsPrivateNetwork reports whether a subject should be kept apart: mosquitto's websockets
+// listener must be, since it is open to all the world; RabbitMQ opens its ports so late that
+// somebody else may have them.
 func wantsPrivateNetwork(name string) bool { return name == "mosquitto-ws" || name == "rabbitmq" }
 
 var errNoPrivateNetwork = errors.New("a network namespace takes root, and ip")
 
-// runPrivately runs this program once more with the same arguments, in a network namespace that has nothing but a loopback
-// interface and goes when the last process in it does. Where that is not allowed it returns errNoPrivateNetwork.
+// runPrivately runs this program once more with the same arguments, in a network namespace that has
+// nothing but a loopback interface and goes when the last process in it does. Where that is not
+// allowed it returns errNoPrivateNetwork.
 func runPrivately(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if _, err := findProgram("ip"); err != nil {
 		return errNoPrivateNetwork

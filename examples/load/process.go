@@ -28,7 +28,8 @@ type process struct {
 
 const stopTimeout = 15 * time.Second
 
-// startProcess starts a command whose output goes to a file in dir, after what an earlier one of that name has said.
+// startProcess starts a command whose output goes to a file in dir, after what an earlier one of
+// that name has said.
 func startProcess(name, dir string, cmd *exec.Cmd) (*process, error) {
 	log, err := os.OpenFile(filepath.Join(dir, name+".log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -123,8 +124,8 @@ func (p *process) usage() (usage, error) {
 	return u, err
 }
 
-// cpuTime reads the CPU clock of a process (clock_getcpuclockid(3)): the sum of utime and stime in /proc/PID/stat, which is
-// cut there to 10 ms, to the nanosecond.
+// cpuTime reads the CPU clock of a process (clock_getcpuclockid(3)): the sum of utime and stime in
+// /proc/PID/stat, which is cut there to 10 ms, to the nanosecond.
 func cpuTime(pid int) (time.Duration, error) {
 	const schedClock = 2 // CPUCLOCK_SCHED, in the clock's lowest bits
 	var t unix.Timespec

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// profileServer has Linux's perf sample the bridge until stop is called, if a file for it is given; it needs nothing of the
-// server. The samples are for perf report -i FILE.
+// profileServer has Linux's perf sample the bridge until stop is called, if a file for it is given;
+// it needs nothing of the server. The samples are for perf report -i FILE.
 func (b *bench) profileServer(name string, s *subject) (stop func(), err error) {
 	if b.profile == "" || name != "bridge" {
 		return func() {}, nil

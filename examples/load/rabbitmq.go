@@ -12,7 +12,8 @@ import (
 	"strings"
 )
 
-// rabbitServer is RabbitMQ's script itself: the one in the path is a wrapper of Debian's that runs it for the system.
+// rabbitServer is RabbitMQ's script itself: the one in the path is a wrapper of Debian's that runs
+// it for the system.
 const rabbitServer = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 
 // startRabbitMQ starts a RabbitMQ apart from the system's, with its MQTT and Web STOMP plugins.
@@ -69,7 +70,8 @@ log.console.level = error
 `, amqp, mqtt, stomp, port(web))
 }
 
-// rabbitEnviron keeps all that the node writes in dir, and makes the process that is started the node itself.
+// rabbitEnviron keeps all that the node writes in dir, and makes the process that is started the
+// node itself.
 func rabbitEnviron(dir, names, nodes string) []string {
 	return []string{
 		"HOME=" + dir, // for the cookie of Erlang's distribution

@@ -62,8 +62,8 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// writeRatios writes what the first subject has for each one of the others; with one session also for its broker, which has
-// done about as much.
+// writeRatios writes what the first subject has for each one of the others; with one session also
+// for its broker, which has done about as much.
 func writeRatios(w io.Writer, l load, names []string, results map[string][]result) {
 	own := median(results[names[0]])
 	besideBroker := l.sessions == 1 && own.broker > 0

@@ -103,7 +103,8 @@ func (b *bench) bound() int {
 	return b.inFlight
 }
 
-// drive publishes all events and waits for them, and measures what happens after those for warming up.
+// drive publishes all events and waits for them, and measures what happens after those for warming
+// up.
 func (b *bench) drive(ctx context.Context, name string, s *subject, p publisher, t *tally, events int, r *result) error {
 	if err := b.publish(ctx, p, t, 0, b.warm); err != nil {
 		return err

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// A session is one subscriber: a WebSocket that was opened and has subscribed. One goroutine reads it; send may be called by
-// any.
+// A session is one subscriber: a WebSocket that was opened and has subscribed. One goroutine reads
+// it; send may be called by any.
 type session struct {
 	index   int
 	conn    *net.TCPConn
@@ -143,8 +143,8 @@ const readBytes = 64 << 10
 
 var readPool = sync.Pool{New: func() any { return new([readBytes]byte) }}
 
-// read takes in events until the connection ends; closing it from this side is no error. A session that waits holds no
-// buffer, and one wake-up is one system call.
+// read takes in events until the connection ends; closing it from this side is no error. A session
+// that waits holds no buffer, and one wake-up is one system call.
 func (s *session) read(o observer) error {
 	s.conn.SetDeadline(time.Time{})
 	if err := s.take(s.partial, o); err != nil { // what came together with the end of the handshake

@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// In a storm, sessions that have subscribed and got some events lose the bridge, which is ended by a signal. More events go to
-// the broker meanwhile. When the bridge is there again, all sessions set out at once and resume after the last message that
-// they got.
+// In a storm, sessions that have subscribed and got some events lose the bridge, which is ended by
+// a signal. More events go to the broker meanwhile. When the bridge is there again, all sessions
+// set out at once and resume after the last message that they got.
 
 // A stormResult is what one storm has measured.
 type stormResult struct {
@@ -67,7 +67,8 @@ func (b *bench) measureStorm(ctx context.Context, l load, deaf float64) (stormRe
 	return r, err
 }
 
-// beforeStorm returns the sessions as they were when they had got the first events and the bridge has ended.
+// beforeStorm returns the sessions as they were when they had got the first events and the bridge
+// has ended.
 func (b *bench) beforeStorm(ctx context.Context, s *subject, p publisher, sessions int) ([]*session, error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -97,7 +98,8 @@ func (b *bench) beforeStorm(ctx context.Context, s *subject, p publisher, sessio
 	return c.sessions, nil
 }
 
-// publishAtOnce publishes the events from first to before last and waits until the broker has accepted them.
+// publishAtOnce publishes the events from first to before last and waits until the broker has
+// accepted them.
 func publishAtOnce(ctx context.Context, p publisher, first, last int) error {
 	for n := first; n < last; n++ {
 		if err := p.publish(n); err != nil {

@@ -13,7 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// All sessions come back after the bridge was ended either way, some of them deaf, and none misses or repeats anything.
+// All sessions come back after the bridge was ended either way, some of them deaf, and none misses
+// or repeats anything.
 func TestStorm(t *testing.T) {
 	for name, signal := range map[string]syscall.Signal{"term": syscall.SIGTERM, "kill": syscall.SIGKILL} {
 		t.Run(name, func(t *testing.T) {

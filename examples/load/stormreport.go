@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// medianStorm returns the median of each figure; what must not happen at all is added up, and so are the ends.
+// medianStorm returns the median of each figure; what must not happen at all is added up, and so
+// are the ends.
 func medianStorm(rounds []stormResult) (m stormResult) {
 	m.ends = map[string]int{}
 	m.restart = middle(rounds, func(r stormResult) time.Duration { return r.restart })
@@ -36,8 +37,8 @@ func medianStorm(rounds []stormResult) (m stormResult) {
 	return m
 }
 
-// writeStorms writes a table of the results, by the percentage of sessions that do not read, of which the first is 0; they were watched
-// for so long.
+// writeStorms writes a table of the results, by the percentage of sessions that do not read, of
+// which the first is 0; they were watched for so long.
 func writeStorms(w io.Writer, l load, shares []float64, results [][]stormResult, deafFor time.Duration) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "%s\tall live\tp50\tp99\tconnects/s\tCPU s\tpeak MiB\tcut\tlost\ttwice\tdisorder\trestart\t\n", count(l.sessions, "session"))

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A tally follows the events of one run from their publishing to their arrival at every session. Its methods are safe for
-// concurrent use.
+// A tally follows the events of one run from their publishing to their arrival at every session.
+// Its methods are safe for concurrent use.
 type tally struct {
 	start     time.Time
 	sessions  int
@@ -25,8 +25,8 @@ type tally struct {
 	latency   [16]histogram  // of sessions, by their number
 }
 
-// newTally returns a tally of events to sessions, of which the first warm ones, fewer than all, are for warming up. inFlight
-// is how many events may be under way at one time, 0 any number.
+// newTally returns a tally of events to sessions, of which the first warm ones, fewer than all, are
+// for warming up. inFlight is how many events may be under way at one time, 0 any number.
 func newTally(sessions, events, warm, inFlight int) *tally {
 	t := &tally{
 		start:     time.Now(),
@@ -88,7 +88,8 @@ func (s stalled) Error() string {
 	return fmt.Sprintf("nothing arrived for %v; %d of %d %s are complete", stallTime, s.complete, s.all, s.what)
 }
 
-// watch ends the context when nothing arrives for stallTime. It returns when ctx is done or every event is complete.
+// watch ends the context when nothing arrives for stallTime. It returns when ctx is done or every
+// event is complete.
 func (t *tally) watch(ctx context.Context, end context.CancelCauseFunc) {
 	seen, since := int64(-1), time.Now()
 	for {
@@ -108,7 +109,8 @@ func (t *tally) watch(ctx context.Context, end context.CancelCauseFunc) {
 	}
 }
 
-// deliveries returns how often an event arrived at a session for the first time, but for those for warming up.
+// deliveries returns how often an event arrived at a session for the first time, but for those for
+// warming up.
 func (t *tally) deliveries() (n int) {
 	for i := t.warm; i < len(t.left); i++ {
 		n += t.sessions - int(t.left[i].Load())

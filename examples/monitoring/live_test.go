@@ -29,8 +29,8 @@ import (
 	"mqtt-stomp-bridge/plugin/ops"
 )
 
-// A real Prometheus, with the files as they are shipped, watches a bridge whose broker goes away and comes back. Only the
-// address and, for the test's patience, the intervals are others.
+// A real Prometheus, with the files as they are shipped, watches a bridge whose broker goes away
+// and comes back. Only the address and, for the test's patience, the intervals are others.
 func TestPrometheusSeesTheBrokerGo(t *testing.T) {
 	prometheus := mosquittotest.Look(t, "prometheus")
 	broker := mosquittotest.Start(t, mosquittotest.Options{})

@@ -131,7 +131,8 @@ func TestDashboardExpressions(t *testing.T) {
 	promtool(t, "check", "rules", file)
 }
 
-// The dashboard can be imported into any Grafana: it names no data source, and its panels lie side by side.
+// The dashboard can be imported into any Grafana: it names no data source, and its panels lie side
+// by side.
 func TestDashboardImports(t *testing.T) {
 	d := readDashboard(t)
 	if list := d.Templating.List; len(list) == 0 || list[0].Name != "datasource" || list[0].Type != "datasource" {

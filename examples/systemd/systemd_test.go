@@ -87,7 +87,8 @@ func TestUnitServes(t *testing.T) {
 	}
 }
 
-// A reload takes a good configuration and refuses a bad one, both without the credentials, which systemd shows to ExecStart alone.
+// A reload takes a good configuration and refuses a bad one, both without the credentials, which
+// systemd shows to ExecStart alone.
 func TestUnitReloads(t *testing.T) {
 	p := newPlace(t)
 	reload := directives(t, "ExecReload")

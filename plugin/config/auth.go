@@ -13,7 +13,8 @@ import (
 	"mqtt-stomp-bridge/mapping/source"
 )
 
-// kinds are the kinds of authenticators, in the order in which they are tried where the file does not say otherwise.
+// kinds are the kinds of authenticators, in the order in which they are tried where the file does
+// not say otherwise.
 var kinds = []auth.Kind{auth.KindJWT, auth.KindBroker, auth.KindTokensFile, auth.KindAnonymous}
 
 // checkAuth reads the files of auth and says what does not fit together.
@@ -178,7 +179,8 @@ func algorithmsOf(keys []crypto.PublicKey) string {
 	return "[" + strings.Join(names, ", ") + "]"
 }
 
-// readTokens reads the static tokens. Its mistakes are in that file; what stands there is not shown.
+// readTokens reads the static tokens. Its mistakes are in that file; what stands there is not
+// shown.
 func (l *loader) readTokens(c *Config) {
 	s, ok := l.one("auth.tokens_file")
 	if !ok {

@@ -50,7 +50,8 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// Public keys and tokens are read with the configuration, so that they change with it or not at all, and are watched.
+// Public keys and tokens are read with the configuration, so that they change with it or not at
+// all, and are watched.
 func TestAuthFiles(t *testing.T) {
 	c := mustLoad(t, write(t, "config.yaml", ""), "BRIDGE_AUTH_JWT_PUBLIC_KEY_FILE=testdata/good/files/rsa.pem,testdata/good/files/cert.pem",
 		"BRIDGE_AUTH_JWT_ALGORITHM=RS256,ES256", "BRIDGE_AUTH_TOKENS_FILE=testdata/good/files/tokens")

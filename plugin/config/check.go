@@ -7,7 +7,8 @@ import (
 	"slices"
 )
 
-// alternatives are settings of which at most one can be given. A variable for one of them replaces the others in the file.
+// alternatives are settings of which at most one can be given. A variable for one of them replaces
+// the others in the file.
 var alternatives = [][]string{
 	{"broker.password", "broker.password_file"},
 	{"auth.jwt.secret", "auth.jwt.secret_file", "auth.jwt.public_key_file", "auth.jwt.jwks_url"},
@@ -19,7 +20,8 @@ var certificates = [][2]string{
 	{"server.cert_file", "server.key_file"},
 }
 
-// check reports what single values do not show: contradictions, files that cannot be used, weak secrets.
+// check reports what single values do not show: contradictions, files that cannot be used, weak
+// secrets.
 func (l *loader) check(c *Config) {
 	for _, group := range alternatives {
 		first := ""
@@ -49,7 +51,8 @@ func (l *loader) check(c *Config) {
 	}
 }
 
-// one returns the setting at path, the first where it is a list, and whether it is given and without a mistake.
+// one returns the setting at path, the first where it is a list, and whether it is given and
+// without a mistake.
 func (l *loader) one(path string) (setting, bool) {
 	settings := l.settings[path]
 	if len(settings) == 0 || settings[0].bad || settings[0].text == "" {
@@ -108,7 +111,8 @@ func (l *loader) readSecret(s setting) (string, bool) {
 	return string(secret), true
 }
 
-// readCertificates reads the authorities in the file that s names, or reports why it cannot and returns nil.
+// readCertificates reads the authorities in the file that s names, or reports why it cannot and
+// returns nil.
 func (l *loader) readCertificates(s setting) *x509.CertPool {
 	data, ok := l.readFile(s)
 	if !ok {

@@ -38,12 +38,14 @@ type Config struct {
 	// Access is who may subscribe to what; nil: everybody to everything.
 	Access *mapping.Access `mapstructure:"-"`
 
-	// Hash identifies the configuration: the effective settings, access, tables, rules and tests, whatever file or variable
-	// they came from. Secrets are left out of it, so that it can be published; a new secret does not change it.
+	// Hash identifies the configuration: the effective settings, access, tables, rules and tests,
+	// whatever file or variable they came from. Secrets are left out of it, so that it can be
+	// published; a new secret does not change it.
 	Hash string `mapstructure:"-"`
 
-	// Files are all files that were read: the configuration first, then secrets and certificates, then included files. The
-	// configuration and included files are named as in problems, relative to the working directory where path was.
+	// Files are all files that were read: the configuration first, then secrets and certificates,
+	// then included files. The configuration and included files are named as in problems, relative
+	// to the working directory where path was.
 	Files []string `mapstructure:"-"`
 }
 
@@ -107,13 +109,15 @@ type Auth struct {
 	Tokens      auth.Tokens `mapstructure:"-"` // what TokensFile holds
 	Anonymous   bool        `mapstructure:"anonymous"`
 
-	// Kinds are those that are configured, in the order of the file; those that only variables configure come last.
+	// Kinds are those that are configured, in the order of the file; those that only variables
+	// configure come last.
 	Kinds []auth.Kind `mapstructure:"-"`
 }
 
 // JWT is how tokens are checked.
 type JWT struct {
-	// Secret holds the keys themselves, from the configuration or from SecretFile, base64 already undone.
+	// Secret holds the keys themselves, from the configuration or from SecretFile, base64 already
+	// undone.
 	Secret         []Secret             `mapstructure:"secret"`
 	SecretFile     []string             `mapstructure:"secret_file"`
 	SecretEncoding string               `mapstructure:"secret_encoding"` // "utf8" or "base64"
@@ -157,7 +161,8 @@ type Ops struct {
 	Listen string `mapstructure:"listen"` // "": none
 }
 
-// Default returns the configuration of an empty file. A default that a package of the bridge has is that package's.
+// Default returns the configuration of an empty file. A default that a package of the bridge has is
+// that package's.
 func Default() *Config {
 	l := server.DefaultLimits()
 	return &Config{
@@ -204,7 +209,8 @@ func Default() *Config {
 	}
 }
 
-// NeedsRestart returns the paths of the settings that differ in next and are not reloaded, in the order of Keys.
+// NeedsRestart returns the paths of the settings that differ in next and are not reloaded, in the
+// order of Keys.
 func (c *Config) NeedsRestart(next *Config) []string {
 	was, is := c.settings(), next.settings()
 	var changed []string

@@ -18,8 +18,9 @@ const (
 	envTestPrefix = "BRIDGE_TEST_" // reserved for this software's own tests
 )
 
-// serviceName matches the variables that Kubernetes sets for a Service whose name begins with "bridge".
-// Those that end in PORT count only with a URL as value, so that a setting is not mistaken for one.
+// serviceName matches the variables that Kubernetes sets for a Service whose name begins with
+// "bridge". Those that end in PORT count only with a URL as value, so that a setting is not
+// mistaken for one.
 var (
 	serviceName = regexp.MustCompile(`^BRIDGE_(.*_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 	servicePort = regexp.MustCompile(`^BRIDGE_(.*_)?PORT=(tcp|udp|sctp)://`)
@@ -63,8 +64,8 @@ func (l *loader) unknownVariable(name string, known []string) {
 	l.report.Errorf(f, &yaml.Node{Line: 1, Column: 1}, hint, "no setting has this variable")
 }
 
-// override replaces what the file says of k, and of its alternatives, by the value of a variable. A list is written with
-// commas; a secret is taken whole.
+// override replaces what the file says of k, and of its alternatives, by the value of a variable. A
+// list is written with commas; a secret is taken whole.
 func (l *loader) override(k *Key, variable, value string) {
 	for _, group := range alternatives {
 		for _, other := range group {

@@ -8,8 +8,8 @@ import (
 	"os"
 )
 
-// ReadSecretFile returns the secret in a file, without the line break at its end. A file without a secret is an error. An error
-// never shows what the file holds.
+// ReadSecretFile returns the secret in a file, without the line break at its end. A file without a
+// secret is an error. An error never shows what the file holds.
 func ReadSecretFile(name string) ([]byte, error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
@@ -29,7 +29,8 @@ func parseSecret(data []byte) ([]byte, error) {
 	return bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r")), nil
 }
 
-// ReadCertificates returns the certificates in a PEM file. A file without a certificate is an error.
+// ReadCertificates returns the certificates in a PEM file. A file without a certificate is an
+// error.
 func ReadCertificates(name string) (*x509.CertPool, error) {
 	data, err := os.ReadFile(name)
 	if err != nil {

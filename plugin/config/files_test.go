@@ -9,7 +9,8 @@ import (
 	"mqtt-stomp-bridge/plugin/config"
 )
 
-// What check takes for a secret is what the bridge reads later, and where there is none both say so.
+// What check takes for a secret is what the bridge reads later, and where there is none both say
+// so.
 func TestSecretFiles(t *testing.T) {
 	for content, want := range map[string]string{
 		"secret":        "secret",

@@ -41,7 +41,8 @@ func generated(t *testing.T, file, want string) {
 	}
 }
 
-// TestSample keeps the settings in config.yaml what the table of keys says. The rules below them are written by hand.
+// TestSample keeps the settings in config.yaml what the table of keys says. The rules below them
+// are written by hand.
 func TestSample(t *testing.T) {
 	data, err := os.ReadFile(sample)
 	if err != nil {
@@ -90,7 +91,8 @@ func sampleSettings() string {
 	return b.String()
 }
 
-// sampleSection begins the section at path, and the one around it, where they have not begun; it reports whether it did.
+// sampleSection begins the section at path, and the one around it, where they have not begun; it
+// reports whether it did.
 func sampleSection(b *strings.Builder, path string, begun map[string]bool) bool {
 	known := len(begun)
 	for _, s := range config.Sections() {

@@ -12,8 +12,9 @@ import (
 	"mqtt-stomp-bridge/mapping/source"
 )
 
-// fingerprint returns the Hash of c. A secret adds nothing to it: a published hash of a weak password would let everybody
-// guess it. A path counts as it was written, so that a configuration has the same hash wherever it lies.
+// fingerprint returns the Hash of c. A secret adds nothing to it: a published hash of a weak
+// password would let everybody guess it. A path counts as it was written, so that a configuration
+// has the same hash wherever it lies.
 func (l *loader) fingerprint(c *Config) string {
 	h := sha256.New()
 	settings := c.settings()
@@ -38,8 +39,8 @@ func (l *loader) fingerprint(c *Config) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// hashNode adds what n says, without comments and places. An alias counts by its name: followed, a few lines of them
-// could stand for more nodes than there is memory.
+// hashNode adds what n says, without comments and places. An alias counts by its name: followed, a
+// few lines of them could stand for more nodes than there is memory.
 func hashNode(h hash.Hash, n *yaml.Node) {
 	if n == nil {
 		io.WriteString(h, "-\n")

@@ -10,7 +10,8 @@ import (
 	"mqtt-stomp-bridge/mapping/spelling"
 )
 
-// readIncludes reads the rule files that the include patterns match, each pattern's in the byte order of their names.
+// readIncludes reads the rule files that the include patterns match, each pattern's in the byte
+// order of their names.
 func (l *loader) readIncludes() {
 	seen := map[string]bool{}
 	for _, s := range l.settings["include"] {
@@ -34,8 +35,8 @@ func (l *loader) readIncludes() {
 	}
 }
 
-// reportNone says that a pattern has no files. A name without a wildcard is a mistake: so a file that an editor is about to
-// replace takes no rules with it.
+// reportNone says that a pattern has no files. A name without a wildcard is a mistake: so a file
+// that an editor is about to replace takes no rules with it.
 func (l *loader) reportNone(s setting, pattern string) {
 	if strings.ContainsAny(s.text, "*?[") {
 		l.report.Warnf(s.file, s.node, "", "include: no file matches %q", s.text)
@@ -48,8 +49,8 @@ func (l *loader) reportNone(s setting, pattern string) {
 	l.errorf(s, hint, "there is no file %q", s.text)
 }
 
-// match returns the files that a pattern names, in byte order. As in a shell, * does not stand for a leading dot:
-// editors and Kubernetes keep files there that are not meant.
+// match returns the files that a pattern names, in byte order. As in a shell, * does not stand for
+// a leading dot: editors and Kubernetes keep files there that are not meant.
 func match(pattern string) []string {
 	names, _ := filepath.Glob(pattern) // a bad pattern was refused before
 	hidden := strings.HasPrefix(filepath.Base(pattern), ".")

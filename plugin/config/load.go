@@ -16,12 +16,13 @@ import (
 	"mqtt-stomp-bridge/mapping/source"
 )
 
-// Load reads the configuration at path, the files that it includes and the BRIDGE_ variables of environ, which is in the
-// form of os.Environ. It returns every mistake and every warning of all of them, in the order of the files and then of the
-// variables, by position; the configuration is nil when there is a mistake. No problem ever shows a secret.
+// Load reads the configuration at path, the files that it includes and the BRIDGE_ variables of
+// environ, which is in the form of os.Environ. It returns every mistake and every warning of all of
+// them, in the order of the files and then of the variables, by position; the configuration is nil
+// when there is a mistake. No problem ever shows a secret.
 //
-// A configuration that nobody could connect to is complete enough for check and try; CanServe says whether a bridge can be
-// started from it.
+// A configuration that nobody could connect to is complete enough for check and try; CanServe says
+// whether a bridge can be started from it.
 func Load(path string, environ []string) (*Config, []source.Problem) {
 	l, c := read(path, environ)
 	l.check(c)
@@ -37,8 +38,9 @@ func Load(path string, environ []string) (*Config, []source.Problem) {
 	return c, problems
 }
 
-// Settings returns the settings of a configuration as far as there is no mistake in them, and otherwise their defaults; no rules.
-// It is for what only looks at a running bridge, which goes on with what it had when a mistake was saved.
+// Settings returns the settings of a configuration as far as there is no mistake in them, and
+// otherwise their defaults; no rules. It is for what only looks at a running bridge, which goes on
+// with what it had when a mistake was saved.
 func Settings(path string, environ []string) *Config {
 	_, c := read(path, environ)
 	return c
@@ -89,8 +91,8 @@ func (l *loader) errorf(s setting, hint, format string, args ...any) {
 	l.report.Errorf(s.file, s.node, hint, s.key.Path+": "+format, args...)
 }
 
-// parse reads a YAML file; nil when that cannot be done at all. Syntax errors are kept apart, since they come before it is
-// known which lines hold secrets.
+// parse reads a YAML file; nil when that cannot be done at all. Syntax errors are kept apart, since
+// they come before it is known which lines hold secrets.
 func (l *loader) parse(name string) *source.File {
 	l.names = append(l.names, name)
 	data, err := os.ReadFile(name)
@@ -156,7 +158,8 @@ func (l *loader) pairs(f *source.File, what string) []source.Pair {
 	return f.Pairs(f.Root, what, &l.report)
 }
 
-// expand puts the values of variables into the settings that the files gave and no variable overrides.
+// expand puts the values of variables into the settings that the files gave and no variable
+// overrides.
 func (l *loader) expand() {
 	for _, settings := range l.settings {
 		for i, s := range settings {
@@ -183,7 +186,8 @@ func absolute(dir, path string) string {
 	return path
 }
 
-// decode returns the defaults with the settings set over them. A value that is refused is reported and left out.
+// decode returns the defaults with the settings set over them. A value that is refused is reported
+// and left out.
 func (l *loader) decode() *Config {
 	plain := tree{}
 	for _, path := range slices.Sorted(maps.Keys(l.settings)) {
@@ -238,7 +242,8 @@ func (l *loader) refused(s setting, err error) {
 	l.errorf(s, "", "%s", err)
 }
 
-// problems returns everything that was reported, by file in the order of reading, then by variable, and by position.
+// problems returns everything that was reported, by file in the order of reading, then by variable,
+// and by position.
 func (l *loader) problems() []source.Problem {
 	all := append(l.broken, l.report.Problems()...)
 	order := append(l.names, l.variables...)

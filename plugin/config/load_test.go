@@ -66,8 +66,8 @@ func texts(problems []source.Problem) string {
 	return b.String()
 }
 
-// TestBad loads every file under testdata/bad and compares all that is said of it. Lines of the file that begin with
-// "#env " set variables.
+// TestBad loads every file under testdata/bad and compares all that is said of it. Lines of the
+// file that begin with "#env " set variables.
 func TestBad(t *testing.T) {
 	files, err := filepath.Glob("testdata/bad/*.yaml")
 	if err != nil || len(files) == 0 {
@@ -131,7 +131,8 @@ func TestSampleHasTheDefaults(t *testing.T) {
 	}
 }
 
-// TestAccess loads a configuration whose access and an included file share their tables, and one without access.
+// TestAccess loads a configuration whose access and an included file share their tables, and one
+// without access.
 func TestAccess(t *testing.T) {
 	path := write(t, "config.yaml", `
 include: staff.yaml

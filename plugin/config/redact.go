@@ -14,7 +14,8 @@ var (
 	fileWord   = regexp.MustCompile(`(?i)_(file|encoding)$`)
 )
 
-// secretLike reports whether a value under the name may be a secret: of a secret setting, or of one that was meant to be.
+// secretLike reports whether a value under the name may be a secret: of a secret setting, or of one
+// that was meant to be.
 func secretLike(name string) bool {
 	if k := keyNamed(name); k != nil {
 		return k.Secret
@@ -33,8 +34,9 @@ func isSection(name string) bool {
 // keyLine matches a line that begins with a key, perhaps as an element of a list.
 var keyLine = regexp.MustCompile(`^([ \t]*(?:- +)*)["']?([A-Za-z_][\w.-]*)["']?[ \t]*:`)
 
-// withoutSecrets hides the source line of a syntax error where it may belong to a secret, and with it what the YAML
-// reader quotes of it. In a file that cannot be parsed this goes by the words and the indentation of the lines.
+// withoutSecrets hides the source line of a syntax error where it may belong to a secret, and with
+// it what the YAML reader quotes of it. In a file that cannot be parsed this goes by the words and
+// the indentation of the lines.
 func withoutSecrets(problems []source.Problem, data []byte) []source.Problem {
 	lines := source.Lines(string(data))
 	for i, p := range problems {
@@ -47,8 +49,8 @@ func withoutSecrets(problems []source.Problem, data []byte) []source.Problem {
 	return problems
 }
 
-// maybeSecret reports whether line n, or a line that it may belong to, names a secret: a line that it is indented under,
-// and where it has no key of its own, the last one that has.
+// maybeSecret reports whether line n, or a line that it may belong to, names a secret: a line that
+// it is indented under, and where it has no key of its own, the last one that has.
 func maybeSecret(lines []string, n int) bool {
 	if secretWord.MatchString(lines[n]) || strings.Contains(lines[n], "@") {
 		return true

@@ -12,7 +12,8 @@ import (
 
 type object = map[string]any
 
-// schema returns the JSON Schema of config.yaml and of included files. It is of draft 7, which editors know best.
+// schema returns the JSON Schema of config.yaml and of included files. It is of draft 7, which
+// editors know best.
 func schema() object {
 	root := section("Configuration of mqtt-stomp-bridge, or an included file with tables, rules and tests.")
 	root["$schema"] = "http://json-schema.org/draft-07/schema#"
@@ -26,8 +27,8 @@ func schema() object {
 	return root
 }
 
-// section describes a mapping that holds nothing but the properties that are put into it. Without a value, as when all
-// its keys are commented out, it is as good as absent.
+// section describes a mapping that holds nothing but the properties that are put into it. Without a
+// value, as when all its keys are commented out, it is as good as absent.
 func section(meaning string) object {
 	return object{"description": meaning, "type": []string{"object", "null"}, "additionalProperties": false, "properties": object{}}
 }
@@ -62,7 +63,8 @@ func keySchema(k config.Key) object {
 	return s
 }
 
-// ruleSchemas describes access, tables, rules and tests. Which keys, queues and fields there are is the mapper's to say.
+// ruleSchemas describes access, tables, rules and tests. Which keys, queues and fields there are is
+// the mapper's to say.
 func ruleSchemas() object {
 	return object{
 		"tables": object{"description": "Look-up tables; write table.NAME[key] in an expression. Reloaded.", "type": []string{"object", "null"},

@@ -15,7 +15,8 @@ import (
 
 const canary = "hunter22hunter22hunter22hunter22"
 
-// TestSecretIsNeverPrinted prints a secret and a configuration that holds some in every way there is.
+// TestSecretIsNeverPrinted prints a secret and a configuration that holds some in every way there
+// is.
 func TestSecretIsNeverPrinted(t *testing.T) {
 	c := mustLoad(t, write(t, "config.yaml", "broker: {password: "+canary+"}\nauth: {jwt: {secret: "+canary+"}}\n"))
 	if string(c.Broker.Password) != canary || string(c.Auth.JWT.Secret[0]) != canary {

@@ -16,7 +16,8 @@ import (
 
 const redacted = "***"
 
-// A Secret is text that prints as "***", however it is printed, logged or encoded. Convert it to string for its value.
+// A Secret is text that prints as "***", however it is printed, logged or encoded. Convert it to
+// string for its value.
 type Secret string
 
 // String returns "***".

@@ -36,8 +36,8 @@ func (l *loader) walk(f *source.File, section string, p source.Pair) {
 	}
 }
 
-// unknown reports a key that is none, with the one that was probably meant. Without a value it may be no key but what YAML
-// has cut off at a comma: {secret: a, b}.
+// unknown reports a key that is none, with the one that was probably meant. Without a value it may
+// be no key but what YAML has cut off at a comma: {secret: a, b}.
 func (l *loader) unknown(f *source.File, section string, p source.Pair) {
 	place := "at the top level"
 	if section != "" {
@@ -56,7 +56,8 @@ func holdsSecret(section string) bool {
 	return slices.ContainsFunc(Keys(), func(k Key) bool { return k.Secret && strings.TrimSuffix(k.Path, "."+lastName(k.Path)) == section })
 }
 
-// meant returns a hint for an unknown name in a section: the same name in another one, or the nearest here, or elsewhere.
+// meant returns a hint for an unknown name in a section: the same name in another one, or the
+// nearest here, or elsewhere.
 func meant(section, name string) string {
 	here := children(section)
 	if k := keyNamed(name); k != nil {
@@ -113,8 +114,9 @@ func (l *loader) scalar(f *source.File, k *Key, n *yaml.Node) setting {
 	return s
 }
 
-// redact keeps the lines of secrets out of all problems: those of the secret keys, those of a key that looks like one and
-// is none, what was put in a section's place, and a URL with a password in it.
+// redact keeps the lines of secrets out of all problems: those of the secret keys, those of a key
+// that looks like one and is none, what was put in a section's place, and a URL with a password in
+// it.
 func redact(f *source.File, n *yaml.Node) {
 	switch n.Kind {
 	case yaml.ScalarNode:

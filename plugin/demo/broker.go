@@ -12,15 +12,17 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 )
 
-// A Broker is an MQTT 5 broker in this process. It keeps everything in memory and lets everybody do everything, so its
-// listener should be on the loopback interface. Its methods are safe for concurrent use.
+// A Broker is an MQTT 5 broker in this process. It keeps everything in memory and lets everybody do
+// everything, so its listener should be on the loopback interface. Its methods are safe for
+// concurrent use.
 type Broker struct {
 	addr   net.Addr
 	server *mqtt.Server
 	close  func() error
 }
 
-// StartBroker starts a broker on listener, which belongs to it from now on. It logs at debug level only.
+// StartBroker starts a broker on listener, which belongs to it from now on. It logs at debug level
+// only.
 func StartBroker(listener net.Listener, logger *slog.Logger) (*Broker, error) {
 	server := mqtt.New(&mqtt.Options{
 		InlineClient: true,
@@ -51,8 +53,8 @@ func (b *Broker) start(listener net.Listener) error {
 // Addr returns the address that clients connect to.
 func (b *Broker) Addr() net.Addr { return b.addr }
 
-// Publish publishes at QoS 1, for whoever subscribes. It returns when the message is on its way to all subscribers, and
-// keeps it for those that are away.
+// Publish publishes at QoS 1, for whoever subscribes. It returns when the message is on its way to
+// all subscribers, and keeps it for those that are away.
 func (b *Broker) Publish(topic string, payload []byte) error {
 	if err := b.server.Publish(topic, payload, false, 1); err != nil {
 		return fmt.Errorf("publishing to %q: %w", topic, err)
@@ -75,7 +77,8 @@ func (*allowAll) Provides(b byte) bool {
 func (*allowAll) OnConnectAuthenticate(*mqtt.Client, packets.Packet) bool { return true }
 func (*allowAll) OnACLCheck(*mqtt.Client, string, bool) bool              { return true }
 
-// asDebug lowers every record to debug level: what the broker has to say is of use only to who looks for a fault.
+// asDebug lowers every record to debug level: what the broker has to say is of use only to who
+// looks for a fault.
 type asDebug struct{ slog.Handler }
 
 func (h asDebug) Enabled(ctx context.Context, _ slog.Level) bool {

@@ -23,8 +23,9 @@ type PageConfig struct {
 const securityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// Page returns a handler for / and the files below it. The page shows the four queues live through a STOMP session of its
-// own. Whoever can load it can read the token, so it is for the loopback interface.
+// Page returns a handler for / and the files below it. The page shows the four queues live through
+// a STOMP session of its own. Whoever can load it can read the token, so it is for the loopback
+// interface.
 func Page(p PageConfig) http.Handler {
 	files, err := fs.Sub(pageFiles, "page")
 	if err != nil {

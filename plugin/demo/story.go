@@ -7,9 +7,10 @@ import (
 	"time"
 )
 
-// Story plays a day in the inbox of a small coffee house, over and over, as its chat backend would publish it: channels
-// connect, customers write, unread counts rise and fall, agents answer, a message fails and is sent again. Every round has
-// new conversations. It returns nil when ctx ends, or the first error of publish.
+// Story plays a day in the inbox of a small coffee house, over and over, as its chat backend would
+// publish it: channels connect, customers write, unread counts rise and fall, agents answer, a
+// message fails and is sent again. Every round has new conversations. It returns nil when ctx ends,
+// or the first error of publish.
 func Story(ctx context.Context, publish func(topic string, payload []byte) error) error {
 	for {
 		for _, s := range newRound() {
@@ -38,7 +39,8 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Example returns a command line that publishes an event to the demo's broker at addr, to be seen on its page.
+// Example returns a command line that publishes an event to the demo's broker at addr, to be seen
+// on its page.
 func Example(addr net.Addr) string {
 	host, port, _ := net.SplitHostPort(addr.String())
 	return fmt.Sprintf("mosquitto_pub -h %s -p %s -q 1 -t sms/4915112345678 -m 'Is the terrace open today?'", host, port)

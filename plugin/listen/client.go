@@ -55,8 +55,9 @@ type Config struct {
 	NetDial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Client is one connection to a server. A goroutine reads it, another sends heart-beats; Close ends both. SendFrame may
-// be called at any time, the other methods by one goroutine at a time. Dial and Open are the only ways to make one.
+// Client is one connection to a server. A goroutine reads it, another sends heart-beats; Close ends
+// both. SendFrame may be called at any time, the other methods by one goroutine at a time. Dial and
+// Open are the only ways to make one.
 type Client struct {
 	conn   *websocket.Conn
 	host   string
@@ -79,8 +80,9 @@ type Client struct {
 	receipts  int           // asked for so far
 }
 
-// Dial opens a connection, sends CONNECT, subscribes to the queues and waits until every subscription is answered: from
-// then on nothing is missed. If the server answers with an ERROR, the error is a *ServerError.
+// Dial opens a connection, sends CONNECT, subscribes to the queues and waits until every
+// subscription is answered: from then on nothing is missed. If the server answers with an ERROR,
+// the error is a *ServerError.
 func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	own := stomp.HeartBeat{}
 	switch {
@@ -100,7 +102,8 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Open opens a connection and leaves all frames to SendFrame and ReadFrame: CONNECT and heart-beats too.
+// Open opens a connection and leaves all frames to SendFrame and ReadFrame: CONNECT and heart-beats
+// too.
 func Open(ctx context.Context, cfg Config) (*Client, error) {
 	return open(ctx, cfg, stomp.HeartBeat{})
 }
@@ -140,7 +143,8 @@ func open(ctx context.Context, cfg Config, own stomp.HeartBeat) (*Client, error)
 	return c, nil
 }
 
-// why returns what the answer to a handshake says beside its status, if that is plain text as the bridge's is.
+// why returns what the answer to a handshake says beside its status, if that is plain text as the
+// bridge's is.
 func why(response *http.Response) string {
 	if !strings.HasPrefix(response.Header.Get("Content-Type"), "text/plain") {
 		return ""
@@ -242,7 +246,8 @@ func (c *Client) await(ctx context.Context, wanted func(stomp.Frame) bool) (stom
 	}
 }
 
-// SendFrame writes one frame, as one WebSocket message, in the version that CONNECTED named (1.0 before).
+// SendFrame writes one frame, as one WebSocket message, in the version that CONNECTED named (1.0
+// before).
 func (c *Client) SendFrame(f stomp.Frame) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
@@ -254,8 +259,8 @@ func (c *Client) SendFrame(f stomp.Frame) error {
 	return nil
 }
 
-// ReadFrame returns the next frame of whatever command. A heart-beat is one too, if it comes while ReadFrame waits. When
-// ctx ends it returns the cause, and the client stays good.
+// ReadFrame returns the next frame of whatever command. A heart-beat is one too, if it comes while
+// ReadFrame waits. When ctx ends it returns the cause, and the client stays good.
 func (c *Client) ReadFrame(ctx context.Context) (stomp.Frame, error) {
 	if len(c.waiting) > 0 {
 		f := c.waiting[0]
@@ -276,8 +281,8 @@ func (c *Client) readFrame(ctx context.Context) (stomp.Frame, error) {
 	}
 }
 
-// Next returns the next message, or a *ServerError when an ERROR comes instead. When ctx ends it returns the cause, and
-// the client stays good.
+// Next returns the next message, or a *ServerError when an ERROR comes instead. When ctx ends it
+// returns the cause, and the client stays good.
 func (c *Client) Next(ctx context.Context) (Message, error) {
 	for {
 		f, err := c.ReadFrame(ctx)
@@ -292,8 +297,9 @@ func (c *Client) Next(ctx context.Context) (Message, error) {
 	}
 }
 
-// Close sends DISCONNECT, waits a short time for its receipt, and closes the connection. The error says that there was no
-// receipt; it is nil if the server had ended the connection before. A second call does nothing.
+// Close sends DISCONNECT, waits a short time for its receipt, and closes the connection. The error
+// says that there was no receipt; it is nil if the server had ended the connection before. A second
+// call does nothing.
 func (c *Client) Close() error {
 	if c.ctx.Err() != nil {
 		return nil
@@ -331,8 +337,8 @@ func (c *Client) negotiate(connected stomp.Frame) (send, receive time.Duration) 
 	return stomp.NegotiateHeartBeat(c.own, peer)
 }
 
-// beat sends heart-beats at half the interval, so that a delay on the way does no harm, until the client is closed or a
-// write fails.
+// beat sends heart-beats at half the interval, so that a delay on the way does no harm, until the
+// client is closed or a write fails.
 func (c *Client) beat(interval time.Duration) {
 	ticker := time.NewTicker(interval / 2)
 	defer ticker.Stop()
@@ -383,7 +389,8 @@ func (c *Client) read() {
 	}
 }
 
-// settle takes over what a CONNECTED frame says and returns the interval at which to expect heart-beats.
+// settle takes over what a CONNECTED frame says and returns the interval at which to expect
+// heart-beats.
 func (c *Client) settle(decoder *stomp.Decoder, connected stomp.Frame) time.Duration {
 	name, _ := connected.Get("version")
 	version, _ := stomp.ParseVersion(name) // 1.0 has no such header
@@ -393,7 +400,8 @@ func (c *Client) settle(decoder *stomp.Decoder, connected stomp.Frame) time.Dura
 	return receive
 }
 
-// deliver hands out one frame, a heart-beat only if somebody waits for it. It is false when the client was closed.
+// deliver hands out one frame, a heart-beat only if somebody waits for it. It is false when the
+// client was closed.
 func (c *Client) deliver(f stomp.Frame) bool {
 	if f.Command == stomp.CommandHeartBeat {
 		select {

@@ -22,8 +22,9 @@ const (
 	FormatJSON Format = "json" // an object of queue, message_id, maybe traceparent, and body
 )
 
-// Run prints messages, each by one Write, until there were Count of them or ctx has ended, which are both no error, or until
-// Wait has passed, which is ErrWaited. Any other error has ended the connection: *ServerError if the server said why.
+// Run prints messages, each by one Write, until there were Count of them or ctx has ended, which
+// are both no error, or until Wait has passed, which is ErrWaited. Any other error has ended the
+// connection: *ServerError if the server said why.
 func Run(ctx context.Context, cfg Config, stdout io.Writer) error {
 	if len(cfg.Queues) == 0 {
 		return errors.New("no queue to listen to")
@@ -84,7 +85,8 @@ func (f Format) line(m Message) []byte {
 	return fmt.Appendf(nil, "%s\t%s\n", m.Queue, m.Body)
 }
 
-// object returns the message as a line of JSON, with its body inside if that is JSON as well, or else as text.
+// object returns the message as a line of JSON, with its body inside if that is JSON as well, or
+// else as text.
 func object(m Message) []byte {
 	var body any = string(m.Body)
 	if json.Valid(m.Body) {

@@ -14,7 +14,8 @@ import (
 	"mqtt-stomp-bridge/plugin/listen"
 )
 
-// pipes is a listener whose connections are made in memory, so that all of a test can run under testing/synctest.
+// pipes is a listener whose connections are made in memory, so that all of a test can run under
+// testing/synctest.
 type pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -46,8 +47,8 @@ type peer struct {
 	request *http.Request
 }
 
-// serve starts a server that plays the script to every connection, and returns a configuration to reach it. The server
-// ends with the returned function, which waits for it.
+// serve starts a server that plays the script to every connection, and returns a configuration to
+// reach it. The server ends with the returned function, which waits for it.
 func serve(t *testing.T, script func(p *peer)) (cfg listen.Config, stop func()) {
 	t.Helper()
 	listener := pipes{make(chan net.Conn), make(chan struct{})}
@@ -124,7 +125,8 @@ func (p *peer) receipt(f stomp.Frame) {
 	p.send("RECEIPT\nreceipt-id:" + id + "\n\n\x00")
 }
 
-// accept plays CONNECT at version 1.2 with that heart-beat header, and one SUBSCRIBE for each queue.
+// accept plays CONNECT at version 1.2 with that heart-beat header, and one SUBSCRIBE for each
+// queue.
 func (p *peer) accept(heartBeat string, queues int) {
 	p.t.Helper()
 	p.expect(stomp.CommandConnect)

@@ -21,8 +21,8 @@ func access(c *config.Config) server.Access {
 	return c.Access
 }
 
-// tokens returns the function that maps an identity to its audience tokens: its user, and the groups in the claim that the
-// configuration names, which is a text or a list.
+// tokens returns the function that maps an identity to its audience tokens: its user, and the
+// groups in the claim that the configuration names, which is a text or a list.
 func tokens(c *config.Config) func(auth.Identity) []string {
 	claim := c.Auth.GroupsClaim
 	return func(who auth.Identity) []string {

@@ -14,8 +14,8 @@ import (
 	"mqtt-stomp-bridge/plugin/config"
 )
 
-// An authentication makes authenticators of configurations. It carries over what must survive a reload: the fetched keys, since
-// the key server may be down, and the counts of failed logins.
+// An authentication makes authenticators of configurations. It carries over what must survive a
+// reload: the fetched keys, since the key server may be down, and the counts of failed logins.
 type authentication struct {
 	broker    mqtt.Config // as at the start: its settings need a restart
 	logger    *slog.Logger
@@ -30,8 +30,8 @@ type authentication struct {
 	stopKeys func()
 }
 
-// prepare returns the authenticator of c, and what makes it the one in force: adopt must be called before it is used. Nothing
-// has changed until then.
+// prepare returns the authenticator of c, and what makes it the one in force: adopt must be called
+// before it is used. Nothing has changed until then.
 func (a *authentication) prepare(c *config.Config) (chain auth.Chain, adopt func(), err error) {
 	next := *a
 	for _, kind := range c.Auth.Kinds {
@@ -105,7 +105,7 @@ func (a *authentication) adopt(next authentication, anonymous bool) {
 	}
 	*a = next
 	if anonymous {
-		a.logger.Warn("clients are let in without a token or a password", "key", "auth.anonymous")
+		a.logger.Warn("clients may connect without a token or a password", "key", "auth.anonymous")
 	}
 }
 

@@ -47,7 +47,8 @@ func TestFailuresOutliveAReload(t *testing.T) {
 	}
 }
 
-// An identity is in the audiences of its user and of the groups that its claim names, as a text or a list.
+// An identity is in the audiences of its user and of the groups that its claim names, as a text or
+// a list.
 func TestTokens(t *testing.T) {
 	tokens := service.Tokens(&config.Config{Auth: config.Auth{GroupsClaim: "teams"}})
 	user, billing, sales := audience.User("ada"), audience.Group("billing"), audience.Group("sales")

@@ -14,8 +14,8 @@ import (
 	"mqtt-stomp-bridge/plugin/config"
 )
 
-// Files are the files of a configuration, in which changes are noticed. NewFiles is the only way to make them. They are not safe
-// for concurrent use.
+// Files are the files of a configuration, in which changes are noticed. NewFiles is the only way to
+// make them. They are not safe for concurrent use.
 type Files struct {
 	load     func() (*config.Config, []source.Problem)
 	names    []string          // of the files that were read; at first the configuration alone
@@ -32,7 +32,8 @@ func NewFiles(path string, load func() (*config.Config, []source.Problem)) *File
 	return &Files{load: load, names: []string{path}}
 }
 
-// Read loads the configuration, with its files watched and fingerprinted before: no later change is missed.
+// Read loads the configuration, with its files watched and fingerprinted before: no later change is
+// missed.
 func (f *Files) Read() (*config.Config, []source.Problem) {
 	for {
 		files := f.all()
@@ -46,8 +47,8 @@ func (f *Files) Read() (*config.Config, []source.Problem) {
 	}
 }
 
-// note takes down the files to look after. Of a configuration with mistakes these are the earlier ones, and those that the
-// mistakes are in.
+// note takes down the files to look after. Of a configuration with mistakes these are the earlier
+// ones, and those that the mistakes are in.
 func (f *Files) note(c *config.Config, problems []source.Problem) {
 	if c != nil {
 		f.names, f.patterns = c.Files, c.Include
@@ -96,10 +97,11 @@ func (f *Files) follow(logger *slog.Logger) (changes <-chan fsnotify.Event, fail
 }
 
 func (f *Files) unwatched(args ...any) {
-	f.logger.Warn("changes of the configuration may go unnoticed", append(args, "hint", "SIGHUP reloads too")...)
+	f.logger.Warn("changes to the configuration may go unnoticed", append(args, "hint", "SIGHUP reloads too")...)
 }
 
-// watch watches the directories of all files: editors and mounts replace files and links, which a watch of the file misses.
+// watch watches the directories of all files: editors and mounts replace files and links, which a
+// watch of the file misses.
 func (f *Files) watch() {
 	if f.watcher == nil {
 		return

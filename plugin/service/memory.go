@@ -5,15 +5,16 @@ import (
 	"time"
 )
 
-// A rush is many sessions that came at once. Handshakes leave garbage and deep stacks, which stay resident until collections
-// that idle sessions give no cause for.
+// A rush is many sessions that came at once. Handshakes leave garbage and deep stacks, which stay
+// resident until collections that idle sessions give no cause for.
 const (
 	rush  = 1000            // sessions since the last collection that are worth one
 	quiet = 50              // sessions in a pause: no more, or the rush goes on
 	pause = 2 * time.Second // between two looks
 )
 
-// collectAfterRush calls collect when many sessions have come and no more do. opened tells how many there were so far.
+// collectAfterRush calls collect when many sessions have come and no more do. opened tells how many
+// there were so far.
 func collectAfterRush(ctx context.Context, opened func() int64, collect func()) {
 	looks := time.NewTicker(pause)
 	defer looks.Stop()

@@ -23,10 +23,12 @@ type Reload struct {
 	Show   func([]source.Problem) // shows problems with their source lines
 }
 
-// settleTime is how long the files must have been left alone before they are read: editors and mounts change them in steps.
+// settleTime is how long the files must have been left alone before they are read: editors and
+// mounts change them in steps.
 const settleTime = 300 * time.Millisecond
 
-// grantTimeout bounds how long a reload waits for the broker to grant new topic filters; the client goes on with it after.
+// grantTimeout bounds how long a reload waits for the broker to grant new topic filters; the client
+// goes on with it after.
 const grantTimeout = 10 * time.Second
 
 // A reloader puts changes of the configuration into force while the service runs.
@@ -108,7 +110,8 @@ func (r *reloader) reload(ctx context.Context) {
 	s.logger.Info("reloaded", "config", next.Hash, "rules", len(next.Mapper.Rules()))
 }
 
-// needsRestart returns the settings that are not as at the start and cannot change before the next one.
+// needsRestart returns the settings that are not as at the start and cannot change before the next
+// one.
 func (s *Service) needsRestart(next *config.Config) []string {
 	keys := s.config.NeedsRestart(next)
 	if (s.certificate == nil) != (next.Server.CertFile == "") { // TLS comes and goes with the listener
@@ -117,8 +120,8 @@ func (s *Service) needsRestart(next *config.Config) []string {
 	return keys
 }
 
-// prepare makes everything of the next configuration that can fail, before anything is swapped; swap swaps what is the
-// service's own.
+// prepare makes everything of the next configuration that can fail, before anything is swapped;
+// swap swaps what is the service's own.
 func (r *reloader) prepare(next *config.Config) (u bridge.Update, swap func(), err error) {
 	s := r.service
 	if next.Broker.BaseTopic != r.current.Broker.BaseTopic {

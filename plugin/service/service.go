@@ -1,5 +1,5 @@
-// Package service runs a bridge as a configuration describes it: with its listeners, its journal, who may connect, the ops
-// endpoint, and reloads.
+// Package service runs a bridge as a configuration describes it: with its listeners, its journal,
+// who may connect, the ops endpoint, and reloads.
 package service
 
 import (
@@ -31,7 +31,8 @@ type Options struct {
 	Reload  *Reload      // nil: the configuration stays as it is
 }
 
-// A Service is a bridge with its listeners, made from a configuration. New is the only way to make one.
+// A Service is a bridge with its listeners, made from a configuration. New is the only way to make
+// one.
 type Service struct {
 	config      *config.Config // at start
 	options     Options
@@ -45,8 +46,8 @@ type Service struct {
 	reloads     reloadCounts
 }
 
-// New opens the listeners and the journal and connects the parts. The caller must call Run. ctx ends a long opening of the
-// journal.
+// New opens the listeners and the journal and connects the parts. The caller must call Run. ctx
+// ends a long opening of the journal.
 func New(ctx context.Context, c *config.Config, o Options) (*Service, error) {
 	s := &Service{config: c, options: o, logger: o.Logger, withdrawn: make(chan struct{}, 1)}
 	if err := s.open(ctx); err != nil {
@@ -144,7 +145,8 @@ func (s *Service) closeListeners() {
 	}
 }
 
-// Run serves clients until ctx is done or the bridge fails. When it returns, everything is closed. It may be called once.
+// Run serves clients until ctx is done or the bridge fails. When it returns, everything is closed.
+// It may be called once.
 func (s *Service) Run(ctx context.Context) error {
 	s.logger.Info("starting", "version", s.options.Version, "config", s.config.Hash, "rules", len(s.config.Mapper.Rules()),
 		"listen", s.clients.Addr().String(), "path", s.config.Server.Path, "tls", s.certificate != nil)
@@ -213,7 +215,7 @@ func serverLimits(l config.Limits) server.Limits {
 func openJournal(ctx context.Context, c *config.Config, logger *slog.Logger) (journal.Log, error) {
 	latest := journal.LatestOptions{MaxKeys: c.Journal.Latest.MaxKeys, MaxAge: c.Journal.Latest.MaxAge}
 	if c.Journal.Dir == "" {
-		logger.Info("journal: in memory, so a restart forgets it; journal.dir names a directory to keep it in")
+		logger.Info("the journal is in memory and ends with the process; set journal.dir to keep it")
 		return journal.NewMemory(journal.MemoryOptions{MaxAge: c.Journal.MaxAge, MaxBytes: int64(c.Journal.MaxBytes), Latest: latest}), nil
 	}
 	log, err := disk.Open(ctx, disk.Options{Dir: c.Journal.Dir, MaxAge: c.Journal.MaxAge, MaxBytes: int64(c.Journal.MaxBytes),

@@ -72,7 +72,8 @@ func TestNewFails(t *testing.T) {
 	}
 }
 
-// A good configuration is put into force, one with a mistake leaves the old one in force, and both are counted.
+// A good configuration is put into force, one with a mistake leaves the old one in force, and both
+// are counted.
 func TestReload(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

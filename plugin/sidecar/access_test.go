@@ -55,8 +55,9 @@ func signed(t *testing.T, ttl time.Duration, claims jwt.MapClaims) string {
 	return token
 }
 
-// Through a real Mosquitto to stompjs: a token, a broker's password and a static token let in; each gets what is addressed to
-// it, and a client of the group gets everything; who may not subscribe reads why.
+// Through a real Mosquitto to stompjs: a token, a broker's password and a static token let in; each
+// gets what is addressed to it, and a client of the group gets everything; who may not subscribe
+// reads why.
 func TestAccess(t *testing.T) {
 	needNode(t)
 	mosquittotest.Look(t, "mosquitto_pub")
@@ -140,7 +141,8 @@ func (r *running) sessions(user string) (all []server.Status) {
 	return all
 }
 
-// A stompjs client sends a new token over the connection that it has, and stays when the old one ends.
+// A stompjs client sends a new token over the connection that it has, and stays when the old one
+// ends.
 func TestRenewal(t *testing.T) {
 	needNode(t)
 	b := startDemoBroker(t)

@@ -167,7 +167,8 @@ func TestKeySetOutlivesAReload(t *testing.T) {
 	s.stays(c)
 }
 
-// Sessions whose key is not published any more end when that is known, and no others. Until then nobody can tell.
+// Sessions whose key is not published any more end when that is known, and no others. Until then
+// nobody can tell.
 func TestWithdrawnKeys(t *testing.T) {
 	one, firstToken := publishedKey(t, "one")
 	two, secondToken := publishedKey(t, "two")
@@ -213,7 +214,8 @@ func TestWithdrawnKeys(t *testing.T) {
 	s.stays(second)
 }
 
-// A key set behind a private authority is fetched once its file names that one, and no more when it does not.
+// A key set behind a private authority is fetched once its file names that one, and no more when it
+// does not.
 func TestKeySetOfAPrivateAuthority(t *testing.T) {
 	one, token := publishedKey(t, "one")
 	keys := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, `{"keys":[%s]}`, one) }))
@@ -268,14 +270,15 @@ func (r *running) stays(c *listen.Client) {
 	}
 }
 
-// There is a warning at every start, and what anonymous clients show does not matter where nothing else is configured.
+// There is a warning at every start, and what anonymous clients show does not matter where nothing
+// else is configured.
 func TestAnonymousIsWarnedOf(t *testing.T) {
 	b := startDemoBroker(t)
 	s := prepareSidecar(t, sourceRule("a/{n}", "first"), append(reloadEnviron(b), "BRIDGE_AUTH_ANONYMOUS=true")...)
 	s.withoutVariable("BRIDGE_AUTH_JWT_SECRET")
 	s.start()
 	s.waitReady()
-	if log := s.log.String(); strings.Count(log, "clients are let in without a token or a password") != 1 {
+	if log := s.log.String(); strings.Count(log, "clients may connect without a token or a password") != 1 {
 		t.Errorf("no warning:\n%s", log)
 	}
 	if _, err := s.listener("anything"); err != nil {

@@ -42,8 +42,8 @@ func connectFrame(lines ...string) stomp.Frame {
 	return stomp.Frame{Command: stomp.CommandConnect, Headers: headers(append([]string{"accept-version:1.2"}, lines...)...)}
 }
 
-// exchange sends the frames and returns what comes back: the commands, of an ERROR its message, then the end. A refused
-// handshake is the error.
+// exchange sends the frames and returns what comes back: the commands, of an ERROR its message,
+// then the end. A refused handshake is the error.
 func (r *running) exchange(handshake http.Header, frames ...stomp.Frame) (got []string, err error) {
 	ctx, cancel := context.WithTimeout(r.t.Context(), 30*time.Second)
 	defer cancel()
@@ -166,8 +166,8 @@ func nextLetter(t *testing.T, letters <-chan mqttMessage) mqttMessage {
 	}
 }
 
-// A rule for every topic does not see the bridge's own: a dead letter that it took for an event would make another one, for
-// ever.
+// A rule for every topic does not see the bridge's own: a dead letter that it took for an event
+// would make another one, for ever.
 func TestRuleForEverything(t *testing.T) {
 	broker, letters := startDeadLetters(t, strings.Replace(everythingRule, "retained: deliver", "retained: deliver\n    payload: json", 1))
 	for n := range 5 {
@@ -230,7 +230,8 @@ func (r *running) lines(text string) (lines []string) {
 	return lines
 }
 
-// Without a broker at the start the bridge says so once, keeps trying, and is there when the broker is.
+// Without a broker at the start the bridge says so once, keeps trying, and is there when the broker
+// is.
 func TestBrokerAbsent(t *testing.T) {
 	mosquittotest.Look(t, "mosquitto_pub")
 	broker := mosquittotest.Start(t, mosquittotest.Options{})
@@ -275,7 +276,8 @@ func TestBrokerPasswordWrong(t *testing.T) {
 	s.waitReady()
 }
 
-// When the broker takes no dead letters, events are acknowledged and flow on, readiness says so, and the letters are kept.
+// When the broker takes no dead letters, events are acknowledged and flow on, readiness says so,
+// and the letters are kept.
 func TestDeadLettersRefused(t *testing.T) {
 	broker := startSecured(t)
 	broker.WriteFile("acl", "user bridge\ntopic read app/#\ntopic write mqtt-stomp-bridge/state\nuser app\ntopic write app/#\n")
@@ -297,7 +299,8 @@ func TestDeadLettersRefused(t *testing.T) {
 	}
 }
 
-// hangUp accepts connections on the address and closes them, as a port forwarder without a target does.
+// hangUp accepts connections on the address and closes them, as a port forwarder without a target
+// does.
 func hangUp(t *testing.T, addr string) (attempts func() int64, end func()) {
 	t.Helper()
 	l, err := net.Listen("tcp", addr)

@@ -26,7 +26,8 @@ type checkProblem struct {
 	Diff string `json:"diff,omitempty"`
 }
 
-// check loads the configuration, prints every mistake of it, and runs the tests that stand beside the rules.
+// check loads the configuration, prints every mistake of it, and runs the tests that stand beside
+// the rules.
 func (p *program) check(ctx context.Context, args []string) int {
 	f := p.flags("check", "[-c config.yaml] [--format text|json]")
 	path := configFlag(f)

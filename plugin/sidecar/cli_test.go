@@ -157,7 +157,7 @@ func TestDemoAddressInUse(t *testing.T) {
 	} {
 		var stderr bytes.Buffer
 		p := program{stdout: io.Discard, stderr: &stderr}
-		if code := p.run(t.Context(), args); code != exitFailure || !strings.HasSuffix(stderr.String(), "; -listen and -mqtt take other addresses\n") {
+		if code := p.run(t.Context(), args); code != exitFailure || !strings.HasSuffix(stderr.String(), "; --listen and --mqtt take other addresses\n") {
 			t.Errorf("%v: code %d, %s", args, code, &stderr)
 		}
 	}

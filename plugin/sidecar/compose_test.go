@@ -17,7 +17,8 @@ import (
 
 // go test -tags compose -run Compose ./plugin/sidecar
 //
-// It needs buildah, and a Docker engine with compose, whose images mqtt-stomp-bridge and eclipse-mosquitto:2.0 it replaces.
+// It needs buildah, and a Docker engine with compose, whose images mqtt-stomp-bridge and
+// eclipse-mosquitto:2.0 it replaces.
 
 // A project is a directory with compose.yaml in it.
 type project struct {
@@ -63,7 +64,8 @@ func newProject(t *testing.T) project {
 	return p
 }
 
-// write writes a file as it is after a clone: everybody may read it, the users of the containers too.
+// write writes a file as it is after a clone: everybody may read it, the users of the containers
+// too.
 func (p project) write(file, text string) {
 	p.t.Helper()
 	if err := os.WriteFile(filepath.Join(p.dir, file), []byte(text), 0o644); err != nil {
@@ -100,7 +102,8 @@ func (p project) run(commands string) string {
 	return out
 }
 
-// makeMosquittoImage makes what stands in for eclipse-mosquitto:2.0: Debian's Mosquitto, with that image's paths, user and entry.
+// makeMosquittoImage makes what stands in for eclipse-mosquitto:2.0: Debian's Mosquitto, with that
+// image's paths, user and entry.
 func (b builder) makeMosquittoImage(name string) {
 	b.t.Helper()
 	c := b.run("from", "scratch")
@@ -124,8 +127,9 @@ func (b builder) load(name, as string) {
 	}
 }
 
-// What mosquitto/README.md says of compose, done to the letter: broker and bridge get healthy, an event reaches listen, the doctor
-// is content, a mistake in a rule is named, and without its broker the bridge says so.
+// What mosquitto/README.md says of compose, done to the letter: broker and bridge get healthy, an
+// event reaches listen, the doctor is content, a mistake in a rule is named, and without its broker
+// the bridge says so.
 func TestCompose(t *testing.T) {
 	mosquittotest.Look(t, "openssl")
 	bridgetest.Need(t, "a Docker engine with compose", exec.Command("docker", "info").Run() == nil && exec.Command("docker", "compose", "version").Run() == nil)

@@ -28,7 +28,7 @@ func (p *program) demo(ctx context.Context, args []string) int {
 	}
 	switch err := p.runDemo(ctx, *listen, *mqttListen, *verbose); {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return p.fail(fmt.Errorf("%w; -listen and -mqtt take other addresses", err))
+		return p.fail(fmt.Errorf("%w; --listen and --mqtt take other addresses", err))
 	case err != nil:
 		return p.fail(err)
 	}
@@ -38,7 +38,7 @@ func (p *program) demo(ctx context.Context, args []string) int {
 func (p *program) runDemo(ctx context.Context, listen, mqttListen string, verbose bool) error {
 	l, err := net.Listen("tcp", mqttListen)
 	if err != nil {
-		return fmt.Errorf("-mqtt: %w", err)
+		return fmt.Errorf("--mqtt: %w", err)
 	}
 	level := "warn"
 	if verbose {
@@ -89,8 +89,8 @@ Make something happen on the page:
 	return errors.Join(err, <-told)
 }
 
-// demoConfig loads the demo's rules as any configuration is loaded, with settings from variables and a secret that lasts as
-// long as the process.
+// demoConfig loads the demo's rules as any configuration is loaded, with settings from variables
+// and a secret that lasts as long as the process.
 func demoConfig(listen string, broker net.Addr, level string) (*config.Config, error) {
 	dir, err := os.MkdirTemp("", "mqtt-stomp-bridge-demo")
 	if err != nil {

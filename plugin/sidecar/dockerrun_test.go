@@ -28,8 +28,8 @@ func replaceOnce(t *testing.T, text string, pairs map[string]string) string {
 	return text
 }
 
-// What README.md says of a bridge beside a Mosquitto, done as it stands there, but for the test's own addresses and names: the
-// container gets healthy, and an event reaches listen.
+// What README.md says of a bridge beside a Mosquitto, done as it stands there, but for the test's
+// own addresses and names: the container gets healthy, and an event reaches listen.
 func TestDockerRun(t *testing.T) {
 	mosquittotest.Look(t, "openssl")
 	mosquittotest.Look(t, "mosquitto_pub")

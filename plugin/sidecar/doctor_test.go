@@ -61,7 +61,8 @@ func (r *running) doctor(args ...string) (string, int) {
 	return out, code
 }
 
-// startAdvised starts a Mosquitto with mosquitto.conf and acl as they are shipped, its paths and port apart.
+// startAdvised starts a Mosquitto with mosquitto.conf and acl as they are shipped, its paths and
+// port apart.
 func startAdvised(t *testing.T) *mosquittotest.Broker {
 	t.Helper()
 	const dir = "../../mosquitto/"

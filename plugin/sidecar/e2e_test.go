@@ -61,7 +61,8 @@ const (
 	channel      = "8b4a5e2c-3f0e-4a57-9f2e-0d8a3c1b7e11"
 )
 
-// documentEvents are the events, and documentBodies what the document's four samples then look like.
+// documentEvents are the events, and documentBodies what the document's four samples then look
+// like.
 var (
 	documentEvents = [][2]string{
 		{"app/" + channel + "/" + conversation + "/message", `{"id":"0F0E5B1C-6A0D-4C55-9B3E-2F6F2D1C9A77","content":{"text":"Hello World"},"state":"delivered","from":"customer","at":1611741600000}`},
@@ -77,7 +78,8 @@ var (
 	}
 )
 
-// brokerACL lets the bridge read the events and write below its base topic, and the application write the events.
+// brokerACL lets the bridge read the events and write below its base topic, and the application
+// write the events.
 const brokerACL = `
 user bridge
 topic read app/#
@@ -114,7 +116,8 @@ func publishDocument(t *testing.T, addr string) {
 	}
 }
 
-// A real Mosquitto with passwords and an ACL, mosquitto_pub, and two real clients: stompjs under Node, and listen.
+// A real Mosquitto with passwords and an ACL, mosquitto_pub, and two real clients: stompjs under
+// Node, and listen.
 func TestEventsReachClients(t *testing.T) {
 	needNode(t)
 	broker := startSecured(t)
@@ -155,7 +158,8 @@ func TestEventsReachClients(t *testing.T) {
 	}
 }
 
-// After kill -9 of the broker and its restart the bridge is back by itself, and says on the way that it is not ready.
+// After kill -9 of the broker and its restart the bridge is back by itself, and says on the way
+// that it is not ready.
 func TestBrokerKilled(t *testing.T) {
 	needNode(t)
 	broker := startSecured(t)
@@ -180,7 +184,8 @@ func TestBrokerKilled(t *testing.T) {
 	}
 }
 
-// What cannot be mapped lands on the dead-letter topic, with the reason as user properties, and nowhere else.
+// What cannot be mapped lands on the dead-letter topic, with the reason as user properties, and
+// nowhere else.
 func TestDeadLetter(t *testing.T) {
 	mosquittotest.Look(t, "mosquitto_sub")
 	broker := startSecured(t)
@@ -238,7 +243,8 @@ func TestTraceContext(t *testing.T) {
 	}
 }
 
-// A clean end: clients see a close, the broker gets the offline status, and it takes less than ten seconds.
+// A clean end: clients see a close, the broker gets the offline status, and it takes less than ten
+// seconds.
 func TestShutdown(t *testing.T) {
 	needNode(t)
 	broker := startSecured(t)
@@ -258,7 +264,8 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// A broker that does not answer any more, as one that is being stopped as well, does not make a clean end a failure.
+// A broker that does not answer any more, as one that is being stopped as well, does not make a
+// clean end a failure.
 func TestShutdownWithoutTheBroker(t *testing.T) {
 	broker := startSecured(t)
 	s := startSidecar(t, documentRules, brokerEnviron(t, broker)...)
@@ -271,7 +278,8 @@ func TestShutdownWithoutTheBroker(t *testing.T) {
 	}
 }
 
-// The demo's page shows, in a real browser and through a real STOMP session, what its story publishes.
+// The demo's page shows, in a real browser and through a real STOMP session, what its story
+// publishes.
 func TestDemoPage(t *testing.T) {
 	needNode(t)
 	mosquittotest.Look(t, "chromium")
@@ -309,7 +317,8 @@ func TestDemoHasNoOpsEndpoint(t *testing.T) {
 	}
 }
 
-// A broker that is restarted without a store while the bridge is away has lost what waited there: the next process says so.
+// A broker that is restarted without a store while the bridge is away has lost what waited there:
+// the next process says so.
 func TestSessionLostWhileAway(t *testing.T) {
 	broker := mosquittotest.Start(t, mosquittotest.Options{})
 	s := startSidecar(t, sourceRule("a/{n}", "first"), "BRIDGE_BROKER_URL=mqtt://"+broker.Addr, "BRIDGE_JOURNAL_DIR="+t.TempDir())

@@ -35,7 +35,8 @@ func parse(f *flag.FlagSet, args []string) (code int, done bool) {
 	return exitOK, false
 }
 
-// meant is a hint for a configuration that is given without its flag, and for a command that stands behind its flags.
+// meant is a hint for a configuration that is given without its flag, and for a command that stands
+// behind its flags.
 func meant(f *flag.FlagSet) string {
 	ext := filepath.Ext(f.Arg(0))
 	switch {

@@ -40,7 +40,8 @@ type running struct {
 	code    chan int
 }
 
-// startSidecar runs serve with the rules and the further variables, and waits until it is ready unless told otherwise.
+// startSidecar runs serve with the rules and the further variables, and waits until it is ready
+// unless told otherwise.
 func startSidecar(t *testing.T, rules string, environ ...string) *running {
 	t.Helper()
 	r := prepareSidecar(t, rules, environ...)
@@ -201,7 +202,8 @@ func startStompjsWith(t *testing.T, url string, shown []string, queues ...string
 	return s
 }
 
-// next returns the next line of the wanted kind, and fails the test at an error or after half a minute.
+// next returns the next line of the wanted kind, and fails the test at an error or after half a
+// minute.
 func (s *stompjs) next(want func(stompjsLine) bool) stompjsLine {
 	s.t.Helper()
 	timeout := time.After(30 * time.Second)

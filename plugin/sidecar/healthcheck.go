@@ -52,7 +52,8 @@ func ask(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	// A proxy of the environment is for the way out, and knows nothing of this container's addresses.
+	// A proxy of the environment is for the way out, and knows nothing of this container's
+	// addresses.
 	direct := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := direct.Do(r)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A container often has HTTP_PROXY set, for the way out. The bridge beside is asked directly whatever address it listens on:
-// through the proxy a healthy one would be restarted.
+// A container often has HTTP_PROXY set, for the way out. The bridge beside is asked directly
+// whatever address it listens on: through the proxy a healthy one would be restarted.
 func TestHealthcheckUsesNoProxy(t *testing.T) {
 	transport := http.DefaultTransport.(*http.Transport)
 	before := transport.Proxy

@@ -88,7 +88,8 @@ func goEnv(t *testing.T, name string) string {
 // library finds the files that ldd names.
 var library = regexp.MustCompile(`/\S+`)
 
-// copyPrograms copies programs of this machine, with the libraries that they need, into a container.
+// copyPrograms copies programs of this machine, with the libraries that they need, into a
+// container.
 func (b builder) copyPrograms(container string, programs ...string) {
 	b.t.Helper()
 	needed := map[string]bool{}
@@ -111,8 +112,9 @@ func (b builder) copyPrograms(container string, programs ...string) {
 	}
 }
 
-// makeGoImage makes what stands in for golang:1.26: a shell, certificates, and this machine's Go, which build mounts. It says
-// that it is of the architecture, since buildah 1.28 looks for one like the target's.
+// makeGoImage makes what stands in for golang:1.26: a shell, certificates, and this machine's Go,
+// which build mounts. It says that it is of the architecture, since buildah 1.28 looks for one like
+// the target's.
 func (b builder) makeGoImage(arch string) {
 	b.t.Helper()
 	c := b.run("from", "scratch")
@@ -175,7 +177,8 @@ func (i image) command(ctx context.Context, environ []string, args ...string) *e
 	return c
 }
 
-// The image holds one static program and what that needs, for both kinds of machines, and runs it as a user of its own.
+// The image holds one static program and what that needs, for both kinds of machines, and runs it
+// as a user of its own.
 func TestImage(t *testing.T) {
 	b := newBuilder(t)
 	machines := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
@@ -237,8 +240,8 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// testRun runs the image's own commands among the image's files: it gets healthy, delivers an event by the configuration that it
-// ships, and leaves nothing but the journal behind.
+// testRun runs the image's own commands among the image's files: it gets healthy, delivers an event
+// by the configuration that it ships, and leaves nothing but the journal behind.
 func (i image) testRun(t *testing.T) {
 	mosquittotest.Look(t, "mosquitto_pub")
 	broker := mosquittotest.Start(t, mosquittotest.Options{})

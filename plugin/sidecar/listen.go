@@ -16,7 +16,8 @@ import (
 	"mqtt-stomp-bridge/plugin/service"
 )
 
-// tokenVariable holds the token for listen. Tokens never stand in a command line, which every user of the machine can read.
+// tokenVariable holds the token for listen. Tokens never stand in a command line, which every user
+// of the machine can read.
 const tokenVariable = "MQTT_STOMP_BRIDGE_TOKEN"
 
 // listen prints what a bridge delivers.
@@ -63,14 +64,15 @@ func (p *program) listen(ctx context.Context, args []string) int {
 	return exitOK
 }
 
-// refusedLogin reports whether the server has ended a session because it does not know who its client is.
+// refusedLogin reports whether the server has ended a session because it does not know who its
+// client is.
 func refusedLogin(err error) bool {
 	var refused *listen.ServerError
 	return errors.As(err, &refused) && strings.HasPrefix(refused.Message, "401")
 }
 
-// messages returns where messages are printed. It shows the progress towards so many of them, 0 for no end, to those who see
-// it and not the messages.
+// messages returns where messages are printed. It shows the progress towards so many of them, 0 for
+// no end, to those who see it and not the messages.
 func (p *program) messages(all int) io.Writer {
 	if isTerminal(p.stdout) || !isTerminal(p.stderr) {
 		return p.stdout
@@ -97,7 +99,8 @@ func (m *messageWriter) Write(b []byte) (int, error) {
 	return m.w.Write(b)
 }
 
-// endpoint returns the URL and the token for listen; the configuration is read only for what is not given otherwise.
+// endpoint returns the URL and the token for listen; the configuration is read only for what is not
+// given otherwise.
 func (p *program) endpoint(path, url, user, tokenFile string) (string, string, error) {
 	token, err := p.givenToken(tokenFile)
 	if err != nil {

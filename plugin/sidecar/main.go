@@ -1,4 +1,5 @@
-// Command mqtt-stomp-bridge delivers events from MQTT topics to STOMP clients over WebSocket, by rules in YAML.
+// Command mqtt-stomp-bridge delivers events from MQTT topics to STOMP clients over WebSocket, by
+// rules in YAML.
 package main
 
 import (

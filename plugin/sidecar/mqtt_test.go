@@ -62,8 +62,8 @@ func subscribeMQTT(t *testing.T, addr, filter string) <-chan mqttMessage {
 	return messages
 }
 
-// publishLoad publishes events at QoS 1, so many a second, to topics made from their numbers, and returns when the broker
-// has acknowledged all.
+// publishLoad publishes events at QoS 1, so many a second, to topics made from their numbers, and
+// returns when the broker has acknowledged all.
 func publishLoad(ctx context.Context, addr, topic string, events, rate int) error {
 	c, err := connectMQTT(ctx, addr, func(*paho.Publish) {})
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 
 const progressEvery = 5 * time.Second
 
-// A progress prints a line every now and then on how far long work is, when the work calls step. Short work ends before the
-// first line.
+// A progress prints a line every now and then on how far long work is, when the work calls step.
+// Short work ends before the first line.
 type progress struct {
 	w    io.Writer
 	last time.Time // of the last line, or when the work began
@@ -35,7 +35,8 @@ func (p *progress) step(n int, text func() string) {
 	p.last, p.n = time.Now(), n
 }
 
-// isTerminal reports whether v, a reader or a writer, is the file of a terminal: a character device, but not the null device.
+// isTerminal reports whether v, a reader or a writer, is the file of a terminal: a character
+// device, but not the null device.
 func isTerminal(v any) bool {
 	f, ok := v.(interface{ Stat() (fs.FileInfo, error) })
 	if !ok {

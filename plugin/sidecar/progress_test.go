@@ -77,7 +77,8 @@ func TestProgress(t *testing.T) {
 	})
 }
 
-// try over a file of events shows how far it is where the work is long and its output does not show it already.
+// try over a file of events shows how far it is where the work is long and its output does not show
+// it already.
 func TestTryEventsProgress(t *testing.T) {
 	tests := []struct {
 		name   string

@@ -19,8 +19,9 @@ import (
 	"mqtt-stomp-bridge/plugin/listen"
 )
 
-// examples/nginx/inbox.conf in a real nginx in front of the bridge: stompjs gets an event by TLS, the bridge knows the page's own
-// origin and where the client is, a long token passes, a reload of nginx ends no session, and nginx logs no token.
+// examples/nginx/inbox.conf in a real nginx in front of the bridge: stompjs gets an event by TLS,
+// the bridge knows the page's own origin and where the client is, a long token passes, a reload of
+// nginx ends no session, and nginx logs no token.
 func TestBehindNginx(t *testing.T) {
 	needNode(t)
 	broker := mosquittotest.Start(t, mosquittotest.Options{})
@@ -106,7 +107,8 @@ type nginx struct {
 	log         *bridgetest.Buffer
 }
 
-// startNginx runs nginx with the file as it is shipped but for the addresses and the certificate, and little around it.
+// startNginx runs nginx with the file as it is shipped but for the addresses and the certificate,
+// and little around it.
 func startNginx(t *testing.T, bridge string) *nginx {
 	t.Helper()
 	n := &nginx{dir: t.TempDir(), addr: mosquittotest.FreeAddr(t), log: &bridgetest.Buffer{}}

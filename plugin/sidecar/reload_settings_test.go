@@ -104,7 +104,8 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
-// The log level, the allowed origins and the server's certificate change without a restart; sessions stay.
+// The log level, the allowed origins and the server's certificate change without a restart;
+// sessions stay.
 func TestReloadSettings(t *testing.T) {
 	const origin = "https://app.example.org"
 	b := startDemoBroker(t)
@@ -153,7 +154,8 @@ func TestReloadSettings(t *testing.T) {
 	}
 }
 
-// A mistake that is saved is refused, and the bridge that runs on is healthy: who restarts the unhealthy must not stop it.
+// A mistake that is saved is refused, and the bridge that runs on is healthy: who restarts the
+// unhealthy must not stop it.
 func TestHealthBesideABrokenFile(t *testing.T) {
 	b := startDemoBroker(t)
 	s := startSidecar(t, sourceRule("a/{n}", "first"), reloadEnviron(b)...)
@@ -258,7 +260,8 @@ func selfSigned(t *testing.T, name string) (certificate, key string) {
 		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
 }
 
-// What cannot change while the bridge runs is named at each reload until it is as at the start again.
+// What cannot change while the bridge runs is named at each reload until it is as at the start
+// again.
 func TestReloadNamesWhatNeedsARestart(t *testing.T) {
 	b := startDemoBroker(t)
 	s := startSidecar(t, sourceRule("a/{n}", "first"), reloadEnviron(b)...)
@@ -286,7 +289,8 @@ func TestReloadNamesWhatNeedsARestart(t *testing.T) {
 	}
 }
 
-// Other files that change all the time in the same directory do not keep the configuration from being read.
+// Other files that change all the time in the same directory do not keep the configuration from
+// being read.
 func TestReloadInABusyDirectory(t *testing.T) {
 	b := startDemoBroker(t)
 	s := startSidecar(t, sourceRule("a/{n}", "first"), reloadEnviron(b)...)
@@ -311,7 +315,8 @@ func TestReloadInABusyDirectory(t *testing.T) {
 	}
 }
 
-// A mistake in a file that only the refused configuration includes is noticed when it is mended there.
+// A mistake in a file that only the refused configuration includes is noticed when it is mended
+// there.
 func TestReloadMendedElsewhere(t *testing.T) {
 	b := startDemoBroker(t)
 	rules := sourceRule("x/{n}", "none")
@@ -351,7 +356,8 @@ func TestLogDurations(t *testing.T) {
 	}
 }
 
-// A JSON log holds the problems of a configuration as records, beside a text log they are shown as check shows them.
+// A JSON log holds the problems of a configuration as records, beside a text log they are shown as
+// check shows them.
 func TestProblemShower(t *testing.T) {
 	problems := []source.Problem{
 		{File: "f", Line: 1, Column: 2, Message: "wrong", Text: "xyz"},

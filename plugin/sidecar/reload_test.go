@@ -20,7 +20,8 @@ import (
 	"mqtt-stomp-bridge/plugin/listen"
 )
 
-// sourceRule maps topic to /queue/channel/connected, with a source that tells which configuration was in force.
+// sourceRule maps topic to /queue/channel/connected, with a source that tells which configuration
+// was in force.
 func sourceRule(topic, generation string) string {
 	return fmt.Sprintf(`
 rules:
@@ -99,7 +100,8 @@ func replace(t *testing.T, name, text string) {
 	}
 }
 
-// inForce waits until an event is mapped by the given generation, and returns when no older one can be any more.
+// inForce waits until an event is mapped by the given generation, and returns when no older one can
+// be any more.
 func inForce(t *testing.T, b *demo.Broker, c *listen.Client, generation string) {
 	t.Helper()
 	n := 0
@@ -116,7 +118,8 @@ func reloadEnviron(b *demo.Broker) []string {
 	return []string{"BRIDGE_BROKER_URL=mqtt://" + b.Addr().String()}
 }
 
-// However a file is changed, the new rules come into force; a broken one leaves the old in force and says why.
+// However a file is changed, the new rules come into force; a broken one leaves the old in force
+// and says why.
 func TestReload(t *testing.T) {
 	b := startDemoBroker(t)
 	s := startSidecar(t, sourceRule("a/{n}", "first"), reloadEnviron(b)...)
@@ -285,8 +288,8 @@ func TestReloadBaseTopic(t *testing.T) {
 	bridgetest.Eventually(t, "the refusal", func() bool { return strings.Contains(s.log.String(), "broker.base_topic has changed") })
 }
 
-// Under a load of 500 events/s a rule is changed, a broken file comes in between, and the file is mended: nothing is lost, nothing
-// comes twice, and nothing is mapped by a half-new configuration.
+// Under a load of 500 events/s a rule is changed, a broken file comes in between, and the file is
+// mended: nothing is lost, nothing comes twice, and nothing is mapped by a half-new configuration.
 func TestReloadUnderLoad(t *testing.T) {
 	broker := mosquittotest.Start(t, mosquittotest.Options{})
 	s := startSidecar(t, sourceRule("load/{n}", "g0"), "BRIDGE_BROKER_URL=mqtt://"+broker.Addr)

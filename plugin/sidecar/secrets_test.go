@@ -51,8 +51,9 @@ var brokenConfigs = []string{
 	"broker: {url: 'bridge:" + thirdKey + "@127.0.0.1'}",
 }
 
-// Nothing that is secret stands in what the bridge logs at debug level and publishes as its state, through good and bad logins
-// on both sides, good and refused reloads and a rejected event; nor in what the commands print.
+// Nothing that is secret stands in what the bridge logs at debug level and publishes as its state,
+// through good and bad logins on both sides, good and refused reloads and a rejected event; nor in
+// what the commands print.
 func TestSecretsAreNotPrinted(t *testing.T) {
 	broker := startSecured(t)
 	now := time.Now()

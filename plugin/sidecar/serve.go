@@ -57,7 +57,8 @@ func (p *program) logger(c *config.Config, level *slog.LevelVar) *slog.Logger {
 	return slog.New(slog.NewTextHandler(p.stderr, o))
 }
 
-// durationText gives a JSON log durations as a text log has them: 1.5s, where slog writes a number of nanoseconds.
+// durationText gives a JSON log durations as a text log has them: 1.5s, where slog writes a number
+// of nanoseconds.
 func durationText(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindDuration {
 		a.Value = slog.StringValue(a.Value.Duration().String())
@@ -65,7 +66,8 @@ func durationText(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// problemShower returns what shows problems with their source lines: as text beside text logs, as a field of JSON.
+// problemShower returns what shows problems with their source lines: as text beside text logs, as a
+// field of JSON.
 func (p *program) problemShower(format string, logger *slog.Logger) func([]source.Problem) {
 	return func(problems []source.Problem) {
 		for _, problem := range problems {

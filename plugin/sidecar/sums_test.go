@@ -91,8 +91,8 @@ func publishLines(t *testing.T, addr, topic string, lines []string) {
 	}
 }
 
-// The figures of a bridge at work add up: every event has one outcome with each rule whose topic it matches, and every entry
-// one with each subscription there was, whatever the clients do.
+// The figures of a bridge at work add up: every event has one outcome with each rule whose topic it
+// matches, and every entry one with each subscription there was, whatever the clients do.
 func TestSums(t *testing.T) {
 	mosquittotest.Look(t, "mosquitto_pub")
 	broker := mosquittotest.Start(t, mosquittotest.Options{Config: []string{"max_queued_messages 100000"}})
@@ -205,7 +205,8 @@ func TestSums(t *testing.T) {
 	}
 }
 
-// dialSlowly connects a client that reads nothing until it is asked for messages, with little room at its kernel.
+// dialSlowly connects a client that reads nothing until it is asked for messages, with little room
+// at its kernel.
 func (r *running) dialSlowly(user string, queues ...string) *listen.Client {
 	r.t.Helper()
 	c, err := listen.Dial(r.t.Context(), listen.Config{URL: r.url(), Token: r.token(user), Queues: queues,

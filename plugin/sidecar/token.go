@@ -46,7 +46,8 @@ func (p *program) token(_ context.Context, args []string) int {
 	return exitOK
 }
 
-// hashToken prints the line for a static token. Only the line goes to standard output, so that it can be appended to the file.
+// hashToken prints the line for a static token. Only the line goes to standard output, so that it
+// can be appended to the file.
 func (p *program) hashToken(name string) int {
 	token, err := p.readToken()
 	if err != nil {
@@ -67,7 +68,8 @@ func (p *program) hashToken(name string) int {
 	return exitOK
 }
 
-// readToken returns the token on standard input, without the line end; "" for none, as when that is a terminal.
+// readToken returns the token on standard input, without the line end; "" for none, as when that is
+// a terminal.
 func (p *program) readToken() (string, error) {
 	if isTerminal(p.stdin) {
 		return "", nil

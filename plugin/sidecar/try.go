@@ -116,7 +116,8 @@ func tryEvent(w io.Writer, c *config.Config, e mapping.Event) mapping.Result {
 	return t.Result
 }
 
-// outcomeOf sums up what became of an event by all rules: one that no rule takes counts as filtered.
+// outcomeOf sums up what became of an event by all rules: one that no rule takes counts as
+// filtered.
 func outcomeOf(r mapping.Result) mapping.What {
 	switch {
 	case len(r.Rejections) > 0:

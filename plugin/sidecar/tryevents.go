@@ -110,7 +110,8 @@ type eventFile struct {
 	line  int // the number of the last one read
 }
 
-// newEventFile returns one that flushes out before it waits for more, so that nothing is held back meanwhile.
+// newEventFile returns one that flushes out before it waits for more, so that nothing is held back
+// meanwhile.
 func newEventFile(name string, r io.Reader, out *bufio.Writer) *eventFile {
 	f := &eventFile{name: name, input: &flushingReader{r: r, out: out}}
 	if name == "-" {
@@ -148,7 +149,8 @@ func (f *eventFile) next() (mapping.Event, error) {
 	return mapping.Event{}, io.EOF
 }
 
-// share returns how much of the file has been read, for a line of progress; "" where that is not known.
+// share returns how much of the file has been read, for a line of progress; "" where that is not
+// known.
 func (f *eventFile) share() string {
 	if f.size == 0 {
 		return ""

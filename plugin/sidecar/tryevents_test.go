@@ -39,8 +39,8 @@ func trySlowly(ctx context.Context, pause time.Duration, stdout, stderr io.Write
 	return p.run(ctx, []string{"try", "-c", "testdata/cli/good.yaml", "--events", "-"})
 }
 
-// What has come out of an event is printed before try waits for the next one, and what was tried is summed up when it is
-// interrupted.
+// What has come out of an event is printed before try waits for the next one, and what was tried is
+// summed up when it is interrupted.
 func TestTryEventsInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var stdout, stderr bridgetest.Buffer

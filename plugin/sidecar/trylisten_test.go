@@ -45,7 +45,8 @@ rules:
       source_channel_id: test
 `
 
-// try --listen gets the live messages beside the running bridge, which loses none, and ends with a line a rule.
+// try --listen gets the live messages beside the running bridge, which loses none, and ends with a
+// line a rule.
 func TestTryListen(t *testing.T) {
 	mosquittotest.Look(t, "mosquitto_pub")
 	broker := startSecured(t)
@@ -92,7 +93,8 @@ func TestTryListen(t *testing.T) {
 	}
 }
 
-// How it ends without rejections: after so many, after so long, without a broker, without a right to be there.
+// How it ends without rejections: after so many, after so long, without a broker, without a right
+// to be there.
 func TestTryListenEnds(t *testing.T) {
 	mosquittotest.Look(t, "mosquitto_pub")
 	broker := startSecured(t)

@@ -28,7 +28,8 @@ const (
 	benchClients = 50
 )
 
-// From the call of Append to the end of the write to a client: journal, hub and server in this process, over loopback.
+// From the call of Append to the end of the write to a client: journal, hub and server in this
+// process, over loopback.
 func BenchmarkAppendToWrite(b *testing.B) {
 	b.Run("memory", func(b *testing.B) { appendToWrite(b, journal.NewMemory(journal.MemoryOptions{})) })
 	b.Run("disk", func(b *testing.B) {
@@ -191,8 +192,8 @@ func BenchmarkEvent(b *testing.B) {
 	}
 }
 
-// cpu returns the time that the process has run so far. proc(5): utime and stime are the fields 14 and 15, in hundredths of a
-// second, and the second is a name in brackets.
+// cpu returns the time that the process has run so far. proc(5): utime and stime are the fields 14
+// and 15, in hundredths of a second, and the second is a name in brackets.
 func (b *bridge) cpu() time.Duration {
 	b.t.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", b.process.PID()))

@@ -16,8 +16,8 @@ import (
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
 
-// Somebody else connects with the bridge's client identifier, again and again, and takes events that it does not acknowledge.
-// The bridge takes the identifier back, and says what is going on.
+// Somebody else connects with the bridge's client identifier, again and again, and takes events
+// that it does not acknowledge. The bridge takes the identifier back, and says what is going on.
 func TestClientIDTakenOver(t *testing.T) {
 	s := start(t, options{})
 	for range 4 {
@@ -58,8 +58,8 @@ func takeOver(t *testing.T, broker string) (leave func()) {
 	}
 }
 
-// The broker's administrator changes the password: the broker ends the connection and refuses the next. The bridge says so
-// once and goes on by itself when its own password file has the new one.
+// The broker's administrator changes the password: the broker ends the connection and refuses the
+// next. The bridge says so once and goes on by itself when its own password file has the new one.
 func TestPasswordChanged(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "password")
 	password := func(p string) {

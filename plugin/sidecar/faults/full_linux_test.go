@@ -11,8 +11,9 @@ import (
 	"mqtt-stomp-bridge/bridge/bridgetest"
 )
 
-// A full disk: appends stop, acknowledgements stop, readiness says so, and the bridge leaves the broker on purpose, which keeps
-// the events. When there is room it goes on by itself, also where it was ended meanwhile.
+// A full disk: appends stop, acknowledgements stop, readiness says so, and the bridge leaves the
+// broker on purpose, which keeps the events. When there is room it goes on by itself, also where it
+// was ended meanwhile.
 func TestDiskFull(t *testing.T) {
 	disk := smallDisk(t, "24m")
 	s := start(t, options{dir: filepath.Join(disk, "journal")})

@@ -11,8 +11,9 @@ import (
 	"testing"
 )
 
-// A journal that is not what was written: the bridge says what to do and ends with code 1. It neither delivers from it nor
-// puts an empty one in its place; when the file is restored it goes on as if nothing had been.
+// A journal that is not what was written: the bridge says what to do and ends with code 1. It
+// neither delivers from it nor puts an empty one in its place; when the file is restored it goes on
+// as if nothing had been.
 func TestJournalDamaged(t *testing.T) {
 	s := start(t, options{})
 	for _, damage := range []struct {
@@ -50,7 +51,8 @@ func TestJournalDamaged(t *testing.T) {
 	s.finish("journal: 5 x damaged, refused, restored").exact()
 }
 
-// Moving a damaged journal away is what the refusal advises. Then every client is told, for each queue, that it missed something.
+// Moving a damaged journal away is what the refusal advises. Then every client is told, for each
+// queue, that it missed something.
 func TestJournalMovedAway(t *testing.T) {
 	s := start(t, options{})
 	s.load()
@@ -212,7 +214,8 @@ func refuses(t *testing.T, b *bridge, name string, words ...string) {
 	}
 }
 
-// flip changes one bit of every copy of the text that begins some entry: those in free pages do not count.
+// flip changes one bit of every copy of the text that begins some entry: those in free pages do not
+// count.
 func flip(file []byte) []byte {
 	text := []byte("n=7 worker=")
 	for at := 0; ; at += len(text) {

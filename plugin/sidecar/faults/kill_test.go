@@ -11,8 +11,8 @@ import (
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
 
-// Promises 1 and 3: an event that the broker has acknowledged to its publisher reaches every client that resumes, once,
-// whenever the bridge is killed.
+// Promises 1 and 3: an event that the broker has acknowledged to its publisher reaches every client
+// that resumes, once, whenever the bridge is killed.
 func TestBridgeKilled(t *testing.T) {
 	kills := 5
 	if long() {
@@ -72,9 +72,10 @@ var stores = map[string][]string{
 	"autosave_on_changes": {"autosave_on_changes true"},
 }
 
-// Mosquitto 2.0 acknowledges an event before it has saved it (eclipse-mosquitto/mosquitto#1855), and forgets acknowledgements
-// that it has not saved. So a killed one loses events and sends others again as if they were new: nobody behind it can help
-// that. What it loses is measured here and bounded by nothing. Everything that it takes after its last restart must arrive.
+// Mosquitto 2.0 acknowledges an event before it has saved it (eclipse-mosquitto/mosquitto#1855),
+// and forgets acknowledgements that it has not saved. So a killed one loses events and sends others
+// again as if they were new: nobody behind it can help that. What it loses is measured here and
+// bounded by nothing. Everything that it takes after its last restart must arrive.
 func TestBrokerKilled(t *testing.T) {
 	for name, config := range stores {
 		t.Run(name, func(t *testing.T) {
@@ -113,7 +114,8 @@ func TestBothKilled(t *testing.T) {
 	}
 }
 
-// What Mosquitto has saved before it is killed it still has after: that must arrive, all of it and once.
+// What Mosquitto has saved before it is killed it still has after: that must arrive, all of it and
+// once.
 func TestBrokerKilledAfterSave(t *testing.T) {
 	s := start(t, options{})
 	s.load()

@@ -1,12 +1,13 @@
 // Package faults_test breaks a bridge in every way that operation does, and counts what arrives.
 //
-// A real Mosquitto, the sidecar's binary with a durable journal, a publisher that notes what the broker has acknowledged, and
-// clients that come back by themselves with resume-from. Each test ends in one row of the table that is printed at the end.
-// FAULTS=long runs the same for longer.
+// A real Mosquitto, the sidecar's binary with a durable journal, a publisher that notes what the
+// broker has acknowledged, and clients that come back by themselves with resume-from. Each test
+// ends in one row of the table that is printed at the end. FAULTS=long runs the same for longer.
 //
-// A clock that jumps is not here: only the machine's could, since a Go program takes the time from the kernel and not from a
-// library that could be replaced. What believes the wall clock is tested with a clock of its own where it is: retention.Clock
-// of the journal, and the stamps and repeats of package bridge.
+// A clock that jumps is not here: only the machine's could, since a Go program takes the time from
+// the kernel and not from a library that could be replaced. What believes the wall clock is tested
+// with a clock of its own where it is: retention.Clock of the journal, and the stamps and repeats
+// of package bridge.
 package faults_test
 
 import (

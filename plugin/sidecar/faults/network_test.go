@@ -85,7 +85,8 @@ func TestBrokerConnectionStalls(t *testing.T) {
 	s.finish("bridge to mosquitto: 2 x stalled").exact()
 }
 
-// Events come, and acknowledgements do not get through: all that is sent again was delivered before.
+// Events come, and acknowledgements do not get through: all that is sent again was delivered
+// before.
 func TestAcknowledgementsStall(t *testing.T) {
 	s := start(t, options{mqtt: true, environ: hasty})
 	for range 2 {

@@ -21,7 +21,8 @@ type proxy struct {
 	links   map[*link]bool
 }
 
-// A direction is one of the two that bytes take; to the target or back. What is held waits until its channel is closed.
+// A direction is one of the two that bytes take; to the target or back. What is held waits until
+// its channel is closed.
 type direction bool
 
 const (
@@ -29,7 +30,8 @@ const (
 	back  direction = false
 )
 
-// A link is one connection through the proxy. Once it is dead it takes what comes and forwards nothing, not even an end.
+// A link is one connection through the proxy. Once it is dead it takes what comes and forwards
+// nothing, not even an end.
 type link struct {
 	in, out *net.TCPConn
 	dead    bool // guarded by proxy.mu
@@ -139,8 +141,8 @@ func (p *proxy) cut() {
 	}
 }
 
-// hold forwards nothing in the directions until release, and takes hardly more: whoever sends there feels a peer that does
-// not read.
+// hold forwards nothing in the directions until release, and takes hardly more: whoever sends there
+// feels a peer that does not read.
 func (p *proxy) hold(directions ...direction) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -159,7 +161,8 @@ func (p *proxy) release() {
 	clear(p.held)
 }
 
-// blackhole makes all connections half-open, and those made until heal: what is sent goes nowhere, and nobody is told.
+// blackhole makes all connections half-open, and those made until heal: what is sent goes nowhere,
+// and nobody is told.
 func (p *proxy) blackhole() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -18,8 +18,8 @@ const workers = 16
 // padding makes an event about 400 bytes long.
 var padding = strings.Repeat("word ", 60)
 
-// A publisher publishes numbered events at QoS 1, each one once: what the broker has not acknowledged it never repeats, so
-// that an event that arrives twice was not doubled here.
+// A publisher publishes numbered events at QoS 1, each one once: what the broker has not
+// acknowledged it never repeats, so that an event that arrives twice was not doubled here.
 type publisher struct {
 	broker string
 	user   string
@@ -182,8 +182,8 @@ func (p *publisher) publish(ctx context.Context, worker int) (n int, acked bool,
 	return n, true, nil
 }
 
-// finish stops the load and publishes one more event to each queue, however often it takes; it returns their numbers. They are
-// the last: the broker has everything else before them.
+// finish stops the load and publishes one more event to each queue, however often it takes; it
+// returns their numbers. They are the last: the broker has everything else before them.
 func (p *publisher) finish(t testing.TB) (last []int) {
 	t.Helper()
 	p.stop()

@@ -23,8 +23,8 @@ const (
 	silence = 3 * beat    // of the server, after which a client gives its connection up
 )
 
-// A subscriber is a STOMP client that connects again whenever its connection ends, resumes each queue after the last message
-// it got of it, and notes all messages.
+// A subscriber is a STOMP client that connects again whenever its connection ends, resumes each
+// queue after the last message it got of it, and notes all messages.
 type subscriber struct {
 	url, token string
 	cancel     context.CancelFunc
@@ -246,7 +246,8 @@ func (s *subscriber) connected() int {
 	return s.connections
 }
 
-// place returns the position of the event with the number; 0: not yet. Only for one that keeps bodies.
+// place returns the position of the event with the number; 0: not yet. Only for one that keeps
+// bodies.
 func (s *subscriber) place(n int) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -51,7 +51,8 @@ func advised(t testing.TB) (lines []string) {
 	return lines
 }
 
-// start runs a system. When it returns every client has a message of each queue, so that it has something to resume from.
+// start runs a system. When it returns every client has a message of each queue, so that it has
+// something to resume from.
 func start(t testing.TB, o options) *system {
 	t.Helper()
 	if o.clients == 0 {

@@ -11,8 +11,8 @@ import (
 	"mqtt-stomp-bridge/bridge/journal/disk"
 )
 
-// A verdict compares, when all has come to rest, what was acknowledged to the publisher, what is in the journal, and what each
-// client got.
+// A verdict compares, when all has come to rest, what was acknowledged to the publisher, what is in
+// the journal, and what each client got.
 type verdict struct {
 	row
 	t       testing.TB
@@ -23,8 +23,8 @@ type verdict struct {
 	lost    []int          // acknowledged and not in the journal
 }
 
-// newVerdict reads the journal of a bridge that is not running. It fails the test where events stand there in another order
-// than they were published in.
+// newVerdict reads the journal of a bridge that is not running. It fails the test where events
+// stand there in another order than they were published in.
 func newVerdict(t testing.TB, fault string, events *publisher, dir string) *verdict {
 	t.Helper()
 	v := &verdict{row: row{fault: fault}, t: t, acks: events.acknowledged(), first: map[int]uint64{}}
@@ -78,7 +78,8 @@ func readJournal(t testing.TB, dir string) (all []journal.Entry, epochs []string
 	}
 }
 
-// compare fails the test where a client got anything else than what the journal has, and counts what it got.
+// compare fails the test where a client got anything else than what the journal has, and counts
+// what it got.
 func (v *verdict) compare(i int, c *subscriber) {
 	t := v.t
 	t.Helper()
@@ -111,7 +112,8 @@ func (v *verdict) compare(i int, c *subscriber) {
 	v.lostSum += lost
 }
 
-// check compares a stream with the journal: from its first message on it must be all that the journal has of the queue.
+// check compares a stream with the journal: from its first message on it must be all that the
+// journal has of the queue.
 func (v *verdict) check(s *stream) error {
 	var want []uint64
 	for _, e := range v.entries[s.positions[0]-1:] {
@@ -156,8 +158,8 @@ func (v *verdict) exact() {
 	}
 }
 
-// complete adds the row, and fails the test unless every event from the given one on that was acknowledged arrived, and once.
-// What happened to those before is in the row.
+// complete adds the row, and fails the test unless every event from the given one on that was
+// acknowledged arrived, and once. What happened to those before is in the row.
 func (v *verdict) complete(from int) {
 	v.t.Helper()
 	results.add(v.row)

@@ -48,6 +48,8 @@ type Client struct {
 	paused       error
 	statusFields map[string]string
 	statusErr    error
+	unanswered   map[string]error // topic -> why the last PUBLISH there has no answer
+	granted      time.Duration    // session expiry, at the last connect
 	session      uint64
 	connection   uint64 // receiving connections so far
 }
@@ -68,9 +70,11 @@ func New(cfg Config) (*Client, error) {
 		subscribeKick: make(chan struct{}, 1),
 		statusKick:    make(chan struct{}, 1),
 		ended:         make(chan struct{}),
+		unanswered:    make(map[string]error),
 	}
 	failures := &logLimiter{}
 	c.receiving = c.newConnection("receiving", cfg.ClientID, failures)
+	c.receiving.keeps = true
 	c.receiving.handlers = []func(paho.PublishReceived) (bool, error){c.handOver}
 	c.receiving.complete = c.completeReceiving
 	c.receiving.onUp = c.received
@@ -119,7 +123,16 @@ func (c *Client) received(cn *conn) {
 		c.session++
 	}
 	cn.session = c.session
+	c.granted = c.cfg.SessionExpiry
+	if cn.sessionExpiry != nil {
+		c.granted = min(c.granted, *cn.sessionExpiry)
+	}
+	granted := c.granted
 	c.mu.Unlock()
+	if granted < c.cfg.SessionExpiry {
+		c.log.Warn("the broker keeps the session of an absent bridge for a shorter time than asked; after that, events are lost",
+			"asked", c.cfg.SessionExpiry, "granted", granted, "client_id", c.cfg.ClientID)
+	}
 	if again && !cn.present {
 		c.counters.absentSessions.Add(1)
 		c.log.Warn("the broker has no session for this bridge any more: the events that waited in it are lost",

@@ -73,6 +73,8 @@ type conn struct {
 	connection uint64 // and its Event.Connection
 	maxPacket  int    // what the broker accepts, in bytes; 0: no limit
 	slots      chan struct{}
+
+	sessionExpiry *time.Duration // that the broker grants; nil: as asked (MQTT 5, 3.2.2.3.2)
 }
 
 // accepted notes what the broker has said at the connect.
@@ -86,6 +88,10 @@ func (c *conn) accepted(ack *paho.Connack, now time.Time) {
 		}
 		if p.ReceiveMaximum != nil {
 			inFlight = min(inFlight, int(*p.ReceiveMaximum))
+		}
+		if p.SessionExpiryInterval != nil {
+			expiry := time.Duration(*p.SessionExpiryInterval) * time.Second
+			c.sessionExpiry = &expiry
 		}
 	}
 	c.slots = make(chan struct{}, inFlight)
@@ -123,7 +129,7 @@ func (c *conn) readError(err error) error {
 
 // hungUp reports whether err says that the other side has closed the connection.
 func hungUp(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	return errors.Is(err, errClosed) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // nextPacket waits for the fixed header of a packet and checks it.
@@ -212,6 +218,16 @@ func (c *conn) Close() error {
 // closed reports whether Close was called.
 func (c *conn) closed() bool {
 	return c.ctx.Err() != nil
+}
+
+// isUp reports whether the broker has accepted the connection.
+func (c *conn) isUp() bool {
+	select {
+	case <-c.up:
+		return true
+	default:
+		return false
+	}
 }
 
 // isExpired reports whether its events are no longer handed over.

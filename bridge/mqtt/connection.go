@@ -34,6 +34,7 @@ const (
 // what the callbacks share is guarded by mu.
 type connection struct {
 	name     string // in log lines and connection states
+	keeps    bool   // its session outlives it
 	clientID string
 	cfg      Config
 	log      *slog.Logger
@@ -58,6 +59,7 @@ type connection struct {
 	ready     chan struct{} // closed while live is set
 	state     ConnectionState
 	unsettled int // connections in a row that did not last
+	fights    int // of these, the last in a row that ended as a take-over does, see fought
 }
 
 // live is an accepted connection and what to speak through it.
@@ -74,7 +76,7 @@ func (c *connection) open(ctx context.Context) error {
 		return nil
 	}
 	c.mu.Lock()
-	c.unsettled = 0 // the connection before was closed by us
+	c.unsettled, c.fights = 0, 0 // the connection before was closed by us
 	c.mu.Unlock()
 	manager, err := autopaho.NewConnection(ctx, c.config())
 	if err != nil {
@@ -136,6 +138,7 @@ func (c *connection) config() autopaho.ClientConfig {
 			OnClientError:              c.lost,
 			EnableManualAcknowledgment: len(c.handlers) > 0, // it has a timer of its own that never rests
 			SendAcksInterval:           ackInterval,
+			PacketTimeout:              2 * publishTimeout, // not before ours
 		},
 	}
 }
@@ -226,7 +229,7 @@ func (c *connection) detach() {
 	now := time.Now()
 	settled := now.Sub(c.live.conn.since) >= lasting
 	if settled {
-		c.unsettled = 0
+		c.unsettled, c.fights = 0, 0
 	}
 	c.unsettled++ // at least one: even after a long life the first attempt follows a pause
 	c.live = nil
@@ -293,6 +296,7 @@ func (c *connection) failed(err error) {
 	}
 	c.mu.Lock()
 	broker := c.broker
+	c.fights = 0 // whoever fights for a client id finds the broker there
 	c.mu.Unlock()
 	if times, say := c.failures.due(broker.String()+" "+errorKind(err), time.Now()); say {
 		c.log.Warn("cannot connect to the broker, will keep trying", "connection", c.name,
@@ -306,7 +310,9 @@ func (c *connection) failed(err error) {
 func (c *connection) lost(err error) {
 	c.log.Log(context.Background(), c.level(slog.LevelWarn), "connection to the broker lost",
 		"connection", c.name, "client_id", c.clientID, "error", err)
-	if c.restless() {
+	if c.fought(err, time.Now()) {
+		c.sayTakenOver(err)
+	} else if c.restless() {
 		c.sayRestless(err)
 	}
 	c.note(err)
@@ -317,18 +323,42 @@ func (c *connection) lost(err error) {
 const secondClient = "is a second bridge running with the same client_id? " +
 	"Mosquitto's use_username_as_clientid gives the bridge's own two connections one client id"
 
-// sayRestless says that no connection lasts. Mosquitto, up to 2.0.11 at least, sends
-// no DISCONNECT to a client whose identifier is taken over: it only closes.
+// fought reports whether the connection, which has ended with err, was probably ended by another
+// client with the same identifier. Mosquitto, up to 2.0.11 at least, sends no DISCONNECT then, but
+// only closes, which arrives as the end of the stream, a reset or a broken pipe. What tells it from
+// other losses is its rhythm: several times in a row a connection that was accepted, with the
+// session there if it keeps one (Mosquitto moves it to the newcomer), is closed soon, and the next
+// attempt is accepted at once.
+func (c *connection) fought(err error, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	cn := c.dialed
+	absent := c.keeps && !cn.present
+	if !cn.isUp() || absent || now.Sub(cn.since) >= lasting || !hungUp(err) {
+		c.fights = 0
+		return false
+	}
+	if c.fights++; c.fights < restlessAfter {
+		return false
+	}
+	if c.keeps {
+		c.counters.takenOver.Add(1)
+	}
+	return true
+}
+
+func (c *connection) sayTakenOver(err error) {
+	if times, say := c.losses.due("taken over", time.Now()); say {
+		c.log.Warn("connections to the broker do not last: "+secondClient,
+			"connection", c.name, "client_id", c.clientID, "error", err, "times", times)
+	}
+}
+
+// sayRestless says that no connection lasts.
 func (c *connection) sayRestless(err error) {
-	times, say := c.losses.due(errorKind(err), time.Now())
-	if !say {
-		return
+	if times, say := c.losses.due(errorKind(err), time.Now()); say {
+		c.log.Warn("connections to the broker do not last", "connection", c.name, "client_id", c.clientID, "error", err, "times", times)
 	}
-	message := "connections to the broker do not last"
-	if errors.Is(err, errClosed) {
-		message += ": " + secondClient
-	}
-	c.log.Warn(message, "connection", c.name, "client_id", c.clientID, "error", err, "times", times)
 }
 
 // disconnected is called when the broker has sent a DISCONNECT.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eclipse/paho.golang/packets"
 	"github.com/eclipse/paho.golang/paho"
 	"go.uber.org/goleak"
 
@@ -194,4 +195,54 @@ func (p *peer) next(t *testing.T) *paho.Publish {
 		t.Fatal("the peer receives nothing")
 		return nil
 	}
+}
+
+// scriptedBroker serves each connection, numbered from 0 for each client id, by do, and closes it
+// when do returns.
+func scriptedBroker(t *testing.T, do func(number int, c *net.TCPConn, p *packets.Connect)) *url.URL {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	var mu sync.Mutex
+	numbers := map[string]int{}
+	open := map[net.Conn]bool{}
+	t.Cleanup(func() {
+		l.Close()
+		mu.Lock()
+		for c := range open {
+			c.Close()
+		}
+		mu.Unlock()
+		serving.Wait()
+	})
+	serve := func(c *net.TCPConn) {
+		defer c.Close()
+		packet, err := packets.ReadPacket(c)
+		if err != nil {
+			return
+		}
+		p, ok := packet.Content.(*packets.Connect)
+		if !ok {
+			return
+		}
+		mu.Lock()
+		open[c] = true
+		number := numbers[p.ClientID]
+		numbers[p.ClientID]++
+		mu.Unlock()
+		do(number, c, p)
+	}
+	serving.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() { serve(c.(*net.TCPConn)) })
+		}
+	})
+	return &url.URL{Scheme: "mqtt", Host: l.Addr().String()}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/eclipse/paho.golang/paho"
@@ -14,8 +15,15 @@ import (
 // maxString is the longest MQTT string, in bytes (MQTT 5, 1.5.4).
 const maxString = 65535
 
-// errConnectionLost leaves open whether the broker has the packet.
-var errConnectionLost = errors.New("the connection ended before the broker answered")
+// publishTimeout is how long a PUBLISH may go unacknowledged. A broker that takes longer has lost
+// it: nothing but a new connection makes it take the next.
+const publishTimeout = 10 * time.Second
+
+var (
+	// errConnectionLost leaves open whether the broker has the packet.
+	errConnectionLost = errors.New("the connection ended before the broker answered")
+	errUnacknowledged = fmt.Errorf("the broker did not acknowledge a PUBLISH within %v", publishTimeout)
+)
 
 // Publish sends m on the sending connection and returns when the broker has
 // acknowledged it (at QoS 0: when it is written). While there is no connection it
@@ -31,7 +39,24 @@ func (c *Client) Publish(ctx context.Context, m Message) error {
 	case errors.As(err, &refused):
 		c.counters.refused.Add(1)
 	}
+	c.noteAnswer(m.Topic, err)
 	return publishError(m.Topic, err)
+}
+
+// noteAnswer keeps which topics the broker has left without an answer, until it gives one.
+func (c *Client) noteAnswer(topic string, err error) {
+	var refused *RefusedError
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case errors.Is(err, errUnacknowledged):
+		c.unanswered[topic] = err
+	case err == nil || errors.As(err, &refused):
+		delete(c.unanswered, topic)
+	default:
+		return
+	}
+	signal(c.changes)
 }
 
 func (c *Client) awaitAndPublish(ctx context.Context, m Message) error {
@@ -73,9 +98,17 @@ func (c *conn) publish(ctx context.Context, by publisher, m Message) error {
 	case <-bound.Done():
 		return whyEnded(ctx)
 	}
-	response, err := by.Publish(bound, p)
-	if err != nil && response == nil && bound.Err() != nil {
+	patient, stop := context.WithTimeout(bound, publishTimeout)
+	defer stop()
+	response, err := by.Publish(patient, p)
+	switch {
+	case err == nil || response != nil:
+	case bound.Err() != nil:
 		return whyEnded(ctx)
+	case patient.Err() != nil:
+		c.end(errUnacknowledged)
+		c.Close()
+		return errUnacknowledged
 	}
 	return outcome(m.Topic, response, err)
 }

@@ -1,6 +1,8 @@
 package mqtt
 
 import (
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -13,6 +15,12 @@ type State struct {
 	Filters   []FilterState   // in the order they were given
 	Paused    error           // the reason given to Pause; nil: not paused
 	Status    error           // why the status document was not published; nil when it was
+
+	// Unanswered are the topics, in order, whose last message the broker has left without an
+	// acknowledgement for too long. Such a message is published again on a new connection.
+	Unanswered []string
+	// SessionExpiry is what the broker has granted of Config.SessionExpiry; 0 before the first connect.
+	SessionExpiry time.Duration
 }
 
 // ConnectionState is how one of the two connections stands.
@@ -35,7 +43,7 @@ type Stats struct {
 	Connects       uint64 // of the receiving connection, the first one included
 	ConnectErrors  uint64 // failed attempts of either connection
 	AbsentSessions uint64 // reconnects that found no session present: what the broker kept is lost
-	TakenOver      uint64 // connections that ended because, in the broker's words, another client took the client identifier
+	TakenOver      uint64 // connections that another client's use of the client identifier has ended, see connection.fought
 	Events         uint64 // handed over
 	Dropped        uint64 // received and not handed over, since the connection ended or Stop was called; QoS 1 comes again
 	Acks           uint64 // events acknowledged
@@ -60,7 +68,8 @@ func (c *Client) State() State {
 	s.Ready = s.Receiving.Connected && s.Sending.Connected && c.subs.granted()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.Paused, s.Status = c.paused, c.statusErr
+	s.Paused, s.Status, s.SessionExpiry = c.paused, c.statusErr, c.granted
+	s.Unanswered = slices.Sorted(maps.Keys(c.unanswered))
 	return s
 }
 

@@ -62,10 +62,28 @@ func mqttReasons(reasons []Reason, s mqtt.State) []Reason {
 			add(fmt.Sprintf("mqtt: filter %q: %s", f.Topic, errorText(f.Err, "not granted yet")))
 		}
 	}
+	for _, topic := range s.Unanswered {
+		add(fmt.Sprintf("mqtt: the broker does not acknowledge what is published to %q; each time the connection is made anew and it is tried again", topic))
+	}
 	if s.Status != nil {
 		add("mqtt: status topic: " + s.Status.Error())
 	}
 	return reasons
+}
+
+// Warnings returns what does not keep the bridge from its work now, but will cost events at the next
+// trouble.
+func (b *Bridge) Warnings() []Reason {
+	in := b.intake.Load()
+	if in == nil {
+		return nil
+	}
+	s, asked := in.client.State(), b.config.MQTT.SessionExpiry
+	if !s.Receiving.Connected || s.SessionExpiry >= asked {
+		return nil
+	}
+	return []Reason{{PartMQTT, fmt.Sprintf("mqtt: the broker keeps the session of an absent bridge for %v, not for %v as asked: "+
+		"what happens later than that is lost", s.SessionExpiry, asked)}}
 }
 
 func errorText(err error, otherwise string) string {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/eclipse/paho.golang/packets"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt"
 )
 
@@ -54,7 +55,7 @@ func TestTakeOverByItsRhythm(t *testing.T) {
 			if err := c.Start(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			waitFor(t, "three losses", func() bool { return c.Stats().Connects >= 4 })
+			bridgetest.Eventually(t, "three losses", func() bool { return c.Stats().Connects >= 4 })
 			said := log.Lines("is a second bridge running with the same client_id?")
 			if got := c.Stats().TakenOver > 0 && len(said) == 1; got != tt.want || !tt.want && len(said) > 0 {
 				t.Errorf("%d taken over, said:\n%s", c.Stats().TakenOver, strings.Join(said, ""))

@@ -160,7 +160,7 @@ func TestTakeOver(t *testing.T) {
 	if took := time.Since(begin); took < 2*time.Second {
 		t.Errorf("%d connects in %v: the take-over is not damped", fight, took)
 	}
-	waitFor(t, "the take-over to be counted", func() bool { return first.Stats().TakenOver+second.Stats().TakenOver > 0 })
+	bridgetest.Eventually(t, "the take-over to be counted", func() bool { return first.Stats().TakenOver+second.Stats().TakenOver > 0 })
 	said := log.Lines("is a second bridge running with the same client_id?")
 	said = slices.DeleteFunc(said, func(line string) bool { return !strings.Contains(line, "connection=receiving") })
 	if len(said) != 1 {

@@ -11,6 +11,7 @@ import (
 	"github.com/eclipse/paho.golang/packets"
 	"github.com/google/go-cmp/cmp"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt"
 )
 
@@ -53,7 +54,7 @@ func TestPublishNeverAcknowledged(t *testing.T) {
 	if diff := cmp.Diff([]string{"letters"}, c.State().Unanswered); diff != "" {
 		t.Errorf("topics without an answer (-want +got):\n%s", diff)
 	}
-	waitFor(t, "the log line", func() bool { return len(log.Lines("did not acknowledge a PUBLISH")) == 1 })
+	bridgetest.Eventually(t, "the log line", func() bool { return len(log.Lines("did not acknowledge a PUBLISH")) == 1 })
 	if err := c.Publish(t.Context(), mqtt.Message{Topic: "others", QoS: 1}); err != nil {
 		t.Errorf("publishing on the new connection: %v", err)
 	}

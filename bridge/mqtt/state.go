@@ -19,7 +19,7 @@ type State struct {
 	// Unanswered are the topics, in order, whose last message the broker has left without an
 	// acknowledgement for too long. Such a message is published again on a new connection.
 	Unanswered []string
-	// SessionExpiry is what the broker has granted of Config.SessionExpiry; 0 before the first connect.
+	// SessionExpiry is what the broker has granted of Config.SessionExpiry at the last connect.
 	SessionExpiry time.Duration
 }
 
@@ -38,18 +38,19 @@ type FilterState struct {
 	Events  uint64 // received through it; none for long may mean that the broker's ACL keeps silent
 }
 
-// Stats are counters since New.
+// Stats are counters since New, and one gauge.
 type Stats struct {
-	Connects       uint64 // of the receiving connection, the first one included
-	ConnectErrors  uint64 // failed attempts of either connection
-	AbsentSessions uint64 // reconnects that found no session present: what the broker kept is lost
-	TakenOver      uint64 // connections that another client's use of the client identifier has ended, see connection.fought
-	Events         uint64 // handed over
-	Dropped        uint64 // received and not handed over, since the connection ended or Stop was called; QoS 1 comes again
-	Acks           uint64 // events acknowledged
-	StaleAcks      uint64 // acknowledged after their connection had ended: they come again
-	Published      uint64 // messages that the broker has taken
-	Refused        uint64 // messages that it refused for good
+	SessionExpiry  time.Duration // as State has it
+	Connects       uint64        // of the receiving connection, the first one included
+	ConnectErrors  uint64        // failed attempts of either connection
+	AbsentSessions uint64        // reconnects that found no session present: what the broker kept is lost
+	TakenOver      uint64        // connections that another client's use of the client identifier has ended, see connection.fought
+	Events         uint64        // handed over
+	Dropped        uint64        // received and not handed over, since the connection ended or Stop was called; QoS 1 comes again
+	Acks           uint64        // events acknowledged
+	StaleAcks      uint64        // acknowledged after their connection had ended: they come again
+	Published      uint64        // messages that the broker has taken
+	Refused        uint64        // messages that it refused for good
 }
 
 type counters struct {
@@ -82,7 +83,11 @@ func (c *Client) Changes() <-chan struct{} {
 // Stats returns the counters.
 func (c *Client) Stats() Stats {
 	n := &c.counters
+	c.mu.Lock()
+	granted := c.granted
+	c.mu.Unlock()
 	return Stats{
+		SessionExpiry:  granted,
 		Connects:       n.connects.Load(),
 		ConnectErrors:  n.connectErrors.Load(),
 		AbsentSessions: n.absentSessions.Load(),

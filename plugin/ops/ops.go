@@ -15,7 +15,8 @@ import (
 
 // Bridge is what the endpoint reports on.
 type Bridge interface {
-	Ready() []bridge.Reason // why the bridge cannot do its work at the moment
+	Ready() []bridge.Reason    // why the bridge cannot do its work at the moment
+	Warnings() []bridge.Reason // what will cost events at the next trouble
 	Counts() bridge.Counts
 	Lag() server.Lag
 	Sessions() []server.Status
@@ -23,8 +24,9 @@ type Bridge interface {
 
 // Readiness is the document at /readyz.
 type Readiness struct {
-	Ready   bool     `json:"ready"`
-	Reasons []string `json:"reasons"` // why not
+	Ready    bool     `json:"ready"`
+	Reasons  []string `json:"reasons"`            // why not
+	Warnings []string `json:"warnings,omitempty"` // of what does no harm yet
 }
 
 // Handler serves /healthz, which answers 200 while the process does, /readyz, which answers 200 or
@@ -38,21 +40,27 @@ func Handler(b Bridge, reloads func() Reloads) http.Handler {
 		w.Write([]byte("ok\n"))
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		reasons := []string{} // an empty list, not null
-		for _, r := range b.Ready() {
-			reasons = append(reasons, r.Text)
-		}
+		reasons, warnings := texts(b.Ready()), texts(b.Warnings())
 		w.Header().Set("Content-Type", "application/json")
 		if len(reasons) > 0 {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
-		json.NewEncoder(w).Encode(Readiness{Ready: len(reasons) == 0, Reasons: reasons})
+		json.NewEncoder(w).Encode(Readiness{Ready: len(reasons) == 0, Reasons: reasons, Warnings: warnings})
 	})
 	mux.HandleFunc("GET /sessions", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(listed(b.Sessions(), r.URL.Query()))
 	})
 	return mux
+}
+
+// texts returns what the reasons say: a list also where there are none.
+func texts(reasons []bridge.Reason) []string {
+	texts := make([]string, len(reasons))
+	for i, r := range reasons {
+		texts[i] = r.Text
+	}
+	return texts
 }
 
 // listed returns the sessions that were asked for, in their order.

@@ -23,6 +23,8 @@ type reasons []bridge.Reason
 
 func (r reasons) Ready() []bridge.Reason { return r }
 
+func (r reasons) Warnings() []bridge.Reason { return nil }
+
 func (r reasons) Counts() bridge.Counts {
 	return bridge.Counts{
 		Counts: commit.Counts{
@@ -35,7 +37,7 @@ func (r reasons) Counts() bridge.Counts {
 		Server:  server.Counts{Sessions: 2, Opened: 5, Ends: map[string]int64{"client closed": 3}, Refusals: map[string]int64{"origin is not allowed": 1}},
 		Latency: hub.Latency{Count: 5, Sum: 3 * time.Second, Buckets: map[time.Duration]uint64{time.Millisecond: 2, time.Second: 4}},
 		Journal: bridge.JournalCounts{First: 3, Last: 9, Oldest: time.Unix(1611741600, 5e8), Bytes: 700, Limit: 1000},
-		MQTT:    mqtt.Stats{Connects: 2, ConnectErrors: 3, AbsentSessions: 1, TakenOver: 4, Events: 9, Acks: 6, StaleAcks: 2},
+		MQTT:    mqtt.Stats{Connects: 2, ConnectErrors: 3, AbsentSessions: 1, TakenOver: 4, SessionExpiry: time.Minute, Events: 9, Acks: 6, StaleAcks: 2},
 	}
 }
 
@@ -121,6 +123,7 @@ func TestMetrics(t *testing.T) {
 		`mqtt_stomp_bridge_mqtt_acks_total 6`,
 		`mqtt_stomp_bridge_mqtt_connect_errors_total 3`,
 		`mqtt_stomp_bridge_mqtt_connects_total 2`,
+		`mqtt_stomp_bridge_mqtt_session_expiry_seconds 60`,
 		`mqtt_stomp_bridge_mqtt_sessions_absent_total 1`,
 		`mqtt_stomp_bridge_mqtt_sessions_taken_over_total 4`,
 		`mqtt_stomp_bridge_mqtt_stale_acks_total 2`,

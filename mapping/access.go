@@ -27,7 +27,8 @@ type Access struct {
 type accessRule struct {
 	queues []string
 	allow  *expression.Expression
-	at     string // file and line
+	claims []*expression.Path // that the condition reads
+	at     string             // file and line
 }
 
 // CompileAccess compiles the access sections of all sources, and reports every mistake in them;
@@ -107,7 +108,7 @@ func (r *accessRule) reason(s *expression.Scope, err error) string {
 		b.Reset()
 		fmt.Fprintf(&b, "allow (%s) cannot be evaluated: %s", r.at, value.KindOf(err))
 	}
-	for i, p := range r.allow.Paths(rootClaims) {
+	for i, p := range r.claims {
 		v, _ := s.Read(p) // of claims: no error
 		fmt.Fprintf(&b, "%s%s is %s", []string{", where ", ", "}[min(i, 1)], p, value.TypeName(v))
 	}
@@ -193,9 +194,10 @@ func (r *accessReader) read(n *yaml.Node) accessRule {
 		r.named[q] = true
 	}
 	if p, ok := keys.pairs["allow"]; ok && r.expr.isBare(p.Value, "allow") {
-		n := p.Value
-		rule.allow = r.expr.condition(n, "allow")
-		rule.at = fmt.Sprintf("%s:%d", r.in.file.Name, n.Line)
+		if rule.allow = r.expr.condition(p.Value, "allow"); rule.allow != nil {
+			rule.claims = rule.allow.Paths(rootClaims)
+		}
+		rule.at = fmt.Sprintf("%s:%d", r.in.file.Name, p.Value.Line)
 	}
 	return rule
 }

@@ -34,8 +34,7 @@ type ruleCompiler struct {
 
 func newRuleCompiler(all *compiler, f *source.File) *ruleCompiler {
 	in := &reader{file: f, report: all.report}
-	c := &ruleCompiler{all: all, in: in, expr: &expressionReader{in: in, tables: all.tables}}
-	return c
+	return &ruleCompiler{all: all, in: in, expr: &expressionReader{in: in, tables: all.tables}}
 }
 
 // compile compiles the rule at n, and keeps it when nothing is wrong with it.

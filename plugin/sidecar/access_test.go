@@ -144,6 +144,7 @@ func (r *running) sessions(user string) (all []server.Status) {
 // A stompjs client sends a new token over the connection that it has, and stays when the old one
 // ends.
 func TestRenewal(t *testing.T) {
+	t.Parallel()
 	needNode(t)
 	b := startDemoBroker(t)
 	s := startSidecar(t, documentRules, reloadEnviron(b)...)

@@ -233,6 +233,7 @@ func (r *running) lines(text string) (lines []string) {
 // Without a broker at the start the bridge says so once, keeps trying, and is there when the broker
 // is.
 func TestBrokerAbsent(t *testing.T) {
+	t.Parallel()
 	mosquittotest.Look(t, "mosquitto_pub")
 	broker := mosquittotest.Start(t, mosquittotest.Options{})
 	broker.Kill()
@@ -260,6 +261,7 @@ func TestBrokerAbsent(t *testing.T) {
 
 // A wrong password is one line, with the broker's reason; a mended password file is enough.
 func TestBrokerPasswordWrong(t *testing.T) {
+	t.Parallel()
 	broker := startSecured(t)
 	environ := brokerEnviron(t, broker)
 	s := prepareSidecar(t, documentRules, environ...)

@@ -267,6 +267,7 @@ func TestShutdown(t *testing.T) {
 // A broker that does not answer any more, as one that is being stopped as well, does not make a
 // clean end a failure.
 func TestShutdownWithoutTheBroker(t *testing.T) {
+	t.Parallel()
 	broker := startSecured(t)
 	s := startSidecar(t, documentRules, brokerEnviron(t, broker)...)
 	broker.Signal(syscall.SIGSTOP)
@@ -281,6 +282,7 @@ func TestShutdownWithoutTheBroker(t *testing.T) {
 // The demo's page shows, in a real browser and through a real STOMP session, what its story
 // publishes.
 func TestDemoPage(t *testing.T) {
+	t.Parallel()
 	needNode(t)
 	mosquittotest.Look(t, "chromium")
 	listen := mosquittotest.FreeAddr(t)

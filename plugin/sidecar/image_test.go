@@ -180,6 +180,7 @@ func (i image) command(ctx context.Context, environ []string, args ...string) *e
 // The image holds one static program and what that needs, for both kinds of machines, and runs it
 // as a user of its own.
 func TestImage(t *testing.T) {
+	t.Parallel()
 	b := newBuilder(t)
 	machines := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
 	for arch, machine := range machines {

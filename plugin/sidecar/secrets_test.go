@@ -55,6 +55,7 @@ var brokenConfigs = []string{
 // through good and bad logins on both sides, good and refused reloads and a rejected event; nor in
 // what the commands print.
 func TestSecretsAreNotPrinted(t *testing.T) {
+	t.Parallel()
 	broker := startSecured(t)
 	now := time.Now()
 	tokens := []string{

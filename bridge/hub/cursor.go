@@ -157,6 +157,12 @@ func (c *Cursor) settle(n int) {
 	c.inFlight = c.inFlight[n:]
 }
 
+// awaits is Feed.Awaits.
+func (c *Cursor) awaits(position uint64) bool {
+	_, found := slices.BinarySearch(c.inFlight, position)
+	return found
+}
+
 // ack is Feed.Ack.
 func (c *Cursor) ack(position uint64, cumulative bool) bool {
 	i, found := slices.BinarySearch(c.inFlight, position)

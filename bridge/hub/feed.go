@@ -134,6 +134,9 @@ func (f *Feed) Ack(c *Cursor, position uint64, cumulative bool) bool {
 	return c.ack(position, cumulative)
 }
 
+// Awaits reports whether the position is in flight.
+func (f *Feed) Awaits(c *Cursor, position uint64) bool { return c.awaits(position) }
+
 // Wrote tells the feed that all it has appended so far was written.
 func (f *Feed) Wrote() {
 	f.hub.latency.observe(f.oldest, 1)

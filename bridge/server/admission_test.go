@@ -69,7 +69,7 @@ func (h *house) wantBusy(status int, reason string) {
 	go c.read()
 	c.send("CONNECT | accept-version:1.2 | Authorization:" + h.token("ann", time.Hour))
 	synctest.Wait()
-	if got := strings.Join(c.texts(), "\n"); got != "ERROR | message:"+reason+"\nclose 1008" {
+	if got := strings.Join(c.texts(), "\n"); got != "ERROR | message:"+reason+"\nclose 1008 "+reason {
 		h.t.Errorf("one more got %q, want %q", got, reason)
 	}
 }

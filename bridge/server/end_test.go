@@ -3,6 +3,8 @@ package server_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -43,7 +45,7 @@ func TestShutdown(t *testing.T) {
 			t.Errorf("the end took %v, want at most a second", d)
 		}
 		synctest.Wait()
-		if d := cmp.Diff([]string{"RECEIPT | receipt-id:r", "close 1001"}, c.texts()); d != "" {
+		if d := cmp.Diff([]string{"RECEIPT | receipt-id:r", "close 1001 shutdown"}, c.texts()); d != "" {
 			t.Errorf("the client got (-want +got):\n%s", d)
 		}
 		if n := h.server.Counts(); n.Sessions != 0 || n.Ends["shutdown"] != 2 {
@@ -63,7 +65,7 @@ func TestListenerFails(t *testing.T) {
 		h.l.Close()
 		synctest.Wait()
 		time.Sleep(time.Second)
-		if d := cmp.Diff([]string{"close 1001"}, c.texts()); d != "" {
+		if d := cmp.Diff([]string{"close 1001 shutdown"}, c.texts()); d != "" {
 			t.Errorf("the client got (-want +got):\n%s", d)
 		}
 	})
@@ -141,7 +143,7 @@ func TestPolicyAuth(t *testing.T) {
 
 		h.setAuth(h.authenticator(h.jwt))
 		synctest.Wait()
-		if got := strings.Join(old.texts(), "\n"); got != "ERROR | message:401 signature is not valid\nclose 1008" {
+		if got := strings.Join(old.texts(), "\n"); got != "ERROR | message:401 signature is not valid\nclose 1008 401 signature is not valid" {
 			t.Errorf("the session of the old key got %q", got)
 		}
 		h.setAuth(unable{})
@@ -250,7 +252,7 @@ func TestAuthUnable(t *testing.T) {
 		go c.read()
 		c.send("CONNECT | accept-version:1.2 | Authorization:any")
 		synctest.Wait()
-		if got := strings.Join(c.texts(), "\n"); got != "ERROR | message:the token could not be checked\nclose 1008" {
+		if got := strings.Join(c.texts(), "\n"); got != "ERROR | message:the token could not be checked\nclose 1008 the token could not be checked" {
 			t.Errorf("CONNECT was answered by %q", got)
 		}
 	})
@@ -277,7 +279,7 @@ func TestAuthHangs(t *testing.T) {
 		c.send("CONNECT | accept-version:1.2 | Authorization:any")
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		if got := strings.Join(c.texts(), "\n"); got != "ERROR | message:the token could not be checked\nclose 1008" {
+		if got := strings.Join(c.texts(), "\n"); got != "ERROR | message:the token could not be checked\nclose 1008 the token could not be checked" {
 			t.Errorf("CONNECT was answered by %q", got)
 		}
 	})
@@ -344,8 +346,8 @@ func TestSetPolicy(t *testing.T) {
 			got[name] = strings.ReplaceAll(strings.Join(c.texts(), "\n"), h.hub.Epoch(0), "EPOCH")
 		}
 		want := map[string]string{
-			"withdrawn": "ERROR | message:401 signature is not valid\nclose 1008",
-			"forbidden": "ERROR | message:access denied | content-type:text/plain;charset=utf-8 | content-length:64 || the access rules do not let you subscribe to /queue/unread-count\nclose 1008",
+			"withdrawn": "ERROR | message:401 signature is not valid\nclose 1008 401 signature is not valid",
+			"forbidden": "ERROR | message:access denied | content-type:text/plain;charset=utf-8 | content-length:64 || the access rules do not let you subscribe to /queue/unread-count\nclose 1008 access denied",
 			"kept":      "MESSAGE | destination:/queue/message | message-id:EPOCH-1 | subscription:a | content-type:application/json | content-length:11 || for support",
 		}
 		if d := cmp.Diff(want, got); d != "" {
@@ -399,7 +401,7 @@ func TestErrorBeforeReset(t *testing.T) {
 		}
 		c.read()
 		got := c.texts()
-		if len(got) != 3 || !strings.HasPrefix(got[1], "ERROR | message:SEND is not accepted") || got[2] != "close 1008" {
+		if len(got) != 3 || !strings.HasPrefix(got[1], "ERROR | message:SEND is not accepted") || got[2] != "close 1008 SEND is not accepted" {
 			t.Fatalf("got %q, want CONNECTED, an ERROR and a close", got)
 		}
 	}
@@ -412,10 +414,10 @@ func TestEnds(t *testing.T) {
 		want  string // what the client gets
 	}{
 		"cut":                      {func(c net.Conn) { c.Close() }, "connection lost", "cut"},
-		"a frame without a mask":   {func(c net.Conn) { c.Write([]byte{0x81, 1, '\n'}) }, "malformed WebSocket frame", "close 1002"},
-		"reserved bits":            {func(c net.Conn) { c.Write([]byte{0xF1, 0x80, 0, 0, 0, 0}) }, "malformed WebSocket frame", "close 1002"},
-		"a continuation of naught": {func(c net.Conn) { c.Write([]byte{0x80, 0x80, 0, 0, 0, 0}) }, "malformed WebSocket frame", "close 1002"},
-		"close without a code":     {func(c net.Conn) { c.Write([]byte{0x88, 0x80, 0, 0, 0, 0}) }, "client closed", "close 1000"},
+		"a frame without a mask":   {func(c net.Conn) { c.Write([]byte{0x81, 1, '\n'}) }, "malformed WebSocket frame", "close 1002 malformed WebSocket frame"},
+		"reserved bits":            {func(c net.Conn) { c.Write([]byte{0xF1, 0x80, 0, 0, 0, 0}) }, "malformed WebSocket frame", "close 1002 malformed WebSocket frame"},
+		"a continuation of naught": {func(c net.Conn) { c.Write([]byte{0x80, 0x80, 0, 0, 0, 0}) }, "malformed WebSocket frame", "close 1002 malformed WebSocket frame"},
+		"close without a code":     {func(c net.Conn) { c.Write([]byte{0x88, 0x80, 0, 0, 0, 0}) }, "client closed", "close 1000 client closed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -430,12 +432,8 @@ func TestEnds(t *testing.T) {
 				if d := cmp.Diff(map[string]int64{test.cause: 1}, h.server.Counts().Ends); d != "" {
 					t.Errorf("ends (-want +got):\n%s", d)
 				}
-				level := "INFO"
-				if test.cause == "client closed" {
-					level = "DEBUG" // of its own will
-				}
-				if !regexp.MustCompile(`level=` + level + ` msg="session ended" .* cause="` + test.cause).MatchString(h.lines.String()) {
-					t.Errorf("no line at level %s in\n%s", level, h.lines)
+				if !regexp.MustCompile(`level=INFO msg="session ended" .* cause="` + test.cause).MatchString(h.lines.String()) {
+					t.Errorf("no line at level INFO in\n%s", h.lines)
 				}
 			})
 		})
@@ -503,6 +501,42 @@ func TestPaths(t *testing.T) {
 	}
 }
 
+// A request that misses the endpoint by a little is named in the log: its client only sees that the
+// connection failed.
+func TestNearPaths(t *testing.T) {
+	for path, want := range map[string]string{
+		"/ws.communication/":                      "without a slash at the end",
+		"/ws.communication/info":                  "SockJS is not spoken here",
+		"/ws.communication/info?t=1":              "SockJS is not spoken here",
+		"/ws.communication/iframe.html":           "SockJS is not spoken here",
+		"/ws.communication/123/abcdefg/websocket": "SockJS is not spoken here",
+		"/ws.communication/123/abcdefg/xhr":       "SockJS is not spoken here",
+		"/ws.communication/websocket":             "see server.path",
+		"/favicon.ico":                            "",
+		"/":                                       "",
+	} {
+		t.Run(path, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHouse(t, server.Config{})
+				conn, err := h.l.dial()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: bridge.test\r\nConnection: close\r\n\r\n", path)
+				response, err := io.ReadAll(conn)
+				if err != nil || !strings.HasPrefix(string(response), "HTTP/1.1 404 ") || !strings.Contains(string(response), want) {
+					t.Errorf("got %q, %v, want 404 and %q in it", response, err, want)
+				}
+				lines := strings.Count(h.lines.String(), "handshake refused")
+				if want == "" && lines != 0 || want != "" && (lines != 1 || !strings.Contains(h.lines.String(), want)) {
+					t.Errorf("want %q in one line of\n%s", want, h.lines)
+				}
+			})
+		})
+	}
+}
+
 // A slowAuth takes its time.
 type slowAuth struct {
 	auth.Authenticator
@@ -536,7 +570,7 @@ func TestSlowRenewalIsNoSilence(t *testing.T) {
 		}
 		var got []string
 		for _, text := range c.texts() {
-			if text != "ping" {
+			if text != "pong" {
 				got = append(got, text)
 			}
 		}

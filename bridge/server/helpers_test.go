@@ -213,7 +213,7 @@ func (c *client) read() {
 		var closed *websocket.CloseError
 		switch {
 		case errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure:
-			c.add(fmt.Sprint("close ", closed.Code))
+			c.add(strings.TrimSpace(fmt.Sprint("close ", closed.Code, " ", closed.Text)))
 			c.conn.Close()
 			return
 		case err != nil:

@@ -15,8 +15,18 @@ import (
 // it: all writes go through the session's writer. Only the goroutine that reads uses it.
 type inbound struct {
 	net.Conn
-	answered bool // the handshake was answered
-	broken   bool // gorilla has tried to write a close frame: the peer breaks the WebSocket protocol
+	answered bool        // the handshake was answered
+	broken   bool        // gorilla has tried to write a close frame: the peer breaks the WebSocket protocol
+	wasRead  func(n int) // called with the bytes of each read; nil during the handshake
+}
+
+// Read implements net.Conn.
+func (c *inbound) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.wasRead != nil {
+		c.wasRead(n)
+	}
+	return n, err
 }
 
 // Write implements net.Conn.

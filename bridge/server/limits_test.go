@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/gorilla/websocket"
 
 	"mqtt-stomp-bridge/bridge/server"
@@ -16,7 +17,7 @@ import (
 
 // Each limit at one less, itself, and one more, in a session that is connected.
 func TestFrameLimits(t *testing.T) {
-	limits := stomp.Limits{Command: 16, Line: 600, Headers: 8, Body: 200} // a line must have room for a token
+	limits := stomp.Limits{Line: 600, Headers: 8, Body: 200} // a line must have room for a token
 	unsubscribe := func(headers ...string) string {
 		return frame(strings.Join(append([]string{"UNSUBSCRIBE", "id:a", "receipt:r"}, headers...), " | "))
 	}
@@ -26,8 +27,6 @@ func TestFrameLimits(t *testing.T) {
 		under string // the answer up to the limit
 		over  string // and beyond
 	}{
-		"command": {16, func(n int) string { return strings.Repeat("C", n) + "\n\n\x00" },
-			"unknown command", "the command line is too long"},
 		"header line": {600, func(n int) string { return unsubscribe("key:" + strings.Repeat("v", n-len("key:"))) },
 			"RECEIPT", "a header line is too long"},
 		"headers": {8, func(n int) string { return unsubscribe(strings.Split(strings.Repeat("k:v ", n-2), " ")[:n-2]...) },
@@ -84,7 +83,8 @@ func TestUnauthenticatedBytes(t *testing.T) {
 				c := newClient(t, conn)
 				go c.read()
 				connect := frame("CONNECT | accept-version:1.2 | Authorization:" + h.token("ann", time.Hour))
-				c.sendRaw(websocket.TextMessage, strings.Repeat("\n", limit+over-len(connect))+connect)
+				const header = 2 * 8 // of the two WebSocket frames in which it is sent
+				c.sendRaw(websocket.TextMessage, strings.Repeat("\n", limit+over-header-len(connect))+connect)
 				synctest.Wait()
 				want := "CONNECTED"
 				if over > 0 {
@@ -92,6 +92,49 @@ func TestUnauthenticatedBytes(t *testing.T) {
 				}
 				if got := strings.Join(c.texts(), "\n"); !strings.HasPrefix(got, want) {
 					t.Errorf("got %q, want %q", got, want)
+				}
+				conn.Close()
+			})
+		})
+	}
+}
+
+// What carries nothing counts too before CONNECT: pings, pongs, empty messages and fragments.
+func TestUnauthenticatedFramesWithoutContent(t *testing.T) {
+	for name, send := range map[string]func(*websocket.Conn) error{
+		"pings": func(c *websocket.Conn) error {
+			return c.WriteControl(websocket.PingMessage, make([]byte, 100), time.Time{})
+		},
+		"empty pings":    func(c *websocket.Conn) error { return c.WriteControl(websocket.PingMessage, nil, time.Time{}) },
+		"pongs":          func(c *websocket.Conn) error { return c.WriteControl(websocket.PongMessage, nil, time.Time{}) },
+		"empty messages": func(c *websocket.Conn) error { return c.WriteMessage(websocket.BinaryMessage, nil) },
+		"empty fragments": func(c *websocket.Conn) error {
+			_, err := c.NetConn().Write([]byte{0x00, 0x80, 0, 0, 0, 0})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const limit = 5000
+				h := newHouse(t, server.Config{Limits: server.Limits{UnauthenticatedBytes: limit}})
+				conn, _, err := h.dial(nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c := newClient(t, conn)
+				go c.read()
+				if name == "empty fragments" {
+					conn.NetConn().Write([]byte{0x01, 0x80, 0, 0, 0, 0})
+				}
+				for range limit/6 + 1 {
+					if send(conn) != nil {
+						break
+					}
+				}
+				synctest.Wait()
+				time.Sleep(time.Second) // the answer of the close is not awaited for longer
+				if d := cmp.Diff(map[string]int64{"unauthenticated bytes": 1}, h.server.Counts().Ends); d != "" {
+					t.Errorf("ends (-want +got):\n%s", d)
 				}
 				conn.Close()
 			})
@@ -157,7 +200,7 @@ func TestEmptyFlood(t *testing.T) {
 		if grown := heap() - before; grown > 1<<20 {
 			t.Errorf("empty messages take %d bytes", grown)
 		}
-		c.send("UNSUBSCRIBE | id:a")
+		c.send("UNSUBSCRIBE")
 		synctest.Wait()
 		if got := c.texts(); len(got) != 2 {
 			t.Errorf("got %q, want an ERROR and a close", got)

@@ -115,8 +115,13 @@ func appendMessage(dst []byte, opcode byte, payload []byte) []byte {
 	return endMessage(append(dst, payload...), start, opcode)
 }
 
-// appendClose appends a close frame with its code (RFC 6455, 5.5.1).
-func appendClose(dst []byte, code int, text string) []byte {
+// maxReason is the room that a close frame has for a reason beside its code.
+const maxReason = 123
+
+// appendClose appends a close frame with its code and a reason, of which it takes what has room
+// (RFC 6455, 5.5.1).
+func appendClose(dst []byte, code int, reason string) []byte {
+	text := strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "")
 	return appendMessage(dst, opClose, append(binary.BigEndian.AppendUint16(nil, uint16(code)), text...))
 }
 

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"errors"
 	"log/slog"
 	"strings"
@@ -47,7 +46,7 @@ func (x *session) reject(f *stomp.Frame, err error) {
 		x.fail(denied.cause, f, denied.err)
 	default:
 		wire := wireError(err)
-		x.fail(wire.Message, f, wire) // one of a few fixed texts
+		x.fail(wire.Message, f, withBlanks(wire, f)) // one of a few fixed texts
 	}
 }
 
@@ -97,6 +96,9 @@ func (x *session) connect(f *stomp.Frame) error {
 	}
 	accept, _ := f.Get("accept-version")
 	version, ok := stomp.Negotiate(accept)
+	if version == stomp.V10 {
+		f.TrimBlanks()
+	}
 	if !ok {
 		x.fail("no common version", f, &stomp.Error{Message: "no common version", Detail: "supported versions are 1.0, 1.1 and 1.2"},
 			stomp.Header{Key: "version", Value: "1.0,1.1,1.2"})
@@ -141,24 +143,28 @@ func (x *session) sendConnected(version stomp.Version) {
 const silentFactor = 3
 
 // startHeartBeats begins to send and to expect heart-beats. Without them, as at STOMP 1.0,
-// WebSocket pings take their place: the pongs show that the client is alive.
+// WebSocket pings take their place: the pongs show that the client is alive. Whatever the client
+// asks for, something is sent at the interval of the configuration, which is chosen so that no proxy
+// on the way takes the connection for idle.
 func (x *session) startHeartBeats(version stomp.Version, peer stomp.HeartBeat) {
 	h := x.server.config.HeartBeat
 	var send, receive time.Duration
 	if version > stomp.V10 {
 		send, receive = stomp.NegotiateHeartBeat(stomp.HeartBeat{Send: h, Receive: h}, peer)
 	}
-	every := cmp.Or(send, h)
 	var beat []byte
 	if send > 0 {
 		beat = appendMessage(beat, opText, []byte("\n"))
 	}
-	if receive == 0 {
+	switch {
+	case receive == 0:
 		beat = appendMessage(beat, opPing, nil)
-		receive, every = h, h // never longer than send
+		receive = h
+	case send == 0: // a pong that nobody has asked for is not answered (RFC 6455, 5.5.3)
+		beat = appendMessage(beat, opPong, nil)
 	}
 	x.silence = silentFactor * receive
-	x.out.KeepAlive(beat, every)
+	x.out.KeepAlive(beat, h)
 	x.heard()
 }
 

@@ -44,7 +44,7 @@ type Limits struct {
 	SessionsPerUser      int           // 0: no limit
 	SessionsPerAddress   int           // of IPv6 by /64; 0: no limit
 	Connects             int           // new connections a second; 0: no limit
-	Subscriptions        int           // per session, default 16
+	Subscriptions        int           // per session, default 64
 	ConnectTimeout       time.Duration // from the upgrade to an accepted CONNECT, default 10s
 	WriteTimeout         time.Duration // of a single write, default 10s
 	UnauthenticatedBytes int           // read before CONNECT was accepted, default 64 KiB
@@ -62,6 +62,7 @@ type Server struct {
 	authChanges atomic.Uint64
 	ends        tally // session ends by cause
 	refusals    tally // handshakes refused, by cause
+	closes      tally // close frames of clients, by code
 	writers     *writer.Pool
 	opened      atomic.Int64    // sessions so far
 	connects    *rate.Limiter   // nil: no limit
@@ -116,7 +117,7 @@ const (
 func DefaultLimits() Limits {
 	return Limits{
 		Sessions:             20_000,
-		Subscriptions:        16,
+		Subscriptions:        64,
 		ConnectTimeout:       10 * time.Second,
 		WriteTimeout:         10 * time.Second,
 		UnauthenticatedBytes: 64 << 10,
@@ -245,8 +246,8 @@ func (s *Server) unregister(x *session) {
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.Handle(s.config.Path, s)
-	if s.config.Pages != nil {
-		mux.Handle("/", s.config.Pages)
+	if s.config.Path != "/" {
+		mux.HandleFunc("/", s.serveElsewhere)
 	}
 	web := &http.Server{
 		Handler:        mux,
@@ -296,13 +297,14 @@ type Counts struct {
 	Opened   int64            // so far
 	Ends     map[string]int64 // sessions ended, by cause
 	Refusals map[string]int64 // handshakes refused, by cause
+	Closes   map[string]int64 // sessions ended by a close frame of the client, by its code, see closeLabel
 }
 
 // Counts returns the figures so far.
 func (s *Server) Counts() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Counts{Sessions: len(s.sessions), Opened: s.opened.Load(), Ends: s.ends.all(), Refusals: s.refusals.all()}
+	return Counts{Sessions: len(s.sessions), Opened: s.opened.Load(), Ends: s.ends.all(), Refusals: s.refusals.all(), Closes: s.closes.all()}
 }
 
 // A tally counts by a small set of names. The zero value is ready to use.

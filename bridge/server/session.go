@@ -1,11 +1,13 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,7 +34,9 @@ type session struct {
 	// Owned by the reader.
 	decoder    *stomp.Decoder
 	connected  bool
+	begun      time.Time     // when the frame began that has not ended; zero: there is none
 	unauthed   int           // bytes read before CONNECT was accepted
+	warned     bool          // that it unsubscribed from what was not open
 	silence    time.Duration // how long the peer may be silent; 0 until CONNECT was accepted
 	lastNumber int           // of the subscriptions so far that are acknowledged
 	closedAt   uint64        // the greatest position at which one of these was closed
@@ -55,13 +59,14 @@ type session struct {
 
 // An ending is why a session ends and what its client is told.
 type ending struct {
-	cause   string         // for logs and counters
-	err     *stomp.Error   // sent as an ERROR frame; nil: none
-	headers []stomp.Header // of the ERROR frame, beside its message
-	code    int            // WebSocket close code
-	lastID  bool           // name the last position, so that the client can resume
-	quiet   bool           // log at debug: the client left by itself, or never connected
-	detail  error          // for the log alone; may be nil
+	cause   string                // for logs and counters
+	err     *stomp.Error          // sent as an ERROR frame; nil: none
+	headers []stomp.Header        // of the ERROR frame, beside its message
+	code    int                   // WebSocket close code
+	lastID  bool                  // name the last position, so that the client can resume
+	quiet   bool                  // log at debug: the client left by itself, or never connected
+	detail  error                 // for the log alone; may be nil
+	closed  *websocket.CloseError // what the client closed with; nil: it did not
 }
 
 // readChunk is how much of a message is read at a time.
@@ -81,6 +86,7 @@ func (s *Server) newSession(conn *websocket.Conn, in *inbound, remote string) *s
 		decoder: stomp.NewDecoder(s.config.Limits.Frame),
 	}
 	x.out = s.writers.New(in.Conn, x.feedFailed)
+	in.wasRead = x.checkUnauthenticated
 	s.opened.Add(1)
 	conn.SetPongHandler(func(string) error {
 		x.heard()
@@ -152,10 +158,33 @@ func (x *session) readMessage(r io.Reader) error {
 	}
 }
 
-// heard renews the time that the peer may be silent.
+// heard renews the time that the peer may be silent. A frame that has begun must end in the time
+// that a client has to connect, whatever else comes meanwhile.
 func (x *session) heard() {
-	if x.silence > 0 {
-		x.conn.SetReadDeadline(time.Now().Add(x.silence))
+	switch {
+	case !x.decoder.Open():
+		x.begun = time.Time{}
+	case x.begun.IsZero():
+		x.begun = time.Now()
+	}
+	if x.silence == 0 {
+		return
+	}
+	deadline := time.Now().Add(x.silence)
+	if end := x.begun.Add(x.server.config.Limits.ConnectTimeout); !x.begun.IsZero() && end.Before(deadline) {
+		deadline = end
+	}
+	x.conn.SetReadDeadline(deadline)
+}
+
+// checkUnauthenticated ends a session that has sent too much before its CONNECT was accepted. All
+// bytes count, also those of WebSocket frames without content, which gorilla does not show.
+func (x *session) checkUnauthenticated(n int) {
+	if x.connected {
+		return
+	}
+	if x.unauthed += n; x.unauthed > x.server.config.Limits.UnauthenticatedBytes {
+		x.fail("unauthenticated bytes", nil, &stomp.Error{Message: "too many bytes before CONNECT was accepted"})
 	}
 }
 
@@ -163,11 +192,8 @@ var errEnded = errors.New("server: the session has ended")
 
 // input decodes and handles the frames in p, and in what came before it.
 func (x *session) input(p []byte) error {
-	if !x.connected {
-		if x.unauthed += len(p); x.unauthed > x.server.config.Limits.UnauthenticatedBytes {
-			x.fail("unauthenticated bytes", nil, &stomp.Error{Message: "too many bytes before CONNECT was accepted"})
-			return errEnded
-		}
+	if x.ended.Load() != nil {
+		return errEnded
 	}
 	x.decoder.Write(p)
 	for {
@@ -197,7 +223,10 @@ func (x *session) readingEnded(err error) {
 	case x.in.broken:
 		x.end(ending{cause: "malformed WebSocket frame", code: websocket.CloseProtocolError})
 	case errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure: // which stands for no close frame at all
-		x.end(ending{cause: "client closed", code: websocket.CloseNormalClosure, quiet: true})
+		x.server.closes.add(closeLabel(closed.Code))
+		x.end(ending{cause: "client closed", code: websocket.CloseNormalClosure, closed: closed, detail: x.unfinished()})
+	case errors.As(err, &timeout) && timeout.Timeout() && x.decoder.Open():
+		x.fail("frame without its NUL", nil, &stomp.Error{Message: "the end of a frame has not come in time", Detail: noNUL})
 	case errors.As(err, &timeout) && timeout.Timeout() && !x.connected:
 		x.fail("connect timeout", nil, &stomp.Error{Message: "no CONNECT in time"})
 	case errors.As(err, &timeout) && timeout.Timeout():
@@ -206,8 +235,22 @@ func (x *session) readingEnded(err error) {
 			Detail:  "nothing was received for three times the heart-beat interval",
 		})
 	default:
-		x.end(ending{cause: "connection lost", detail: err, code: websocket.CloseGoingAway, quiet: !x.connected})
+		x.end(ending{cause: "connection lost", detail: cmp.Or(x.unfinished(), err), code: websocket.CloseGoingAway, quiet: !x.connected})
 	}
+}
+
+// noNUL says what is wrong with a client whose frames do not end.
+const noNUL = "a frame ends with a NUL byte, which never came; some clients cut text off there, and on React Native need " +
+	"stompjs with forceBinaryWSFrames and appendMissingNULLonIncoming"
+
+var errUnfinished = errors.New("its last frame has not ended: " + noNUL)
+
+// unfinished returns errUnfinished if the client has left in the middle of a frame.
+func (x *session) unfinished() error {
+	if x.decoder.Open() {
+		return errUnfinished
+	}
+	return nil
 }
 
 // fail ends the session with an ERROR frame, in answer to f unless that is nil.
@@ -242,7 +285,7 @@ func (x *session) end(e ending) {
 		if e.err != nil {
 			last = appendFrame(last, x.v(), e.frame(x.server.config.Hub, feed.Position()))
 		}
-		return appendClose(last, e.code, "")
+		return appendClose(last, e.code, e.cause)
 	})
 }
 
@@ -282,6 +325,9 @@ func (x *session) logEnd() {
 	if c := x.credentials.Load(); c != nil {
 		attrs = append(attrs, "user", c.identity.User)
 	}
+	if e.closed != nil {
+		attrs = append(attrs, "code", e.closed.Code, "reason", e.closed.Text)
+	}
 	if e.detail != nil {
 		attrs = append(attrs, "error", e.detail)
 	}
@@ -295,6 +341,20 @@ func wireError(err error) *stomp.Error {
 		return wire
 	}
 	return &stomp.Error{Message: "malformed frame"}
+}
+
+// closeLabel names the code of a client's close frame: those of RFC 6455 by their number, the
+// ranges for libraries and applications as one each.
+func closeLabel(code int) string {
+	switch {
+	case 1000 <= code && code <= 1015:
+		return strconv.Itoa(code)
+	case 3000 <= code && code <= 3999:
+		return "3xxx"
+	case 4000 <= code && code <= 4999:
+		return "4xxx"
+	}
+	return "other"
 }
 
 func writeCause(err error) string {

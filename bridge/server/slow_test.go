@@ -51,7 +51,7 @@ func TestSlowClient(t *testing.T) {
 		want := []string{
 			"MESSAGE | destination:/queue/message | message-id:EPOCH-1 | subscription:s | content-type:application/json | content-length:1 || 0",
 			"ERROR | message:too slow, the next messages are no longer kept | last-message-id:EPOCH-1",
-			"close 1013",
+			"close 1013 too slow",
 		}
 		if got := strings.ReplaceAll(strings.Join(got, "\n"), h.hub.Epoch(0), "EPOCH"); got != strings.Join(want, "\n") {
 			t.Errorf("the slow client got:\n%s\nwant:\n%s", got, strings.Join(want, "\n"))

@@ -112,7 +112,7 @@ func (x *session) parseSubscribe(f *stomp.Frame) (*subscription, hub.Options, er
 	case x.subscribed(s.key) != nil:
 		return nil, o, clientError("the subscription id is in use", "")
 	case len(x.subs) >= x.server.config.Limits.Subscriptions:
-		return nil, o, clientError("too many subscriptions", "unsubscribe from one first")
+		return nil, o, clientError("too many subscriptions", "unsubscribe from one first, or raise server.limits.subscriptions")
 	case !slices.Contains([]ackMode{ackAuto, ackClient, ackIndividual}, s.mode), s.mode == ackIndividual && x.v() == stomp.V10:
 		return nil, o, clientError("unknown ack mode", "ack must be auto, client or, from STOMP 1.1 on, client-individual")
 	}
@@ -191,7 +191,7 @@ func (x *session) unsubscribed(f *stomp.Frame) *subscription {
 func (x *session) unsubscribe(f *stomp.Frame) error {
 	s := x.unsubscribed(f)
 	if s == nil {
-		return clientError("no such subscription", "UNSUBSCRIBE does not name an open subscription")
+		return x.unsubscribeNone(f)
 	}
 	x.subsMu.Lock()
 	x.subs = slices.DeleteFunc(x.subs, func(other *subscription) bool { return other == s })
@@ -203,5 +203,21 @@ func (x *session) unsubscribe(f *stomp.Frame) error {
 		}
 		return x.appendReceipt(answers, f)
 	})
+	return nil
+}
+
+// unsubscribeNone answers an UNSUBSCRIBE of what is not open, as when a client sends it twice: it
+// has what it wants.
+func (x *session) unsubscribeNone(f *stomp.Frame) error {
+	_, hasID := f.Get("id")
+	_, hasDestination := f.Get("destination")
+	if !hasID && (!hasDestination || x.v() > stomp.V10) {
+		return clientError("UNSUBSCRIBE without id", "it must name a subscription by its id, at STOMP 1.0 by its destination at least")
+	}
+	if !x.warned {
+		x.warned = true
+		x.log(slog.LevelWarn, "unsubscribed from what is not open", "hint", "the client may send UNSUBSCRIBE twice, or another id than with SUBSCRIBE")
+	}
+	x.out.Update(func(_ *hub.Feed, answers []byte) []byte { return x.appendReceipt(answers, f) })
 	return nil
 }

@@ -10,7 +10,6 @@ import (
 
 // Limits bound what one frame may hold. A field that is zero stands for its default.
 type Limits struct {
-	Command int // bytes of the command line, without its end; default 32
 	Line    int // bytes of a header line as sent, without its end; default 24 KiB: room for a token of 16 KiB, in base64 too
 	Headers int // header entries; default 64
 	Body    int // bytes of the body; default 64 KiB
@@ -18,14 +17,13 @@ type Limits struct {
 
 // DefaultLimits returns what the zero fields of Limits stand for.
 func DefaultLimits() Limits {
-	return Limits{Command: 32, Line: 24 << 10, Headers: 64, Body: 64 << 10}
+	return Limits{Line: 24 << 10, Headers: 64, Body: 64 << 10}
 }
 
 // withDefaults returns l with each zero replaced.
 func (l Limits) withDefaults() Limits {
 	d := DefaultLimits()
 	return Limits{
-		Command: cmp.Or(l.Command, d.Command),
 		Line:    cmp.Or(l.Line, d.Line),
 		Headers: cmp.Or(l.Headers, d.Headers),
 		Body:    cmp.Or(l.Body, d.Body),
@@ -33,8 +31,8 @@ func (l Limits) withDefaults() Limits {
 }
 
 // Decoder turns bytes into frames, however the bytes were split on their way. It keeps at most one partial frame within
-// its limits, whatever a content-length claims, and between frames it keeps nothing. It never trims spaces. It is not
-// safe for concurrent use. NewDecoder is the only way to make one.
+// its limits, whatever a content-length claims, and between frames it keeps nothing. Blanks around the names
+// and values of headers are trimmed at 1.0 alone, but in CONNECT: see Frame.TrimBlanks. It is not safe for concurrent use. NewDecoder is the only way to make one.
 type Decoder struct {
 	limits  Limits
 	version Version
@@ -116,16 +114,36 @@ func (d *Decoder) read() error {
 	return d.readBody()
 }
 
+// Open reports whether a frame has begun whose end has not been written yet.
+func (d *Decoder) Open() bool { return d.frame.Command != "" || len(d.line) > 0 }
+
 func (d *Decoder) readCommand() error {
-	line, err := d.readLine(d.limits.Command, "the command line is too long")
+	if err := d.checkCommand(); err != nil {
+		return err
+	}
+	line, err := d.readLine(maxCommand, "the command line is too long")
 	if err != nil {
 		return err
 	}
 	c, ok := parseCommand(line)
 	if !ok {
-		return malformed("unknown command")
+		return notFrame(line)
 	}
 	d.frame.Command = c
+	return nil
+}
+
+// checkCommand refuses a command line as soon as no command begins like it: what is not STOMP may
+// never have a line end, and its sender would wait for an answer.
+func (d *Decoder) checkCommand() error {
+	var room [2*maxCommand + 2]byte
+	line := append(append(room[:0], d.line...), d.in[:min(len(d.in), maxCommand+1)]...)
+	if end := bytes.IndexAny(line, "\r\n\x00"); end >= 0 {
+		line = line[:end]
+	}
+	if !beginsCommand(line) {
+		return notFrame(line)
+	}
 	return nil
 }
 
@@ -144,6 +162,11 @@ func (d *Decoder) readHeaders() error {
 		h, err := parseHeader(line, d.frame.Command.escaping(d.version))
 		if err != nil {
 			return err
+		}
+		if d.version == V10 && !d.frame.Command.settlesVersion() {
+			if h = h.trimBlanks(); h.Key == "" {
+				return malformed("a header has no name")
+			}
 		}
 		d.frame.Headers = append(d.frame.Headers, h)
 	}
@@ -165,7 +188,7 @@ func (d *Decoder) endHeaders() error {
 // checkBody refuses a body of n bytes that the frame must not have. Every byte of a body passes it before it is kept.
 func (d *Decoder) checkBody(n int) error {
 	if n > 0 && !d.frame.Command.mayHaveBody(d.version) {
-		return malformed("a frame of this command must not have a body")
+		return malformed("a frame of this command must not have a body; perhaps the NUL byte that ends the frame was cut off")
 	}
 	if n > d.limits.Body {
 		return overLimit("the body is too long")
@@ -258,7 +281,7 @@ func contentLength(headers []Header) (int, error) {
 		if h.Key != "content-length" {
 			continue
 		}
-		n, err := parseDecimal(h.Value)
+		n, err := parseDecimal(h.trimBlanks().Value)
 		if err != nil {
 			return 0, malformed("content-length is not a number of bytes")
 		}

@@ -16,14 +16,14 @@ type HeartBeat struct {
 }
 
 // ParseHeartBeat reads the value of a heart-beat header: two counts of milliseconds, each taken as a day when it is
-// longer. The empty string stands for a missing header, which means 0,0. The error is an *Error.
+// longer, with blanks around them or without. The empty string stands for a missing header, which means 0,0. The error is an *Error.
 func ParseHeartBeat(s string) (HeartBeat, error) {
-	if s == "" {
+	if strings.Trim(s, blanks) == "" {
 		return HeartBeat{}, nil
 	}
 	send, receive, _ := strings.Cut(s, ",")
-	sendMillis, sendErr := parseDecimal(send)
-	receiveMillis, receiveErr := parseDecimal(receive)
+	sendMillis, sendErr := parseDecimal(strings.Trim(send, blanks))
+	receiveMillis, receiveErr := parseDecimal(strings.Trim(receive, blanks))
 	if sendErr != nil || receiveErr != nil {
 		return HeartBeat{}, &Error{Message: "malformed heart-beat header", Detail: "it must be two numbers of milliseconds with a comma between"}
 	}

@@ -17,6 +17,9 @@ func TestParseHeartBeat(t *testing.T) {
 		{"0,0", stomp.HeartBeat{}},
 		{"30000,0", stomp.HeartBeat{Send: 30 * time.Second}},
 		{"0,10000", stomp.HeartBeat{Receive: 10 * time.Second}},
+		{"30000, 0", stomp.HeartBeat{Send: 30 * time.Second}},
+		{" \t30000\t ,  5000 \t", stomp.HeartBeat{Send: 30 * time.Second, Receive: 5 * time.Second}},
+		{" ", stomp.HeartBeat{}},
 		{"1,2", stomp.HeartBeat{Send: time.Millisecond, Receive: 2 * time.Millisecond}},
 		{"86400000,86400001", stomp.HeartBeat{Send: 24 * time.Hour, Receive: 24 * time.Hour}},
 		{"9223372036854775807,99999999999999999999999", stomp.HeartBeat{Send: 24 * time.Hour, Receive: 24 * time.Hour}},
@@ -30,7 +33,7 @@ func TestParseHeartBeat(t *testing.T) {
 }
 
 func TestParseHeartBeatRefuses(t *testing.T) {
-	for _, in := range []string{",", "1", "1,", ",1", "-1,0", "0,-1", "+1,0", "1, 2", "1,2,3", "1.5,0", "a,b", "٣,٣"} {
+	for _, in := range []string{",", "1", "1,", ",1", "-1,0", "0,-1", "+1,0", "1 0,2", "1,\n2", "1,\u00a02", "1,2,3", "1.5,0", "a,b", "٣,٣"} {
 		got, err := stomp.ParseHeartBeat(in)
 		var protocol *stomp.Error
 		if !errors.As(err, &protocol) || got != (stomp.HeartBeat{}) {

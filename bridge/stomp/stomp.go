@@ -12,6 +12,7 @@ package stomp
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -90,17 +91,28 @@ const (
 	CommandHeartBeat Command = "\n"
 )
 
+// commands are those that have a name.
+var commands = []Command{
+	CommandConnect, CommandStomp, CommandSend, CommandSubscribe, CommandUnsubscribe, CommandAck, CommandNack,
+	CommandBegin, CommandCommit, CommandAbort, CommandDisconnect,
+	CommandConnected, CommandMessage, CommandReceipt, CommandError,
+}
+
+// maxCommand is more than the bytes of the longest command line.
+const maxCommand = 16
+
 // parseCommand returns the command that a line, without its end, names.
 func parseCommand(line []byte) (Command, bool) {
-	switch c := Command(line); c {
-	case "":
+	if len(line) == 0 {
 		return CommandHeartBeat, true
-	case CommandConnect, CommandStomp, CommandSend, CommandSubscribe, CommandUnsubscribe, CommandAck, CommandNack,
-		CommandBegin, CommandCommit, CommandAbort, CommandDisconnect,
-		CommandConnected, CommandMessage, CommandReceipt, CommandError:
-		return c, true
 	}
-	return "", false
+	c := Command(line)
+	return c, slices.Contains(commands, c)
+}
+
+// beginsCommand reports whether a command begins with the part.
+func beginsCommand(part []byte) bool {
+	return slices.ContainsFunc(commands, func(c Command) bool { return strings.HasPrefix(string(c), string(part)) })
 }
 
 // mayHaveBody reports whether a frame of this command may have a body at version v.
@@ -115,10 +127,14 @@ func (c Command) mayHaveBody(v Version) bool {
 	return v == V10 // STOMP 1.0: the body of SUBSCRIBE "is ignored"
 }
 
+// settlesVersion reports whether the version of the protocol is not known before this frame.
+func (c Command) settlesVersion() bool {
+	return c == CommandConnect || c == CommandStomp || c == CommandConnected
+}
+
 // escaping returns the version whose escapes hold in the headers of this command.
 func (c Command) escaping(v Version) Version {
-	switch c {
-	case CommandConnect, CommandStomp, CommandConnected:
+	if c.settlesVersion() {
 		// STOMP 1.2, "Value Encoding": CONNECT and CONNECTED do not escape, to remain compatible with 1.0;
 		// "CONNECT or STOMP Frame": STOMP is handled in the same manner as CONNECT.
 		return V10
@@ -134,6 +150,22 @@ type Frame struct {
 	Command Command
 	Headers []Header
 	Body    []byte
+}
+
+// blanks are what people put around the colon of a header.
+const blanks = " \t"
+
+func (h Header) trimBlanks() Header {
+	return Header{strings.Trim(h.Key, blanks), strings.Trim(h.Value, blanks)}
+}
+
+// TrimBlanks takes the blanks around names and values away, as STOMP 1.0 has it (its own examples
+// have a space behind the colon). From 1.1 on they belong to the header. The decoder does it for all
+// frames of 1.0 but CONNECT, which comes before the version is known.
+func (f *Frame) TrimBlanks() {
+	for i, h := range f.Headers {
+		f.Headers[i] = h.trimBlanks()
+	}
 }
 
 // Get returns the value of the first entry with that key: in repeated entries the first one counts

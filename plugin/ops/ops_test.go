@@ -34,7 +34,7 @@ func (r reasons) Counts() bridge.Counts {
 			DeadLetters: commit.DeadLetterCounts{Published: 1, Refused: 1, Kept: 1, Received: 2},
 		},
 		Queues:  map[string]hub.Counts{"/queue/message": {Published: 3, Delivered: 5, Conflated: 1, NotAddressed: 6, LeftBehind: 2, Replayed: 4}},
-		Server:  server.Counts{Sessions: 2, Opened: 5, Ends: map[string]int64{"client closed": 3}, Refusals: map[string]int64{"origin is not allowed": 1}},
+		Server:  server.Counts{Sessions: 2, Opened: 5, Ends: map[string]int64{"client closed": 3}, Closes: map[string]int64{"1001": 3}, Refusals: map[string]int64{"origin is not allowed": 1}},
 		Latency: hub.Latency{Count: 5, Sum: 3 * time.Second, Buckets: map[time.Duration]uint64{time.Millisecond: 2, time.Second: 4}},
 		Journal: bridge.JournalCounts{First: 3, Last: 9, Oldest: time.Unix(1611741600, 5e8), Bytes: 700, Limit: 1000},
 		MQTT:    mqtt.Stats{Connects: 2, ConnectErrors: 3, AbsentSessions: 1, TakenOver: 4, SessionExpiry: time.Minute, Events: 9, Acks: 6, StaleAcks: 2},
@@ -100,6 +100,7 @@ func samples(b reasons) []string {
 func TestMetrics(t *testing.T) {
 	got := samples(nil)
 	want := []string{
+		`mqtt_stomp_bridge_client_closes_total{code="1001"} 3`,
 		`mqtt_stomp_bridge_dead_letters_kept 1`,
 		`mqtt_stomp_bridge_dead_letters_received_total 2`,
 		`mqtt_stomp_bridge_dead_letters_total{outcome="published"} 1`,

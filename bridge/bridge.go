@@ -80,15 +80,17 @@ func New(c Config) (*Bridge, error) {
 		return nil, err
 	}
 	b := &Bridge{log: c.Log, logger: c.Logger, rules: rules{c.Mapper, map[string]string{"config": c.ConfigHash}}}
-	b.hub = hub.New(c.Log, hubConfig())
+	b.hub = hub.New(c.Log, hubConfig(c.Logger))
 	c.Server.Hub, c.Server.Logger = b.hub, c.Logger
 	b.server = server.New(c.Server)
 	b.config = c
 	return b, nil
 }
 
-// hubConfig is the queues of the contract as the hub takes them.
-func hubConfig() (c hub.Config) {
+// hubConfig is the queues of the contract as the hub takes them. What it skips is for the log at
+// debug.
+func hubConfig(logger *slog.Logger) (c hub.Config) {
+	c.Watching = func() bool { return logger.Enabled(context.Background(), slog.LevelDebug) }
 	for _, q := range contract.Queues() {
 		c.Queues = append(c.Queues, hub.Queue{Name: q.Name, Keyed: q.Keyed, Conflate: q.Conflated})
 	}

@@ -24,6 +24,7 @@ var happening = map[string]string{
 	"3": `{"id": 7, "from": "customer", "content": {"text": "Hello"}}`,
 	"5": `{"id": 8, "from": "nobody", "content": {"text": "Hello"}}`,
 	"6": `{"id": 7, "from": "customer", "content": {"text": "Hello"}}`,
+	"7": `{"id": 7, "from": "customer", "content": {"text": "Hello"}}`,
 }
 
 // The commands of missing.md answer as it says.
@@ -65,6 +66,7 @@ type stand struct {
 	dir     string
 	environ []string
 	ports   *strings.Replacer // usual address -> the stand's
+	log     *bridgetest.Buffer
 }
 
 func startStand(t *testing.T) *stand {
@@ -97,7 +99,9 @@ func startStand(t *testing.T) *stand {
 	)
 	serve := exec.Command(binary)
 	serve.Dir, serve.Env = s.dir, s.environ
-	bridgetest.Start(t, serve, ops).WaitReady()
+	bridge := bridgetest.Start(t, serve, ops)
+	bridge.WaitReady()
+	s.log = bridge.Log
 	return s
 }
 
@@ -115,6 +119,9 @@ func (s *stand) run(t *testing.T, line, want string) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for deadline := time.Now().Add(10 * time.Second); ; {
+		if err := os.WriteFile(filepath.Join(s.dir, "bridge.log"), []byte(s.log.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
 		got, _ := s.command(ctx, line).CombinedOutput() // an answer of no is an error too
 		text := strings.TrimSpace(strings.ReplaceAll(string(got), "\r", ""))
 		if pattern.MatchString(text) {

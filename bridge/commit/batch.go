@@ -25,6 +25,7 @@ type batch struct {
 	deadLetters []deadLetter // to be acknowledged by the broker first
 	size        int          // at most the Size of the Batch
 	limit       int          // of size, by the store
+	log         *eventLog    // nil: no line an event is wanted
 }
 
 // commitBatch does with the first n of the events what promise 1 says, in its order: the dead
@@ -33,7 +34,7 @@ type batch struct {
 // events again.
 func (c *Committer) commitBatch(ctx context.Context, events []*mqtt.Event) (n int, err error) {
 	mapper := c.mapper.Load() // one set of rules for the whole batch
-	b := batch{limit: c.store.MaxBatch()}
+	b := batch{limit: c.store.MaxBatch(), log: newEventLog(c.logger)}
 	for n < len(events) && b.size < maxBatchBytes && c.take(events[n], mapper, &b) {
 		n++
 	}
@@ -49,6 +50,7 @@ func (c *Committer) commitBatch(ctx context.Context, events []*mqtt.Event) (n in
 	for _, e := range events[:n] {
 		c.source.Ack(e)
 	}
+	b.log.write(c.logger, b.Entries)
 	return n, nil
 }
 
@@ -58,7 +60,7 @@ func (c *Committer) commitBatch(ctx context.Context, events []*mqtt.Event) (n in
 func (c *Committer) take(e *mqtt.Event, mapper *mapping.Mapper, b *batch) bool {
 	event := ForRules(e)
 	event.Stamp = c.stamp
-	result := mapper.Map(event)
+	result, steps := b.log.run(mapper, event)
 	before := len(b.Entries)
 	b.add(e, result.Outputs)
 	size := journal.Batch{Entries: b.Entries[before:]}.Size() + recordSize*(1+len(result.Outputs))
@@ -82,6 +84,7 @@ func (c *Committer) take(e *mqtt.Event, mapper *mapping.Mapper, b *batch) bool {
 	if duplicate {
 		b.Entries = b.Entries[:before]
 		c.counts.count(result, true, nil)
+		b.log.note(notedEvent{event: e, result: result, steps: steps, duplicate: true})
 		return true
 	}
 	if result.DeadLetter && len(result.Outcomes) > 0 {
@@ -93,6 +96,7 @@ func (c *Committer) take(e *mqtt.Event, mapper *mapping.Mapper, b *batch) bool {
 		c.redeliveries.use(e) // also where dedupe has dropped all of it: a copy may come when the window is over
 	}
 	b.deadLetters = append(b.deadLetters, deadLettersOf(e, result.Rejections)...)
+	b.log.note(notedEvent{event: e, result: result, steps: steps, repeated: repeated, from: before})
 	return true
 }
 
@@ -105,13 +109,13 @@ func (b *batch) add(e *mqtt.Event, outputs []mapping.Output) {
 }
 
 // dropRepeats takes those entries out again, from the given one on, whose output's dedupe key was
-// mapped before, and adds the records of the others' keys. It returns the rules of those taken out.
-func (c *Committer) dropRepeats(e *mqtt.Event, outputs []mapping.Output, b *batch, from int) (rules []string) {
+// mapped before, and adds the records of the others' keys. It returns the indices of those outputs.
+func (c *Committer) dropRepeats(e *mqtt.Event, outputs []mapping.Output, b *batch, from int) (repeated []int) {
 	kept := from
 	for i, o := range outputs {
 		known, records := c.dedupe.seen(o, e.Received)
 		if known {
-			rules = append(rules, o.Rule)
+			repeated = append(repeated, i)
 			continue
 		}
 		b.Records = append(b.Records, records...)
@@ -119,7 +123,7 @@ func (c *Committer) dropRepeats(e *mqtt.Event, outputs []mapping.Output, b *batc
 		kept++
 	}
 	b.Entries = b.Entries[:kept]
-	return rules
+	return repeated
 }
 
 // tooLarge returns the result of an event whose outputs take more than one transaction may hold:

@@ -29,9 +29,9 @@ type ruleCounts struct {
 }
 
 // count adds the outcomes of one event, in one step: a counter never goes back. Of a duplicate
-// those that would have been mapped count as duplicate, and so does one output for each rule in
-// repeated, whose dedupe has dropped it.
-func (c *ruleCounts) count(r mapping.Result, duplicate bool, repeated []string) {
+// those that would have been mapped count as duplicate, and so do the outputs with the indices
+// repeated, which dedupe has dropped.
+func (c *ruleCounts) count(r mapping.Result, duplicate bool, repeated []int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.events++
@@ -55,7 +55,8 @@ func (c *ruleCounts) count(r mapping.Result, duplicate bool, repeated []string) 
 		}
 		c.rules[o.Rule] = n
 	}
-	for _, rule := range repeated {
+	for _, i := range repeated {
+		rule := r.Outputs[i].Rule
 		n := c.rules[rule]
 		n.Mapped--
 		n.Duplicate++

@@ -45,6 +45,7 @@ type house struct {
 	mu       sync.Mutex
 	said     []string
 	log      bytes.Buffer
+	level    slog.LevelVar            // of the log
 	refusal  error                    // of Append; nil: it appends
 	answers  map[string]chan struct{} // payload of a dead letter -> closed when the broker acknowledges it; none: at once
 	letters  []mqtt.Message
@@ -70,7 +71,7 @@ func newHouse(t *testing.T) *house {
 		Snapshot:  memory,
 		Mapper:    compile(t, rules),
 		BaseTopic: "base",
-		Logger:    slog.New(slog.NewTextHandler(&h.log, nil)),
+		Logger:    slog.New(slog.NewTextHandler(&h.log, &slog.HandlerOptions{Level: &h.level})),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +79,7 @@ func newHouse(t *testing.T) *house {
 	return h
 }
 
-func compile(t *testing.T, rules string) *mapping.Mapper {
+func compile(t testing.TB, rules string) *mapping.Mapper {
 	t.Helper()
 	report := new(source.Report)
 	m := mapping.Compile([]mapping.Source{mapping.ParseSource("rules.yaml", []byte(rules), report)}, mapping.Options{}, report)

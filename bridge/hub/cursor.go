@@ -20,7 +20,8 @@ type Cursor struct {
 	own       bool   // only entries with an audience
 	conflates bool
 	track     bool
-	window    int // see Options
+	window    int     // see Options
+	watcher   Watcher // nil: none; a Group's cursor never has one
 
 	// How far it has come.
 	pos        uint64 // entries up to here are done with, or in frames that Next has appended
@@ -214,4 +215,10 @@ func (c *Cursor) leave(f *Feed) {
 }
 
 // close counts what a cursor that has left leaves behind.
-func (c *Cursor) close() { c.ring.leftBehind.Add(int64(c.published) - c.outcomes.sum()) }
+func (c *Cursor) close(h *Hub) {
+	n := int64(c.published) - c.outcomes.sum()
+	c.ring.leftBehind.Add(n)
+	if n > 0 && h.watching() {
+		c.tell(Skip{Reason: LeftBehind, Position: c.written, Entries: n})
+	}
+}

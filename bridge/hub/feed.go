@@ -18,6 +18,8 @@ type Feed struct {
 	leaving []*Cursor // unsubscribed, but frames of them are not written yet
 	oldest  time.Time // receipt of the oldest live entry appended; zero: none
 
+	watching bool // since the last Next began, see Config.Watching
+
 	// How far it has come.
 	last    uint64 // the greatest position written
 	taken   uint64 // the greatest position that Next has appended
@@ -33,6 +35,7 @@ type Options struct {
 	NoConflate bool                       // send every entry, also where the queue conflates
 	Track      bool                       // remember what was sent until Ack
 	Window     int                        // with Track: no more than so many unacknowledged entries, at most MaxWindow; 0: no bound
+	Watcher    Watcher                    // of what is skipped; nil: none
 }
 
 // A Resume names the last entry that a client has seen, as Hub.Epoch does.
@@ -76,6 +79,7 @@ func (f *Feed) Subscribe(queue string, format Format, o Options) (c *Cursor, com
 		conflates: r.newest != nil && !o.NoConflate,
 		track:     o.Track,
 		window:    min(o.Window, MaxWindow),
+		watcher:   o.Watcher,
 	}
 	switch {
 	case o.Resume != nil && o.Resume.Position <= h.last && o.Resume.Position+1 >= bounds.First && h.gave(*o.Resume):
@@ -112,17 +116,17 @@ func (f *Feed) Unsubscribe(c *Cursor) {
 		f.leaving = append(f.leaving, c)
 		return
 	}
-	c.close()
+	c.close(f.hub)
 }
 
 // Close takes all cursors out. What Next has appended without a Wrote counts as left behind.
 func (f *Feed) Close() {
 	for _, c := range f.cursors {
 		c.leave(f)
-		c.close()
+		c.close(f.hub)
 	}
 	for _, c := range f.leaving {
-		c.close()
+		c.close(f.hub)
 	}
 	f.cursors, f.leaving = nil, nil
 }
@@ -147,7 +151,7 @@ func (f *Feed) Wrote() {
 	}
 	for _, c := range f.leaving {
 		c.wrote()
-		c.close()
+		c.close(f.hub)
 	}
 	f.leaving = nil
 }

@@ -42,6 +42,7 @@ type share struct {
 // An addressed is a frame that only some members get.
 type addressed struct {
 	cursor   int
+	position uint64
 	audience []string
 	frame    []byte
 	at       int // where in the frames for everybody it belongs
@@ -149,7 +150,9 @@ func (g *Group) address(c *Cursor, e *Entry, frame []byte, at int) {
 	}
 	// Not by Feed.took: only some members get a frame.
 	g.feed.taken = max(g.feed.taken, e.Position)
-	g.addressed = append(g.addressed, addressed{cursor: slices.Index(g.feed.cursors, c), audience: e.Audience, frame: frame, at: at})
+	g.addressed = append(g.addressed, addressed{
+		cursor: slices.Index(g.feed.cursors, c), position: e.Position, audience: e.Audience, frame: frame, at: at,
+	})
 }
 
 // distribute finds the members of the audiences. Those that get the same addressed frames share the
@@ -173,6 +176,9 @@ func (g *Group) distribute() {
 				}
 			}
 		}
+	}
+	if g.feed.watching {
+		g.tellOthers(lists)
 	}
 	made := map[string]*personal{}
 	g.personal = make(map[*Feed]*personal, len(lists))

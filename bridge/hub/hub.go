@@ -44,11 +44,16 @@ type Config struct {
 	Queues      []Queue
 	RingEntries int // newest entries kept at hand per queue, default 1024
 	RingBytes   int // bytes of their payloads per queue, default 8 MiB
+
+	// Watching reports whether Watchers are to be told of what is skipped. It is asked once a Next,
+	// and must be quick. nil: never.
+	Watching func() bool
 }
 
 // A Hub holds the rings. All methods are safe for concurrent use.
 type Hub struct {
 	log   Log
+	watch func() bool     // Config.Watching
 	names []string        // of the queues, in the order of Config
 	ctx   context.Context // of reading the log: ends with Close
 	close context.CancelFunc
@@ -80,6 +85,7 @@ func New(log Log, c Config) *Hub {
 	}
 	h := &Hub{
 		log:   log,
+		watch: c.Watching,
 		rings: map[string]*ring{},
 		dirty: make(chan struct{}, 1),
 	}
@@ -112,6 +118,8 @@ func (h *Hub) Close() {
 
 // Epoch returns what names an entry together with its position; see journal.Log.
 func (h *Hub) Epoch(position uint64) string { return h.log.Epoch(position) }
+
+func (h *Hub) watching() bool { return h.watch != nil && h.watch() }
 
 // Has reports whether the hub serves the queue.
 func (h *Hub) Has(queue string) bool { return h.rings[queue] != nil }

@@ -44,12 +44,14 @@ func (n *newest) put(e *journal.Entry) {
 
 // overtook reports whether there is a newer entry of e's key.
 func (n *newest) overtook(e *journal.Entry) bool {
-	if n == nil || e.Key == "" {
-		return false
-	}
-	position, ok := n.recent[e.Key]
+	return n != nil && e.Key != "" && n.position(e.Key) > e.Position
+}
+
+// position returns where the newest entry of the key is, 0 when that is not known.
+func (n *newest) position(key string) uint64 {
+	position, ok := n.recent[key]
 	if !ok {
-		position = n.before[e.Key]
+		position = n.before[key]
 	}
-	return position > e.Position
+	return position
 }

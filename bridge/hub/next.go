@@ -23,6 +23,7 @@ func (f *Feed) Next(dst []byte, limit int) (out []byte, more bool, err error) {
 
 // next is Next for entries up to the position end.
 func (f *Feed) next(dst []byte, limit int, end uint64) (out []byte, more bool, err error) {
+	f.watching = f.hub.watching()
 	for _, c := range f.cursors {
 		if c.snapshot && c.room() > 0 {
 			return f.takeSnapshot(dst, c, limit)
@@ -38,10 +39,8 @@ func (f *Feed) next(dst []byte, limit int, end uint64) (out []byte, more bool, e
 	for _, p := range w.picks {
 		e := &p.slot.entry
 		switch {
-		case p.fate == overtaken:
-			p.cursor.conflated(e.Position)
-		case p.fate == forOthers:
-			p.cursor.passed(e.Position)
+		case p.fate != sent:
+			f.skip(p.cursor, p.fate, e)
 		case f.group != nil && e.Audience != nil:
 			f.group.address(p.cursor, e, p.cursor.appendSlot(nil, p.slot), len(dst))
 		default:
@@ -250,10 +249,8 @@ func (f *Feed) appendReplayed(dst []byte, e *journal.Entry) []byte {
 		}
 		fate := f.fate(c, e, func(e *Entry) bool { return f.hub.overtook(c.ring, e) })
 		switch {
-		case fate == overtaken:
-			c.conflated(e.Position)
-		case fate == forOthers:
-			c.passed(e.Position)
+		case fate != sent:
+			f.skip(c, fate, e)
 		case f.group != nil && e.Audience != nil:
 			f.group.address(c, e, c.append(nil, e), len(dst))
 		default:
@@ -288,7 +285,7 @@ func (f *Feed) takeSnapshot(dst []byte, c *Cursor, limit int) (out []byte, more 
 			break
 		}
 		if !f.wants(c, &page[i]) {
-			c.passed(page[i].Position)
+			f.skip(c, forOthers, &page[i])
 			continue
 		}
 		dst = c.append(dst, &page[i])

@@ -13,6 +13,7 @@ import (
 
 // A subscription is one SUBSCRIBE that was accepted.
 type subscription struct {
+	session     *session
 	destination string // as the client named it
 	queue       string
 	id          string // as the client named it; at 1.0 perhaps empty
@@ -58,16 +59,42 @@ func (x *session) subscribe(f *stomp.Frame) error {
 	if err := x.allowed(s.queue, x.credentials.Load()); err != nil { // after it is listed, or SetPolicy might miss it
 		return err
 	}
+	o.Watcher = s
+	var after uint64
 	x.out.Update(func(feed *hub.Feed, answers []byte) []byte {
 		var complete bool
 		s.cursor, complete = feed.Subscribe(s.queue, as, o)
+		after = s.cursor.Position()
 		if o.Resume == nil {
 			return x.appendReceipt(answers, f)
 		}
 		return x.appendReceipt(answers, f, stomp.Header{Key: "resume", Value: resumeNote(complete)})
 	})
-	x.log(slog.LevelDebug, "subscribed", "queue", destination)
+	x.log(slog.LevelDebug, "subscribed", "user", x.user(), "subscription", s.id, "queue", destination, "after", after)
 	return nil
+}
+
+// Skipped implements hub.Watcher: with the lines of the events, these answer why a client did not
+// get one.
+func (s *subscription) Skipped(k hub.Skip) {
+	attrs := []any{"user", s.session.user(), "subscription", s.id, "queue", s.destination, "reason", string(k.Reason)}
+	switch k.Reason {
+	case hub.LeftBehind:
+		attrs = append(attrs, "after", k.Position, "entries", k.Entries)
+	case hub.Conflated:
+		attrs = append(attrs, "position", k.Position, "by", k.By)
+	default:
+		attrs = append(attrs, "position", k.Position)
+	}
+	s.session.log(slog.LevelDebug, "not sent", attrs...)
+}
+
+// user returns the session's user, "" before CONNECT.
+func (x *session) user() string {
+	if by := x.credentials.Load(); by != nil {
+		return by.identity.User
+	}
+	return ""
 }
 
 func resumeNote(complete bool) string {
@@ -94,7 +121,7 @@ func (x *session) parseSubscribe(f *stomp.Frame) (*subscription, hub.Options, er
 	if own {
 		queue = "/" + queue
 	}
-	s := &subscription{destination: destination, queue: queue, id: id, key: id, mode: ackAuto}
+	s := &subscription{session: x, destination: destination, queue: queue, id: id, key: id, mode: ackAuto}
 	if !hasID {
 		s.key = destination
 	}

@@ -72,7 +72,7 @@ func Keys() []Key {
 
 var keys = []Key{
 	{Path: "log.level", Reloaded: true, kind: level(),
-		Meaning: "Messages below this level are not logged. `debug` logs every event, but never a payload or a token."},
+		Meaning: "Messages below this level are not logged. `debug` logs every event with what each rule made of it, and every message that a client does not get, but never a payload or a token."},
 	{Path: "log.format", kind: oneOf("text", "json"),
 		Meaning: "`text`: one line of `key=value` pairs per record. `json`: one JSON object per record."},
 

@@ -1,6 +1,11 @@
 package disk_test
 
 import (
+	"errors"
+	"io"
+	"os"
+	"runtime"
+	"sync"
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
@@ -86,6 +91,70 @@ func TestCopyRunOn(t *testing.T) {
 			given.known(t, l, 1<<63)
 			mustClose(t, l)
 		})
+	}
+}
+
+// TestCopyWhileAppending copies a file while it is written to. Such a copy may be damaged; otherwise
+// it knows what it holds under the right names, and nothing else.
+func TestCopyWhileAppending(t *testing.T) {
+	given, dir := ids{}, t.TempDir()
+	var files [][]byte
+	for range 3 {
+		l := mustOpen(t, disk.Options{Dir: dir, MaxBytes: 16 << 10})
+		end := l.Bounds().Last
+		var copying sync.WaitGroup
+		copying.Go(func() {
+			for n := range uint64(10) {
+				for l.Bounds().Last < end+20*n {
+					runtime.Gosched()
+				}
+				files = append(files, copySlowly(t, dbPath(dir)))
+			}
+		})
+		given.give(t, l, 200)
+		copying.Wait()
+		mustClose(t, l)
+	}
+	opened := 0
+	for _, file := range files {
+		copied := t.TempDir()
+		mustWrite(t, dbPath(copied), file)
+		leaveMarker(t, copied, true)
+		c, err := disk.Open(t.Context(), disk.Options{Dir: copied})
+		if errors.Is(err, disk.ErrDamaged) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		opened++
+		b := c.Bounds()
+		for p, epoch := range given {
+			if got := c.Epoch(p) == epoch; p+1 >= b.First && got != (p <= b.Last) {
+				t.Errorf("a copy that ends at %d knows %s-%d: %v", b.Last, epoch, p, got)
+			}
+		}
+		mustClose(t, c)
+	}
+	if t.Logf("of %d copies %d are whole", len(files), opened); opened == 0 {
+		t.Error("every copy is damaged")
+	}
+}
+
+// copySlowly lets others work between the pages.
+func copySlowly(t *testing.T, path string) (file []byte) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	defer f.Close()
+	for page := make([]byte, 4096); ; runtime.Gosched() {
+		if _, err := io.ReadFull(f, page); err != nil {
+			return file
+		}
+		file = append(file, page...)
 	}
 }
 

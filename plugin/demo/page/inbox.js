@@ -12,6 +12,7 @@ export class Inbox {
   /** apply takes in one message of a queue. Only what is newer than what is known counts, so a replay does no harm. */
   apply(destination, headers, body) {
     const payload = JSON.parse(body);
+    if (headers.resume === "gap") this.#forgetPlaces();
     const place = placeOf(headers["message-id"]);
     switch (destination) {
       case "/queue/message": return this.#message(payload);
@@ -32,8 +33,13 @@ export class Inbox {
 
   // What comes later is the newer state only within one queue; between the two of a channel the place in the journal tells.
   #channel({id, name, source, source_channel_id: account}, place, connected) {
-    if (isOlder(place, this.channels.get(id)?.place)) return;
+    if (place < this.channels.get(id)?.place) return;
     this.channels.set(id, {id, name, source, account, connected, place});
+  }
+
+  // After a gap the journal may be another one, which counts from 1 again.
+  #forgetPlaces() {
+    for (const c of this.channels.values()) c.place = 0;
   }
 
   #message({conversation_id, channel_id, message}) {
@@ -66,14 +72,9 @@ export class Inbox {
   }
 }
 
-// A message-id is <epoch>-<position>. Positions grow; those of different epochs have nothing to do with each other.
+// A message-id is <epoch>-<position>. The epoch changes when the bridge starts; positions go on growing.
 function placeOf(id) {
-  const [epoch, position] = id.split("-");
-  return {epoch, position: Number(position)};
-}
-
-function isOlder(place, known) {
-  return known?.epoch === place.epoch && place.position < known.position;
+  return Number(id.split("-")[1]);
 }
 
 // The content is the source's own: here JSON with a text and a name. Anything else is shown as it is.

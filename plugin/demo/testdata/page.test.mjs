@@ -192,6 +192,20 @@ test("the state of a channel is the later one, in whatever order its queues come
   assert.equal(inbox.channels.get("w").connected, false);
 });
 
+test("the state of a channel is the later one across a restart of the bridge, and any one after a gap", () => {
+  const channel = {id: "w", name: "W", source: "whatsapp", source_channel_id: "1"};
+  const inbox = new Inbox();
+  const apply = (queue, id, headers) => {
+    inbox.apply(`/queue/channel/${queue}`, {"message-id": id, ...headers}, JSON.stringify(channel));
+    return inbox.channels.get("w").connected;
+  };
+  assert.equal(apply("connected", "a-3"), true);
+  assert.equal(apply("disconnected", "b-7"), false);
+  assert.equal(apply("connected", "a-5"), false, "replayed, from before the restart");
+  assert.equal(apply("connected", "c-2", {resume: "gap"}), true);
+  assert.equal(apply("disconnected", "c-1"), true);
+});
+
 test("a conversation of which only the count is known waits for its first message", () => {
   const count = ["unread-count", 1, {conversation_id: "c", unread_message_count: 3, timestamp: "2026-01-01T10:00:00.000Z"}];
   assert.deepEqual(told(count).sorted(), []);

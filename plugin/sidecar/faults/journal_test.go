@@ -191,6 +191,46 @@ func TestJournalRemoved(t *testing.T) {
 	results.add(v.row)
 }
 
+// Another program writes into the file of a running bridge. It ends with code 1 and a message, not with a trace of what it was
+// doing, and does not start again on what is left.
+func TestJournalDamagedWhileOpen(t *testing.T) {
+	noise := make([]byte, 4096)
+	for i := range noise {
+		noise[i] = byte(i * i)
+	}
+	for _, damage := range []struct {
+		name string
+		at   int64
+		with []byte
+	}{
+		{"its head", 0, make([]byte, 8192)},
+		{"all pages but the head: zeros", 8192, make([]byte, 1<<20)},
+		{"all pages but the head: noise", 8192, bytes.Repeat(noise, 256)},
+	} {
+		t.Run(damage.name, func(t *testing.T) {
+			s := start(t, options{clients: 1})
+			f, err := os.OpenFile(filepath.Join(s.bridge.dir, "journal.db"), os.O_WRONLY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if _, err := f.WriteAt(damage.with, damage.at); err != nil {
+				t.Fatal(err)
+			}
+			if code := s.bridge.process.Wait(); code != 1 {
+				t.Errorf("exit code %d", code)
+			}
+			if last := s.bridge.process.Log.Tail(1); !strings.Contains(last, "damaged") {
+				t.Errorf("the last line says: %s", last)
+			}
+			if traces := s.bridge.process.Log.Lines("goroutine "); len(traces) > 0 {
+				t.Errorf("goroutines are traced: %s", traces)
+			}
+			refuses(t, s.bridge, "started again", "journal.dir: ", "damaged", "restore the file, or move it away")
+		})
+	}
+}
+
 // A second bridge on the same directory ends, and the first goes on.
 func TestJournalInUse(t *testing.T) {
 	s := start(t, options{clients: 1})

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -246,6 +247,10 @@ func TestFlippedByteWhileOpen(t *testing.T) {
 // writes beside it, and not the end of the process. A file that has become shorter is the same to
 // it.
 func TestUnreadablePage(t *testing.T) {
+	synctest.Test(t, testUnreadablePage) // so that nobody looks after the file meanwhile
+}
+
+func testUnreadablePage(t *testing.T) {
 	dir := t.TempDir()
 	l := mustOpen(t, disk.Options{Dir: dir})
 	entries := make([]journal.Entry, 1000)

@@ -39,6 +39,7 @@ type Config struct {
 	Listener net.Listener  // for the clients; Run closes it
 
 	Mapper     *mapping.Mapper
+	RulesHash  string // identifies the rules: another one may map an event in another way
 	ConfigHash string // identifies the configuration in the status document
 	BaseTopic  string // of status and dead letters, default mapping.DefaultBaseTopic
 
@@ -68,6 +69,7 @@ type Bridge struct {
 // rules are what an intake is told of the configuration in force.
 type rules struct {
 	mapper *mapping.Mapper
+	hash   string            // of the rules alone
 	status map[string]string // fields of the status document
 }
 
@@ -79,7 +81,7 @@ func New(c Config) (*Bridge, error) {
 	if _, err := mqtt.New(c.MQTT); err != nil { // each turn makes its own; mistakes shall show now
 		return nil, err
 	}
-	b := &Bridge{log: c.Log, logger: c.Logger, rules: rules{c.Mapper, map[string]string{"config": c.ConfigHash}}}
+	b := &Bridge{log: c.Log, logger: c.Logger, rules: rules{c.Mapper, c.RulesHash, map[string]string{"config": c.ConfigHash}}}
 	b.hub = hub.New(c.Log, hubConfig(c.Logger))
 	c.Server.Hub, c.Server.Logger = b.hub, c.Logger
 	b.server = server.New(c.Server)
@@ -181,25 +183,27 @@ func (b *Bridge) newIntake(ctx context.Context, w journal.Writer) (*intake, erro
 // An Update is what a reload may change.
 type Update struct {
 	Mapper     *mapping.Mapper
+	RulesHash  string
 	Policy     server.Policy
 	ConfigHash string
 }
 
 // Reload puts the update into force as a whole: from the next batch on every event is mapped by the
-// new rules. New topic filters are granted before those that are no longer wanted are dropped;
-// Reload waits for that until ctx is done, and the client goes on with it after. Sessions whose
+// new rules. New topic filters are granted before those that are no longer wanted are dropped, and
+// retained messages are read again: Reload waits for that until ctx is done, and the client goes on
+// with it after. Sessions whose
 // token is no longer valid, or that have a subscription which is no longer allowed, end.
 func (b *Bridge) Reload(ctx context.Context, u Update) error {
 	b.reload.Lock()
 	defer b.reload.Unlock()
 	b.server.SetPolicy(u.Policy)
 	in := b.use(func(r *rules) {
-		*r = rules{u.Mapper, map[string]string{"config": u.ConfigHash}}
+		*r = rules{u.Mapper, u.RulesHash, map[string]string{"config": u.ConfigHash}}
 	})
 	if in == nil {
 		return nil // the first will begin with them
 	}
-	return in.subscribe(ctx, filters(u.Mapper))
+	return in.subscribe(ctx, u.Mapper)
 }
 
 // use changes the rules in force, and tells the intake, which it returns.
@@ -217,6 +221,16 @@ func (b *Bridge) use(change func(*rules)) *intake {
 // RecheckAuth ends the sessions whose token the authenticator does not accept any more, as when it
 // has other keys.
 func (b *Bridge) RecheckAuth() { b.server.RecheckAuth() }
+
+// Reread reads the retained messages under the topic filter again, as soon as possible; Ready says
+// when it is done. The error says what is wrong with the filter.
+func (b *Bridge) Reread(filter string) error {
+	in := b.intake.Load()
+	if in == nil {
+		return errors.New("this bridge does not read from the broker now")
+	}
+	return in.client.Reread(filter)
+}
 
 // ReloadFailed says on the status topic that a reload was refused: the place and the message alone,
 // no source line.

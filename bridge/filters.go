@@ -22,7 +22,7 @@ const filterMemory = 365 * 24 * time.Hour
 func filters(m *mapping.Mapper) []mqtt.Filter {
 	var all []mqtt.Filter
 	for _, f := range m.Filters() {
-		all = append(all, mqtt.Filter{Topic: f.Topic, SkipRetained: f.SkipRetained})
+		all = append(all, mqtt.Filter{Topic: f.Topic})
 	}
 	return all
 }

@@ -8,6 +8,7 @@ import (
 	"mqtt-stomp-bridge/bridge/commit"
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
+	"mqtt-stomp-bridge/mapping"
 )
 
 // An intake reads from the broker and appends to the log for as long as one turn to write the log
@@ -25,7 +26,7 @@ type intake struct {
 func newIntake(ctx context.Context, c Config, r rules, w journal.Writer) (*intake, error) {
 	in := &intake{writer: w, timeout: c.ShutdownTimeout, logger: c.Logger}
 	var err error
-	c.MQTT.Filters = filters(r.mapper)
+	c.MQTT.Filters, c.MQTT.Retained = filters(r.mapper), r.mapper.Retained()
 	if c.MQTT.Stale, err = knownFilters(w); err != nil {
 		return nil, err
 	}
@@ -41,6 +42,7 @@ func newIntake(ctx context.Context, c Config, r rules, w journal.Writer) (*intak
 		Store:     w,
 		Snapshot:  c.Log,
 		Mapper:    r.mapper,
+		RulesHash: r.hash,
 		BaseTopic: c.BaseTopic,
 		Logger:    c.Logger,
 	})
@@ -91,15 +93,16 @@ func (in *intake) awaitCommits(committed <-chan error, giveUp func()) {
 
 // use maps by these rules from the next batch on.
 func (in *intake) use(r rules) {
-	in.committer.UseMapper(r.mapper)
+	in.committer.UseRules(r.mapper, r.hash)
 	in.client.SetStatus(r.status)
 }
 
-// subscribe has the session hold these filters. It waits for the broker until ctx is done, and the
-// client goes on with it after.
-func (in *intake) subscribe(ctx context.Context, wanted []mqtt.Filter) error {
+// subscribe has the session hold what these rules need, and reads the retained messages that they
+// map. It waits for the broker until ctx is done, and the client goes on with it after.
+func (in *intake) subscribe(ctx context.Context, m *mapping.Mapper) error {
+	wanted := filters(m)
 	in.remember(ctx, wanted)
-	return in.client.SetFilters(ctx, wanted)
+	return in.client.SetFilters(ctx, wanted, m.Retained())
 }
 
 func (in *intake) remember(ctx context.Context, filters []mqtt.Filter) {

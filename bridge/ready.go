@@ -62,6 +62,9 @@ func mqttReasons(reasons []Reason, s mqtt.State) []Reason {
 			add(fmt.Sprintf("mqtt: filter %q: %s", f.Topic, errorText(f.Err, "not granted yet")))
 		}
 	}
+	if s.Receiving.Connected && s.Retained != nil {
+		add("mqtt: retained messages: " + s.Retained.Error())
+	}
 	for _, topic := range s.Unanswered {
 		add(fmt.Sprintf("mqtt: the broker does not acknowledge what is published to %q; each time the connection is made anew and it is tried again", topic))
 	}

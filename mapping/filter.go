@@ -29,3 +29,15 @@ func (m *Mapper) Filters() []Filter {
 	}
 	return filters
 }
+
+// Retained returns the topic filters whose retained messages a rule with `retained: deliver` maps.
+// No two of them match the same topic.
+func (m *Mapper) Retained() []string {
+	var all []string
+	for _, r := range m.rules {
+		if r.deliver {
+			all = append(all, r.pattern.Filter())
+		}
+	}
+	return topic.Disjoint(all)
+}

@@ -158,13 +158,15 @@ type RuleInfo struct {
 	Queues []string
 	File   string
 	Line   int
+
+	Retained bool // it maps retained messages too
 }
 
 // Rules describes the rules in the order of their files.
 func (m *Mapper) Rules() []RuleInfo {
 	infos := make([]RuleInfo, len(m.rules))
 	for i, r := range m.rules {
-		infos[i] = RuleInfo{Name: r.name, Topic: r.pattern.String(), File: r.file, Line: r.line}
+		infos[i] = RuleInfo{Name: r.name, Topic: r.pattern.String(), File: r.file, Line: r.line, Retained: r.deliver}
 		for _, route := range r.routes {
 			infos[i].Queues = append(infos[i].Queues, route.queue)
 		}

@@ -3,6 +3,7 @@ package commit
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
@@ -33,9 +34,15 @@ type batch struct {
 // acknowledged as they came. After an error nothing is acknowledged, and the broker sends the
 // events again.
 func (c *Committer) commitBatch(ctx context.Context, events []*mqtt.Event) (n int, err error) {
-	mapper := c.mapper.Load() // one set of rules for the whole batch
+	r := c.rules.Load() // one set of rules for the whole batch
 	b := batch{limit: c.store.MaxBatch(), log: newEventLog(c.logger)}
-	for n < len(events) && b.size < maxBatchBytes && c.take(events[n], mapper, &b) {
+	if events[0].Reading == mqtt.ReadingBegins {
+		if err := c.begin(ctx); err != nil {
+			return 0, err
+		}
+		n = 1
+	}
+	for n < len(events) && b.size < maxBatchBytes && events[n].Reading != mqtt.ReadingBegins && c.take(events[n], r, &b) {
 		n++
 	}
 	// The other way round, an event would be known as journalled, and its dead letter lost, if the
@@ -57,17 +64,32 @@ func (c *Committer) commitBatch(ctx context.Context, events []*mqtt.Event) (n in
 // take maps one event, counts its outcomes and adds to the batch what comes of them. It reports
 // false where the batch has no room left for that; then the event is not taken. An empty batch has
 // room for everything.
-func (c *Committer) take(e *mqtt.Event, mapper *mapping.Mapper, b *batch) bool {
+func (c *Committer) take(e *mqtt.Event, r *rules, b *batch) bool {
+	if e.Reading == mqtt.ReadingEnds {
+		c.newest = nil
+		return true
+	}
 	event := ForRules(e)
 	event.Stamp = c.stamp
-	result, steps := b.log.run(mapper, event)
+	result, steps := b.log.run(r.Mapper, event)
+	state := r.state(result)
+	var (
+		there []int // the outputs that the journal has
+		known bool  // nothing of the event is news
+	)
+	if e.Reading == mqtt.ReadingCopy {
+		there, known = c.news(e, event, r, &result)
+	}
 	before := len(b.Entries)
 	b.add(e, result.Outputs)
 	size := journal.Batch{Entries: b.Entries[before:]}.Size() + recordSize*(1+len(result.Outputs))
+	if state {
+		size += recordSize // its topic's
+	}
 	switch {
 	case size > b.limit:
 		b.Entries = b.Entries[:before]
-		result = tooLarge(result, mapper, size, b.limit)
+		result = tooLarge(result, r.Mapper, size, b.limit)
 		size = recordSize
 	case b.size+size > b.limit:
 		b.Entries = b.Entries[:before]
@@ -75,13 +97,19 @@ func (c *Committer) take(e *mqtt.Event, mapper *mapping.Mapper, b *batch) bool {
 	}
 	b.size += size
 
-	// Redeliveries are told of every event, in order and whatever the rules make of it: each is a
-	// use of a packet identifier.
-	duplicate, absent := c.redeliveries.seen(e)
-	if absent {
-		b.Drop = append(b.Drop, recordsRedelivery) // they are of a session that the broker no longer has
+	redelivered := false
+	if e.Reading == mqtt.ReadingNone {
+		// Redeliveries are told of every event of the session, in order and whatever the rules make of
+		// it: each is a use of a packet identifier.
+		var absent bool
+		if redelivered, absent = c.redeliveries.seen(e); absent {
+			b.Drop = append(b.Drop, recordsRedelivery) // they are of a session that the broker no longer has
+		}
 	}
-	if duplicate {
+	if state && !redelivered {
+		b.Records = append(b.Records, c.topics.note(e, sumOfEvent(e, r.hash))...)
+	}
+	if redelivered || known {
 		b.Entries = b.Entries[:before]
 		c.counts.count(result, true, nil)
 		b.log.note(notedEvent{event: e, result: result, steps: steps, duplicate: true})
@@ -90,13 +118,16 @@ func (c *Committer) take(e *mqtt.Event, mapper *mapping.Mapper, b *batch) bool {
 	if result.DeadLetter && len(result.Outcomes) > 0 {
 		c.deadLetters.received(e.Topic)
 	}
-	repeated := c.dropRepeats(e, result.Outputs, b, before)
+	repeated := c.dropRepeats(e, result.Outputs, there, b, before)
+	if c.newest != nil {
+		c.newest.note(b.Entries[before:])
+	}
 	c.counts.count(result, false, repeated)
 	if e.QoS > 0 && len(result.Outputs) > 0 {
 		c.redeliveries.use(e) // also where dedupe has dropped all of it: a copy may come when the window is over
 	}
 	b.deadLetters = append(b.deadLetters, deadLettersOf(e, result.Rejections)...)
-	b.log.note(notedEvent{event: e, result: result, steps: steps, repeated: repeated, from: before})
+	b.log.note(notedEvent{event: e, result: result, steps: steps, repeated: repeated, there: there, from: before})
 	return true
 }
 
@@ -109,10 +140,15 @@ func (b *batch) add(e *mqtt.Event, outputs []mapping.Output) {
 }
 
 // dropRepeats takes those entries out again, from the given one on, whose output's dedupe key was
-// mapped before, and adds the records of the others' keys. It returns the indices of those outputs.
-func (c *Committer) dropRepeats(e *mqtt.Event, outputs []mapping.Output, b *batch, from int) (repeated []int) {
+// mapped before, or that the journal has, and adds the records of the others' keys. It returns the
+// indices of those outputs.
+func (c *Committer) dropRepeats(e *mqtt.Event, outputs []mapping.Output, there []int, b *batch, from int) (repeated []int) {
 	kept := from
 	for i, o := range outputs {
+		if slices.Contains(there, i) {
+			repeated = append(repeated, i)
+			continue
+		}
 		known, records := c.dedupe.seen(o, e.Received)
 		if known {
 			repeated = append(repeated, i)

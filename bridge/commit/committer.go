@@ -72,6 +72,7 @@ type Config struct {
 	Store     Store
 	Snapshot  Snapshot // of the log that Store appends to
 	Mapper    *mapping.Mapper
+	RulesHash string // see UseRules
 	BaseTopic string // dead letters go to <base topic>/dead-letter/<rule>
 	Logger    *slog.Logger
 }
@@ -83,7 +84,7 @@ type Committer struct {
 	store  Store
 	logger *slog.Logger
 
-	mapper  atomic.Pointer[mapping.Mapper]
+	rules   atomic.Pointer[rules]
 	stalled atomic.Pointer[error] // why nothing can be appended now; nil when it can
 	counts  ruleCounts
 
@@ -91,6 +92,9 @@ type Committer struct {
 	redeliveries *redeliveries
 	dedupe       *dedupe
 	stamp        func(conversation string, received time.Time) time.Time // an unreadClock's next
+	topics       *topics
+	newest       *newest // nil: retained messages are not being read
+	snapshot     Snapshot
 
 	deadLetters *deadLetters
 }
@@ -99,8 +103,12 @@ type Committer struct {
 // from it.
 func New(ctx context.Context, c Config) (*Committer, error) {
 	k := &Committer{source: c.Source, pauser: c.Pauser, store: c.Store, logger: c.Logger}
-	k.UseMapper(c.Mapper)
+	k.UseRules(c.Mapper, c.RulesHash)
+	k.snapshot = c.Snapshot
 	var err error
+	if k.topics, err = newTopics(c.Store); err != nil {
+		return nil, err
+	}
 	if k.redeliveries, err = newRedeliveries(c.Store); err != nil {
 		return nil, err
 	}
@@ -116,8 +124,9 @@ func New(ctx context.Context, c Config) (*Committer, error) {
 	return k, err
 }
 
-// UseMapper makes m map all events from the next batch on.
-func (c *Committer) UseMapper(m *mapping.Mapper) { c.mapper.Store(m) }
+// UseRules makes m map all events from the next batch on. The hash is another one if m maps any
+// event in another way than the one before.
+func (c *Committer) UseRules(m *mapping.Mapper, hash string) { c.rules.Store(newRules(m, hash)) }
 
 // Stalled returns why nothing can be appended at the moment, nil when it can. The text begins with
 // "journal: ".

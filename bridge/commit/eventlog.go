@@ -21,8 +21,9 @@ type notedEvent struct {
 	event     *mqtt.Event
 	result    mapping.Result
 	steps     []mapping.RuleTrace
-	duplicate bool  // a redelivery
-	repeated  []int // the outputs that dedupe has dropped
+	duplicate bool  // a redelivery, or a retained message without news
+	repeated  []int // the outputs that are no news
+	there     []int // of these, those that the journal has; dedupe has dropped the others
 	from      int   // the first of its entries in the batch
 }
 
@@ -83,6 +84,9 @@ func (n *notedEvent) outcomes(entries []journal.Entry) string {
 		switch {
 		case o.What == mapping.Filtered:
 			text += ": filtered, " + n.why(o)
+		case n.duplicate && n.event.Reading == mqtt.ReadingCopy, slices.Contains(n.there, output) && o.What == mapping.Mapped:
+			text += ": duplicate, the journal has it"
+			output++
 		case n.duplicate:
 			text += ": duplicate, the broker has sent it again"
 		case o.What == mapping.Rejected:

@@ -38,7 +38,7 @@ func TestOneLineAnEventAtDebug(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
 		h.level.Set(slog.LevelDebug)
-		h.committer.UseMapper(compile(t, loggedRules))
+		h.committer.UseRules(compile(t, loggedRules), "other")
 		h.run(t.Context())
 		for _, e := range []mqtt.Event{
 			{Topic: "a/x", Payload: []byte(`{"n": 1, "id": 5}`)},

@@ -340,7 +340,7 @@ func TestEventThatTheStoreCannotTake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
 		h.maxBatch = 4_000_000
-		h.committer.UseMapper(compile(t, `
+		h.committer.UseRules(compile(t, `
 rules:
   - name: count
     topic: t
@@ -363,7 +363,7 @@ rules:
     payload: text
     queue: /queue/unread-count
     fields: {conversation_id: 8b4a5e2c-3f0e-4a57-9f2e-0d8a3c1b7e11, unread_message_count: 0}
-`))
+`), "other")
 		h.run(t.Context())
 		h.send(strings.Repeat("x", 1_010_000))
 		synctest.Wait()

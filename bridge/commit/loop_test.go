@@ -22,7 +22,7 @@ func TestDeadLettersOfAnotherBridgeEndHere(t *testing.T) {
 		<-other.ended
 
 		h := newHouse(t)
-		h.committer.UseMapper(compile(t, strings.Replace(rules, "topic: t", "topic: '#'", 1)))
+		h.committer.UseRules(compile(t, strings.Replace(rules, "topic: t", "topic: '#'", 1)), "other")
 		h.run(t.Context())
 		again := func(user []mqtt.UserProperty) {
 			h.packetID++

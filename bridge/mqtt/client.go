@@ -23,6 +23,7 @@ type Client struct {
 	receiving *connection
 	sending   *connection
 	subs      *subscriptions
+	retained  *retained
 	refusals  logLimiter // of subscriptions and of the status
 	counters  counters
 
@@ -41,7 +42,7 @@ type Client struct {
 	cancel  context.CancelFunc
 	closed  bool               // guarded by life
 	ended   chan struct{}      // closed by Close
-	halt    context.CancelFunc // ends keepSubscribed and keepStatus
+	halt    context.CancelFunc // ends keepSubscribed, keepStatus and keepRead
 	running sync.WaitGroup
 
 	mu           sync.Mutex
@@ -64,6 +65,7 @@ func New(cfg Config) (*Client, error) {
 		cfg:           cfg,
 		log:           cfg.Logger,
 		subs:          newSubscriptions(cfg.Filters, cfg.Stale),
+		retained:      newRetained(cfg.Retained),
 		events:        make(chan *Event, cfg.ReceiveMaximum),
 		stop:          make(chan struct{}),
 		changes:       make(chan struct{}, 1),
@@ -117,7 +119,8 @@ func (c *Client) received(cn *conn) {
 	c.counters.connects.Add(1)
 	c.mu.Lock()
 	c.connection++
-	again := c.connection > 1 || c.cfg.Returning
+	first := c.connection == 1
+	again := !first || c.cfg.Returning
 	cn.connection = c.connection
 	if !cn.present {
 		c.session++
@@ -139,6 +142,7 @@ func (c *Client) received(cn *conn) {
 			"client_id", c.cfg.ClientID)
 	}
 	c.subs.reset()
+	c.retained.ask(first || !cn.present)
 }
 
 // Start begins connecting and goes on until Close, whatever the broker does. It does
@@ -154,6 +158,7 @@ func (c *Client) Start(ctx context.Context) error {
 	ctx, c.halt = context.WithCancel(c.ctx)
 	c.running.Go(func() { c.keepSubscribed(ctx) })
 	c.running.Go(func() { c.keepStatus(ctx) })
+	c.running.Go(func() { c.keepRead(ctx) })
 	if err := c.sending.open(c.ctx); err != nil {
 		return err
 	}
@@ -231,6 +236,7 @@ func (c *Client) Close(ctx context.Context) error {
 // changed is called after anything that State shows has changed.
 func (c *Client) changed() {
 	signal(c.statusKick)
+	signal(c.retained.kick)
 	signal(c.changes)
 }
 

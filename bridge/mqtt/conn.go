@@ -51,8 +51,9 @@ type conn struct {
 
 	// owned by the reader
 	r        *bufio.Reader
-	limit    int // of a whole packet, in bytes
-	left     int // of the current packet, not yet read
+	ahead    sync.WaitGroup // of what reads ahead for r
+	limit    int            // of a whole packet, in bytes
+	left     int            // of the current packet, not yet read
 	answered bool
 
 	writing sync.Mutex

@@ -256,6 +256,13 @@ func (c *connection) current() *live {
 	return c.live
 }
 
+// url returns the address of the broker that was tried last.
+func (c *connection) url() *url.URL {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.broker
+}
+
 // await returns the accepted connection, waiting for one if there is none.
 func (c *connection) await(ctx context.Context) (*live, error) {
 	for {

@@ -6,6 +6,10 @@
 // (<client id>-out) starts clean each time; dead letters and the status document go
 // out on it, so that waiting for a PUBACK never stands in the way of reading one.
 //
+// Retained messages are not asked for in that session: a broker sends them at a subscribe only,
+// all at once, and Mosquitto drops those that its queue for the session has no room for. The client
+// reads them by a visit of its own, <client id>-retained, whenever what they say may not be known.
+//
 // A [Visit] is a short connection beside them: for a login to be checked, and for the
 // commands that look at a broker.
 package mqtt
@@ -20,6 +24,8 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.golang/paho"
+
+	"mqtt-stomp-bridge/mapping/topic"
 )
 
 // Config says how to reach the broker and what to ask of it. URLs and ClientID are
@@ -33,7 +39,8 @@ type Config struct {
 	KeepAlive      time.Duration          // whole seconds; default 15 s
 	SessionExpiry  time.Duration          // how long the broker keeps the session of an absent bridge; default 24 h
 	BaseTopic      string                 // default "mqtt-stomp-bridge"; the status is at <base topic>/state
-	Filters        []Filter               // subscribed to at QoS 1; should not overlap
+	Filters        []Filter               // subscribed to at QoS 1, for live messages; should not overlap
+	Retained       []string               // topic filters whose retained messages are read, see Client; each within one of Filters
 	Stale          []string               // topic filters that an earlier process may have left in the session; dropped unless in Filters
 	Returning      bool                   // an earlier process had the session: it is a loss if the first connection finds none
 	ReceiveMaximum uint16                 // events unacknowledged at one time; default 256
@@ -44,7 +51,7 @@ type Config struct {
 // Filter is one subscription.
 type Filter struct {
 	Topic        string // an MQTT topic filter
-	SkipRetained bool   // ask the broker for no retained copies at all
+	SkipRetained bool   // of a Visit: ask the broker for no retained messages
 }
 
 // UserProperty is an MQTT 5 user property. Names may repeat; order is kept.
@@ -58,12 +65,16 @@ type Event struct {
 	Topic       string
 	Payload     []byte
 	QoS         byte
-	Retained    bool // a copy replayed at subscribe
+	Retained    bool // a stored copy
 	Dup         bool // the broker has sent it before
 	PacketID    uint16
 	ContentType string
 	User        []UserProperty
 	Received    time.Time
+
+	// Reading is what the event is to a reading of retained messages. What begins and ends one is no
+	// message, and has nothing but this.
+	Reading Reading
 
 	// SessionPresent is what the broker said when the connection that brought the
 	// event was made. A Dup means something only where it is true.
@@ -79,7 +90,24 @@ type Event struct {
 
 	client *paho.Client
 	packet *paho.Publish
+	ended  chan struct{} // of ReadingEnds: closed by Ack
 }
+
+// A Reading is a place in a reading of retained messages, which goes through Events like this:
+//
+//	live ... ReadingBegins live, ReadingCopy ... live, ReadingEnds live ...
+//
+// What is live before the beginning was received before the broker was asked, so that no copy is
+// older. A live event after it may be newer than a copy of its topic that follows.
+type Reading byte
+
+// The places. A reading that fails has no end, and another begins later.
+const (
+	ReadingNone Reading = iota // live
+	ReadingBegins
+	ReadingCopy // a retained message, at QoS 0
+	ReadingEnds // its Ack says that all copies are committed
+)
 
 // Message is something to publish.
 type Message struct {
@@ -163,5 +191,8 @@ func (c Config) validate() error {
 		errs = append(errs, fmt.Errorf("base topic %q: must be a topic name without + and # that does not begin with $", c.BaseTopic))
 	}
 	errs = append(errs, checkFilters(c.Filters))
+	for _, f := range c.Retained {
+		errs = append(errs, topic.Check(f))
+	}
 	return errors.Join(errs...)
 }

@@ -12,6 +12,7 @@ import (
 func (c *Client) handOver(p paho.PublishReceived) (bool, error) {
 	cn := c.receiving.latest()
 	c.subs.count(p.Packet.Topic)
+	c.retained.live.Store(time.Now().UnixNano())
 	// The queued events of a session follow CONNACK at once, before the connection is up.
 	select {
 	case <-cn.up:
@@ -72,6 +73,9 @@ func (c *Client) Events() <-chan *Event {
 // up all later ones. After that connection has ended Ack does nothing: the broker
 // sends the event again. At QoS 0 there is nothing to acknowledge.
 func (c *Client) Ack(e *Event) {
+	if e.ended != nil {
+		close(e.ended)
+	}
 	if e.QoS == 0 || e.client == nil {
 		return
 	}

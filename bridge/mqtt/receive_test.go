@@ -24,11 +24,10 @@ func filters(topics ...string) []mqtt.Filter {
 func TestEvent(t *testing.T) {
 	b := mosquittotest.Start(t, mosquittotest.Options{})
 	p := connect(t, b.Addr, &paho.Connect{ClientID: "peer"})
-	if _, err := p.Publish(t.Context(), &paho.Publish{Topic: "a/retained", Payload: []byte("old"), QoS: 1, Retain: true}); err != nil {
-		t.Fatal(err)
-	}
-	before := time.Now()
+	p.retain(t, "a/retained", "old")
 	c, _ := start(t, b.URL("mqtt"), mqtt.Config{Filters: filters("a/#")})
+	before := time.Now()
+	p.retain(t, "a/retained", "new")
 	first := next(t, c)
 	c.Ack(first)
 
@@ -48,7 +47,7 @@ func TestEvent(t *testing.T) {
 	ignore := cmpopts.IgnoreUnexported(mqtt.Event{})
 	ignoreTime := cmpopts.IgnoreFields(mqtt.Event{}, "Received")
 	want := []*mqtt.Event{
-		{Topic: "a/retained", Payload: []byte("old"), QoS: 1, Retained: true, PacketID: 1, Session: 1, Connection: 1},
+		{Topic: "a/retained", Payload: []byte("new"), QoS: 1, PacketID: 1, Session: 1, Connection: 1},
 		{Topic: "a/b", Payload: []byte{0, 0xff}, QoS: 1, PacketID: 2, ContentType: "application/json", Session: 1,
 			Connection: 1,
 			User:       []mqtt.UserProperty{{"b", "1"}, {"a", "2"}, {"b", "3"}}},

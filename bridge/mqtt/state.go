@@ -9,10 +9,11 @@ import (
 
 // State is what readiness and an operator want to know.
 type State struct {
-	Ready     bool            // both connections are there and every filter is granted
+	Ready     bool            // both connections are there, every filter is granted and retained messages are read
 	Receiving ConnectionState // brings events
 	Sending   ConnectionState // takes dead letters and the status document
 	Filters   []FilterState   // in the order they were given
+	Retained  error           // why retained messages are still to be read; nil: they are in the journal
 	Paused    error           // the reason given to Pause; nil: not paused
 	Status    error           // why the status document was not published; nil when it was
 
@@ -46,6 +47,8 @@ type Stats struct {
 	AbsentSessions uint64        // reconnects that found no session present: what the broker kept is lost
 	TakenOver      uint64        // connections that another client's use of the client identifier has ended, see connection.fought
 	Events         uint64        // handed over
+	Copies         uint64        // of these, retained messages that were read
+	Readings       uint64        // of retained messages that were completed
 	Dropped        uint64        // received and not handed over, since the connection ended or Stop was called; QoS 1 comes again
 	Acks           uint64        // events acknowledged
 	StaleAcks      uint64        // acknowledged after their connection had ended: they come again
@@ -55,7 +58,7 @@ type Stats struct {
 
 type counters struct {
 	connects, connectErrors, absentSessions, takenOver atomic.Uint64
-	events, dropped, acks, staleAcks                   atomic.Uint64
+	events, copies, readings, dropped, acks, staleAcks atomic.Uint64
 	published, refused                                 atomic.Uint64
 }
 
@@ -66,7 +69,8 @@ func (c *Client) State() State {
 		Sending:   c.sending.status(),
 		Filters:   c.subs.states(),
 	}
-	s.Ready = s.Receiving.Connected && s.Sending.Connected && c.subs.granted()
+	s.Retained = c.retained.lacking()
+	s.Ready = s.Receiving.Connected && s.Sending.Connected && c.subs.granted() && s.Retained == nil
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.Paused, s.Status, s.SessionExpiry = c.paused, c.statusErr, c.granted
@@ -93,6 +97,8 @@ func (c *Client) Stats() Stats {
 		AbsentSessions: n.absentSessions.Load(),
 		TakenOver:      n.takenOver.Load(),
 		Events:         n.events.Load(),
+		Copies:         n.copies.Load(),
+		Readings:       n.readings.Load(),
 		Dropped:        n.dropped.Load(),
 		Acks:           n.acks.Load(),
 		StaleAcks:      n.staleAcks.Load(),

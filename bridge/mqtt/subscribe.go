@@ -21,18 +21,26 @@ const (
 
 // SetFilters replaces the subscriptions. The new ones are granted before those that
 // are no longer wanted are dropped; those that stay are not touched. It returns when
-// this is done. If ctx ends first, or the broker is away, the new filters stay the
-// wanted ones and are brought into force as soon as possible.
-func (c *Client) SetFilters(ctx context.Context, filters []Filter) error {
+// this is done and the retained messages under the given topic filters have been read.
+// If ctx ends first, or the broker is away, the new filters stay the wanted ones and
+// are brought into force as soon as possible.
+func (c *Client) SetFilters(ctx context.Context, filters []Filter, retained []string) error {
 	if err := checkFilters(filters); err != nil {
 		return err
 	}
 	c.subs.replace(filters)
+	done := c.retained.replace(retained)
+	c.changed()
 	signal(c.subscribeKick)
 	if err := c.subs.wait(ctx); err != nil {
 		return fmt.Errorf("changing subscriptions: %w", err)
 	}
-	return nil
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("reading retained messages: %w", ctx.Err())
+	}
 }
 
 // keepSubscribed brings the wanted filters into force on every connection, trying
@@ -88,7 +96,7 @@ func (c *Client) subscribe(ctx context.Context) error {
 func (c *Client) subscribeSome(ctx context.Context, live *live, subs []*subscription, epoch int) error {
 	filters := make([]Filter, len(subs))
 	for i, s := range subs {
-		filters[i] = s.Filter
+		filters[i] = Filter{Topic: s.Topic, SkipRetained: true}
 	}
 	ack, err := live.Subscribe(ctx, subscribePacket(1, filters))
 	if live.conn.closed() {
@@ -112,7 +120,9 @@ func (c *Client) subscribed(s *subscription, epoch int, ack *paho.Suback, i int,
 			c.log.Warn("subscription not granted, will keep trying", "filter", s.Topic, "error", err, "attempts", times)
 		}
 	}
-	c.subs.answer(s, epoch, err)
+	if c.subs.answer(s, epoch, err) {
+		c.retained.ask(true)
+	}
 	return err
 }
 
@@ -137,12 +147,12 @@ func subscribePacket(qos byte, filters []Filter) *paho.Subscribe {
 	return p
 }
 
-// retainHandling asks for retained copies when a subscription is new (1) or never (2).
+// retainHandling asks for retained messages at each SUBSCRIBE (0) or never (2).
 func retainHandling(f Filter) byte {
 	if f.SkipRetained {
 		return 2
 	}
-	return 1
+	return 0
 }
 
 // grantedQoS is the answer about the i-th filter of a SUBSCRIBE. err is what paho returns with ack:

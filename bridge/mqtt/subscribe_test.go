@@ -15,28 +15,6 @@ import (
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
 
-func TestRetained(t *testing.T) {
-	b := mosquittotest.Start(t, mosquittotest.Options{})
-	p := connect(t, b.Addr, &paho.Connect{ClientID: "peer"})
-	for _, topic := range []string{"skip", "deliver"} {
-		if _, err := p.Publish(t.Context(), &paho.Publish{Topic: topic, QoS: 1, Retain: true, Payload: []byte(topic)}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cfg := mqtt.Config{Filters: []mqtt.Filter{{Topic: "skip", SkipRetained: true}, {Topic: "deliver"}}}
-	c, _ := start(t, b.URL("mqtt"), cfg)
-	e := next(t, c)
-	if e.Topic != "deliver" || !e.Retained {
-		t.Errorf("got %q, retained %v; want deliver, true", e.Topic, e.Retained)
-	}
-	c.Ack(e)
-	none(t, c)
-	shut(t, c)
-
-	c, _ = start(t, b.URL("mqtt"), cfg) // the session is present: no copy again
-	none(t, c)
-}
-
 func TestSubscriptionRefused(t *testing.T) {
 	b := startMochi(t, "mqtt", nil)
 	b.acl.set("secret/#")
@@ -79,7 +57,7 @@ func TestSetFilters(t *testing.T) {
 	if diff := cmp.Diff([]string{"stays", "goes"}, nextPayloads(t, c, 2)); diff != "" {
 		t.Errorf("before (-want +got):\n%s", diff)
 	}
-	if err := c.SetFilters(t.Context(), filters("comes", "stays")); err != nil {
+	if err := c.SetFilters(t.Context(), filters("comes", "stays"), nil); err != nil {
 		t.Fatal(err)
 	}
 	publish()
@@ -94,7 +72,7 @@ func TestSetFilters(t *testing.T) {
 	if diff := cmp.Diff(want, c.State().Filters); diff != "" {
 		t.Errorf("filters (-want +got):\n%s", diff)
 	}
-	if err := c.SetFilters(t.Context(), filters("a+")); err == nil {
+	if err := c.SetFilters(t.Context(), filters("a+"), nil); err == nil {
 		t.Error("an invalid filter should be refused")
 	}
 
@@ -119,7 +97,7 @@ func TestStaleFilters(t *testing.T) {
 	shut(t, first)
 	stale := mqtt.Config{Filters: []mqtt.Filter{{Topic: "kept"}, {Topic: "new"}}, Stale: []string{"kept", "old/#"}}
 	second, log := start(t, b.URL("mqtt"), stale)
-	if err := second.SetFilters(t.Context(), []mqtt.Filter{{Topic: "kept"}, {Topic: "new"}}); err != nil { // waits until all is settled
+	if err := second.SetFilters(t.Context(), []mqtt.Filter{{Topic: "kept"}, {Topic: "new"}}, nil); err != nil { // waits until all is settled
 		t.Fatal(err)
 	}
 	p := connect(t, b.Addr, &paho.Connect{ClientID: "peer"})
@@ -134,7 +112,7 @@ func TestStaleFilters(t *testing.T) {
 	}
 	shut(t, second)
 	third, log := start(t, b.URL("mqtt"), stale) // which is told of the same, and finds it gone
-	if err := third.SetFilters(t.Context(), stale.Filters); err != nil {
+	if err := third.SetFilters(t.Context(), stale.Filters, nil); err != nil {
 		t.Fatal(err)
 	}
 	if lines := log.Lines("dropped topic filters"); len(lines) > 0 {
@@ -149,7 +127,7 @@ func TestSetFiltersRefused(t *testing.T) {
 	b.acl.set("new")
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if err := c.SetFilters(ctx, filters("new")); !errors.Is(err, context.DeadlineExceeded) {
+	if err := c.SetFilters(ctx, filters("new"), nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("error %v, want the deadline's", err)
 	}
 	p := connect(t, b.u.Host, &paho.Connect{ClientID: "peer"})
@@ -169,7 +147,7 @@ func TestSetFiltersWhileAway(t *testing.T) {
 	b.Stop()
 	waitState(t, c, "away", func(s mqtt.State) bool { return !s.Receiving.Connected })
 	changed := make(chan error)
-	go func() { changed <- c.SetFilters(t.Context(), filters("new")) }()
+	go func() { changed <- c.SetFilters(t.Context(), filters("new"), nil) }()
 	b.Restart()
 	if err := <-changed; err != nil {
 		t.Fatal(err)
@@ -188,7 +166,7 @@ func TestManyFilters(t *testing.T) {
 	c, _ := start(t, b.URL("mqtt"), mqtt.Config{Filters: filters(topics...)})
 	connect(t, b.Addr, &paho.Connect{ClientID: "peer"}).publish(t, "150", "x")
 	c.Ack(next(t, c))
-	if err := c.SetFilters(t.Context(), nil); err != nil {
+	if err := c.SetFilters(t.Context(), nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	connect(t, b.Addr, &paho.Connect{ClientID: "peer"}).publish(t, "150", "x")

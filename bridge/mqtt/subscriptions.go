@@ -86,15 +86,32 @@ func (s *subscriptions) pending() (pending []*subscription, epoch int) {
 	return pending, s.epoch
 }
 
-// answer notes the broker's answer about sub. nil: granted.
-func (s *subscriptions) answer(sub *subscription, epoch int, err error) {
+// answer notes the broker's answer about sub. nil: granted. It reports whether the broker has
+// granted what it had refused before.
+func (s *subscriptions) answer(sub *subscription, epoch int, err error) (mended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if epoch != s.epoch {
-		return
+		return false
 	}
+	mended = err == nil && sub.err != nil
 	sub.granted, sub.err = err == nil, err
 	s.updateLocked()
+	return mended
+}
+
+// answered reports whether the broker has granted or refused every wanted filter.
+func (s *subscriptions) answered() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !slices.ContainsFunc(s.wanted, func(w *subscription) bool { return !w.granted && w.err == nil })
+}
+
+// covers reports whether a granted filter brings everything that matches the topic filter.
+func (s *subscriptions) covers(filter string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.wanted, func(w *subscription) bool { return w.granted && topic.Covers(w.Topic, filter) })
 }
 
 // surplus returns the topic filters that can be unsubscribed now.

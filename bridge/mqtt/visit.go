@@ -36,6 +36,7 @@ type VisitOptions struct {
 	ClientID      string        // one that nobody else has, or it ends their connection
 	Resume        bool          // take up the session that an earlier visit has left; otherwise it begins clean
 	SessionExpiry time.Duration // whole seconds that the broker keeps the session after Leave; 0: not at all
+	ReadAhead     int           // bytes to receive and keep while nobody takes the events; 0: what the system keeps
 }
 
 // NewVisit connects to the broker at u; of c only Username, Password, TLS, ReceiveMaximum and
@@ -56,6 +57,9 @@ func NewVisit(ctx context.Context, u *url.URL, c Config, o VisitOptions) (*Visit
 	v := &Visit{events: make(chan *Event), left: make(chan struct{})}
 	if v.conn, err = dial(ctx, u, c.TLS, c.MaxPacketSize); err != nil {
 		return nil, err
+	}
+	if o.ReadAhead > 0 {
+		v.conn.readAhead(o.ReadAhead)
 	}
 	v.client = paho.NewClient(v.clientConfig())
 	v.Connack, err = v.client.Connect(ctx, connect)
@@ -156,5 +160,6 @@ func (v *Visit) disconnect(p *paho.Disconnect) {
 	v.leaving.Do(func() { close(v.left) }) // or paho waits for who receives the event at hand
 	v.client.Disconnect(p)                 // an error means that the connection has ended anyway
 	<-v.client.Done()
+	v.conn.ahead.Wait()
 	v.end(net.ErrClosed)
 }

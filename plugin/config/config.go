@@ -43,6 +43,9 @@ type Config struct {
 	// published; a new secret does not change it.
 	Hash string `mapstructure:"-"`
 
+	// RulesHash identifies the tables and rules alone.
+	RulesHash string `mapstructure:"-"`
+
 	// Files are all files that were read: the configuration first, then secrets and certificates,
 	// then included files. The configuration and included files are named as in problems, relative
 	// to the working directory where path was.

@@ -39,6 +39,16 @@ func (l *loader) fingerprint(c *Config) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
+// rulesFingerprint returns the RulesHash of what was read.
+func (l *loader) rulesFingerprint() string {
+	h := sha256.New()
+	for _, s := range l.sources {
+		hashNode(h, s.Tables)
+		hashNode(h, s.Rules)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
 // hashNode adds what n says, without comments and places. An alias counts by its name: followed, a
 // few lines of them could stand for more nodes than there is memory.
 func hashNode(h hash.Hash, n *yaml.Node) {

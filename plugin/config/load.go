@@ -35,6 +35,7 @@ func Load(path string, environ []string) (*Config, []source.Problem) {
 	}
 	c.Files = l.files
 	c.Hash = l.fingerprint(c)
+	c.RulesHash = l.rulesFingerprint()
 	return c, problems
 }
 

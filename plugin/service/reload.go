@@ -149,7 +149,7 @@ func (r *reloader) prepare(next *config.Config) (u bridge.Update, swap func(), e
 			s.certificate.replace(fresh)
 		}
 	}
-	u.Mapper, u.ConfigHash = next.Mapper, next.Hash
+	u.Mapper, u.RulesHash, u.ConfigHash = next.Mapper, next.RulesHash, next.Hash
 	return u, swap, nil
 }
 

@@ -99,6 +99,7 @@ func (s *Service) open(ctx context.Context) error {
 		},
 		Listener:   s.clients,
 		Mapper:     c.Mapper,
+		RulesHash:  c.RulesHash,
 		ConfigHash: c.Hash,
 		BaseTopic:  c.Broker.BaseTopic,
 		Logger:     s.logger,

@@ -1,0 +1,79 @@
+package commit
+
+import (
+	"context"
+	"hash/fnv"
+
+	"mqtt-stomp-bridge/bridge/mqtt"
+	"mqtt-stomp-bridge/mapping"
+)
+
+// rules are what events are mapped by.
+type rules struct {
+	*mapping.Mapper
+	hash    uint64
+	deliver map[string]bool // names of the rules that map retained messages
+}
+
+func newRules(m *mapping.Mapper, hash string) *rules {
+	h := fnv.New64a()
+	h.Write([]byte(hash))
+	r := &rules{Mapper: m, hash: h.Sum64(), deliver: map[string]bool{}}
+	for _, info := range m.Rules() {
+		if info.Retained {
+			r.deliver[info.Name] = true
+		}
+	}
+	return r
+}
+
+// state reports whether a rule that maps retained messages has mapped or rejected the event.
+func (r *rules) state(result mapping.Result) bool {
+	if len(r.deliver) == 0 {
+		return false
+	}
+	for _, o := range result.Outcomes {
+		if o.What != mapping.Filtered && r.deliver[o.Rule] {
+			return true
+		}
+	}
+	return false
+}
+
+// begin begins a reading of retained messages. Everything that came before is in the log.
+func (c *Committer) begin(ctx context.Context) (err error) {
+	c.topics.begin()
+	c.newest, err = loadNewest(ctx, c.snapshot)
+	return err
+}
+
+// news finds what the journal has of the result of a retained message, or has newer, and takes the
+// rejections out that were published before. there are the indices of the outputs; known reports
+// that nothing is left, though the rules have made something of it.
+//
+// An output with a key is there if it is the newest of its key. Where it is not, the same message
+// may have been committed before under the same rules, and something else have overtaken it. One
+// without a key is there if the message was committed before under whatever rules.
+func (c *Committer) news(e *mqtt.Event, event mapping.Event, r *rules, result *mapping.Result) (there []int, known bool) {
+	last, sum := c.topics.of(e.Topic), sumOfEvent(e, r.hash)
+	overtaken := c.topics.overtaken(e.Topic)
+	for i, o := range result.Outputs {
+		if overtaken || c.isThere(i, o, event, r, last, sum) {
+			there = append(there, i)
+		}
+	}
+	some := len(result.Outputs)+len(result.Rejections) > 0
+	if overtaken || last == sum {
+		result.Rejections = nil
+	}
+	return there, some && len(there) == len(result.Outputs) && len(result.Rejections) == 0
+}
+
+// isThere reports whether the journal has the i-th output of a retained message of that sum; last is
+// of the last event of its topic.
+func (c *Committer) isThere(i int, o mapping.Output, event mapping.Event, r *rules, last, sum eventSum) bool {
+	if o.Key == "" {
+		return last.payload == sum.payload
+	}
+	return c.newest.has(r.Mapper, event, i, o) || last == sum && c.newest.knows(o)
+}

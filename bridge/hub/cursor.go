@@ -1,8 +1,6 @@
 package hub
 
 import (
-	"slices"
-
 	"mqtt-stomp-bridge/bridge/journal"
 )
 
@@ -31,8 +29,8 @@ type Cursor struct {
 	first      Format // for the next frame only, then nil
 
 	// What waits for its acknowledgement; only when track is set.
-	inFlight []uint64 // positions sent and not acknowledged, in order
-	settled  uint64   // up to here none is waited for any more
+	inFlight positions // sent and not acknowledged
+	settled  uint64    // up to here none is waited for any more
 
 	// What became of the entries.
 	live, replayed int64    // in the frames that Next has appended since Wrote
@@ -68,7 +66,7 @@ func (c *Cursor) room() int {
 	if c.window == 0 {
 		return 1 << 30
 	}
-	return max(0, c.window-len(c.inFlight))
+	return max(0, c.window-c.inFlight.n)
 }
 
 func (c *Cursor) append(dst []byte, e *journal.Entry) []byte {
@@ -103,10 +101,10 @@ func (c *Cursor) took(position uint64) {
 	if !c.track {
 		return
 	}
-	if len(c.inFlight) == MaxWindow && c.window == 0 {
-		c.settle(MaxWindow / 2) // by half, so that this is not repeated for every entry
+	if c.inFlight.n == MaxWindow && c.window == 0 {
+		c.settle(c.inFlight.middle()) // by half, so that this is not repeated for every entry
 	}
-	c.inFlight = append(c.inFlight, position)
+	c.inFlight.add(position)
 }
 
 // behind reports whether entries older than the subscription come next.
@@ -152,30 +150,19 @@ func (c *Cursor) wrote() {
 	c.live, c.replayed = 0, 0
 }
 
-// settle forgets the first n positions in flight.
-func (c *Cursor) settle(n int) {
-	c.settled = c.inFlight[n-1]
-	c.inFlight = c.inFlight[n:]
-}
-
-// awaits is Feed.Awaits.
-func (c *Cursor) awaits(position uint64) bool {
-	_, found := slices.BinarySearch(c.inFlight, position)
-	return found
+// settle forgets the positions in flight up to one of them.
+func (c *Cursor) settle(position uint64) {
+	c.settled = position
+	c.inFlight.removeTo(position)
 }
 
 // ack is Feed.Ack.
 func (c *Cursor) ack(position uint64, cumulative bool) bool {
-	i, found := slices.BinarySearch(c.inFlight, position)
-	switch {
-	case !found:
-		return position > 0 && position <= c.settled
-	case cumulative:
-		c.settle(i + 1)
-	default:
-		c.inFlight = slices.Delete(c.inFlight, i, i+1)
+	if cumulative && c.inFlight.has(position) {
+		c.settle(position)
+		return true
 	}
-	return true
+	return c.inFlight.remove(position) || position > 0 && position <= c.settled
 }
 
 // attach has entries in the cursor's ring wake the feed. An entry that came just before may not:

@@ -139,7 +139,7 @@ func (f *Feed) Ack(c *Cursor, position uint64, cumulative bool) bool {
 }
 
 // Awaits reports whether the position is in flight.
-func (f *Feed) Awaits(c *Cursor, position uint64) bool { return c.awaits(position) }
+func (f *Feed) Awaits(c *Cursor, position uint64) bool { return c.inFlight.has(position) }
 
 // Wrote tells the feed that all it has appended so far was written.
 func (f *Feed) Wrote() {
@@ -191,7 +191,7 @@ func (f *Feed) Status() []Status {
 	defer f.hub.mu.RUnlock()
 	all := make([]Status, len(f.cursors))
 	for i, c := range f.cursors {
-		all[i] = Status{Queue: c.queue, Waiting: int64(c.ring.tail - c.born), Behind: c.behind(), InFlight: len(c.inFlight)}
+		all[i] = Status{Queue: c.queue, Waiting: int64(c.ring.tail - c.born), Behind: c.behind(), InFlight: c.inFlight.n}
 		all[i].add(c.outcomes)
 	}
 	return all

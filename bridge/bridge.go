@@ -94,7 +94,7 @@ func New(c Config) (*Bridge, error) {
 func hubConfig(logger *slog.Logger) (c hub.Config) {
 	c.Watching = func() bool { return logger.Enabled(context.Background(), slog.LevelDebug) }
 	for _, q := range contract.Queues() {
-		c.Queues = append(c.Queues, hub.Queue{Name: q.Name, Keyed: q.Keyed, Conflate: q.Conflated})
+		c.Queues = append(c.Queues, hub.Queue{Name: q.Name, Keyed: q.Keyed, Conflate: q.Conflated, Filters: q.Filters})
 	}
 	return c
 }

@@ -71,23 +71,31 @@ func BenchmarkReplay(b *testing.B) {
 	}
 }
 
-// One entry at a time to a group: what a broadcast does for all its members but the writes.
+// One entry at a time to a group: what a broadcast does for all its members but the writes. With a
+// filter each member selects something of its own, one of them what comes.
 func BenchmarkGroup(b *testing.B) {
 	for _, members := range []int{100, 1000, 10_000} {
 		for name, audience := range map[string][]string{"everybody": nil, "one": {"u:7"}, "nobody": {"u:none"}, "every second": {"g:even"}} {
-			b.Run(fmt.Sprintf("members=%d/for=%s", members, name), func(b *testing.B) { benchmarkGroup(b, members, audience) })
+			b.Run(fmt.Sprintf("members=%d/for=%s", members, name), func(b *testing.B) { benchmarkGroup(b, members, audience, "") })
+		}
+		for _, body := range []string{"7", "none"} {
+			b.Run(fmt.Sprintf("members=%d/filter=%s", members, body), func(b *testing.B) { benchmarkGroup(b, members, nil, body) })
 		}
 	}
 }
 
-func benchmarkGroup(b *testing.B, members int, audience []string) {
+func benchmarkGroup(b *testing.B, members int, audience []string, filtered string) {
 	bench := newBench(b, hub.Config{}, journal.MemoryOptions{MaxBytes: 1 << 20})
 	var group *hub.Group
 	feeds := make([]*hub.Feed, members)
 	for i := range feeds {
 		feeds[i] = bench.feed()
 		feeds[i].SetTokens([]string{fmt.Sprint("u:", i), []string{"g:even", "g:odd"}[i%2]})
-		feeds[i].Subscribe(message, plain{name: "same"}, hub.Options{})
+		var o hub.Options
+		if filtered != "" {
+			o.Filter = &hub.Filter{Name: "body", Values: []string{string(padded(fmt.Sprint(i)))}}
+		}
+		feeds[i].Subscribe(message, plain{name: "same"}, o)
 		if group == nil {
 			group = feeds[i].NewGroup(waker(nil))
 		}
@@ -95,7 +103,7 @@ func benchmarkGroup(b *testing.B, members int, audience []string) {
 			b.Fatal("Join is false")
 		}
 	}
-	body := make([]byte, 400)
+	body := padded(filtered)
 	b.ReportAllocs()
 	var bytes int
 	for b.Loop() {
@@ -125,3 +133,6 @@ func benchmarkGroup(b *testing.B, members int, audience []string) {
 	}
 	group.Close()
 }
+
+// padded is a body of the usual size.
+func padded(text string) []byte { return append([]byte(text), make([]byte, 400-len(text))...) }

@@ -13,9 +13,10 @@ type Cursor struct {
 	queue     string
 	ring      *ring
 	use       *use
-	liveFrom  uint64 // the newest position at that moment; later entries are live
-	born      uint64 // the ring's tail at that moment
-	own       bool   // only entries with an audience
+	liveFrom  uint64  // the newest position at that moment; later entries are live
+	born      uint64  // the ring's tail at that moment
+	own       bool    // only entries with an audience
+	filter    *filter // nil: all
 	conflates bool
 	track     bool
 	window    int     // see Options

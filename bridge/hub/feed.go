@@ -32,6 +32,7 @@ type Options struct {
 	Snapshot   bool                       // begin with the newest entry per key, unless a replay is complete
 	First      func(complete bool) Format // the format of the very first frame; nil: like all others
 	Own        bool                       // only entries whose audience the client is of, none that are for everybody
+	Filter     *Filter                    // only entries that it selects; nil: all
 	NoConflate bool                       // send every entry, also where the queue conflates
 	Track      bool                       // remember what was sent until Ack
 	Window     int                        // with Track: no more than so many unacknowledged entries, at most MaxWindow; 0: no bound
@@ -76,6 +77,7 @@ func (f *Feed) Subscribe(queue string, format Format, o Options) (c *Cursor, com
 		born:      r.tail,
 		stands:    1,
 		own:       o.Own,
+		filter:    r.filter(o.Filter),
 		conflates: r.newest != nil && !o.NoConflate,
 		track:     o.Track,
 		window:    min(o.Window, MaxWindow),
@@ -174,9 +176,10 @@ func (f *Feed) Position() uint64 {
 // A Status is how one subscription stands.
 type Status struct {
 	Queue    string `json:"queue"`
-	Waiting  int64  `json:"waiting"`   // live entries that were published and are not dealt with
-	Behind   bool   `json:"behind"`    // older entries that it asked for come first: a replay or a snapshot
-	InFlight int    `json:"in_flight"` // messages that wait for their acknowledgement
+	Filter   string `json:"filter,omitempty"` // the name of what it selects by
+	Waiting  int64  `json:"waiting"`          // live entries that were published and are not dealt with
+	Behind   bool   `json:"behind"`           // older entries that it asked for come first: a replay or a snapshot
+	InFlight int    `json:"in_flight"`        // messages that wait for their acknowledgement
 	Outcomes
 }
 
@@ -192,6 +195,9 @@ func (f *Feed) Status() []Status {
 	all := make([]Status, len(f.cursors))
 	for i, c := range f.cursors {
 		all[i] = Status{Queue: c.queue, Waiting: int64(c.ring.tail - c.born), Behind: c.behind(), InFlight: c.inFlight.n}
+		if c.filter != nil {
+			all[i].Filter = c.filter.name
+		}
 		all[i].add(c.outcomes)
 	}
 	return all

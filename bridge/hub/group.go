@@ -12,8 +12,8 @@ import (
 )
 
 // A Group is one feed for many, its members, which have the same subscriptions and have come
-// equally far: what comes next is appended once for all of them. Entries with an audience go to
-// those members that an index finds. It is not safe for concurrent use, and as long as a feed is a
+// equally far: what comes next is appended once for all of them. Entries with an audience, and those
+// that members select by a filter, go to those members that an index finds. It is not safe for concurrent use, and as long as a feed is a
 // member only the Group's methods may use it.
 //
 // Members cost nothing while entries come: the counts that an entry for everybody would change in
@@ -41,11 +41,10 @@ type share struct {
 
 // An addressed is a frame that only some members get.
 type addressed struct {
-	cursor   int
-	position uint64
-	audience []string
-	frame    []byte
-	at       int // where in the frames for everybody it belongs
+	cursor int
+	entry  *Entry
+	frame  []byte
+	at     int // where in the frames for everybody it belongs
 }
 
 // A personal is what some members get.
@@ -58,9 +57,16 @@ type personal struct {
 type profile struct {
 	use       *use
 	conflates bool
+	filter    string // its name
 }
 
-func (c *Cursor) profile() profile { return profile{c.use, c.conflates} }
+func (c *Cursor) profile() profile {
+	p := profile{use: c.use, conflates: c.conflates}
+	if c.filter != nil {
+		p.filter = c.filter.name
+	}
+	return p
+}
 
 var profileSeed = maphash.MakeSeed()
 
@@ -84,7 +90,7 @@ func (f *Feed) NewGroup(owner Owner) *Group {
 	g.feed.group = g
 	for _, c := range f.cursors {
 		g.feed.cursors = append(g.feed.cursors, &Cursor{
-			queue: c.queue, ring: c.ring, use: c.use, own: c.own, conflates: c.conflates,
+			queue: c.queue, ring: c.ring, use: c.use, own: c.own, conflates: c.conflates, filter: c.filter.shared(),
 			pos: c.pos, written: c.pos, // liveFrom is 0: all is live for a group
 		})
 	}
@@ -142,7 +148,7 @@ func (g *Group) Release() {
 	g.buffer, g.frames, g.personal = nil, nil, nil
 }
 
-// address notes an entry with an audience.
+// address notes an entry that only some members get.
 func (g *Group) address(c *Cursor, e *Entry, frame []byte, at int) {
 	c.passed(e.Position) // for all members; distribute corrects the count for those it finds
 	if g.feed.oldest.IsZero() {
@@ -150,30 +156,20 @@ func (g *Group) address(c *Cursor, e *Entry, frame []byte, at int) {
 	}
 	// Not by Feed.took: only some members get a frame.
 	g.feed.taken = max(g.feed.taken, e.Position)
-	g.addressed = append(g.addressed, addressed{
-		cursor: slices.Index(g.feed.cursors, c), position: e.Position, audience: e.Audience, frame: frame, at: at,
-	})
+	g.addressed = append(g.addressed, addressed{cursor: slices.Index(g.feed.cursors, c), entry: e, frame: frame, at: at})
 }
 
-// distribute finds the members of the audiences. Those that get the same addressed frames share the
+// distribute finds the members that get the addressed frames. Those that get the same ones share the
 // bytes: often a group of users is addressed, not a single one.
 func (g *Group) distribute() {
-	if g.index == nil { // not before it is needed: many bridges address nobody
-		g.index = map[string]map[*Feed]struct{}{}
-		for f := range g.members {
-			g.enlist(f)
-		}
-	}
 	// The list of a member is text, four bytes for the number of each addressed frame, so that
 	// equal lists are equal keys of made.
 	lists := map[*Feed][]byte{}
 	for i, a := range g.addressed {
 		number := binary.BigEndian.AppendUint32(nil, uint32(i))
-		for _, token := range a.audience {
-			for f := range g.index[token] {
-				if list := lists[f]; !bytes.HasSuffix(list, number) { // else it is of the audience twice
-					lists[f] = append(list, number...)
-				}
+		for f := range g.receivers(a) {
+			if list := lists[f]; !bytes.HasSuffix(list, number) { // else it is of the audience twice
+				lists[f] = append(list, number...)
 			}
 		}
 	}
@@ -194,6 +190,65 @@ func (g *Group) distribute() {
 			f.cursors[i].ring.notAddressed.Add(-n)
 		}
 	}
+}
+
+// receivers yields the members that get the frame, maybe one of them several times.
+func (g *Group) receivers(a addressed) iter.Seq[*Feed] {
+	shared, audience := g.feed.cursors[a.cursor].filter, a.entry.Audience
+	if shared == nil {
+		return g.audience(audience)
+	}
+	watchers := shared.watchersOf(a.entry)
+	if audience == nil {
+		return maps.Keys(watchers)
+	}
+	return func(yield func(*Feed) bool) {
+		// Of the two sets the smaller is gone through: either may be nearly everybody.
+		if g.audienceSize(audience) < len(watchers) {
+			for f := range g.audience(audience) {
+				if f.cursors[a.cursor].filter.selects(a.entry) && !yield(f) {
+					return
+				}
+			}
+			return
+		}
+		for f := range watchers {
+			if f.isOf(audience) && !yield(f) {
+				return
+			}
+		}
+	}
+}
+
+// audience yields the members of the audience, one of them as often as it has its tokens.
+func (g *Group) audience(tokens []string) iter.Seq[*Feed] {
+	return func(yield func(*Feed) bool) {
+		for _, token := range tokens {
+			for f := range g.tokenIndex()[token] {
+				if !yield(f) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (g *Group) audienceSize(tokens []string) (n int) {
+	for _, token := range tokens {
+		n += len(g.tokenIndex()[token])
+	}
+	return n
+}
+
+// tokenIndex returns the index, which is not made before it is needed: many bridges address nobody.
+func (g *Group) tokenIndex() map[string]map[*Feed]struct{} {
+	if g.index == nil {
+		g.index = map[string]map[*Feed]struct{}{}
+		for f := range g.members {
+			g.enlist(f)
+		}
+	}
+	return g.index
 }
 
 // merge puts the frames for everybody and the addressed ones in the list together, in order.
@@ -288,6 +343,11 @@ func (g *Group) Join(f *Feed) bool {
 	if g.index != nil {
 		g.enlist(f)
 	}
+	for i, c := range f.cursors {
+		if c.filter != nil {
+			g.feed.cursors[i].filter.watch(f, c.filter)
+		}
+	}
 	return true
 }
 
@@ -328,6 +388,9 @@ func (g *Group) Leave(f *Feed, wrote bool) {
 	g.strike(f)
 	for i, c := range f.cursors {
 		ours, share := g.feed.cursors[i], g.shares[i]
+		if c.filter != nil {
+			ours.filter.unwatch(f, c.filter)
+		}
 		c.pos, c.written = ours.pos, ours.pos
 		c.outcomes = c.outcomes.plus(1, ours.outcomes)
 		if !wrote { // Next has counted it as delivered: it goes back to what waits for Wrote

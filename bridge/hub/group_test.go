@@ -17,6 +17,7 @@ import (
 type member struct {
 	feed    *hub.Feed
 	tokens  []string
+	filter  []string // bodies of messages that it selects; nil: all
 	joined  bool
 	missing bool     // in the group, and not written what it appended last
 	pending []string // appended by its own Next, or left with; not written yet
@@ -41,6 +42,8 @@ type crowd struct {
 type published struct {
 	frame    string
 	audience []string
+	queue    string
+	body     string
 }
 
 // publish publishes a message and a count, each for a random audience.
@@ -48,8 +51,9 @@ func (c *crowd) publish(b *bench) {
 	var batch journal.Batch
 	for _, queue := range []string{unread, message} {
 		audience := [][]string{nil, nil, {"u:0"}, {"g:even"}, {"g:even", "u:0", "u:1", "u:5"}, {"u:nobody"}}[c.random.IntN(6)]
-		batch.Entries = append(batch.Entries, journal.Entry{Queue: queue, Key: "a", Audience: audience, Body: []byte("x")})
-		c.all = append(c.all, published{fmt.Sprint(queue[len("/queue/"):][:1], " ", len(c.all)+6), audience})
+		body := []string{"x", "y", "z"}[c.random.IntN(3)]
+		batch.Entries = append(batch.Entries, journal.Entry{Queue: queue, Key: "a", Audience: audience, Body: []byte(body)})
+		c.all = append(c.all, published{fmt.Sprint(queue[len("/queue/"):][:1], " ", len(c.all)+6), audience, queue, body})
 	}
 	if err := b.writer.Append(c.t.Context(), batch); err != nil {
 		c.t.Fatal(err)
@@ -60,6 +64,9 @@ func (c *crowd) publish(b *bench) {
 func (c *crowd) of(m *member) []string {
 	var frames []string
 	for _, p := range c.all {
+		if p.queue == message && m.filter != nil && !slices.Contains(m.filter, p.body) {
+			continue
+		}
 		if p.audience == nil || slices.ContainsFunc(p.audience, func(token string) bool { return slices.Contains(m.tokens, token) }) {
 			frames = append(frames, p.frame)
 		}
@@ -172,20 +179,31 @@ func heap() int64 {
 }
 
 // Whoever is in the group when, each gets every entry once and in order, and the counts add up.
-func TestGroup(t *testing.T) {
+func TestGroup(t *testing.T) { testGroup(t, make([][]string, 6)) }
+
+// The same where each selects some of the messages.
+func TestGroupWithFilters(t *testing.T) {
+	testGroup(t, [][]string{{"x"}, {"y"}, {"y", "x"}, {"nothing"}, {"x", "y", "z"}, {"z"}})
+}
+
+func testGroup(t *testing.T, filters [][]string) {
 	for seed := range uint64(30) {
 		random := rand.New(rand.NewPCG(seed, 3))
 		b := newBench(t, hub.Config{RingEntries: 16}, journal.MemoryOptions{})
 		b.publishMany(5, message)
 		c := &crowd{t: t, random: random}
 		for i := range 6 {
-			m := &member{feed: b.feed(), tokens: []string{[]string{"g:even", "g:odd"}[i%2], fmt.Sprint("u:", i)}}
+			m := &member{feed: b.feed(), filter: filters[i], tokens: []string{[]string{"g:even", "g:odd"}[i%2], fmt.Sprint("u:", i)}}
 			m.feed.SetTokens(m.tokens)
 			o := hub.Options{NoConflate: true}
 			if i > 3 {
 				o.Resume = b.resume(2) // a replay must not count as live in the group
 			}
-			m.feed.Subscribe(message, plain{name: "m"}, o)
+			filtered := o
+			if m.filter != nil {
+				filtered.Filter = &hub.Filter{Name: "body", Values: m.filter}
+			}
+			m.feed.Subscribe(message, plain{name: "m"}, filtered)
 			m.feed.Subscribe(unread, plain{name: "u"}, o)
 			c.members = append(c.members, m)
 		}
@@ -232,10 +250,12 @@ func TestGroup(t *testing.T) {
 func checkCrowd(t *testing.T, b *bench, c *crowd) {
 	t.Helper()
 	var owed int
+	var replayed int64
 	for i, m := range c.members {
 		want := c.of(m)
 		owed += len(want)
-		if i > 3 {
+		if i > 3 && m.filter == nil { // which selects none of these
+			replayed += 3
 			want = append([]string{"m 3", "m 4", "m 5"}, want...)
 		}
 		wantFrames(t, want, m.got)
@@ -249,7 +269,7 @@ func checkCrowd(t *testing.T, b *bench, c *crowd) {
 		sum.LeftBehind += counts.LeftBehind + counts.Conflated
 	}
 	all := int64(len(c.all))
-	if want := (hub.Counts{Published: all + 5, Delivered: int64(owed), NotAddressed: 6*all - int64(owed), Replayed: 6}); sum != want {
+	if want := (hub.Counts{Published: all + 5, Delivered: int64(owed), NotAddressed: 6*all - int64(owed), Replayed: replayed}); sum != want {
 		t.Errorf("counts %+v, want %+v", sum, want)
 	}
 }

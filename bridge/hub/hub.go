@@ -5,6 +5,8 @@ package hub
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -37,6 +39,10 @@ type Queue struct {
 	Name     string
 	Keyed    bool // its entries have keys: a subscription can begin with the newest entry of each
 	Conflate bool // a subscription that lags skips what a newer entry of the same key has overtaken
+
+	// Filters are what subscriptions may select entries by: name -> what finds the value in an
+	// entry's body, as a part of it, nil for none.
+	Filters map[string]func(body []byte) []byte
 }
 
 // Config says what a Hub serves; zero fields take the defaults.
@@ -99,7 +105,7 @@ func New(log Log, c Config) *Hub {
 	h.last = bounds.Last
 	for _, q := range c.Queues {
 		r := newRing(c.RingEntries, c.RingBytes, bounds.Last)
-		r.keyed = q.Keyed
+		r.keyed, r.filters = q.Keyed, q.Filters
 		if q.Conflate {
 			r.newest = loadNewest(h.ctx, log, q.Name)
 		}
@@ -126,6 +132,9 @@ func (h *Hub) Has(queue string) bool { return h.rings[queue] != nil }
 
 // Queues returns the names of the queues, in the order of Config. The caller must not change them.
 func (h *Hub) Queues() []string { return h.names }
+
+// Filters returns the names of what subscriptions to the queue may select by, in order.
+func (h *Hub) Filters(queue string) []string { return slices.Sorted(maps.Keys(h.ring(queue).filters)) }
 
 // Keyed reports whether the hub serves the queue, and its entries have keys.
 func (h *Hub) Keyed(queue string) bool { return h.Has(queue) && h.rings[queue].keyed }
@@ -194,7 +203,7 @@ type Counts struct {
 	Published    int64 // entries, not deliveries
 	Delivered    int64 // written to a client
 	Conflated    int64 // skipped because a newer one of its key had overtaken it
-	NotAddressed int64 // skipped because the client is not of its audience
+	NotAddressed int64 // skipped because the client is not of its audience, or has filtered it out
 	LeftBehind   int64 // not written when the subscription ended
 	Replayed     int64 // entries older than their subscription, written because it asked for them
 }

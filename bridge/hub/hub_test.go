@@ -53,7 +53,11 @@ type bench struct {
 }
 
 func newBench(t testing.TB, c hub.Config, o journal.MemoryOptions) *bench {
-	c.Queues = []hub.Queue{{Name: message}, {Name: unread, Keyed: true, Conflate: true}, {Name: channel, Keyed: true}}
+	// The body itself is what filters select by.
+	filters := map[string]func([]byte) []byte{"body": func(body []byte) []byte { return body }}
+	c.Queues = []hub.Queue{
+		{Name: message, Filters: filters}, {Name: unread, Keyed: true, Conflate: true, Filters: filters}, {Name: channel, Keyed: true},
+	}
 	log := journal.NewMemory(o)
 	w, err := log.Lead(t.Context())
 	if err != nil {

@@ -41,7 +41,7 @@ func (f *Feed) next(dst []byte, limit int, end uint64) (out []byte, more bool, e
 		switch {
 		case p.fate != sent:
 			f.skip(p.cursor, p.fate, e)
-		case f.group != nil && e.Audience != nil:
+		case f.addresses(p.cursor, e):
 			f.group.address(p.cursor, e, p.cursor.appendSlot(nil, p.slot), len(dst))
 		default:
 			dst = p.cursor.appendSlot(dst, p.slot)
@@ -90,18 +90,26 @@ func (f *Feed) fate(c *Cursor, e *Entry, overtook func(*Entry) bool) fate {
 // wants reports whether an entry is for the subscription. A group wants what one of its members
 // may.
 func (f *Feed) wants(c *Cursor, e *Entry) bool {
-	if e.Audience == nil {
-		return !c.own
+	switch {
+	case e.Audience == nil && c.own:
+		return false
+	case e.Audience != nil && f.group == nil && !f.isOf(e.Audience):
+		return false
 	}
-	if f.group != nil {
-		return true
-	}
-	for _, token := range f.tokens {
-		if _, found := slices.BinarySearch(e.Audience, token); found {
-			return true
-		}
-	}
-	return false
+	return c.filter == nil || c.filter.selects(e)
+}
+
+// isOf reports whether the client is of the audience.
+func (f *Feed) isOf(audience []string) bool {
+	return slices.ContainsFunc(f.tokens, func(token string) bool {
+		_, found := slices.BinarySearch(audience, token)
+		return found
+	})
+}
+
+// addresses reports whether only some members of the group, if it is one's feed, get the entry.
+func (f *Feed) addresses(c *Cursor, e *Entry) bool {
+	return f.group != nil && (e.Audience != nil || c.filter != nil)
 }
 
 // A scratch is what gather works with.
@@ -251,7 +259,7 @@ func (f *Feed) appendReplayed(dst []byte, e *journal.Entry) []byte {
 		switch {
 		case fate != sent:
 			f.skip(c, fate, e)
-		case f.group != nil && e.Audience != nil:
+		case f.addresses(c, e):
 			f.group.address(c, e, c.append(nil, e), len(dst))
 		default:
 			dst = c.append(dst, e)

@@ -11,8 +11,9 @@ import (
 // the atomics and feeds.
 type ring struct {
 	counters
-	fresh atomic.Bool // entries were pushed since the waker last looked
-	keyed bool        // never changes
+	fresh   atomic.Bool                    // entries were pushed since the waker last looked
+	keyed   bool                           // never changes
+	filters map[string]func([]byte) []byte // never changes; see Queue
 
 	slots    []*slot // circular: the entry number n stands at n % len(slots)
 	head     uint64  // number of the oldest entry held

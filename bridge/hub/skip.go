@@ -63,7 +63,7 @@ func (g *Group) tell(c *Cursor, s Skip) {
 	}
 }
 
-// tellOthers tells the members that are not of an addressed frame's audience. The lists are
+// tellOthers tells the members that do not get an addressed frame. The lists are
 // distribute's.
 func (g *Group) tellOthers(lists map[*Feed][]byte) {
 	for f := range g.members {
@@ -73,7 +73,7 @@ func (g *Group) tellOthers(lists map[*Feed][]byte) {
 				list = list[4:]
 				continue
 			}
-			f.cursors[a.cursor].tell(Skip{Reason: NotAddressed, Position: a.position})
+			f.cursors[a.cursor].tell(Skip{Reason: NotAddressed, Position: a.entry.Position})
 		}
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"mqtt-stomp-bridge/bridge/hub"
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/server"
+	"mqtt-stomp-bridge/mapping/contract"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -65,8 +66,8 @@ func newHouseOver(t testing.TB, c server.Config, hc hub.Config, log journal.Log)
 		t.Fatal(err)
 	}
 	h.writer = w
-	for i, name := range queues {
-		hc.Queues = append(hc.Queues, hub.Queue{Name: name, Keyed: i > 0, Conflate: i == 1})
+	for _, q := range contract.Queues() {
+		hc.Queues = append(hc.Queues, hub.Queue{Name: q.Name, Keyed: q.Keyed, Conflate: q.Conflated, Filters: q.Filters})
 	}
 	h.hub = hub.New(h.log, hc)
 	c.Hub, c.Version = h.hub, "test"

@@ -19,7 +19,8 @@ type subscription struct {
 	id          string // as the client named it; at 1.0 perhaps empty
 	key         string // id, or at 1.0 without one the destination
 	mode        ackMode
-	number      int // in the ack header; 0: it has none
+	filter      string // the name of what it selects by; empty: all
+	number      int    // in the ack header; 0: it has none
 	cursor      *hub.Cursor
 }
 
@@ -78,6 +79,9 @@ func (x *session) subscribe(f *stomp.Frame) error {
 // get one.
 func (s *subscription) Skipped(k hub.Skip) {
 	attrs := []any{"user", s.session.user(), "subscription", s.id, "queue", s.destination, "reason", string(k.Reason)}
+	if s.filter != "" { // for which an entry is not addressed to the subscription either
+		attrs = append(attrs, "filter", s.filter)
+	}
 	switch k.Reason {
 	case hub.LeftBehind:
 		attrs = append(attrs, "after", k.Position, "entries", k.Entries)
@@ -145,12 +149,21 @@ func (x *session) parseSubscribe(f *stomp.Frame) (*subscription, hub.Options, er
 	}
 	o, err := x.parseDelivery(f, queue, s.mode)
 	o.Own = own
+	if o.Filter != nil {
+		s.filter = o.Filter.Name
+	}
 	return s, o, err
 }
 
 // parseDelivery takes apart the headers of SUBSCRIBE that say what is delivered and how:
-// resume-from, snapshot, conflate and prefetch-count.
+// filter, resume-from, snapshot, conflate and prefetch-count.
 func (x *session) parseDelivery(f *stomp.Frame, queue string, mode ackMode) (o hub.Options, err error) {
+	if err := refuseForeign(f); err != nil {
+		return o, err
+	}
+	if o.Filter, err = x.parseFilter(f, queue); err != nil {
+		return o, err
+	}
 	o.Track = mode != ackAuto
 	if from, ok := f.Get("resume-from"); ok {
 		o.Resume = &hub.Resume{} // a malformed message-id is a gap, like one of another epoch

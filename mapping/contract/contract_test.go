@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/mapping/value"
@@ -19,12 +20,47 @@ func TestQueues(t *testing.T) {
 		{Name: "/queue/channel/connected", Keyed: true},
 		{Name: "/queue/channel/disconnected", Keyed: true},
 	}
-	if diff := cmp.Diff(want, contract.Queues()); diff != "" {
+	if diff := cmp.Diff(want, contract.Queues(), cmpopts.IgnoreFields(contract.Queue{}, "Filters")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for i, name := range contract.QueueNames() {
 		if name != want[i].Name {
 			t.Errorf("name %d is %s, want %s", i, name, want[i].Name)
+		}
+	}
+}
+
+// What a client may select by is found in the bodies as they are written, and in no others.
+func TestFilters(t *testing.T) {
+	ids := map[string]string{
+		contract.FilterConversation: "11111111-3f0e-4a57-9f2e-0d8a3c1b7e11",
+		contract.FilterChannel:      "22222222-3f0e-4a57-9f2e-0d8a3c1b7e11",
+	}
+	names := map[string]string{"conversation_id": contract.FilterConversation, "channel_id": contract.FilterChannel, "id": contract.FilterChannel}
+	for _, q := range contract.Queues() {
+		s := contract.ShapeOf(q.Name)
+		p := s.Make()
+		want := map[string]string{}
+		for _, f := range s.Fields {
+			if name, ok := names[f.Name]; ok {
+				if err := f.Set(p, ids[name]); err != nil {
+					t.Fatal(err)
+				}
+				want[name] = ids[name]
+			}
+		}
+		body := p.AppendJSON(nil)
+		got := map[string]string{}
+		for name, find := range q.Filters {
+			got[name] = string(find(body))
+			for _, other := range []string{"", "{}", `{"id":"x"}`, `{"conversation_id":"", "channel_id":""}`, string(body[:30])} {
+				if id := find([]byte(other)); id != nil {
+					t.Errorf("%s of %s in %q: %q, want none", name, q.Name, other, id)
+				}
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: ids in %s (-want +got):\n%s", q.Name, body, diff)
 		}
 	}
 }

@@ -21,15 +21,21 @@ type Queue struct {
 	Name      string
 	Keyed     bool // each payload has a key, and the newest of each key is the present state
 	Conflated bool // of what waits for a client, a newer payload replaces older ones of its key
+
+	// Filters are the ids by which a client may select: name -> what finds the id in a body that was
+	// written here, as a part of the body.
+	Filters map[string]func(body []byte) []byte
 }
+
+type filters = map[string]func([]byte) []byte
 
 // Queues returns the queues in the order of the document.
 func Queues() []Queue {
 	return []Queue{
-		{Name: QueueMessage},
-		{Name: QueueUnreadCount, Keyed: true, Conflated: true},
-		{Name: QueueChannelConnected, Keyed: true},
-		{Name: QueueChannelDisconnected, Keyed: true},
+		{Name: QueueMessage, Filters: filters{FilterConversation: conversationOf, FilterChannel: channelOfMessage}},
+		{Name: QueueUnreadCount, Keyed: true, Conflated: true, Filters: filters{FilterConversation: conversationOf}},
+		{Name: QueueChannelConnected, Keyed: true, Filters: filters{FilterChannel: channelOf}},
+		{Name: QueueChannelDisconnected, Keyed: true, Filters: filters{FilterChannel: channelOf}},
 	}
 }
 

@@ -35,7 +35,7 @@ var (
 	unmatched   = desc("events_unmatched_total", "MQTT events whose topic matches no rule.")
 	outcomes    = desc("rule_outcomes_total", "Events, or elements of an each, by matching rule and outcome: mapped, filtered, rejected, duplicate.", "rule", "outcome")
 	entries     = desc("entries_total", "Entries published to the subscribers of a queue.", "queue")
-	deliveries  = desc("deliveries_total", "Entries per subscription, by outcome: delivered, conflated, not addressed (the audience is others), left behind; replayed counts entries older than the subscription.", "queue", "outcome")
+	deliveries  = desc("deliveries_total", "Entries per subscription, by outcome: delivered, conflated, not addressed (the audience is others, or the subscription's filter leaves the entry out), left behind; replayed counts entries older than the subscription.", "queue", "outcome")
 	lag         = desc("lag_entries", "Entries waiting for the subscription that lags most, by queue; /sessions shows whose it is.", "queue")
 	heldUp      = desc("sessions_held_up", "Clients that do not read, so that the last write to them waits.")
 	latency     = desc("write_latency_seconds", "Time from the receipt of an event to the end of the write that sends it to a client; one observation per write, for the oldest event in it.")

@@ -243,6 +243,9 @@ func (b *Bridge) ReloadFailed(hash, reason string) {
 // Sessions returns how all sessions stand, in no order.
 func (b *Bridge) Sessions() []server.Status { return b.server.Sessions() }
 
+// EndSession ends the client's session with that id. It reports whether there is one.
+func (b *Bridge) EndSession(id string) bool { return b.server.EndSession(id) }
+
 // Lag returns how far the slowest sessions are behind.
 func (b *Bridge) Lag() server.Lag { return b.server.Lag() }
 

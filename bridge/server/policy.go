@@ -15,6 +15,7 @@ type Policy struct {
 	Auth    auth.Authenticator           // must be set
 	Access  Access                       // nil: everybody may subscribe to everything
 	Tokens  func(auth.Identity) []string // maps an identity to its audience tokens; nil: none
+	Groups  func(auth.Identity) []string // maps an identity to the names of its groups, for Sessions; nil: none
 	Origins Origins                      // whose pages may connect
 }
 

@@ -3,13 +3,19 @@ package server
 import (
 	"time"
 
+	"github.com/gorilla/websocket"
+
+	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/hub"
+	"mqtt-stomp-bridge/bridge/stomp"
 )
 
 // A Status is how one session stands.
 type Status struct {
 	Session       string       `json:"session"`
-	User          string       `json:"user"` // empty: CONNECT has not come
+	User          string       `json:"user"`             // empty: CONNECT has not come
+	Login         auth.Kind    `json:"login,omitempty"`  // the kind of authenticator that has let it in
+	Groups        []string     `json:"groups,omitempty"` // of the user, for audiences
 	Remote        string       `json:"remote"`
 	Since         time.Time    `json:"since"`
 	Expires       *time.Time   `json:"expires,omitempty"`
@@ -31,7 +37,10 @@ func (s *Server) Sessions() []Status {
 func (x *session) status() Status {
 	s := Status{Session: x.id, Remote: x.remote, Since: time.Unix(x.since, 0).UTC()}
 	if by := x.credentials.Load(); by != nil {
-		s.User = by.identity.User
+		s.User, s.Login = by.identity.User, by.identity.By
+		if groups := x.server.policy.Load().Groups; groups != nil {
+			s.Groups = groups(by.identity)
+		}
 		if expires := by.identity.Expires; !expires.IsZero() {
 			s.Expires = &expires
 		}
@@ -39,6 +48,22 @@ func (x *session) status() Status {
 	out := x.out.Status()
 	s.HeldUp, s.AnswersWait, s.Subscriptions = out.HeldUp, out.AnswerBytes, out.Subscriptions
 	return s
+}
+
+// endedByOperator is how EndSession ends a session. Its client may come back and resume.
+var endedByOperator = ending{cause: "ended by the operator", err: &stomp.Error{Message: "ended by the operator"},
+	code: websocket.ClosePolicyViolation, lastID: true}
+
+// EndSession ends the session with that id, and does not wait for the end. It reports whether there
+// is one.
+func (s *Server) EndSession(id string) bool {
+	for _, x := range s.snapshot() {
+		if x.id == id {
+			x.end(endedByOperator)
+			return true
+		}
+	}
+	return false
 }
 
 // A Lag is how far sessions are behind.

@@ -82,7 +82,7 @@ func startBridge(t *testing.T, broker *mosquittotest.Broker) string {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- b.Run(ctx) }()
-	web := httptest.NewServer(ops.Handler(b, func() ops.Reloads { return ops.Reloads{} }))
+	web := httptest.NewServer(ops.Handler(b, ops.Options{Reloads: func() ops.Reloads { return ops.Reloads{} }}))
 	t.Cleanup(func() {
 		web.Close()
 		cancel()

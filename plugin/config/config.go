@@ -161,7 +161,8 @@ type Latest struct {
 
 // Ops is the endpoint for operators.
 type Ops struct {
-	Listen string `mapstructure:"listen"` // "": none
+	Listen string   `mapstructure:"listen"` // "": none
+	Hosts  []string `mapstructure:"hosts"`
 }
 
 // Default returns the configuration of an empty file. A default that a package of the bridge has is

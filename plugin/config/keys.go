@@ -198,7 +198,9 @@ var keys = []Key{
 		Meaning: "Conversations and channels unchanged for longer are dropped."},
 
 	{Path: "ops.listen", kind: addressOrNone(),
-		Meaning: "Address of `/healthz`, `/readyz` and `/metrics`. `\"\"`: off."},
+		Meaning: "Address of `/healthz`, `/readyz`, `/metrics` and `/sessions`. `\"\"`: off."},
+	{Path: "ops.hosts", List: true, kind: hostName(),
+		Meaning: "Host names that this endpoint answers to, such as `bridge.example.org`. It always answers to addresses, to names without a dot or in a private domain (`.localhost`, `.internal`, `.svc`, `.cluster.local`), and to the host of `ops.listen`. Others get 421, so that a foreign web page cannot read it through DNS rebinding. `*`: answer to every name."},
 
 	{Path: "include", List: true, Reloaded: true, kind: pattern(),
 		Meaning: "Further files with `tables`, `rules` and `tests`, read in byte order of their names, like Mosquitto's `include_dir`. A name without wildcards must exist."},

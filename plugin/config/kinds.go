@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -263,6 +264,18 @@ func addressOrNone() kind {
 	}
 	return k
 }
+
+// hostName is a name without a port, or "*" for all.
+func hostName() kind {
+	return kind{name: "host name, or *", schema: stringSchema(), parse: func(s string) (any, error) {
+		if s != "*" && !hostNames.MatchString(s) {
+			return nil, refuse("write it like bridge.example.org, without scheme and port", "%q is not a host name", s)
+		}
+		return s, nil
+	}}
+}
+
+var hostNames = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$`)
 
 func urlPath() kind {
 	return kind{name: "URL path", schema: map[string]any{"type": "string", "pattern": "^/"}, parse: func(s string) (any, error) {

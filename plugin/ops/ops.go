@@ -13,13 +13,22 @@ import (
 	"mqtt-stomp-bridge/bridge/server"
 )
 
-// Bridge is what the endpoint reports on.
+// Bridge is what the endpoint reports on and changes.
 type Bridge interface {
 	Ready() []bridge.Reason    // why the bridge cannot do its work at the moment
 	Warnings() []bridge.Reason // what will cost events at the next trouble
 	Counts() bridge.Counts
 	Lag() server.Lag
 	Sessions() []server.Status
+	EndSession(id string) bool // reports whether there was one
+}
+
+// Options say how the endpoint answers. The zero value is usable.
+type Options struct {
+	Reloads func() Reloads // nil: no such metrics
+	// Hosts are further host names to answer to, beside addresses and private names. AnyHost stands
+	// for all.
+	Hosts []string
 }
 
 // Readiness is the document at /readyz.
@@ -31,10 +40,12 @@ type Readiness struct {
 
 // Handler serves /healthz, which answers 200 while the process does, /readyz, which answers 200 or
 // 503 with a Readiness, /metrics for Prometheus, and /sessions, a list of server.Status, those that
-// lag most first, with ?user= of one user alone. reloads may be nil.
-func Handler(b Bridge, reloads func() Reloads) http.Handler {
+// lag most first, with ?user= of one user alone. DELETE /sessions/ID ends one: 204, or 404 if there
+// is none. Requests for a name that is not the endpoint's get 421, and those that change something
+// 403 unless they come from this machine.
+func Handler(b Bridge, o Options) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metricsHandler(b, reloads))
+	mux.Handle("GET /metrics", metricsHandler(b, o.Reloads))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Write([]byte("ok\n"))
@@ -51,7 +62,14 @@ func Handler(b Bridge, reloads func() Reloads) http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(listed(b.Sessions(), r.URL.Query()))
 	})
-	return mux
+	mux.Handle("DELETE /sessions/{id}", changing(func(w http.ResponseWriter, r *http.Request) {
+		if !b.EndSession(r.PathValue("id")) {
+			http.Error(w, "no such session", http.StatusNotFound)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	return newNames(o.Hosts).guard(mux)
 }
 
 // texts returns what the reasons say: a list also where there are none.

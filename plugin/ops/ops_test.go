@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mqtt-stomp-bridge/bridge"
+	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/commit"
 	"mqtt-stomp-bridge/bridge/hub"
 	"mqtt-stomp-bridge/bridge/mqtt"
@@ -48,22 +49,31 @@ func (r reasons) Lag() server.Lag {
 func (r reasons) Sessions() []server.Status {
 	return []server.Status{
 		{Session: "1", User: "bob", Remote: "192.0.2.1:5", Since: time.Unix(1611741600, 0).UTC()},
-		{Session: "2", User: "ann", Since: time.Unix(1611741600, 0).UTC()},
+		{Session: "2", User: "ann", Login: auth.KindJWT, Groups: []string{"support", "night"}, Since: time.Unix(1611741600, 0).UTC()},
 		{Session: "3", User: "bob", HeldUp: true, Since: time.Unix(1611741600, 0).UTC(), Subscriptions: []hub.Status{{Queue: "/queue/message", Waiting: 7,
 			Outcomes: hub.Outcomes{Delivered: 1, Conflated: 2, NotAddressed: 3}}}},
 	}
+}
+
+func (r reasons) EndSession(id string) bool { return id == "2" }
+
+// request is one of an operator at the bridge's machine.
+func request(method, path string) *http.Request {
+	r := httptest.NewRequest(method, "http://127.0.0.1:9464"+path, nil)
+	r.RemoteAddr = "127.0.0.1:40000"
+	return r
 }
 
 // Those that lag come first, and one user's can be asked for.
 func TestSessions(t *testing.T) {
 	get := func(path string) string {
 		w := httptest.NewRecorder()
-		ops.Handler(reasons(nil), nil).ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		ops.Handler(reasons(nil), ops.Options{}).ServeHTTP(w, request("GET", path))
 		return strings.TrimSpace(w.Body.String())
 	}
 	const (
 		first  = `{"session":"1","user":"bob","remote":"192.0.2.1:5","since":"2021-01-27T10:00:00Z","held_up":false,"answers_bytes":0,"subscriptions":null}`
-		second = `{"session":"2","user":"ann","remote":"","since":"2021-01-27T10:00:00Z","held_up":false,"answers_bytes":0,"subscriptions":null}`
+		second = `{"session":"2","user":"ann","login":"jwt","groups":["support","night"],"remote":"","since":"2021-01-27T10:00:00Z","held_up":false,"answers_bytes":0,"subscriptions":null}`
 		third  = `{"session":"3","user":"bob","remote":"","since":"2021-01-27T10:00:00Z","held_up":true,"answers_bytes":0,"subscriptions":[{"queue":"/queue/message","waiting":7,"behind":false,"in_flight":0,"delivered":1,"conflated":2,"not_addressed":3}]}`
 	)
 	for path, want := range map[string]string{
@@ -80,8 +90,8 @@ func TestSessions(t *testing.T) {
 // scrape returns the bridge's lines at /metrics, comments included.
 func scrape(b reasons) []string {
 	w := httptest.NewRecorder()
-	h := ops.Handler(b, func() ops.Reloads { return ops.Reloads{Done: 4, Refused: 5} })
-	h.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	h := ops.Handler(b, ops.Options{Reloads: func() ops.Reloads { return ops.Reloads{Done: 4, Refused: 5} }})
+	h.ServeHTTP(w, request("GET", "/metrics"))
 	var lines []string
 	for line := range strings.Lines(w.Body.String()) {
 		if strings.Contains(line, "mqtt_stomp_bridge_") {
@@ -183,10 +193,14 @@ func TestHandler(t *testing.T) {
 		{"GET", "/readyz", reasons{{Part: bridge.PartMQTT, Text: "mqtt: not connected"}, {Part: bridge.PartJournal, Text: "journal: full"}}, http.StatusServiceUnavailable,
 			`{"ready":false,"reasons":["mqtt: not connected","journal: full"]}` + "\n"},
 		{"POST", "/readyz", nil, http.StatusMethodNotAllowed, "Method Not Allowed\n"},
+		{"DELETE", "/sessions/2", nil, http.StatusNoContent, ""},
+		{"DELETE", "/sessions/4", nil, http.StatusNotFound, "no such session\n"},
+		{"DELETE", "/sessions", nil, http.StatusMethodNotAllowed, "Method Not Allowed\n"},
+		{"GET", "/sessions/2", nil, http.StatusMethodNotAllowed, "Method Not Allowed\n"},
 		{"GET", "/", nil, http.StatusNotFound, "404 page not found\n"},
 	} {
 		w := httptest.NewRecorder()
-		ops.Handler(test.bridge, nil).ServeHTTP(w, httptest.NewRequest(test.method, test.path, nil))
+		ops.Handler(test.bridge, ops.Options{}).ServeHTTP(w, request(test.method, test.path))
 		if w.Code != test.status || w.Body.String() != test.body {
 			t.Errorf("%s %s with %q: got %d %q, want %d %q", test.method, test.path, test.bridge, w.Code, w.Body, test.status, test.body)
 		}

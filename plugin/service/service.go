@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -176,7 +177,9 @@ func (s *Service) serveOps() (closeAndWait func()) {
 	if s.ops == nil {
 		return func() {}
 	}
-	web := &http.Server{Handler: ops.Handler(s.bridge, s.reloads.figures), ReadHeaderTimeout: 5 * time.Second}
+	own, _, _ := net.SplitHostPort(s.config.Ops.Listen)
+	handler := ops.Handler(s.bridge, ops.Options{Reloads: s.reloads.figures, Hosts: append(slices.Clone(s.config.Ops.Hosts), own)})
+	web := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
 	var serving sync.WaitGroup
 	serving.Go(func() { web.Serve(s.ops) })
 	return func() {

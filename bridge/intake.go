@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"mqtt-stomp-bridge/bridge/commit"
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
+	"mqtt-stomp-bridge/bridge/server"
 	"mqtt-stomp-bridge/mapping"
 )
 
@@ -36,15 +38,16 @@ func newIntake(ctx context.Context, c Config, r rules, w journal.Writer) (*intak
 	}
 	in.client.SetStatus(r.status)
 	in.committer, err = commit.New(ctx, commit.Config{
-		Source:    in.client,
-		Publisher: in.client,
-		Pauser:    in.client,
-		Store:     w,
-		Snapshot:  c.Log,
-		Mapper:    r.mapper,
-		RulesHash: r.hash,
-		BaseTopic: c.BaseTopic,
-		Logger:    c.Logger,
+		Source:     in.client,
+		Publisher:  in.client,
+		Pauser:     in.client,
+		Store:      w,
+		Snapshot:   c.Log,
+		Mapper:     r.mapper,
+		RulesHash:  r.hash,
+		BaseTopic:  c.BaseTopic,
+		MaxMessage: cmp.Or(c.Server.Limits.Message, server.DefaultLimits().Message),
+		Logger:     c.Logger,
 	})
 	if err != nil {
 		return nil, err

@@ -67,7 +67,7 @@ type Output struct {
 // A Rejection is one output that could not be made, with every field that failed.
 type Rejection struct {
 	Rule   string
-	Stage  string // decode, each, when, queue, dedupe, fields or panic; the bridge adds journal: too large for it
+	Stage  string // decode, each, when, queue, dedupe, fields or panic; the bridge adds journal and message: too large for these
 	Queue  string // of stage fields: which payload was being made
 	Field  string // of stage fields: the first that failed; "audience" counts as one
 	Item   int    // the element of an each; -1: none

@@ -72,6 +72,7 @@ func (c *Committer) take(e *mqtt.Event, r *rules, b *batch) bool {
 	event := ForRules(e)
 	event.Stamp = c.stamp
 	result, steps := b.log.run(r.Mapper, event)
+	c.rejectLong(&result, r.Mapper)
 	state := r.state(result)
 	var (
 		there []int // the outputs that the journal has

@@ -66,15 +66,16 @@ type Snapshot interface {
 
 // Config holds what a Committer works with. All of it is required.
 type Config struct {
-	Source    Source
-	Publisher Publisher
-	Pauser    Pauser
-	Store     Store
-	Snapshot  Snapshot // of the log that Store appends to
-	Mapper    *mapping.Mapper
-	RulesHash string // see UseRules
-	BaseTopic string // dead letters go to <base topic>/dead-letter/<rule>
-	Logger    *slog.Logger
+	Source     Source
+	Publisher  Publisher
+	Pauser     Pauser
+	Store      Store
+	Snapshot   Snapshot // of the log that Store appends to
+	Mapper     *mapping.Mapper
+	RulesHash  string // see UseRules
+	BaseTopic  string // dead letters go to <base topic>/dead-letter/<rule>
+	MaxMessage int    // bytes of a MESSAGE frame; an output that becomes a longer one is rejected. 0: no limit
+	Logger     *slog.Logger
 }
 
 // A Committer is made by New, and runs once.
@@ -83,6 +84,8 @@ type Committer struct {
 	pauser Pauser
 	store  Store
 	logger *slog.Logger
+
+	maxMessage int // see Config
 
 	rules   atomic.Pointer[rules]
 	stalled atomic.Pointer[error] // why nothing can be appended now; nil when it can
@@ -102,7 +105,7 @@ type Committer struct {
 // New returns a Committer that goes on where an earlier one has left the store. ctx is for reading
 // from it.
 func New(ctx context.Context, c Config) (*Committer, error) {
-	k := &Committer{source: c.Source, pauser: c.Pauser, store: c.Store, logger: c.Logger}
+	k := &Committer{source: c.Source, pauser: c.Pauser, store: c.Store, maxMessage: c.MaxMessage, logger: c.Logger}
 	k.UseRules(c.Mapper, c.RulesHash)
 	k.snapshot = c.Snapshot
 	var err error

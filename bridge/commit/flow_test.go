@@ -54,7 +54,10 @@ type house struct {
 }
 
 // newHouse returns a house in which nothing runs yet.
-func newHouse(t *testing.T) *house {
+func newHouse(t *testing.T) *house { return newHouseWith(t, func(*commit.Config) {}) }
+
+// newHouseWith returns a house whose Committer has another configuration.
+func newHouseWith(t *testing.T, change func(*commit.Config)) *house {
 	t.Helper()
 	h := &house{t: t, maxBatch: journal.MaxBatch, events: make(chan *mqtt.Event, 256), ended: make(chan error, 1),
 		answers: map[string]chan struct{}{}}
@@ -63,7 +66,7 @@ func newHouse(t *testing.T) *house {
 	if h.Store, err = memory.Lead(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	h.committer, err = commit.New(t.Context(), commit.Config{
+	c := commit.Config{
 		Source:    h,
 		Publisher: h,
 		Pauser:    h,
@@ -72,8 +75,9 @@ func newHouse(t *testing.T) *house {
 		Mapper:    compile(t, rules),
 		BaseTopic: "base",
 		Logger:    slog.New(slog.NewTextHandler(&h.log, &slog.HandlerOptions{Level: &h.level})),
-	})
-	if err != nil {
+	}
+	change(&c)
+	if h.committer, err = commit.New(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	return h

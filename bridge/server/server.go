@@ -48,6 +48,7 @@ type Limits struct {
 	ConnectTimeout       time.Duration // from the upgrade to an accepted CONNECT, default 10s
 	WriteTimeout         time.Duration // of a single write, default 10s
 	UnauthenticatedBytes int           // read before CONNECT was accepted, default 64 KiB
+	Message              int           // bytes of a MESSAGE frame; the server sends what there is: it is for whoever fills the log. Default 1 MiB
 	OutgoingBytes        int           // of answers that wait, beyond which no more requests are read, default 64 KiB
 	Frame                stomp.Limits
 }
@@ -63,6 +64,7 @@ type Server struct {
 	ends        tally // session ends by cause
 	refusals    tally // handshakes refused, by cause
 	closes      tally // close frames of clients, by code
+	repeats     placeCounts
 	writers     *writer.Pool
 	opened      atomic.Int64    // sessions so far
 	connects    *rate.Limiter   // nil: no limit
@@ -121,6 +123,7 @@ func DefaultLimits() Limits {
 		ConnectTimeout:       10 * time.Second,
 		WriteTimeout:         10 * time.Second,
 		UnauthenticatedBytes: 64 << 10,
+		Message:              1 << 20,
 		OutgoingBytes:        64 << 10,
 		Frame:                stomp.DefaultLimits(),
 	}

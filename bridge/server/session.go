@@ -125,6 +125,7 @@ func (x *session) run() {
 func (x *session) hangUp(err error) {
 	x.readingEnded(err)
 	x.out.Await()
+	x.countRepeats()
 	if x.in.broken { // gorilla reads no more
 		io.Copy(io.Discard, x.in.Conn)
 	}
@@ -235,7 +236,7 @@ func (x *session) readingEnded(err error) {
 			Detail:  "nothing was received for three times the heart-beat interval",
 		})
 	default:
-		x.end(ending{cause: "connection lost", detail: cmp.Or(x.unfinished(), err), code: websocket.CloseGoingAway, quiet: !x.connected})
+		x.end(ending{cause: causeLost, detail: cmp.Or(x.unfinished(), err), code: websocket.CloseGoingAway, quiet: !x.connected})
 	}
 }
 
@@ -357,10 +358,16 @@ func closeLabel(code int) string {
 	return "other"
 }
 
+// Causes that lie with the client or the way to it.
+const (
+	causeLost         = "connection lost"
+	causeWriteTimeout = "write timeout"
+)
+
 func writeCause(err error) string {
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
-		return "write timeout"
+		return causeWriteTimeout
 	}
-	return "connection lost"
+	return causeLost
 }

@@ -22,6 +22,7 @@ type subscription struct {
 	filter      string // the name of what it selects by; empty: all
 	number      int    // in the ack header; 0: it has none
 	cursor      *hub.Cursor
+	resumed     *hub.Resume // after which message it goes on; nil: it began otherwise
 }
 
 // An ackMode is the value of SUBSCRIBE's ack header.
@@ -66,6 +67,9 @@ func (x *session) subscribe(f *stomp.Frame) error {
 		var complete bool
 		s.cursor, complete = feed.Subscribe(s.queue, as, o)
 		after = s.cursor.Position()
+		if complete {
+			s.resumed = o.Resume
+		}
 		if o.Resume == nil {
 			return x.appendReceipt(answers, f)
 		}

@@ -97,6 +97,7 @@ type Limits struct {
 	HandshakeTimeout     time.Duration `mapstructure:"handshake_timeout"`
 	WriteTimeout         time.Duration `mapstructure:"write_timeout"`
 	UnauthenticatedBytes Bytes         `mapstructure:"unauthenticated_bytes"`
+	Message              Bytes         `mapstructure:"message"` // of one MESSAGE frame
 	OutgoingBytes        Bytes         `mapstructure:"outgoing_bytes"`
 	HeaderLine           Bytes         `mapstructure:"header_line"`
 	Headers              int           `mapstructure:"headers"` // per frame
@@ -188,6 +189,7 @@ func Default() *Config {
 				HandshakeTimeout:     l.ConnectTimeout,
 				WriteTimeout:         l.WriteTimeout,
 				UnauthenticatedBytes: Bytes(l.UnauthenticatedBytes),
+				Message:              Bytes(l.Message),
 				OutgoingBytes:        Bytes(l.OutgoingBytes),
 				HeaderLine:           Bytes(l.Frame.Line),
 				Headers:              l.Frame.Headers,

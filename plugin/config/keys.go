@@ -137,6 +137,8 @@ var keys = []Key{
 		Meaning: "What a client may send before its token is accepted, WebSocket frames without content included."},
 	{Path: "server.limits.outgoing_bytes", kind: size(KiB, GiB),
 		Meaning: "Replies waiting for a client that does not read. Beyond this, the server reads nothing more from the client. Messages of its subscriptions wait in the journal."},
+	{Path: "server.limits.message", kind: size(4*KiB, GiB),
+		Meaning: "Size of one MESSAGE frame that the server sends, of which the headers count as 1 KiB. An event that becomes a longer message is a dead letter. Keep it below what your clients take."},
 	{Path: "server.limits.header_line", kind: size(256, MiB),
 		Meaning: "Length of one header line of a STOMP frame. A token must fit."},
 	{Path: "server.limits.headers", kind: integer(8, 10_000),

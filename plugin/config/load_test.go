@@ -217,7 +217,7 @@ func TestEverySetting(t *testing.T) {
 			ClientCAFile:   filepath.Join(dir, "files/cert.pem"),
 			TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.1.2.3/32"), netip.MustParsePrefix("fd00::/8")},
 			Limits: config.Limits{
-				Sessions: 10, SessionsPerUser: 5, SessionsPerAddress: 6, ConnectsPerSecond: 7, OutgoingBytes: 8 * config.KiB, Subscriptions: 4, HandshakeTimeout: 1500 * time.Millisecond, WriteTimeout: 5 * time.Second,
+				Sessions: 10, SessionsPerUser: 5, SessionsPerAddress: 6, ConnectsPerSecond: 7, Message: 2 * config.MiB, OutgoingBytes: 8 * config.KiB, Subscriptions: 4, HandshakeTimeout: 1500 * time.Millisecond, WriteTimeout: 5 * time.Second,
 				UnauthenticatedBytes: 32 * config.KiB, HeaderLine: 16 * config.KiB, Headers: 32, Body: 1000,
 			},
 		},

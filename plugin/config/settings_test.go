@@ -46,6 +46,7 @@ var others = map[string]string{
 	"server.limits.handshake_timeout":     "7s",
 	"server.limits.write_timeout":         "7s",
 	"server.limits.unauthenticated_bytes": "70KiB",
+	"server.limits.message":               "70KiB",
 	"server.limits.header_line":           "7KiB",
 	"server.limits.headers":               "77",
 	"server.limits.body":                  "7KiB",

@@ -206,6 +206,7 @@ func serverLimits(l config.Limits) server.Limits {
 		SessionsPerUser:      l.SessionsPerUser,
 		SessionsPerAddress:   l.SessionsPerAddress,
 		Connects:             l.ConnectsPerSecond,
+		Message:              int(l.Message),
 		OutgoingBytes:        int(l.OutgoingBytes),
 		Subscriptions:        l.Subscriptions,
 		ConnectTimeout:       l.HandshakeTimeout,

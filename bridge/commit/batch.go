@@ -127,9 +127,22 @@ func (c *Committer) take(e *mqtt.Event, r *rules, b *batch) bool {
 	if e.QoS > 0 && len(result.Outputs) > 0 {
 		c.redeliveries.use(e) // also where dedupe has dropped all of it: a copy may come when the window is over
 	}
-	b.deadLetters = append(b.deadLetters, deadLettersOf(e, result.Rejections)...)
+	c.addDeadLetters(e, result.Rejections, b)
 	b.log.note(notedEvent{event: e, result: result, steps: steps, repeated: repeated, there: there, from: before})
 	return true
+}
+
+// addDeadLetters adds the dead letters of the event, unless it is one that has come back.
+func (c *Committer) addDeadLetters(e *mqtt.Event, rejections []mapping.Rejection, b *batch) {
+	if len(rejections) == 0 {
+		return
+	}
+	if c.echoes.has(e) {
+		c.deadLetters.received(e.Topic)
+		return
+	}
+	c.echoes.made(e)
+	b.deadLetters = append(b.deadLetters, deadLettersOf(e, rejections)...)
 }
 
 // add appends the entries of an event's outputs.

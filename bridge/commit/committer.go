@@ -94,6 +94,7 @@ type Committer struct {
 	// Owned by the goroutine that commits.
 	redeliveries *redeliveries
 	dedupe       *dedupe
+	echoes       echoes
 	stamp        func(conversation string, received time.Time) time.Time // an unreadClock's next
 	topics       *topics
 	newest       *newest // nil: retained messages are not being read

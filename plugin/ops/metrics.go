@@ -46,7 +46,7 @@ var (
 	refusals    = desc("handshakes_refused_total", "Handshakes refused, by cause. A cause appears once it has occurred.", "cause")
 	letters     = desc("dead_letters_total", "Dead letters, by the broker's answer: published, refused.", "outcome")
 	lettersKept = desc("dead_letters_kept", "Dead letters that the broker refused and that the bridge keeps to publish again.")
-	lettersIn   = desc("dead_letters_received_total", "Dead letters, of this bridge or another, that came as events and matched a rule's topic; they are filtered.")
+	lettersIn   = desc("dead_letters_received_total", "Dead letters, of this bridge or another, that came as events and matched a rule's topic; no rule maps them, and they become no other dead letter.")
 	connects    = desc("mqtt_connects_total", "Connections to the broker for receiving events, including the first.")
 	failures    = desc("mqtt_connect_errors_total", "Failed attempts to connect to the broker.")
 	absent      = desc("mqtt_sessions_absent_total", "Connections that found no session at the broker although there should be one (after a restart, according to the journal): events queued in it are lost.")

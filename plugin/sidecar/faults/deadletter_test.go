@@ -69,6 +69,51 @@ func TestBridgesDoNotMapEachOthersDeadLetters(t *testing.T) {
 	}
 }
 
+// Two brokers that are connected by MQTT 3.1.1 exchange the dead letters of the bridges beside them without the properties that
+// mark them. That must end too.
+func TestDeadLettersBetweenBrokersEnd(t *testing.T) {
+	mosquittotest.Look(t, "mosquitto_pub")
+	const bad = 50
+	first := mosquittotest.Start(t, mosquittotest.Options{})
+	second := mosquittotest.Start(t, mosquittotest.Options{Config: []string{
+		"connection pair", "address " + first.Addr, "topic # both 1", "bridge_protocol_version mqttv311",
+	}})
+	var bridges []*bridge
+	for i, broker := range []string{first.Addr, second.Addr} {
+		b := newBridge(t, broker, "", fmt.Sprint("BRIDGE_BROKER_BASE_TOPIC=base-", i), fmt.Sprint("BRIDGE_BROKER_CLIENT_ID=bridge-", i))
+		if err := os.WriteFile(b.config, fmt.Appendf(nil, anyRules, "{tenant}/{conversation}/message"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b.start()
+		b.process.WaitReady()
+		bridges = append(bridges, b)
+	}
+	mapped := func(b *bridge) int { return b.figure(`rule_outcomes_total{outcome="mapped",rule="message"}`) }
+	bridgetest.Eventually(t, "the brokers to be connected", func() bool {
+		publish(t, first.Addr, "app/a/message", "good")
+		return mapped(bridges[1]) > 0
+	})
+	for n := 1; n <= bad; n++ {
+		publish(t, first.Addr, "app/a/message", fmt.Sprint("bad ", n))
+	}
+	const others = bad // letters of the other bridge, which may come before the own one is made: then there is one more
+	for _, b := range bridges {
+		bridgetest.Eventually(t, "the other's dead letters", func() bool {
+			return b.figure(`rule_outcomes_total{outcome="rejected",rule="message"}`) >= bad+others
+		})
+	}
+	for round := 1; round <= 3; round++ { // what a bridge makes of a letter is with the brokers before the next event
+		before := mapped(bridges[0])
+		publish(t, second.Addr, "app/a/message", "good")
+		bridgetest.Eventually(t, "the last event", func() bool { return mapped(bridges[0]) > before })
+	}
+	for i, b := range bridges {
+		if n := b.figure(`dead_letters_total{outcome="published"}`); n < bad || n > bad+others {
+			t.Errorf("bridge %d has published %d dead letters for %d events", i, n, bad)
+		}
+	}
+}
+
 // figure returns a sample of /metrics, 0 where it is not there yet.
 func (b *bridge) figure(series string) int {
 	m := regexp.MustCompile(`(?m)^mqtt_stomp_bridge_` + regexp.QuoteMeta(series) + ` (\d+)$`).FindStringSubmatch(bridgetest.Metrics(b.ops))

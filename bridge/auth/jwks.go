@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,10 +10,10 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
 )
 
@@ -26,6 +27,8 @@ const (
 	keysTimeout = 5 * time.Second
 	// maxKeySet is the size of the largest key set that is read, in bytes.
 	maxKeySet = 512 << 10
+	// maxNoted is how many ignored keys of a set are logged one by one.
+	maxNoted = 16
 )
 
 // errNoKeys means that a token cannot be checked, because its key may be one that could not be
@@ -34,9 +37,10 @@ var errNoKeys = errors.New("the key set could not be fetched")
 
 // JWKSConfig says where a JSON Web Key Set (RFC 7517) is published.
 type JWKSConfig struct {
-	URL    string       // https, or http on a loopback address; see CheckKeysURL
-	Client *http.Client // default: one with http.DefaultTransport; redirects must pass CheckKeysURL too
-	Logger *slog.Logger // default: discard
+	URL          string       // https, or http on a loopback address; see CheckKeysURL
+	InsecureHTTP bool         // accept http from anywhere
+	Client       *http.Client // default: one with http.DefaultTransport; redirects must pass CheckKeysURL too
+	Logger       *slog.Logger // default: discard
 
 	// Withdrawn, if not nil, is signalled without blocking after a fetch that may invalidate
 	// accepted identities: the first fetch, because an earlier JWKS may have accepted some, and any
@@ -53,11 +57,30 @@ type JWKS struct {
 	withdrawn chan<- struct{}
 	wanted    chan struct{} // holds one when a token's key is not known; never closed
 
-	mu      sync.Mutex
-	keys    keySet        // nil: never fetched
-	failed  bool          // the last fetch failed
-	settled time.Time     // when the last fetch ended
-	busy    chan struct{} // closed when the present fetch ends; nil: none is on its way
+	mu       sync.Mutex
+	keys     keySet        // nil: never fetched
+	ignored  []ignoredKey  // of the last set that was read, as they were logged
+	fetched  time.Time     // when keys was
+	failure  error         // why the last fetch failed; nil: it did not
+	failures int64         // fetches that failed
+	settled  time.Time     // when the last fetch ended
+	busy     chan struct{} // closed when the present fetch ends; nil: none is on its way
+}
+
+// KeysStatus is how a key set stands.
+type KeysStatus struct {
+	URL      string
+	Keys     int       // that can be used
+	Fetched  time.Time // when they were; the zero time: never
+	Failures int64     // fetches that failed, since the start
+	Err      error     // why the last one failed; nil: it did not
+}
+
+// Status returns how the key set stands.
+func (j *JWKS) Status() KeysStatus {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return KeysStatus{URL: j.url, Keys: len(j.keys), Fetched: j.fetched, Failures: j.failures, Err: j.failure}
 }
 
 // NewJWKS returns a key set without keys, or says what is wrong with c.
@@ -66,7 +89,7 @@ func NewJWKS(c JWKSConfig) (*JWKS, error) {
 	if err != nil {
 		return nil, errors.New("not a URL")
 	}
-	if err := CheckKeysURL(u); err != nil {
+	if err := CheckKeysURL(u, c.InsecureHTTP); err != nil {
 		return nil, err
 	}
 	if c.Logger == nil {
@@ -76,16 +99,11 @@ func NewJWKS(c JWKSConfig) (*JWKS, error) {
 	if c.Client != nil {
 		*client = *c.Client
 	}
-	transport := client.Transport
-	if transport == nil {
-		transport = http.DefaultTransport
-	}
-	client.Transport = boundedTransport{transport}
 	client.CheckRedirect = func(r *http.Request, via []*http.Request) error {
 		if len(via) > 3 {
 			return errors.New("too many redirects")
 		}
-		return CheckKeysURL(r.URL)
+		return CheckKeysURL(r.URL, c.InsecureHTTP)
 	}
 	return &JWKS{
 		url:       c.URL,
@@ -98,8 +116,8 @@ func NewJWKS(c JWKSConfig) (*JWKS, error) {
 }
 
 // CheckKeysURL returns why keys must not be fetched from u: whoever can change them on the way can
-// sign tokens.
-func CheckKeysURL(u *url.URL) error {
+// sign tokens. insecure accepts http from anywhere.
+func CheckKeysURL(u *url.URL, insecure bool) error {
 	switch {
 	case u.Host == "" || u.Fragment != "":
 		return errors.New("not the URL of a key set")
@@ -110,7 +128,7 @@ func CheckKeysURL(u *url.URL) error {
 	case u.Scheme != "http":
 		return fmt.Errorf("keys cannot be fetched by %q: only by https", u.Scheme)
 	}
-	if address, err := netip.ParseAddr(u.Hostname()); u.Hostname() == "localhost" || err == nil && address.IsLoopback() {
+	if address, err := netip.ParseAddr(u.Hostname()); insecure || u.Hostname() == "localhost" || err == nil && address.IsLoopback() {
 		return nil
 	}
 	return errors.New("keys must be fetched by https, or by http from a loopback address")
@@ -121,7 +139,7 @@ func CheckKeysURL(u *url.URL) error {
 func (j *JWKS) Run(ctx context.Context) {
 	for {
 		pause := keysInterval
-		if !j.refresh(ctx) {
+		if j.Fetch(ctx) != nil {
 			pause = keysPause
 		}
 		if !wait(ctx, keysPause, nil) || !wait(ctx, pause-keysPause, j.wanted) {
@@ -143,26 +161,33 @@ func wait(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
 	return true
 }
 
-// refresh fetches the keys and reports whether it could.
-func (j *JWKS) refresh(ctx context.Context) bool {
+// Fetch fetches the keys once, or says why it could not. Run does so by itself.
+func (j *JWKS) Fetch(ctx context.Context) error {
 	j.mu.Lock()
 	if j.busy == nil {
 		j.busy = make(chan struct{})
 	}
 	j.mu.Unlock()
-	keys, err := j.fetch(ctx)
+	keys, ignored, err := j.read(ctx)
 
 	j.mu.Lock()
-	first, failedBefore, gone := j.keys == nil, j.failed, 0
+	first, failedBefore, known, gone := j.keys == nil, j.failure != nil, j.ignored, 0
 	if err == nil {
 		gone = keys.lacks(j.keys)
-		j.keys = keys
+		j.keys, j.fetched = keys, time.Now()
 	}
-	j.failed, j.settled = err != nil, time.Now()
+	if ignored != nil || err == nil {
+		j.ignored = ignored
+	}
+	if err != nil && ctx.Err() == nil {
+		j.failures++
+	}
+	j.failure, j.settled = err, time.Now()
 	close(j.busy)
 	j.busy = nil
 	j.mu.Unlock()
 
+	j.logIgnored(ignored, known)
 	switch {
 	case ctx.Err() != nil:
 	case err != nil && !failedBefore && first:
@@ -181,46 +206,75 @@ func (j *JWKS) refresh(ctx context.Context) bool {
 		default:
 		}
 	}
-	return err == nil
+	return err
 }
 
-// fetch returns the keys that can be used. A set without any is an error: it is more likely a
-// mistake of the server than the withdrawal of all keys.
-func (j *JWKS) fetch(ctx context.Context) (keySet, error) {
-	set, err := jwkset.NewStorageFromHTTP(j.url, jwkset.HTTPClientStorageOptions{
-		Client:      j.client,
-		Ctx:         ctx,
-		HTTPTimeout: keysTimeout,
-		// What the set says of its keys beyond the keys themselves, such as their certificates, is
-		// not looked at.
-		ValidateOptions: jwkset.JWKValidateOptions{SkipAll: true},
-	})
+// read returns the keys that can be used and those that cannot (RFC 7517, 5: "Implementations
+// SHOULD ignore JWKs within a JWK Set that use "kty" values that are not understood [...], that are
+// missing required members, or for which values are out of the supported ranges"). A set without
+// any is an error: it is more likely a mistake of the server than the withdrawal of all keys.
+func (j *JWKS) read(ctx context.Context) (keys keySet, ignored []ignoredKey, err error) {
+	data, err := j.download(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	all, err := set.KeyReadAll(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var keys keySet
-	for _, key := range all {
-		k, err := newPublishedKey(key)
-		if err != nil {
-			j.log.Debug("ignored a key of the set", "url", j.url, "kid", k.id, "reason", err)
-			continue
-		}
-		keys = append(keys, k)
+	if keys, ignored, err = parseKeySet(data); err != nil {
+		return nil, nil, err
 	}
 	if len(keys) == 0 {
-		return nil, errors.New("the set has no key that can be used")
+		return nil, ignored, errors.New("the set has no key that can be used")
 	}
-	return keys, nil
+	return keys, ignored, nil
+}
+
+func (j *JWKS) download(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, keysTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, j.url, nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Accept", "application/jwk-set+json, application/json")
+	response, err := j.client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the server answers %d %s", response.StatusCode, http.StatusText(response.StatusCode))
+	}
+	data, err := io.ReadAll(io.LimitReader(response.Body, maxKeySet+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("reading the set: %w", err)
+	case len(data) > maxKeySet:
+		return nil, fmt.Errorf("the set is longer than %d KiB", maxKeySet>>10)
+	}
+	return data, nil
+}
+
+// logIgnored logs the keys that cannot be used, each once for as long as the set has it.
+func (j *JWKS) logIgnored(ignored, known []ignoredKey) {
+	for i, k := range ignored {
+		switch {
+		case i == maxNoted:
+			if len(known) != len(ignored) {
+				j.log.Warn("ignored more keys of the set", "url", j.url, "keys", len(ignored)-maxNoted)
+			}
+			return
+		case slices.Contains(known[:min(len(known), maxNoted)], k):
+		case k.unreadable:
+			j.log.Warn("ignored a key of the set, which cannot be used", "url", j.url, "kid", cmp.Or(k.id, "(none)"), "reason", k.reason)
+		default:
+			j.log.Debug("ignored a key of the set, which is not for signatures of tokens", "url", j.url, "kid", k.id, "reason", k.reason)
+		}
+	}
 }
 
 // known returns the keys that may have signed the token.
 func (j *JWKS) known(t *jwt.Token) (any, error) {
 	j.mu.Lock()
-	keys, failed := j.keys, j.failed
+	keys, failed := j.keys, j.failure != nil
 	j.mu.Unlock()
 	if keys == nil {
 		return nil, errNoKeys
@@ -266,21 +320,4 @@ func (j *JWKS) refreshed(ctx context.Context) bool {
 	case <-ctx.Done():
 	}
 	return true
-}
-
-// boundedTransport truncates answers that are too long for a key set.
-type boundedTransport struct{ http.RoundTripper }
-
-// RoundTrip implements http.RoundTripper.
-func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	response, err := t.RoundTripper.RoundTrip(r)
-	if err == nil {
-		response.Body = boundedBody{io.LimitReader(response.Body, maxKeySet), response.Body}
-	}
-	return response, err
-}
-
-type boundedBody struct {
-	io.Reader
-	io.Closer
 }

@@ -85,6 +85,7 @@ func (s *keyServer) count() int {
 type keyHouse struct {
 	t         *testing.T
 	server    *keyServer
+	keys      *auth.JWKS
 	jwt       *auth.JWT
 	withdrawn chan struct{}
 	lines     *bytes.Buffer // logged
@@ -98,6 +99,7 @@ func newKeyHouse(t *testing.T, s *keyServer, algorithms ...string) *keyHouse {
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.keys = keys
 	h.jwt, err = auth.NewJWT(auth.JWTConfig{JWKS: keys, Algorithms: algorithms, Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
@@ -370,11 +372,18 @@ func TestCheckKeysURL(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := auth.CheckKeysURL(u); (err == nil) != ok {
+		if err := auth.CheckKeysURL(u, false); (err == nil) != ok {
 			t.Errorf("%s: %v", text, err)
 		}
 		if _, err := auth.NewJWKS(auth.JWKSConfig{URL: text}); (err == nil) != ok {
 			t.Errorf("NewJWKS %s: %v", text, err)
+		}
+	}
+	for text, ok := range map[string]bool{
+		"http://keycloak:8080/certs": true, "https://keycloak/certs": true, "ftp://keycloak/certs": false, "http://u:p@keycloak/": false, "http:///certs": false,
+	} {
+		if _, err := auth.NewJWKS(auth.JWKSConfig{URL: text, InsecureHTTP: true}); (err == nil) != ok {
+			t.Errorf("with InsecureHTTP, NewJWKS %s: %v", text, err)
 		}
 	}
 }

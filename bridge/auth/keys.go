@@ -29,8 +29,12 @@ func LeastSecret(algorithm string) int {
 // curves are what the algorithms are bound to (RFC 7518, 3.4).
 var curves = map[string]string{"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
 
-// leastRSA is the size that an RSA key must have (RFC 7518, 3.3).
-const leastRSA = 2048
+// leastRSA is the size that an RSA key must have (RFC 7518, 3.3). One above mostRSA makes the check
+// of a signature so slow that it is one way to keep the bridge busy.
+const (
+	leastRSA = 2048
+	mostRSA  = 16384
+)
 
 // symmetric reports whether an algorithm takes secrets.
 func symmetric(algorithm string) bool { return strings.HasPrefix(algorithm, "HS") }
@@ -81,8 +85,13 @@ func CheckAlgorithms(algorithms []string, secret bool, keys []crypto.PublicKey) 
 func checkKey(key crypto.PublicKey) error {
 	switch key := key.(type) {
 	case *rsa.PublicKey:
-		if bits := key.N.BitLen(); bits < leastRSA {
+		switch bits := key.N.BitLen(); {
+		case bits < leastRSA:
 			return fmt.Errorf("RSA key has %d bits: it needs at least %d (RFC 7518, 3.3)", bits, leastRSA)
+		case bits > mostRSA:
+			return fmt.Errorf("RSA key has %d bits: it may have %d at most", bits, mostRSA)
+		case key.E < 3 || key.E > 1<<31-1 || key.E%2 == 0: // with 1, everything is a signature of itself
+			return errors.New("RSA key has an exponent that is not odd, or too small or too large")
 		}
 	case *ecdsa.PublicKey:
 		if name := key.Curve.Params().Name; len(AlgorithmsFor(key)) == 0 {

@@ -2,36 +2,20 @@ package auth
 
 import (
 	"crypto"
-	"fmt"
 	"slices"
 
-	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
 )
+
+// maxTried is how many keys are tried on a token that does not say which one of them it is for.
+// Checking a signature is what an attacker can make the bridge do most cheaply.
+const maxTried = 32
 
 // A publishedKey is a key of a set, with what the set says of it.
 type publishedKey struct {
 	id        string // empty: none
 	algorithm string // the only one that the key is for (RFC 7517, 4.4); empty: any that fits it
 	public    crypto.PublicKey
-}
-
-// newPublishedKey says why a key cannot be used with any algorithm, though it may be part of a good
-// set.
-func newPublishedKey(key jwkset.JWK) (publishedKey, error) {
-	said := key.Marshal()
-	k := publishedKey{id: said.KID, algorithm: said.ALG.String(), public: key.Key()}
-	if private, ok := k.public.(interface{ Public() crypto.PublicKey }); ok {
-		k.public = private.Public() // it should not have been published
-	}
-	err := checkKey(k.public)
-	switch {
-	case said.USE != "" && said.USE != jwkset.UseSig:
-		err = fmt.Errorf("it is for %q", said.USE)
-	case err == nil && k.algorithm != "" && !slices.Contains(AlgorithmsFor(k.public), k.algorithm):
-		err = fmt.Errorf("it is for %q", k.algorithm)
-	}
-	return k, err
 }
 
 // isFor reports whether tokens may be signed so with the key.
@@ -72,6 +56,8 @@ func (s keySet) signing(t *jwt.Token) (any, error) {
 		return nil, errUnknownKey
 	case len(set.Keys) == 0:
 		return nil, refuse("signature is not valid")
+	case len(set.Keys) > maxTried:
+		return nil, refuse("token does not say which key has signed it, and there are too many to try")
 	}
 	return set, nil
 }

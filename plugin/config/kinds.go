@@ -214,7 +214,7 @@ func keysURL() kind {
 		case err != nil:
 			return nil, refuse("write it like https://id.example.org/jwks.json", "%q is not a URL", s)
 		}
-		if err := auth.CheckKeysURL(u); err != nil {
+		if err := auth.CheckKeysURL(u, false); err != nil {
 			return nil, refuse("write it like https://id.example.org/jwks.json", "%q: %s", s, err)
 		}
 		return s, nil

@@ -15,10 +15,11 @@ const (
 	PartMQTT        Part = "mqtt"
 	PartJournal     Part = "journal"
 	PartDeadLetters Part = "dead letters"
+	PartTokenKeys   Part = "token keys" // for those who know of them: a Bridge does not
 )
 
 // Parts returns all parts.
-func Parts() []Part { return []Part{PartMQTT, PartJournal, PartDeadLetters} }
+func Parts() []Part { return []Part{PartMQTT, PartJournal, PartDeadLetters, PartTokenKeys} }
 
 // A Reason is why the bridge cannot do its work at the moment, or not all of it.
 type Reason struct {

@@ -14,6 +14,7 @@ type Credentials struct {
 	Token    string     // without its scheme; empty: none
 	Login    string     // of CONNECT, looked at only beside a passcode
 	Passcode string     // of CONNECT: a token, or the login's password at the broker; empty: none
+	Basic    bool       // Login and Passcode are from HTTP's Basic instead, and perhaps for a proxy
 	Remote   netip.Addr // where the client is, for limits on guessing; all clients with the zero address count as one
 }
 
@@ -36,7 +37,16 @@ type Identity struct {
 	Claims  map[string]any // what else the token says, as decoded from JSON, with numbers as json.Number; read-only
 	By      Kind           // the kind of authenticator that vouches for it
 
+	// Provider is who has issued the token, where several may, as the configuration names them.
+	Provider string
+
 	proof *string // what Recheck looks at again; behind a pointer, so that it is never printed
+}
+
+// SameSource reports whether the same kind of authenticator, and the same provider, vouches for both
+// identities. Only then are equal names certain to be one user's.
+func (id Identity) SameSource(other Identity) bool {
+	return id.By == other.By && id.Provider == other.Provider
 }
 
 // proven returns what the authenticator has noted for Recheck; empty for an identity that none has
@@ -93,6 +103,9 @@ func foreign(reason string) error { return &Error{Reason: reason, Foreign: true}
 
 // errNothing refuses a client that shows nothing.
 var errNothing = foreign("no token")
+
+// errOtherUser refuses an identity whose token stands for another user now.
+var errOtherUser = &Error{Reason: "token is of another user now"}
 
 // checkLogin refuses a token that is shown as the passcode of somebody else's login.
 func checkLogin(login, user string) error {

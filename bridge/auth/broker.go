@@ -27,6 +27,7 @@ type BrokerConfig struct {
 	Checker    PasswordChecker  // the broker; must be given
 	Cache      time.Duration    // how long a good password is not checked again; zero: it always is
 	MaxSession time.Duration    // how long an identity lasts; zero: for ever
+	UserPrefix string           // before the login, in the name of each user
 	Now        func() time.Time // default time.Now
 	Logger     *slog.Logger     // default: discard
 }
@@ -108,16 +109,25 @@ func (b *Broker) Authenticate(ctx context.Context, c Credentials) (Identity, err
 	case !ok:
 		return Identity{}, refuse("login or passcode is not right")
 	}
+	b.limit.letIn(c.Login, c.Remote, b.config.Now())
 	b.keep(digest)
 	return b.identity(c.Login), nil
 }
 
 // Recheck accepts identities of its own: their password is not kept, so that they end after
 // MaxSession at the latest.
-func (b *Broker) Recheck(id Identity) error { return ofKind(id, KindBroker) }
+func (b *Broker) Recheck(id Identity) error {
+	if err := ofKind(id, KindBroker); err != nil {
+		return err
+	}
+	if id.User != b.config.UserPrefix+id.proven() {
+		return errOtherUser
+	}
+	return nil
+}
 
 func (b *Broker) identity(login string) Identity {
-	id := Identity{User: login, By: KindBroker}
+	id := Identity{User: b.config.UserPrefix + login, By: KindBroker, proof: &login}
 	if b.config.MaxSession > 0 {
 		id.Expires = b.config.Now().Add(b.config.MaxSession)
 	}

@@ -149,67 +149,136 @@ func TestCache(t *testing.T) {
 	}
 }
 
-// From one address 50 logins may fail, then one a second; of one login 5, then one in half a
-// minute.
-func TestFailuresAreLimited(t *testing.T) {
-	const wrong, many = "login or passcode is not right", "too many failed logins, try again later"
-	guess := func(login string, place int) auth.Credentials {
-		return auth.Credentials{Login: login, Passcode: "guess", Remote: netip.AddrFrom4([4]byte{192, 0, 2, byte(place)})}
-	}
+// attempts are logins at a broker that knows ann and bob.
+type attempts struct {
+	t      *testing.T
+	logins *logins
+	broker *auth.Broker
+}
+
+func newAttempts(t *testing.T) *attempts {
+	l := &logins{passwords: map[string]string{"ann": "pass", "bob": "pass"}}
+	return &attempts{t, l, auth.NewBroker(auth.BrokerConfig{Checker: l})}
+}
+
+// try logs in from the address with that last byte; want is the reason, "" for none.
+func (a *attempts) try(login, password string, address int, want string) {
+	a.t.Helper()
+	c := auth.Credentials{Login: login, Passcode: password, Remote: netip.AddrFrom4([4]byte{192, 0, 2, byte(address)})}
+	_, err := a.broker.Authenticate(a.t.Context(), c)
+	checkError(a.t, err, want)
+}
+
+const (
+	wrongLogin = "login or passcode is not right"
+	manyLogins = "too many failed logins, try again later"
+)
+
+// A login may fail ten times at an address, then once in half a minute, and nobody elsewhere
+// suffers.
+func TestGuessesAtALoginPauseTheirAddressAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &logins{passwords: map[string]string{"ann": "pass", "bob": "pass"}}
-		b := auth.NewBroker(auth.BrokerConfig{Checker: l, Cache: time.Minute})
-		try := func(c auth.Credentials, want string) {
-			t.Helper()
-			_, err := b.Authenticate(t.Context(), c)
-			checkError(t, err, want)
+		a := newAttempts(t)
+		for range 10 {
+			a.try("ann", "guess", 1, wrongLogin)
 		}
-		bob := auth.Credentials{Login: "bob", Passcode: "pass"}
-		try(bob, "")
-		for i := range 10 {
-			try(guess("ann", i), wrong)
+		a.try("ann", "guess", 1, manyLogins)
+		a.try("ann", "pass", 1, manyLogins) // not even the right one is told
+		if got := a.logins.questions(); got != 10 {
+			t.Errorf("%d questions, want 10", got)
 		}
-		try(guess("ann", 19), many)
-		try(annPass, many) // not even the right one is told
-		if got := l.questions(); got != 11 {
-			t.Errorf("%d questions, want 11", got)
+		a.try("ann", "pass", 2, "")
+		a.try("bob", "pass", 1, "")
+		for range 5 * 3600 { // an hour of five guesses a second
+			c := auth.Credentials{Login: "ann", Passcode: "guess", Remote: netip.AddrFrom4([4]byte{192, 0, 2, 1})}
+			a.broker.Authenticate(t.Context(), c)
+			time.Sleep(200 * time.Millisecond)
 		}
-		for i := range 10 {
-			try(guess("bob", i), wrong)
+		if got := a.logins.questions(); got > 10+2+2*60 {
+			t.Errorf("%d questions, want two a minute", got)
 		}
-		try(bob, "") // who is known already does not suffer
-		elsewhere := bob
-		elsewhere.Remote = netip.MustParseAddr("192.0.2.77")
-		try(elsewhere, many) // but nobody at another address is told that a guess was right
-		try(guess("eve", 19), wrong)
-		time.Sleep(30*time.Second - 1)
-		try(annPass, many)
-		time.Sleep(time.Nanosecond)
-		try(annPass, "")
-		try(annPass, "")
-		try(guess("ann", 19), wrong)
-		try(guess("ann", 19), many)
+		a.try("ann", "pass", 2, "")
+		a.try("ann", "pass", 3, "")
+		time.Sleep(30 * time.Second)
+		a.try("ann", "pass", 1, "")
+		a.try("ann", "pass", 1, "")
 	})
+}
+
+// Guesses at a login from everywhere pause it far later, and not where it has come in lately.
+func TestGuessesFromEverywhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := auth.NewBroker(auth.BrokerConfig{Checker: &logins{passwords: map[string]string{"ann": "pass"}}})
-		try := func(c auth.Credentials, want string) {
-			t.Helper()
-			_, err := b.Authenticate(t.Context(), c)
-			checkError(t, err, want)
+		a := newAttempts(t)
+		a.try("ann", "pass", 1, "")
+		for i := range 200 {
+			a.try("ann", "guess", 2+i%100, wrongLogin)
 		}
+		a.try("ann", "guess", 222, manyLogins)
+		a.try("ann", "pass", 223, manyLogins)
+		a.try("ann", "pass", 1, "")
+		a.try("bob", "pass", 223, "")
+		time.Sleep(24 * time.Hour)
+		for i := range 300 {
+			c := auth.Credentials{Login: "ann", Passcode: "guess", Remote: netip.AddrFrom4([4]byte{192, 0, 2, byte(2 + i%100)})}
+			a.broker.Authenticate(t.Context(), c)
+		}
+		a.try("ann", "pass", 223, manyLogins)
+		a.try("ann", "pass", 1, "")
+		time.Sleep(31 * 24 * time.Hour) // too long ago
+		for i := range 300 {
+			c := auth.Credentials{Login: "ann", Passcode: "guess", Remote: netip.AddrFrom4([4]byte{192, 0, 2, byte(2 + i%100)})}
+			a.broker.Authenticate(t.Context(), c)
+		}
+		a.try("ann", "pass", 1, manyLogins)
+	})
+}
+
+// At an address that has let ann in, guesses at her are as slow as anywhere.
+func TestAKnownAddressCanGuessNoFaster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAttempts(t)
+		a.try("ann", "pass", 1, "")
+		for range 10 {
+			a.try("ann", "guess", 1, wrongLogin)
+		}
+		a.try("ann", "guess", 1, manyLogins)
+	})
+}
+
+// From one address 50 logins may fail, then one a second.
+func TestGuessesAtManyLoginsPauseTheirAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAttempts(t)
 		for range 60 { // a right one costs nothing
-			try(annPass, "")
+			a.try("ann", "pass", 1, "")
 		}
 		for i := range 50 {
-			try(guess(fmt.Sprint("user", i), 1), wrong)
+			a.try(fmt.Sprint("user", i), "guess", 1, wrongLogin)
 		}
-		try(guess("user50", 1), many)
-		try(annPass, many)
-		try(guess("user50", 2), wrong)
+		a.try("user50", "guess", 1, manyLogins)
+		a.try("ann", "pass", 1, manyLogins)
+		a.try("user50", "guess", 2, wrongLogin)
 		time.Sleep(time.Second)
-		try(annPass, "")
-		try(guess("user51", 1), wrong)
-		try(guess("user52", 1), many)
+		a.try("ann", "pass", 1, "")
+		a.try("user51", "guess", 1, wrongLogin)
+		a.try("user52", "guess", 1, manyLogins)
+	})
+}
+
+// Where a password is remembered as good, failures do not matter, and elsewhere nobody is told that
+// a guess was right.
+func TestFailuresBesideTheCache(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &logins{passwords: map[string]string{"bob": "pass"}}
+		a := &attempts{t, l, auth.NewBroker(auth.BrokerConfig{Checker: l, Cache: time.Minute})}
+		a.try("bob", "pass", 1, "")
+		for _, address := range []int{1, 2} {
+			for range 10 {
+				a.try("bob", "guess", address, wrongLogin)
+			}
+		}
+		a.try("bob", "pass", 1, "")
+		a.try("bob", "pass", 2, manyLogins)
 	})
 }
 
@@ -364,8 +433,8 @@ func TestMemoryOfFailures(t *testing.T) {
 		b.Authenticate(t.Context(), auth.Credentials{Login: fmt.Sprint("good", i), Passcode: "pass", Remote: remote})
 		b.Authenticate(t.Context(), auth.Credentials{Login: fmt.Sprint("bad", i), Passcode: "guess", Remote: remote})
 	}
-	if logins, places, good := b.Kept(); max(logins, places, good) > 10_000 || min(logins, good) < 9_000 {
-		t.Errorf("%d logins, %d places and %d passwords are kept, want up to 10000 each", logins, places, good)
+	if most, least := b.Kept(); most > 10_000 || least < 9_000 {
+		t.Errorf("between %d and %d entries are kept in a table, want up to 10000", least, most)
 	}
 }
 

@@ -140,3 +140,149 @@ func TestChainRecheck(t *testing.T) {
 		}
 	}
 }
+
+// A token is no password: what one kind recognises as its own, the broker never gets to see.
+func TestTokensAreNotShownToTheBroker(t *testing.T) {
+	good, expired := token(`{"sub":"ann","exp":1800000000}`), token(`{"sub":"ann","exp":1}`)
+	encrypted := "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..aaaa.bbbb.cccc"
+	tests := []struct {
+		name  string
+		shown auth.Credentials
+		asked int
+		want  string
+	}{
+		{"token of another user", auth.Credentials{Login: "bob", Passcode: good}, 0, "login is not the token's user"},
+		{"with its scheme", auth.Credentials{Login: "bob", Passcode: "Bearer " + good}, 0, "login is not the token's user"},
+		{"expired", auth.Credentials{Login: "ann", Passcode: expired}, 0, "token expired"},
+		{"of another key", auth.Credentials{Login: "ann", Passcode: signed(hs256, `{"sub":"ann","exp":1800000000}`, other)}, 0, "signature is not valid"},
+		{"encrypted", auth.Credentials{Login: "ann", Passcode: encrypted}, 0, "token is encrypted, and the bridge has no key for that: have the issuer sign it alone"},
+		{"static token of another login", auth.Credentials{Login: "bob", Passcode: serviceToken}, 0, "login is not the token's user"},
+		{"by Basic", auth.Credentials{Login: "bob", Passcode: good, Basic: true}, 0, "login is not the token's user"},
+		{"password with two dots", auth.Credentials{Login: "bob", Passcode: "a.b.c"}, 1, "login or passcode is not right"},
+		{"password that begins as a token does", auth.Credentials{Login: "bob", Passcode: "eyJ.b.c"}, 1, "login or passcode is not right"},
+		{"password", auth.Credentials{Login: "ann", Passcode: "pass"}, 1, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for i := range 3 { // in any order
+				l := &logins{passwords: map[string]string{"ann": "pass"}}
+				chain := auth.Chain{auth.NewBroker(auth.BrokerConfig{Checker: l}), auth.Providers{jwtOf(t, config())}, auth.Tokens{hashed(t, "reports", serviceToken)}}
+				chain = append(chain[i:], chain[:i]...)
+				_, err := chain.Authenticate(t.Context(), tt.shown)
+				if l.questions() != tt.asked {
+					t.Errorf("order %d: the broker was asked %d times, want %d", i, l.questions(), tt.asked)
+				}
+				checkError(t, err, tt.want)
+			}
+		})
+	}
+	// Where no kind of token is on, a password may look like one: some brokers take tokens for it.
+	l := &logins{passwords: map[string]string{"ann": good}}
+	if _, err := (auth.Chain{auth.NewBroker(auth.BrokerConfig{Checker: l})}).Authenticate(t.Context(), auth.Credentials{Login: "ann", Passcode: good}); err != nil {
+		t.Error(err)
+	}
+}
+
+// HTTP's Basic is a login where the broker checks logins, and otherwise somebody else's.
+func TestBasicIsALoginForTheBrokerAlone(t *testing.T) {
+	basic := auth.Credentials{Login: "ann", Passcode: "pass", Basic: true}
+	wrong := auth.Credentials{Login: "ann", Passcode: "guess", Basic: true}
+	broker := auth.NewBroker(auth.BrokerConfig{Checker: &logins{passwords: map[string]string{"ann": "pass"}}})
+	jwt, static, anonymous := auth.Providers{jwtOf(t, config())}, auth.Tokens{hashed(t, "pass", serviceToken)}, auth.Anonymous{}
+	tests := []struct {
+		name  string
+		chain auth.Chain
+		shown auth.Credentials
+		user  string
+		want  string
+	}{
+		{"right", auth.Chain{jwt, broker, anonymous}, basic, "ann", ""},
+		{"wrong", auth.Chain{jwt, broker, anonymous}, wrong, "", "login or passcode is not right"},
+		{"unreadable", auth.Chain{broker, anonymous}, auth.Credentials{Passcode: "***", Basic: true}, "", "no login"},
+		{"without a broker", auth.Chain{jwt, static}, basic, "", "no token"},
+		{"without a broker, but nothing is needed", auth.Chain{jwt, anonymous}, basic, "anonymous", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			id, err := tt.chain.Authenticate(t.Context(), tt.shown)
+			checkError(t, err, tt.want)
+			if id.User != tt.user {
+				t.Errorf("got %q, want %q", id.User, tt.user)
+			}
+		})
+	}
+}
+
+// Users of one name from two kinds can be told apart, and nobody passes for an anonymous client.
+func TestNamesOfUsers(t *testing.T) {
+	c := config()
+	c.UserPrefix = "id:"
+	people := auth.Providers{jwtOf(t, c)}
+	broker := auth.NewBroker(auth.BrokerConfig{UserPrefix: "mqtt:", Checker: &logins{passwords: map[string]string{"ann": "pass"}}})
+	chain := auth.Chain{people, broker}
+	good := token(`{"sub":"ann","exp":1800000000}`)
+	for _, tt := range []struct {
+		shown auth.Credentials
+		user  string
+		want  string
+	}{
+		{auth.Credentials{Token: good}, "id:ann", ""},
+		{auth.Credentials{Login: "ann", Passcode: good}, "id:ann", ""},
+		{auth.Credentials{Login: "id:ann", Passcode: good}, "id:ann", ""},
+		{auth.Credentials{Login: "mqtt:ann", Passcode: good}, "", "login is not the token's user"},
+		{auth.Credentials{Login: "ann", Passcode: "pass"}, "mqtt:ann", ""},
+	} {
+		id, err := chain.Authenticate(t.Context(), tt.shown)
+		checkError(t, err, tt.want)
+		if id.User != tt.user {
+			t.Errorf("got %q, want %q", id.User, tt.user)
+		}
+		if tt.want != "" {
+			continue
+		}
+		if err := chain.Recheck(id); err != nil {
+			t.Errorf("Recheck: %v", err)
+		}
+		// A reload that names users differently ends their sessions.
+		plain := auth.Chain{auth.Providers{jwtOf(t, config())}, auth.NewBroker(auth.BrokerConfig{Checker: &logins{}})}
+		if err := plain.Recheck(id); err == nil || (err.Error() != "token is of another user now" && id.By == auth.KindJWT) {
+			t.Errorf("without prefixes: %v", err)
+		}
+	}
+
+	const reserved = "the user anonymous is for clients without credentials alone"
+	named := auth.Credentials{Token: token(`{"sub":"anonymous","exp":1800000000}`)}
+	open := auth.Chain{auth.Providers{jwtOf(t, config())}, auth.Tokens{hashed(t, "anonymous", serviceToken)}, auth.Anonymous{}}
+	for _, shown := range []auth.Credentials{named, {Token: serviceToken}} {
+		_, err := open.Authenticate(t.Context(), shown)
+		checkError(t, err, reserved)
+		id, err := open[:2].Authenticate(t.Context(), shown)
+		if err != nil || id.User != "anonymous" {
+			t.Errorf("where nobody is anonymous: %v, %v", id, err)
+		}
+		checkError(t, open.Recheck(id), reserved)
+	}
+	prefixed := auth.Chain{people, auth.Anonymous{}}
+	if id, err := prefixed.Authenticate(t.Context(), named); err != nil || id.User != "id:anonymous" {
+		t.Errorf("with a prefix: %v, %v", id, err)
+	}
+}
+
+// What cannot be read is named, with what can be done.
+func TestTokensThatAreNotSigned(t *testing.T) {
+	const opaque = "token is opaque, not a JSON Web Token: request one for an audience, so that the issuer makes a signed JWT"
+	const encrypted = "token is encrypted, and the bridge has no key for that: have the issuer sign it alone"
+	for value, want := range map[string]string{
+		"eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..aaaa.bbbb.cccc":  encrypted,
+		"eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEifQ.AA.aaaa.bbbb.cccc": encrypted,
+		"a.b.c.d.e":                          "token is not a JSON Web Token",
+		"ya29.a0AfH6SMBx-opaque_token":       opaque,
+		"gho_16C7e42F292c6912E7710c838347Ae": opaque,
+		"2YotnFZFEjr1zCsicMWpAA==":           opaque,
+		"short":                              "token is not a JSON Web Token",
+		"with a space and long enough":       "token is not a JSON Web Token",
+	} {
+		_, err := authenticate(t, config(), value)
+		checkError(t, err, want)
+	}
+}

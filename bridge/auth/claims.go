@@ -47,13 +47,14 @@ func (a *JWT) checkTimes(claims jwt.MapClaims) (expires time.Time, err error) {
 
 // checkParties checks iss and aud.
 func (a *JWT) checkParties(claims jwt.MapClaims) error {
-	if a.config.Issuer != "" {
-		if issuer, err := claims.GetIssuer(); err != nil || issuer != a.config.Issuer {
-			return refuse("token is from another issuer")
+	if len(a.config.Issuers) > 0 {
+		if issuer, err := claims.GetIssuer(); err != nil || !slices.Contains(a.config.Issuers, issuer) {
+			return errOtherIssuer
 		}
 	}
-	if a.config.Audience != "" {
-		if audience, err := claims.GetAudience(); err != nil || !slices.Contains(audience, a.config.Audience) {
+	if len(a.config.Audiences) > 0 {
+		named := func(audience string) bool { return slices.Contains(a.config.Audiences, audience) }
+		if audiences, err := claims.GetAudience(); err != nil || !slices.ContainsFunc(audiences, named) {
 			return refuse("token is for another audience")
 		}
 	}
@@ -62,8 +63,8 @@ func (a *JWT) checkParties(claims jwt.MapClaims) error {
 
 // checkRequired checks the claims that the configuration asks for.
 func (a *JWT) checkRequired(claims jwt.MapClaims) error {
-	for _, required := range a.config.RequiredClaims {
-		if !holds(claims[required.Name], required.Value) {
+	for i, required := range a.config.RequiredClaims {
+		if claim, _ := a.required[i].find(claims); !holds(claim, required.Value) {
 			return refuse("token has another %q than is asked for", required.Name)
 		}
 	}
@@ -88,9 +89,10 @@ func holds(claim any, text string) bool {
 	return false
 }
 
+// user returns the name of the user, without the prefix.
 func (a *JWT) user(claims jwt.MapClaims) (string, error) {
 	var user string
-	switch claim := claims[a.config.UserClaim].(type) {
+	switch claim, _ := a.userClaim.find(claims); claim := claim.(type) {
 	case string:
 		user = claim
 	case json.Number:

@@ -2,7 +2,9 @@ package auth
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -28,15 +30,17 @@ func Token(authorization string) string {
 	return authorization
 }
 
-// FromHandshake returns the token of a WebSocket handshake, empty if there is none. It is the value
-// of Authorization, or stands in an entry of Sec-WebSocket-Protocol that is "bearer." and the token
-// in base64url without padding. The error is an *Error.
-func FromHandshake(h http.Header) (token string, err error) {
+// FromHandshake returns what a WebSocket handshake shows: a token, which is the value of
+// Authorization or stands in an entry of Sec-WebSocket-Protocol that is "bearer." and the token in
+// base64url without padding; or the login of HTTP's Basic. Schemes of Authorization that are
+// between a client and a proxy are passed over. The error is an *Error.
+func FromHandshake(h http.Header) (c Credentials, err error) {
 	for _, value := range h.Values("Authorization") {
-		if token, err = oneToken(token, Token(value)); err != nil {
-			return "", err
+		if c, err = c.withAuthorization(value); err != nil {
+			return Credentials{}, err
 		}
 	}
+	token := c.Token
 	for _, line := range h.Values("Sec-WebSocket-Protocol") {
 		for protocol := range strings.SplitSeq(line, ",") {
 			encoded, ok := strings.CutPrefix(strings.Trim(protocol, " \t"), protocolPrefix)
@@ -45,14 +49,47 @@ func FromHandshake(h http.Header) (token string, err error) {
 			}
 			decoded, err := decodeProtocol(encoded)
 			if err != nil {
-				return "", err
+				return Credentials{}, err
 			}
 			if token, err = oneToken(token, decoded); err != nil {
-				return "", err
+				return Credentials{}, err
 			}
 		}
 	}
-	return token, nil
+	c.Token = token
+	return c, nil
+}
+
+// proxySchemes are schemes of Authorization that no token has and that the bridge does not know:
+// they are for somebody on the way.
+var proxySchemes = []string{"Digest", "Negotiate", "NTLM"}
+
+// withAuthorization returns c with what the value of an Authorization header shows.
+func (c Credentials) withAuthorization(value string) (Credentials, error) {
+	scheme, rest, _ := strings.Cut(strings.Trim(value, " \t"), " ")
+	switch {
+	case strings.EqualFold(scheme, "Basic"):
+		if !c.Basic { // the first counts
+			c.Login, c.Passcode, c.Basic = decodeBasic(strings.Trim(rest, " "))
+		}
+		return c, nil
+	case slices.ContainsFunc(proxySchemes, func(s string) bool { return strings.EqualFold(scheme, s) }):
+		return c, nil
+	}
+	var err error
+	c.Token, err = oneToken(c.Token, Token(value))
+	return c, err
+}
+
+// decodeBasic returns the login and the password of HTTP's Basic (RFC 7617, 2). What cannot be read
+// is a password without a login, which nobody has.
+func decodeBasic(encoded string) (login, password string, basic bool) {
+	decoded, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return "", encoded, true
+	}
+	login, password, _ = strings.Cut(string(decoded), ":")
+	return login, password, true
 }
 
 func decodeProtocol(encoded string) (string, error) {
@@ -80,17 +117,50 @@ func oneToken(a, b string) (string, error) {
 // WithConnect returns the credentials of a session whose handshake has shown c, with what its
 // CONNECT frame shows: the values of its headers authorization, login and passcode, each empty if
 // there is none. Where there is a token besides, the login is not looked at, and a passcode only if
-// it is a JSON Web Token: some clients always send one. The error is an *Error.
+// it is a JSON Web Token: some clients always send one. A login of HTTP's Basic counts where there
+// is neither a token nor a passcode, since it may be a proxy's. The error is an *Error.
 func (c Credentials) WithConnect(authorization, login, passcode string) (Credentials, error) {
-	token, err := oneToken(c.Token, Token(authorization))
-	if err != nil {
+	frame, err := Credentials{Token: c.Token}.withAuthorization(authorization)
+	switch {
+	case err != nil:
 		return Credentials{}, err
+	case frame.Token != "":
+		if passcode = Token(passcode); strings.Count(passcode, ".") == 2 && passcode != frame.Token {
+			return Credentials{}, errTwoTokens
+		}
+		return Credentials{Token: frame.Token, Remote: c.Remote}, nil
+	case frame.Basic && passcode == "":
+		frame.Remote = c.Remote
+		return frame, nil
+	case c.Basic && passcode == "":
+		return c, nil
 	}
-	c.Token, c.Login, c.Passcode = token, "", ""
-	if token == "" {
-		c.Login, c.Passcode = login, passcode
-	} else if passcode = Token(passcode); strings.Count(passcode, ".") == 2 && passcode != token {
-		return Credentials{}, errTwoTokens
+	return Credentials{Login: login, Passcode: passcode, Remote: c.Remote}, nil
+}
+
+// hasHeader reports whether the first part of a token in parts is a JSON object (RFC 7515, 3.1;
+// RFC 7516, 3.1), so that it is a JSON Web Token, good or not, and not a password with dots.
+func hasHeader(token string) bool {
+	first, _, _ := strings.Cut(token, ".")
+	data, err := base64.RawURLEncoding.DecodeString(first)
+	var header map[string]any
+	return len(token) <= maxToken && err == nil && json.Unmarshal(data, &header) == nil && header != nil
+}
+
+// leastOpaque is the length of what is taken for an opaque token rather than for nonsense.
+const leastOpaque = 16
+
+// notSigned says what a token is that has not the three parts of one that is signed.
+func notSigned(token string) error {
+	other := func(r rune) bool { // than RFC 6750, 2.1, has in tokens
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._~+/=", r)
 	}
-	return c, nil
+	switch {
+	case strings.ContainsFunc(token, other):
+	case hasHeader(token) && strings.Count(token, ".") == 4: // RFC 7516, 7.1: five parts
+		return refuse("token is encrypted, and the bridge has no key for that: have the issuer sign it alone")
+	case !hasHeader(token) && len(token) >= leastOpaque && strings.Count(token, ".") < 2:
+		return foreign("token is opaque, not a JSON Web Token: request one for an audience, so that the issuer makes a signed JWT")
+	}
+	return foreign("token is not a JSON Web Token")
 }

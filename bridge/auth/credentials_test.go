@@ -33,6 +33,10 @@ func TestFromHandshake(t *testing.T) {
 		{name: "twice the same", authorization: []string{"Bearer abc", "abc"}, token: "abc"},
 		{name: "twice", authorization: []string{"abc", "abd"}, want: "two different tokens"},
 
+		{name: "Digest", authorization: []string{`Digest username="ann", realm="proxy"`}},
+		{name: "Negotiate", authorization: []string{"negotiate YIIJ"}},
+		{name: "a proxy's beside a token", authorization: []string{"NTLM TlRM", "Bearer abc"}, token: "abc"},
+
 		{name: "subprotocols alone", protocols: []string{"v12.stomp, v11.stomp"}},
 		{name: "beside a subprotocol", protocols: []string{bearer("a.b.c") + ", v12.stomp"}, token: "a.b.c"},
 		{name: "after it, on a line of its own", protocols: []string{"v12.stomp", bearer("a.b.c")}, token: "a.b.c"},
@@ -62,9 +66,9 @@ func TestFromHandshake(t *testing.T) {
 			for _, v := range tt.protocols {
 				h.Add("Sec-WebSocket-Protocol", v)
 			}
-			token, err := auth.FromHandshake(h)
-			if token != tt.token {
-				t.Errorf("got a token of %d bytes, want %d", len(token), len(tt.token))
+			got, err := auth.FromHandshake(h)
+			if got != (auth.Credentials{Token: tt.token}) { // they print as nothing
+				t.Errorf("got a token of %d bytes, want %d; login %q", len(got.Token), len(tt.token), got.Login)
 			}
 			checkError(t, err, tt.want)
 		})
@@ -123,6 +127,45 @@ func TestWithConnect(t *testing.T) {
 	}
 }
 
+// A login of HTTP's Basic counts where the client shows nothing of its own.
+func TestBasic(t *testing.T) {
+	const annPass = "Basic YW5uOnBhc3M6dw==" // ann, pass:w
+	login := func(login, passcode string, basic bool) auth.Credentials {
+		return auth.Credentials{Login: login, Passcode: passcode, Basic: basic}
+	}
+	tests := []struct {
+		name                           string
+		handshake                      []string
+		authorization, login, passcode string
+		want                           auth.Credentials
+	}{
+		{name: "in the handshake", handshake: []string{annPass}, want: login("ann", "pass:w", true)},
+		{name: "in another letter case", handshake: []string{"BASIC  YW5uOnBhc3M6dw=="}, want: login("ann", "pass:w", true)},
+		{name: "in the frame", authorization: annPass, want: login("ann", "pass:w", true)},
+		{name: "in both: the client's own counts", handshake: []string{annPass}, authorization: "Basic Ym9iOmI=", want: login("bob", "b", true)},
+		{name: "beside a login", handshake: []string{annPass}, login: "bob", passcode: "b", want: login("bob", "b", false)},
+		{name: "beside a login without a passcode", handshake: []string{annPass}, login: "bob", want: login("ann", "pass:w", true)},
+		{name: "beside a token", handshake: []string{annPass}, authorization: "Bearer abc", want: auth.Credentials{Token: "abc"}},
+		{name: "beside a token in the handshake", handshake: []string{annPass, "Bearer abc"}, want: auth.Credentials{Token: "abc"}},
+		{name: "twice", handshake: []string{annPass, "Basic Ym9iOmI="}, want: login("ann", "pass:w", true)},
+		{name: "not base64", handshake: []string{"Basic ***"}, want: login("", "***", true)},
+		{name: "no colon", handshake: []string{"Basic YW5u"}, want: login("ann", "", true)},
+		{name: "nothing", handshake: []string{"Basic"}, want: login("", "", true)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			shown, err := auth.FromHandshake(http.Header{"Authorization": tt.handshake})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := shown.WithConnect(tt.authorization, tt.login, tt.passcode)
+			if err != nil || got != tt.want {
+				t.Errorf("got login %q, passcode %q, token %q, basic %t, %v", got.Login, got.Passcode, got.Token, got.Basic, err)
+			}
+		})
+	}
+}
+
 func TestCredentialsDoNotPrint(t *testing.T) {
 	c := auth.Credentials{Token: "hunter22", Login: "hunter22", Passcode: "hunter22"}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
@@ -143,9 +186,10 @@ func FuzzFromHandshake(f *testing.F) {
 		"subprotocol bearer is not followed by a token in base64url": true}
 	f.Fuzz(func(t *testing.T, authorization, protocols string) {
 		h := http.Header{"Authorization": {authorization}, "Sec-Websocket-Protocol": {protocols}}
-		token, err := auth.FromHandshake(h)
+		shown, err := auth.FromHandshake(h)
+		token := shown.Token
 		if err != nil {
-			if !reasons[err.Error()] || token != "" {
+			if !reasons[err.Error()] || shown != (auth.Credentials{}) {
 				t.Errorf("got %q, %v", token, err)
 			}
 			return
@@ -155,11 +199,14 @@ func FuzzFromHandshake(f *testing.F) {
 		if token == "" || len(token) > 16<<10 {
 			return
 		}
-		if err != nil || again != token {
-			t.Errorf("with the token once more: %q, %v, want %q", again, err, token)
+		if err != nil || again.Token != token {
+			t.Errorf("with the token once more: %q, %v, want %q", again.Token, err, token)
 		}
-		c, err := auth.Credentials{}.WithConnect(authorization, "", "")
-		if err != nil || c.Token != auth.Token(authorization) {
+		h.Del("Sec-WebSocket-Protocol")
+		if shown, err = auth.FromHandshake(h); err != nil {
+			t.Fatal(err)
+		}
+		if c, err := (auth.Credentials{}).WithConnect(authorization, "", ""); err != nil || c != shown {
 			t.Errorf("CONNECT with the same: %v", err)
 		}
 	})

@@ -1,6 +1,9 @@
 package auth
 
-// Kept returns how many logins, networks and good passwords b remembers.
-func (b *Broker) Kept() (logins, networks, good int) {
-	return len(b.limit.logins), len(b.limit.networks), len(b.good)
+import "slices"
+
+// Kept returns how many entries b remembers at most in one of its tables, and at least.
+func (b *Broker) Kept() (most, least int) {
+	sizes := []int{len(b.limit.pairs), len(b.limit.networks), len(b.limit.logins), len(b.limit.known), len(b.good)}
+	return slices.Max(sizes), slices.Min(sizes)
 }

@@ -1,15 +1,34 @@
 package auth_test
 
 import (
+	"bytes"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
 	"fmt"
+	"math/big"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-// negativeSerial is a certificate that crypto/x509 refuses: its serial number is -1.
-const negativeSerial = `"MIIBIjCByqADAgECAgH/MAoGCCqGSM49BAMCMAwxCjAIBgNVBAMMAWEwHhcNMjQwMTAxMDAwMDAwWhcNMzQwMTAxMDAwMDAwWjAMMQowCAYDVQQDDAFhMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE"`
+// negativeSerial returns a certificate of the key with the serial number -1, which crypto/x509
+// refuses, as it stands in a set.
+func negativeSerial(t *testing.T, name string) string {
+	t.Helper()
+	c := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, publicOf(name)[0], privateKeys()[name])
+	if err != nil {
+		t.Fatal(err)
+	}
+	der = bytes.Replace(der, []byte{2, 1, 1}, []byte{2, 1, 255}, 1)
+	if _, err := x509.ParseCertificate(der); err == nil || !strings.Contains(err.Error(), "negative serial number") {
+		t.Fatalf("got %v, want a refusal of the serial number", err)
+	}
+	return strconv.Quote(base64.StdEncoding.EncodeToString(der))
+}
 
 // One key that cannot be used does not cost the others of its set: it is ignored, and logged once
 // with its kid.
@@ -65,7 +84,7 @@ func TestABadKeyDoesNotCostTheSet(t *testing.T) {
 // What a set says of a key's certificates is not looked at.
 func TestCertificatesOfKeysDoNotCount(t *testing.T) {
 	for name, more := range map[string]string{
-		"a negative serial number": `"x5c":[` + negativeSerial + `]`,
+		"a negative serial number": `"x5c":[` + negativeSerial(t, "RSA") + `]`,
 		"not base64":               `"x5c":["***"]`,
 		"no list":                  `"x5c":"abc"`,
 		"another key's":            `"x5t":"AAAA","x5t#S256":7,"x5u":"http://169.254.169.254/"`,

@@ -313,7 +313,9 @@ func (j *JWKS) refreshed(ctx context.Context) bool {
 		}
 	}
 	j.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, keysTimeout)
+	// The fetch ends by itself, and what it ends with is the answer: leaving at the same moment
+	// would take a key for unknown that could not be fetched.
+	ctx, cancel := context.WithTimeout(ctx, keysTimeout+time.Second)
 	defer cancel()
 	select {
 	case <-busy:

@@ -16,29 +16,63 @@ import (
 // JWTConfig says which JSON Web Tokens are good. Only the keys and the algorithms named here count,
 // whatever a token says about its algorithm or its keys (RFC 8725, 3.1). Exactly one of Secrets,
 // PublicKeys and JWKS must be given.
+//
+// Claims are named by their paths: realm_access.roles is the claim roles within realm_access, and
+// "https://example.org/roles" in quotes is one claim in spite of its dots; see CheckClaim.
 type JWTConfig struct {
-	Secrets        [][]byte           // a signature by any of them is good; Sign uses the first
-	PublicKeys     []crypto.PublicKey // *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey: a signature by any of them is good
-	JWKS           *JWKS              // where the keys are published; whoever made it runs it
-	Algorithms     []string           // some of Algorithms(), all for secrets or all for public keys; default HS256
-	UserClaim      string             // the claim that names the user, text or a number; default sub
-	Issuer         string             // what iss must be; empty: anything
-	Audience       string             // what aud must be or hold; empty: anything
-	RequiredClaims []RequiredClaim    // all of them
-	Leeway         time.Duration      // for clocks that differ, on nbf and iat, never on exp; default 30s, negative: none
-	AllowNoExpiry  bool               // accept tokens without exp
-	Now            func() time.Time   // default time.Now
+	Name            string             // for Identity.Provider
+	Secrets         [][]byte           // a signature by any of them is good; Sign uses the first
+	PublicKeys      []crypto.PublicKey // *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey: a signature by any of them is good
+	JWKS            *JWKS              // where the keys are published; whoever made it runs it
+	Algorithms      []string           // some of Algorithms(), all for secrets or all for public keys; default HS256
+	UserClaim       string             // the claim that names the user, text or a number; default sub
+	UserPrefix      string             // before the name of each user
+	GroupsClaim     string             // the claim with the user's groups; empty: there are none
+	GroupsSeparator string             // between the groups in a text; empty: a text is one group
+	Issuers         []string           // iss must be one of them; none: it may be anything
+	Audiences       []string           // aud must be or hold one of them; none: it may be anything
+	RequiredClaims  []RequiredClaim    // all of them
+	Leeway          time.Duration      // for clocks that differ, on nbf and iat, never on exp; default 30s, negative: none
+	AllowNoExpiry   bool               // accept tokens without exp
+	Now             func() time.Time   // default time.Now
 }
 
 // RequiredClaim is a claim that a token must have: text, a number, true or false that reads as
 // Value, or a list that holds such.
 type RequiredClaim struct{ Name, Value string }
 
+// ParseRequiredClaim reads CLAIM=VALUE. In a name that stands in quotes, "=" has no meaning.
+func ParseRequiredClaim(text string) (RequiredClaim, error) {
+	name, value, ok := cutClaim(text)
+	if !ok || value == "" {
+		return RequiredClaim{}, fmt.Errorf("%q is not CLAIM=VALUE", text)
+	}
+	return RequiredClaim{name, value}, CheckClaim(name)
+}
+
+// cutClaim cuts CLAIM=VALUE at the first "=" that is not in quotes.
+func cutClaim(text string) (name, value string, ok bool) {
+	quoted := false
+	for i, r := range text {
+		switch {
+		case r == '"':
+			quoted = !quoted
+		case r == '=' && !quoted:
+			return text[:i], text[i+1:], i > 0
+		}
+	}
+	return "", "", false
+}
+
 // JWT checks JSON Web Tokens. NewJWT is the only way to make one.
 type JWT struct {
 	config JWTConfig
 	sets   map[string]jwt.VerificationKeySet // algorithm -> the keys that may sign with it; none with a JWKS
 	parser *jwt.Parser
+
+	userClaim   claimPath
+	groupsClaim claimPath   // without names: none
+	required    []claimPath // beside config.RequiredClaims
 }
 
 // NewJWT returns an authenticator for the tokens that c describes, or says what is wrong with c.
@@ -47,46 +81,33 @@ func NewJWT(c JWTConfig) (*JWT, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &JWT{
+	a := &JWT{
 		config: c,
 		sets:   c.keySets(),
 		// The claims are checked here, since the parser's leeway would hold for exp as well.
 		parser: jwt.NewParser(jwt.WithValidMethods(c.Algorithms), jwt.WithJSONNumber(), jwt.WithoutClaimsValidation()),
-	}, nil
+	}
+	return a, a.readPaths()
 }
 
-// Sign returns a token for the user, signed with the first secret and the first algorithm, that
-// ends ttl from now. A ttl of zero makes a token without end, which needs AllowNoExpiry.
-func (c JWTConfig) Sign(user string, ttl time.Duration) (string, error) {
-	c, err := c.complete()
-	if err != nil {
-		return "", err
+// readPaths reads the paths of the claims that the configuration names.
+func (a *JWT) readPaths() (err error) {
+	if a.userClaim, err = parseClaim(a.config.UserClaim); err != nil {
+		return fmt.Errorf("the user's claim: %w", err)
 	}
-	switch {
-	case len(c.Secrets) == 0:
-		return "", errors.New("no secret to sign with: only the issuer of the tokens has the private key")
-	case user == "":
-		return "", errors.New("user is empty")
+	if a.config.GroupsClaim != "" {
+		if a.groupsClaim, err = parseClaim(a.config.GroupsClaim); err != nil {
+			return fmt.Errorf("the groups' claim: %w", err)
+		}
 	}
-	now := c.Now()
-	claims := jwt.MapClaims{}
-	for _, required := range c.RequiredClaims {
-		claims[required.Name] = required.Value
+	for _, required := range a.config.RequiredClaims {
+		path, err := parseClaim(required.Name)
+		if err != nil {
+			return fmt.Errorf("a required claim: %w", err)
+		}
+		a.required = append(a.required, path)
 	}
-	claims["iat"], claims[c.UserClaim] = now.Unix(), user
-	switch {
-	case ttl > 0:
-		claims["exp"] = now.Add(ttl + time.Second - 1).Unix() // rounded up: no token ends early
-	case ttl < 0 || !c.AllowNoExpiry:
-		return "", fmt.Errorf("time to live %v: must be positive", ttl)
-	}
-	if c.Issuer != "" {
-		claims["iss"] = c.Issuer
-	}
-	if c.Audience != "" {
-		claims["aud"] = c.Audience
-	}
-	return jwt.NewWithClaims(jwt.GetSigningMethod(c.Algorithms[0]), claims).SignedString(c.Secrets[0])
+	return nil
 }
 
 // Defaults of JWTConfig.
@@ -165,8 +186,13 @@ func (a *JWT) Authenticate(ctx context.Context, c Credentials) (Identity, error)
 		keys = func(t *jwt.Token) (any, error) { return a.config.JWKS.await(ctx, t) }
 	}
 	token, login := c.bearer()
+	return a.identify(token, login, keys)
+}
+
+// identify returns whose the token is, which may be shown as the passcode of its user's login.
+func (a *JWT) identify(token, login string, keys jwt.Keyfunc) (Identity, error) {
 	id, err := a.check(token, keys)
-	if err == nil {
+	if err == nil && a.config.UserPrefix+login != id.User {
 		err = checkLogin(login, id.User)
 	}
 	if err != nil {
@@ -175,13 +201,24 @@ func (a *JWT) Authenticate(ctx context.Context, c Credentials) (Identity, error)
 	return id, nil
 }
 
-// Recheck checks an identity's token again, with the keys that are known.
+// Recheck checks an identity's token again, with the keys that are known. It must still be the same
+// user's.
 func (a *JWT) Recheck(id Identity) error {
 	if err := ofKind(id, KindJWT); err != nil {
 		return err
 	}
-	_, err := a.check(id.proven(), a.knownKeys)
+	now, err := a.check(id.proven(), a.knownKeys)
+	if err == nil && now.User != id.User {
+		return errOtherUser
+	}
 	return err
+}
+
+// recognises reports whether a token is one of this kind, good or not.
+func (*JWT) recognises(c Credentials) bool {
+	token, _ := c.bearer()
+	dots := strings.Count(token, ".")
+	return (dots == 2 || dots == 4) && hasHeader(token)
 }
 
 func (a *JWT) check(token string, keys jwt.Keyfunc) (Identity, error) {
@@ -190,8 +227,8 @@ func (a *JWT) check(token string, keys jwt.Keyfunc) (Identity, error) {
 		return Identity{}, errNothing
 	case len(token) > maxToken:
 		return Identity{}, refuse("token is too long")
-	case strings.Count(token, ".") != 2: // RFC 7515, 7.1: three parts
-		return Identity{}, foreign("token is not a JSON Web Token")
+	case strings.Count(token, ".") != 2 || !hasHeader(token): // RFC 7515, 7.1: three parts
+		return Identity{}, notSigned(token)
 	}
 	claims, err := a.verify(token, keys)
 	if err != nil {
@@ -211,7 +248,7 @@ func (a *JWT) check(token string, keys jwt.Keyfunc) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	return Identity{User: user, Expires: expires, Claims: claims, By: KindJWT, proof: &token}, nil
+	return Identity{User: a.config.UserPrefix + user, Expires: expires, Claims: claims, By: KindJWT, Provider: a.config.Name, proof: &token}, nil
 }
 
 // verify returns the claims of a token whose signature is good. The parser's errors may quote the

@@ -125,7 +125,7 @@ func TestOriginalToken(t *testing.T) {
 }
 
 func TestClaims(t *testing.T) {
-	parties := func(c *auth.JWTConfig) { c.Issuer, c.Audience = "me", "you" }
+	parties := func(c *auth.JWTConfig) { c.Issuers, c.Audiences = []string{"me"}, []string{"you"} }
 	noExpiry := func(c *auth.JWTConfig) { c.AllowNoExpiry = true }
 	tests := []struct {
 		name   string
@@ -226,7 +226,7 @@ func TestRequiredClaims(t *testing.T) {
 	if _, err := authenticate(t, c, token(`{"sub":"ann","exp":1800000000,"verified":true}`)); err != nil {
 		t.Errorf("true: %v", err)
 	}
-	value, err := c.Sign("ann", time.Hour)
+	value, err := c.Sign(auth.Grant{User: "ann", TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +261,7 @@ func TestRecheck(t *testing.T) {
 	checkError(t, recheck(func(*auth.JWTConfig) {}), "")
 	checkError(t, recheck(func(c *auth.JWTConfig) { c.Secrets = [][]byte{other, secret} }), "")
 	checkError(t, recheck(func(c *auth.JWTConfig) { c.Secrets = [][]byte{other} }), "signature is not valid")
-	checkError(t, recheck(func(c *auth.JWTConfig) { c.Audience = "you" }), "token is for another audience")
+	checkError(t, recheck(func(c *auth.JWTConfig) { c.Audiences = []string{"you"} }), "token is for another audience")
 	checkError(t, jwtOf(t, config()).Recheck(auth.Identity{User: "ann", By: auth.KindJWT}), "no token")
 	id.By = auth.KindBroker
 	checkError(t, recheck(func(*auth.JWTConfig) {}), "this kind of login is not accepted any more")
@@ -362,7 +362,7 @@ func TestSizeOfToken(t *testing.T) {
 	const limit = 16 << 10
 	for _, size := range []int{limit - 1, limit, limit + 1} {
 		c := config()
-		c.Audience = "you"
+		c.Audiences = []string{"you"}
 		value := sized(t, size)
 		id, err := authenticate(t, c, "Bearer "+value)
 		if size > limit {
@@ -442,7 +442,7 @@ func TestNewJWTRefuses(t *testing.T) {
 		if _, err := auth.NewJWT(tt.config); err == nil || err.Error() != tt.want {
 			t.Errorf("NewJWT: got error %v, want %s", err, tt.want)
 		}
-		if _, err := tt.config.Sign("ann", time.Hour); err == nil || err.Error() != tt.want {
+		if _, err := tt.config.Sign(auth.Grant{User: "ann", TTL: time.Hour}); err == nil || err.Error() != tt.want {
 			t.Errorf("Sign: got error %v, want %s", err, tt.want)
 		}
 	}
@@ -452,8 +452,8 @@ func TestSign(t *testing.T) {
 	for _, algorithm := range []string{"HS256", "HS384", "HS512"} {
 		c := config()
 		c.Secrets = [][]byte{bytes.Repeat([]byte("s"), 64), bytes.Repeat([]byte("t"), 64)}
-		c.Algorithms, c.UserClaim, c.Issuer, c.Audience = []string{algorithm}, "user_id", "me", "you"
-		value, err := c.Sign("ann", 1500*time.Millisecond)
+		c.Algorithms, c.UserClaim, c.Issuers, c.Audiences = []string{algorithm}, "user_id", []string{"me"}, []string{"you"}
+		value, err := c.Sign(auth.Grant{User: "ann", TTL: 1500 * time.Millisecond})
 		if err != nil {
 			t.Fatalf("%s: %v", algorithm, err)
 		}
@@ -478,17 +478,17 @@ func TestSign(t *testing.T) {
 
 func TestSignWithoutExpiry(t *testing.T) {
 	c := config()
-	if _, err := c.Sign("ann", 0); err == nil {
+	if _, err := c.Sign(auth.Grant{User: "ann", TTL: 0}); err == nil {
 		t.Error("Sign without end: no error, want one")
 	}
 	c.AllowNoExpiry = true
-	if _, err := c.Sign("ann", -time.Second); err == nil {
+	if _, err := c.Sign(auth.Grant{User: "ann", TTL: -time.Second}); err == nil {
 		t.Error("Sign for a negative time: no error, want one")
 	}
-	if _, err := c.Sign("", time.Hour); err == nil {
+	if _, err := c.Sign(auth.Grant{User: "", TTL: time.Hour}); err == nil {
 		t.Error("Sign for nobody: no error, want one")
 	}
-	value, err := c.Sign("ann", 0)
+	value, err := c.Sign(auth.Grant{User: "ann", TTL: 0})
 	if err != nil {
 		t.Fatal(err)
 	}

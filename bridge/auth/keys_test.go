@@ -197,7 +197,7 @@ func TestPublicKeyAlgorithms(t *testing.T) {
 					t.Errorf("%s: accepted as %q", name, id.User)
 				}
 			}
-			if _, err := c.Sign("ann", time.Hour); err == nil || strings.Contains(err.Error(), "nil") {
+			if _, err := c.Sign(auth.Grant{User: "ann", TTL: time.Hour}); err == nil || strings.Contains(err.Error(), "nil") {
 				t.Errorf("Sign: got %v, want an error", err)
 			}
 		})

@@ -16,25 +16,43 @@ type bucket struct {
 	every time.Duration
 }
 
-// Guessing a login's password comes down to two tries a minute. An address has more, because many
-// may share it. Neither burst is less than maxAsking, because so many tries are counted in advance.
+// Guessing a login's password from one network comes down to two tries a minute. A network has more
+// tries, because many may share it. A login alone has far more: whoever guesses at it must not lock
+// its owner out, who is elsewhere. None of the bursts is less than maxAsking, because so many tries
+// are counted in advance.
 var (
-	perLogin   = bucket{burst: 10, every: 30 * time.Second}
-	perAddress = bucket{burst: 50, every: time.Second}
+	perPair    = bucket{burst: 10, every: 30 * time.Second}
+	perNetwork = bucket{burst: 50, every: time.Second}
+	perLogin   = bucket{burst: 200, every: 30 * time.Second}
 )
 
-// A loginLimit counts failed logins, by login and by network. Of both no more than maxKept are
-// remembered; then some are forgotten at random, so that nobody can choose which.
+// knownFor is how long a network is known to be one that a login has come in from.
+const knownFor = 30 * 24 * time.Hour
+
+// A pair is a login at a network, as a hash.
+type pair uint64
+
+// A loginLimit counts failed logins: of a login at a network, of a network, and of a login wherever
+// it is tried. The last does not count where the login has come in lately. Each table holds no more
+// than maxKept; then some entries are forgotten at random, so that nobody can choose which.
 type loginLimit struct {
 	seed maphash.Seed
 
 	mu       sync.Mutex
-	logins   map[uint64]time.Time     // hash of the login -> when all its failures are forgotten
-	networks map[netip.Addr]time.Time // ClientNet -> the same
+	pairs    map[pair]time.Time       // when all failures are forgotten
+	networks map[netip.Addr]time.Time // by ClientNet, the same
+	logins   map[uint64]time.Time     // by hash, the same
+	known    map[pair]time.Time       // until when the login is known at the network
 }
 
 func newLoginLimit() *loginLimit {
-	return &loginLimit{seed: maphash.MakeSeed(), logins: map[uint64]time.Time{}, networks: map[netip.Addr]time.Time{}}
+	return &loginLimit{
+		seed:     maphash.MakeSeed(),
+		pairs:    map[pair]time.Time{},
+		networks: map[netip.Addr]time.Time{},
+		logins:   map[uint64]time.Time{},
+		known:    map[pair]time.Time{},
+	}
 }
 
 // take counts a failure in advance, so that many tries at once do not all slip through before the
@@ -42,12 +60,16 @@ func newLoginLimit() *loginLimit {
 func (l *loginLimit) take(login string, from netip.Addr, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	name, n := l.hash(login), ClientNet(from)
-	if !perLogin.allows(l.logins[name], now) || !perAddress.allows(l.networks[n], now) {
+	p, network, name := l.keys(login, from)
+	if !perPair.allows(l.pairs[p], now) || !perNetwork.allows(l.networks[network], now) {
 		return false
 	}
+	if !perLogin.allows(l.logins[name], now) && !now.Before(l.known[p]) {
+		return false
+	}
+	count(l.pairs, p, perPair.every, now)
+	count(l.networks, network, perNetwork.every, now)
 	count(l.logins, name, perLogin.every, now)
-	count(l.networks, n, perAddress.every, now)
 	return true
 }
 
@@ -55,11 +77,29 @@ func (l *loginLimit) take(login string, from netip.Addr, now time.Time) bool {
 func (l *loginLimit) giveBack(login string, from netip.Addr, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	uncount(l.logins, l.hash(login), perLogin.every, now)
-	uncount(l.networks, ClientNet(from), perAddress.every, now)
+	p, network, name := l.keys(login, from)
+	uncount(l.pairs, p, perPair.every, now)
+	uncount(l.networks, network, perNetwork.every, now)
+	uncount(l.logins, name, perLogin.every, now)
 }
 
-func (l *loginLimit) hash(login string) uint64 { return maphash.String(l.seed, login) }
+// letIn notes that the login is known at the network.
+func (l *loginLimit) letIn(login string, from netip.Addr, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p, _, _ := l.keys(login, from)
+	makeRoom(l.known, func(until time.Time) bool { return !now.Before(until) })
+	l.known[p] = now.Add(knownFor)
+}
+
+func (l *loginLimit) keys(login string, from netip.Addr) (p pair, network netip.Addr, name uint64) {
+	network = ClientNet(from)
+	p = pair(maphash.Comparable(l.seed, struct {
+		login   string
+		network netip.Addr
+	}{login, network}))
+	return p, network, maphash.String(l.seed, login)
+}
 
 // ClientNet returns the network that limits by address count as one client, who may have all of it:
 // of IPv6 the /64, without a zone; of IPv4 the address.

@@ -24,21 +24,29 @@ type credentials struct {
 	checked  uint64 // Server.authChanges before the check
 }
 
-// authenticateRequest authenticates a handshake that carries a token, which it returns. Without one
-// it returns nothing: CONNECT has to show something. The status is for an error.
-func (s *Server) authenticateRequest(r *http.Request, remote string) (token string, by *credentials, status int, err error) {
-	token, err = auth.FromHandshake(r.Header)
+// authenticateRequest authenticates a handshake that carries a token, and returns what it has shown.
+// Without a token CONNECT decides, and a login of HTTP's Basic waits for it: it may be a proxy's, and
+// must not be tried where the client shows its own. The status is for an error.
+func (s *Server) authenticateRequest(r *http.Request, remote string) (shown auth.Credentials, by *credentials, status int, err error) {
+	shown, err = auth.FromHandshake(r.Header)
+	shown.Remote = address(remote)
 	switch {
-	case err == nil && token == "":
-		return "", nil, 0, nil
+	case err == nil && shown.Token == "":
+		return shown, nil, 0, nil
 	case err == nil:
-		by, err = s.authenticate(r.Context(), auth.Credentials{Token: token, Remote: address(remote)})
+		by, err = s.authenticate(r.Context(), shown)
 	}
 	var refused *auth.Error
 	if errors.As(err, &refused) {
-		return "", nil, http.StatusUnauthorized, refused
+		return auth.Credentials{}, nil, http.StatusUnauthorized, refused
 	}
-	return token, by, http.StatusServiceUnavailable, err
+	return shown, by, http.StatusServiceUnavailable, err
+}
+
+// isPage reports whether the handshake's token, if any, is in a subprotocol, as those of pages are.
+func isPage(h http.Header) bool {
+	shown, err := auth.FromHandshake(http.Header{"Authorization": h.Values("Authorization")})
+	return err == nil && shown.Token == ""
 }
 
 // errUnchecked is what a client learns when its token could be neither accepted nor refused.
@@ -66,8 +74,8 @@ func (x *session) authenticateConnect(f *stomp.Frame) error {
 	if x.denied != nil {
 		return x.denied
 	}
-	shown, err := x.shown(x.token, f)
-	x.token = ""
+	shown, err := shownBy(f, x.handshake)
+	x.handshake = auth.Credentials{}
 	if err != nil || x.credentials.Load() != nil {
 		return err
 	}
@@ -78,11 +86,11 @@ func (x *session) authenticateConnect(f *stomp.Frame) error {
 	return x.letIn(by)
 }
 
-// shown returns what the frame shows, beside the token of the handshake.
-func (x *session) shown(token string, f *stomp.Frame) (auth.Credentials, error) {
+// shownBy returns what the frame shows, beside what the handshake has.
+func shownBy(f *stomp.Frame, handshake auth.Credentials) (auth.Credentials, error) {
 	login, _ := f.Get("login")
 	passcode, _ := f.Get("passcode")
-	return auth.Credentials{Token: token, Remote: address(x.remote)}.WithConnect(getFold(f, "authorization"), login, passcode)
+	return handshake.WithConnect(getFold(f, "authorization"), login, passcode)
 }
 
 // getFold is Get for a key in any letter case: what HTTP allows, some clients do in frames too.
@@ -99,10 +107,10 @@ func getFold(f *stomp.Frame, key string) string {
 const tokenDestination = "/auth/token"
 
 // renew replaces the session's credentials with what the frame shows, which must be of the same
-// user. Subscriptions, their positions and what waits for them stay as they are.
+// user and from the same source: an equal name elsewhere may be somebody else's. Subscriptions, their positions and what waits for them stay as they are.
 func (x *session) renew(f *stomp.Frame) error {
 	old := x.credentials.Load()
-	shown, err := x.shown("", f)
+	shown, err := shownBy(f, auth.Credentials{Remote: address(x.remote)})
 	if err != nil {
 		return err
 	}
@@ -113,6 +121,9 @@ func (x *session) renew(f *stomp.Frame) error {
 	if by.identity.User != old.identity.User {
 		return &auth.Error{Reason: "the new token is of another user"}
 	}
+	if !by.identity.SameSource(old.identity) {
+		return &auth.Error{Reason: "the new token is of another kind or provider than the first"}
+	}
 	if err := x.letIn(by); err != nil {
 		return err
 	}
@@ -121,8 +132,27 @@ func (x *session) renew(f *stomp.Frame) error {
 		feed.SetTokens(x.server.tokens(by.identity))
 		return x.appendReceipt(answers, f)
 	})
-	x.log(slog.LevelDebug, "token renewed", "user", by.identity.User)
+	x.logIdentity("token renewed", by.identity)
 	return nil
+}
+
+// logIdentity logs at debug who the session is, and its groups by the policy in force.
+func (x *session) logIdentity(event string, who auth.Identity) {
+	if !x.server.config.Logger.Enabled(x.server.context, slog.LevelDebug) {
+		return
+	}
+	args := []any{"user", who.User, "by", who.By}
+	if who.Provider != "" {
+		args = append(args, "provider", who.Provider)
+	}
+	if f := x.server.policy.Load().Groups; f != nil {
+		groups := f(who)
+		args = append(args, "groups", groups.Names)
+		if groups.Lacking != "" {
+			args = append(args, "groups_lacking", groups.Lacking)
+		}
+	}
+	x.log(slog.LevelDebug, event, args...)
 }
 
 // letIn notes what the session was let in with, and ends it when that expires. The reader calls it,
@@ -133,6 +163,7 @@ func (x *session) letIn(by *credentials) error {
 			return &denial{"too many sessions of one user", &stomp.Error{Message: "too many sessions of one user"}}
 		}
 		x.entered = true
+		x.logIdentity("let in", by.identity)
 	}
 	x.credentials.Store(by)
 	if x.expiry != nil {

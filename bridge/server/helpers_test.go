@@ -130,7 +130,7 @@ func (h *house) authenticator(c auth.JWTConfig) auth.Authenticator {
 // token returns a token that ends after the time given.
 func (h *house) token(user string, ttl time.Duration) string {
 	h.t.Helper()
-	token, err := h.jwt.Sign(user, ttl)
+	token, err := h.jwt.Sign(auth.Grant{User: user, TTL: ttl})
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ func TestSessionsShowWhoTheyAre(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, server.Config{})
 		h.setPolicy(func(p *server.Policy) {
-			p.Groups = func(who auth.Identity) []string { return []string{"friends of " + who.User} }
+			p.Groups = func(who auth.Identity) auth.Groups { return auth.Groups{Names: []string{"friends of " + who.User}} }
 		})
 		h.connect()
 		all := h.server.Sessions()

@@ -12,11 +12,11 @@ import (
 // A Policy decides who may connect and what each client gets. It must not be changed once a Server
 // has it.
 type Policy struct {
-	Auth    auth.Authenticator           // must be set
-	Access  Access                       // nil: everybody may subscribe to everything
-	Tokens  func(auth.Identity) []string // maps an identity to its audience tokens; nil: none
-	Groups  func(auth.Identity) []string // maps an identity to the names of its groups, for Sessions; nil: none
-	Origins Origins                      // whose pages may connect
+	Auth    auth.Authenticator              // must be set
+	Access  Access                          // nil: everybody may subscribe to everything
+	Tokens  func(auth.Identity) []string    // maps an identity to its audience tokens; nil: none
+	Groups  func(auth.Identity) auth.Groups // the groups of an identity, for Sessions and the log; nil: none
+	Origins Origins                         // whose pages may connect
 }
 
 // Access decides who may subscribe to what. It is safe for concurrent use.

@@ -163,9 +163,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.answer(w, r, remote, b)
 		return
 	}
-	token, by, status, err := s.authenticateRequest(r, remote)
+	shown, by, status, err := s.authenticateRequest(r, remote)
 	var denied *auth.Error
-	if errors.As(err, &denied) && r.Header.Get("Authorization") == "" {
+	if errors.As(err, &denied) && isPage(r.Header) {
 		err = nil // a page has sent the token, and a page cannot read the status: CONNECT is answered instead
 	}
 	if err != nil {
@@ -180,7 +180,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x := s.newSession(conn, in, remote)
-	x.token, x.denied = token, denied
+	x.handshake, x.denied = shown, denied
 	if !s.register(x) {
 		x.end(goingAway)
 	}

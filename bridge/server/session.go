@@ -42,10 +42,10 @@ type session struct {
 	closedAt   uint64        // the greatest position at which one of these was closed
 
 	// Owned by the reader too, but until it runs by who starts the session.
-	token   string      // of the handshake, until CONNECT
-	denied  *auth.Error // why that token is refused; nil: it is not, or there is none
-	entered bool        // counted among the sessions of its user
-	expiry  *time.Timer // ends the session with its token; nil: it has no end, or none is known yet
+	handshake auth.Credentials // what the handshake has shown, until CONNECT
+	denied    *auth.Error      // why that token is refused; nil: it is not, or there is none
+	entered   bool             // counted among the sessions of its user
+	expiry    *time.Timer      // ends the session with its token; nil: it has no end, or none is known yet
 
 	// Written by the reader alone, which reads it without the lock.
 	subsMu sync.Mutex

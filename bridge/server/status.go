@@ -39,7 +39,7 @@ func (x *session) status() Status {
 	if by := x.credentials.Load(); by != nil {
 		s.User, s.Login = by.identity.User, by.identity.By
 		if groups := x.server.policy.Load().Groups; groups != nil {
-			s.Groups = groups(by.identity)
+			s.Groups = groups(by.identity).Names
 		}
 		if expires := by.identity.Expires; !expires.IsZero() {
 			s.Expires = &expires

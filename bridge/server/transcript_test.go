@@ -84,7 +84,7 @@ func play(t *testing.T, script string) string {
 		hub.Config{RingEntries: 8}, journal.MemoryOptions{MaxBytes: 40 * 200})
 	p := &player{house: h, t: t}
 	other := auth.JWTConfig{Secrets: secrets[1:]}
-	otherToken, err := other.Sign("eve", time.Hour)
+	otherToken, err := other.Sign(auth.Grant{User: "eve", TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/plugin/demo"
 )
 
@@ -67,7 +68,7 @@ func (b *bench) serve(ctx context.Context, s *subject, dir, config string) (err 
 // targets returns what makes targets for sessions that show a token, one user each.
 func (b *bench) targets(target stompTarget) func(int) (stompTarget, error) {
 	return func(i int) (stompTarget, error) {
-		token, err := b.tokens.Sign(fmt.Sprintf("user-%d", i), time.Hour)
+		token, err := b.tokens.Sign(auth.Grant{User: fmt.Sprintf("user-%d", i), TTL: time.Hour})
 		target := target
 		target.id = subscriptionID(i, b.distinct)
 		target.login = map[string]string{"Authorization": "Bearer " + token}

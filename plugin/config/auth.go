@@ -19,10 +19,7 @@ var kinds = []auth.Kind{auth.KindJWT, auth.KindBroker, auth.KindTokensFile, auth
 
 // checkAuth reads the files of auth and says what does not fit together.
 func (l *loader) checkAuth(c *Config) {
-	l.checkSecrets(c)
-	l.readPublicKeys(c)
-	l.readKeySetAuthorities(c)
-	l.checkAlgorithms(c)
+	l.checkProviders(c)
 	l.readTokens(c)
 	c.Auth.Kinds = c.Auth.configured()
 	slices.SortStableFunc(c.Auth.Kinds, func(a, b auth.Kind) int { return cmp.Compare(l.rank(a), l.rank(b)) })
@@ -33,7 +30,7 @@ func (a Auth) configured() []auth.Kind {
 	return slices.DeleteFunc(slices.Clone(kinds), func(k auth.Kind) bool {
 		switch k {
 		case auth.KindJWT:
-			return len(a.JWT.Secret) == 0 && len(a.JWT.PublicKeys) == 0 && a.JWT.JWKSURL == ""
+			return len(a.Providers) == 0
 		case auth.KindBroker:
 			return !a.Broker.Enabled
 		case auth.KindTokensFile:
@@ -52,8 +49,7 @@ func (l *loader) rank(k auth.Kind) int {
 }
 
 // checkSecrets replaces the secrets for tokens by the keys that they stand for.
-func (l *loader) checkSecrets(c *Config) {
-	jwt := &c.Auth.JWT
+func (l *loader) checkSecrets(jwt *JWT) {
 	jwt.Secret = nil
 	for _, s := range l.settings["auth.jwt.secret"] {
 		if !s.bad {
@@ -98,7 +94,7 @@ func (l *loader) anyBad(path string) bool {
 	return slices.ContainsFunc(l.settings[path], func(s setting) bool { return s.bad })
 }
 
-func (l *loader) readPublicKeys(c *Config) {
+func (l *loader) readPublicKeys(jwt *JWT) {
 	for i, s := range l.settings["auth.jwt.public_key_file"] {
 		if s.bad || s.text == "" {
 			continue
@@ -112,30 +108,29 @@ func (l *loader) readPublicKeys(c *Config) {
 			l.errorf(s, "", "%q: %s", s.text, err)
 			l.settings["auth.jwt.public_key_file"][i].bad = true
 		}
-		c.Auth.JWT.PublicKeys = append(c.Auth.JWT.PublicKeys, keys...)
+		jwt.PublicKeys = append(jwt.PublicKeys, keys...)
 	}
 }
 
-func (l *loader) readKeySetAuthorities(c *Config) {
+func (l *loader) readKeySetAuthorities(jwt *JWT) {
 	s, ok := l.one("auth.jwt.jwks_ca_file")
 	if !ok {
 		return
 	}
-	c.Auth.JWT.JWKSCAs = l.readCertificates(s)
-	if c.Auth.JWT.JWKSURL == "" && !l.anyBad("auth.jwt.jwks_url") {
+	jwt.JWKSCAs = l.readCertificates(s)
+	if jwt.JWKSURL == "" && !l.anyBad("auth.jwt.jwks_url") {
 		l.warnf(s, "", "has no effect without auth.jwt.jwks_url")
 	}
 }
 
 // checkAlgorithms reports algorithms and keys that are not for each other.
-func (l *loader) checkAlgorithms(c *Config) {
-	for _, path := range []string{"auth.jwt.secret", "auth.jwt.secret_file", "auth.jwt.public_key_file", "auth.jwt.jwks_url", "auth.jwt.algorithm"} {
+func (l *loader) checkAlgorithms(jwt *JWT) {
+	for _, path := range append(slices.Clone(keySources), "auth.jwt.algorithm") {
 		if l.anyBad(path) {
 			return
 		}
 	}
-	jwt := c.Auth.JWT
-	if len(jwt.Secret) == 0 && len(jwt.PublicKeys) == 0 && jwt.JWKSURL == "" {
+	if !jwt.hasKeys() {
 		return
 	}
 	const hint = "auth.jwt.algorithm names what the keys are for: HS256 with a secret, such as RS256 or ES256 with public keys"
@@ -156,7 +151,7 @@ func (l *loader) checkAlgorithms(c *Config) {
 }
 
 // needAlgorithm reports that public keys have no algorithm.
-func (l *loader) needAlgorithm(jwt JWT) {
+func (l *loader) needAlgorithm(jwt *JWT) {
 	const needed = "needs auth.jwt.algorithm: its default is for a secret"
 	if s, ok := l.one("auth.jwt.public_key_file"); ok {
 		l.errorf(s, "write algorithm: "+algorithmsOf(jwt.PublicKeys)+" beside it", needed)

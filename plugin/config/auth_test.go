@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mqtt-stomp-bridge/bridge/auth"
+	"mqtt-stomp-bridge/plugin/config"
 )
 
 // The kinds of authenticators are tried in the order of the file, those of variables after them.
@@ -76,5 +77,68 @@ func TestSourceOfKeysByVariable(t *testing.T) {
 	c := mustLoad(t, file, "BRIDGE_AUTH_JWT_JWKS_URL=https://id.example.org/jwks.json", "BRIDGE_AUTH_JWT_ALGORITHM=RS256")
 	if len(c.Auth.JWT.Secret) != 0 || c.Auth.JWT.JWKSURL == "" {
 		t.Error("the variable did not replace the secret of the file")
+	}
+}
+
+// auth.jwt is one provider or a list of them, each with keys and claims of its own.
+func TestProviders(t *testing.T) {
+	here, err := filepath.Abs("testdata/good/files")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := mustLoad(t, write(t, "config.yaml", `
+auth:
+  groups_claim: teams
+  groups_separator: ","
+  jwt:
+    - issuer: https://id.example.org/realms/inbox
+      jwks_url: https://id.example.org/jwks.json
+      algorithm: [RS256, ES256]
+      audience: [web, ios, "${NOT_SET:-}"]
+      user_claim: preferred_username
+      groups_claim: realm_access.roles
+    - issuer: [https://partners.example.org, https://partners.example.net]
+      public_key_file: `+here+`/rsa.pem
+      algorithm: RS256
+      user_prefix: "partner:"
+    - secret: ${SERVICES}
+    - jwks_url: https://id.example.org/jwks.json
+      algorithm: RS256
+`), "SERVICES="+goodSecret)
+	got := c.Auth.Providers
+	if len(got) != 4 || len(got[1].PublicKeys) != 1 || len(got[2].Secret) != 1 {
+		t.Fatalf("got %+v", got)
+	}
+	for i, want := range []config.JWT{
+		{Name: "https://id.example.org/realms/inbox", UserClaim: "preferred_username", GroupsClaim: "realm_access.roles", GroupsSeparator: ",", Audience: []string{"web", "ios"}},
+		{Name: "https://partners.example.org", UserClaim: "sub", UserPrefix: "partner:", GroupsClaim: "teams", GroupsSeparator: ","},
+		{Name: "provider 3", UserClaim: "sub", GroupsClaim: "teams", GroupsSeparator: ","},
+		{Name: "https://id.example.org/jwks.json", UserClaim: "sub", GroupsClaim: "teams", GroupsSeparator: ","},
+	} {
+		p := config.JWT{Name: got[i].Name, UserClaim: got[i].UserClaim, UserPrefix: got[i].UserPrefix, GroupsClaim: got[i].GroupsClaim,
+			GroupsSeparator: got[i].GroupsSeparator, Audience: got[i].Audience}
+		if diff := cmp.Diff(want, p, onlySettings); diff != "" {
+			t.Errorf("provider %d (-want +got):\n%s", i+1, diff)
+		}
+	}
+	if diff := cmp.Diff([]auth.Kind{auth.KindJWT}, c.Auth.Kinds); diff != "" {
+		t.Errorf("the kinds (-want +got):\n%s", diff)
+	}
+	none := mustLoad(t, write(t, "config.yaml", "auth: {jwt: [], anonymous: true}\n"))
+	if len(none.Auth.Providers) != 0 || none.CanServe() != nil {
+		t.Errorf("an empty list: %v, %v", none.Auth.Providers, none.CanServe())
+	}
+}
+
+// Each provider's settings have a part in the hash, and its secret has none.
+func TestHashOfProviders(t *testing.T) {
+	hash := func(issuer, secret string) string {
+		return mustLoad(t, write(t, "config.yaml", "auth: {jwt: [{secret: "+goodSecret+"}, {issuer: "+issuer+", secret: "+secret+"}]}\n")).Hash
+	}
+	if hash("a", goodSecret) == hash("b", goodSecret) {
+		t.Error("the second provider's issuer has no part in the hash")
+	}
+	if hash("a", goodSecret) != hash("a", goodSecret+"x") {
+		t.Error("a secret has a part in the hash")
 	}
 }

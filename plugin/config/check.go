@@ -11,8 +11,11 @@ import (
 // the others in the file.
 var alternatives = [][]string{
 	{"broker.password", "broker.password_file"},
-	{"auth.jwt.secret", "auth.jwt.secret_file", "auth.jwt.public_key_file", "auth.jwt.jwks_url"},
+	keySources,
 }
+
+// keySources are the settings that keys for tokens can come from.
+var keySources = []string{"auth.jwt.secret", "auth.jwt.secret_file", "auth.jwt.public_key_file", "auth.jwt.jwks_url"}
 
 // certificates are settings of which both or none can be given.
 var certificates = [][2]string{
@@ -24,16 +27,7 @@ var certificates = [][2]string{
 // secrets.
 func (l *loader) check(c *Config) {
 	for _, group := range alternatives {
-		first := ""
-		for _, path := range group {
-			s, ok := l.one(path)
-			switch {
-			case ok && first != "":
-				l.errorf(s, "remove one of the two", "contradicts %s", first)
-			case ok:
-				first = path
-			}
-		}
+		l.checkAlternatives(group)
 	}
 	for _, pair := range certificates {
 		l.checkCertificate(pair[0], pair[1])
@@ -48,6 +42,20 @@ func (l *loader) check(c *Config) {
 	l.checkAuth(c)
 	if s, ok := l.one("server.limits.unauthenticated_bytes"); ok && c.Server.Limits.UnauthenticatedBytes < c.Server.Limits.HeaderLine {
 		l.warnf(s, "", "is less than header_line (%s), so the longest tokens will not fit", c.Server.Limits.HeaderLine)
+	}
+}
+
+// checkAlternatives reports settings that contradict each other.
+func (l *loader) checkAlternatives(group []string) {
+	first := ""
+	for _, path := range group {
+		s, ok := l.one(path)
+		switch {
+		case ok && first != "":
+			l.errorf(s, "remove one of the two", "contradicts %s", first)
+		case ok:
+			first = path
+		}
 	}
 }
 

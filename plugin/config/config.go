@@ -106,37 +106,47 @@ type Limits struct {
 
 // Auth is who may connect.
 type Auth struct {
-	GroupsClaim string      `mapstructure:"groups_claim"`
-	JWT         JWT         `mapstructure:"jwt"`
-	Broker      AuthBroker  `mapstructure:"broker"`
-	TokensFile  string      `mapstructure:"tokens_file"`
-	Tokens      auth.Tokens `mapstructure:"-"` // what TokensFile holds
-	Anonymous   bool        `mapstructure:"anonymous"`
+	GroupsClaim     string      `mapstructure:"groups_claim"`
+	GroupsSeparator string      `mapstructure:"groups_separator"`
+	JWT             JWT         `mapstructure:"jwt"` // where the file has one mapping; see Providers
+	Broker          AuthBroker  `mapstructure:"broker"`
+	TokensFile      string      `mapstructure:"tokens_file"`
+	Tokens          auth.Tokens `mapstructure:"-"` // what TokensFile holds
+	Anonymous       bool        `mapstructure:"anonymous"`
+
+	// Providers are all who issue JSON Web Tokens and have keys: JWT, or those of a list.
+	Providers []JWT `mapstructure:"-"`
 
 	// Kinds are those that are configured, in the order of the file; those that only variables
 	// configure come last.
 	Kinds []auth.Kind `mapstructure:"-"`
 }
 
-// JWT is how tokens are checked.
+// JWT is how tokens of one provider are checked.
 type JWT struct {
+	Name string `mapstructure:"-"` // of the provider, for logs: its first issuer, the URL of its keys, or its place
+
 	// Secret holds the keys themselves, from the configuration or from SecretFile, base64 already
 	// undone.
-	Secret         []Secret             `mapstructure:"secret"`
-	SecretFile     []string             `mapstructure:"secret_file"`
-	SecretEncoding string               `mapstructure:"secret_encoding"` // "utf8" or "base64"
-	PublicKeyFile  []string             `mapstructure:"public_key_file"`
-	PublicKeys     []crypto.PublicKey   `mapstructure:"-"` // what PublicKeyFile holds
-	JWKSURL        string               `mapstructure:"jwks_url"`
-	JWKSCAFile     string               `mapstructure:"jwks_ca_file"`
-	JWKSCAs        *x509.CertPool       `mapstructure:"-"`         // what JWKSCAFile holds; nil: the system's
-	Algorithm      []string             `mapstructure:"algorithm"` // fit the keys
-	UserClaim      string               `mapstructure:"user_claim"`
-	RequiredClaims []auth.RequiredClaim `mapstructure:"required_claims"`
-	Issuer         string               `mapstructure:"issuer"`
-	Audience       string               `mapstructure:"audience"`
-	Leeway         time.Duration        `mapstructure:"leeway"`
-	AllowNoExpiry  bool                 `mapstructure:"allow_no_expiry"`
+	Secret           []Secret             `mapstructure:"secret"`
+	SecretFile       []string             `mapstructure:"secret_file"`
+	SecretEncoding   string               `mapstructure:"secret_encoding"` // "utf8" or "base64"
+	PublicKeyFile    []string             `mapstructure:"public_key_file"`
+	PublicKeys       []crypto.PublicKey   `mapstructure:"-"` // what PublicKeyFile holds
+	JWKSURL          string               `mapstructure:"jwks_url"`
+	JWKSInsecureHTTP bool                 `mapstructure:"jwks_insecure_http"`
+	JWKSCAFile       string               `mapstructure:"jwks_ca_file"`
+	JWKSCAs          *x509.CertPool       `mapstructure:"-"`         // what JWKSCAFile holds; nil: the system's
+	Algorithm        []string             `mapstructure:"algorithm"` // fit the keys
+	UserClaim        string               `mapstructure:"user_claim"`
+	UserPrefix       string               `mapstructure:"user_prefix"`
+	GroupsClaim      string               `mapstructure:"groups_claim"` // of a provider in Providers: never empty
+	GroupsSeparator  string               `mapstructure:"groups_separator"`
+	RequiredClaims   []auth.RequiredClaim `mapstructure:"required_claims"`
+	Issuer           []string             `mapstructure:"issuer"`   // none: any
+	Audience         []string             `mapstructure:"audience"` // none: any
+	Leeway           time.Duration        `mapstructure:"leeway"`
+	AllowNoExpiry    bool                 `mapstructure:"allow_no_expiry"`
 }
 
 // AuthBroker is how logins are checked by the broker.
@@ -144,6 +154,7 @@ type AuthBroker struct {
 	Enabled    bool          `mapstructure:"enabled"`
 	Cache      time.Duration `mapstructure:"cache"`
 	MaxSession time.Duration `mapstructure:"max_session"` // 0: none
+	UserPrefix string        `mapstructure:"user_prefix"`
 }
 
 // Journal is the log of mapped entries and how long it keeps them.

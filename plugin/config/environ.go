@@ -80,6 +80,9 @@ func (l *loader) override(k *Key, variable, value string) {
 	} else if k.List {
 		parts = strings.Split(value, ",")
 	}
+	if l.overridesProvider(k, variable, shown) {
+		return
+	}
 	f := l.variableFile(variable, shown)
 	l.settings[k.Path] = nil
 	column := 1

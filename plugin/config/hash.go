@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 
@@ -19,14 +20,18 @@ func (l *loader) fingerprint(c *Config) string {
 	h := sha256.New()
 	settings := c.settings()
 	for _, k := range keys {
-		value := format(settings.at(k.Path))
-		switch {
-		case k.Secret:
-			value = ""
-		case k.kind.path:
-			value = list(l.settings[k.Path], func(s setting) string { return s.text })
-		}
-		fmt.Fprintf(h, "%s %q\n", k.Path, value)
+		l.hashSetting(h, k, settings)
+	}
+	for i, p := range l.providers {
+		fmt.Fprintf(h, "provider %d\n", i)
+		one := (&Config{Auth: Auth{JWT: p.jwt}}).settings()
+		l.within(p, func() {
+			for _, k := range keys {
+				if strings.HasPrefix(k.Path, jwtSection+".") {
+					l.hashSetting(h, k, one)
+				}
+			}
+		})
 	}
 	if len(c.Auth.Kinds) > 1 { // their order matters
 		fmt.Fprintf(h, "auth %q\n", c.Auth.Kinds)
@@ -47,6 +52,18 @@ func (l *loader) rulesFingerprint() string {
 		hashNode(h, s.Rules)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// hashSetting adds the value that a setting has.
+func (l *loader) hashSetting(h hash.Hash, k Key, settings tree) {
+	value := format(settings.at(k.Path))
+	switch {
+	case k.Secret:
+		value = ""
+	case k.kind.path:
+		value = list(l.settings[k.Path], func(s setting) string { return s.text })
+	}
+	fmt.Fprintf(h, "%s %q\n", k.Path, value)
 }
 
 // hashNode adds what n says, without comments and places. An alias counts by its name: followed, a

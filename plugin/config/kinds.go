@@ -25,6 +25,7 @@ type kind struct {
 	schema map[string]any // as JSON Schema says it
 	parse  func(text string) (any, error)
 	path   bool // the loader makes it absolute
+	listed bool // a comma in a single value is a mistake: several are a list
 }
 
 func stringSchema() map[string]any { return map[string]any{"type": "string"} }
@@ -49,6 +50,30 @@ func name() kind {
 		}
 		return s, checkText(s)
 	}}
+}
+
+// oneWord is text in which a comma would be meant to separate several.
+func oneWord() kind {
+	k := text()
+	k.listed = true
+	return k
+}
+
+// claim is the name of a claim, or the path to it.
+func claim() kind {
+	k := name()
+	parse := k.parse
+	k.name = "claim"
+	k.parse = func(s string) (any, error) {
+		if _, err := parse(s); err != nil {
+			return nil, err
+		}
+		if err := auth.CheckClaim(s); err != nil {
+			return nil, refuse(`write it like groups, realm_access.roles or '"https://example.org/roles"'`, "%q names no claim: %s", s, err)
+		}
+		return s, nil
+	}
+	return k
 }
 
 // checkText holds text to what an MQTT string or a header can carry.
@@ -214,22 +239,22 @@ func keysURL() kind {
 		case err != nil:
 			return nil, refuse("write it like https://id.example.org/jwks.json", "%q is not a URL", s)
 		}
-		if err := auth.CheckKeysURL(u, false); err != nil {
+		if err := auth.CheckKeysURL(u, true); err != nil { // whether http will do, checkKeysURL says
 			return nil, refuse("write it like https://id.example.org/jwks.json", "%q: %s", s, err)
 		}
 		return s, nil
 	}}
 }
 
-// requiredClaim is a claim and its value. Its name may hold anything but "=".
+// requiredClaim is a claim and its value. Its name may hold anything but "=", and in quotes that too.
 func requiredClaim() kind {
 	schema := map[string]any{"type": "string", "pattern": "^[^=]+=."}
 	return kind{name: "CLAIM=VALUE", schema: schema, parse: func(s string) (any, error) {
-		name, value, _ := strings.Cut(s, "=")
-		if name == "" || value == "" {
+		required, err := auth.ParseRequiredClaim(s)
+		if err != nil {
 			return nil, refuse("write it like tenant=acme", "%q is not CLAIM=VALUE", s)
 		}
-		return auth.RequiredClaim{Name: name, Value: value}, checkText(s)
+		return required, checkText(s)
 	}}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/mitchellh/mapstructure"
 	"go.yaml.in/yaml/v4"
@@ -48,7 +49,7 @@ func Settings(path string, environ []string) *Config {
 }
 
 func read(path string, environ []string) (*loader, *Config) {
-	l := &loader{env: parseEnviron(environ), settings: map[string][]setting{}}
+	l := &loader{env: parseEnviron(environ), settings: settings{}}
 	l.readMain(path)
 	l.readEnviron()
 	l.expand()
@@ -65,11 +66,12 @@ func (c *Config) CanServe() error {
 
 // A loader collects what the files and the environment say.
 type loader struct {
-	env      map[string]string
-	report   source.Report
-	broken   []source.Problem     // syntax errors, already without secrets
-	settings map[string][]setting // path -> its values, one unless the key is a list
-	sources  []mapping.Source
+	env       map[string]string
+	report    source.Report
+	broken    []source.Problem // syntax errors, already without secrets
+	settings  settings
+	providers []*provider // of auth.jwt as a list; none: it has the keys itself
+	sources   []mapping.Source
 
 	names     []string // of files that problems may be in, in the order of reading; the configuration first
 	variables []string // that override settings, as files are named in problems
@@ -77,14 +79,18 @@ type loader struct {
 	authOrder []string // the keys of auth, as they stand in the file
 }
 
+// settings are the values of each setting by its path: one, unless the key is a list.
+type settings map[string][]setting
+
 // A setting is one value as it was written.
 type setting struct {
-	key  *Key
-	file *source.File
-	node *yaml.Node
-	text string // expanded by expand
-	dir  string // where a relative path starts; "" for that of a variable, which is not expanded
-	bad  bool   // already reported
+	key    *Key
+	file   *source.File
+	node   *yaml.Node
+	text   string // expanded by expand
+	dir    string // where a relative path starts; "" for that of a variable, which is not expanded
+	bad    bool   // already reported
+	single bool   // the file has it as one value, where it could have a list
 }
 
 // errorf reports that the setting is wrong.
@@ -162,6 +168,13 @@ func (l *loader) pairs(f *source.File, what string) []source.Pair {
 // expand puts the values of variables into the settings that the files gave and no variable
 // overrides.
 func (l *loader) expand() {
+	l.expandSettings()
+	for _, p := range l.providers {
+		l.within(p, l.expandSettings)
+	}
+}
+
+func (l *loader) expandSettings() {
 	for _, settings := range l.settings {
 		for i, s := range settings {
 			if s.dir == "" || s.bad {
@@ -187,9 +200,17 @@ func absolute(dir, path string) string {
 	return path
 }
 
-// decode returns the defaults with the settings set over them. A value that is refused is reported
-// and left out.
+// decode decodes the settings, and first those of each provider by itself.
 func (l *loader) decode() *Config {
+	for _, p := range l.providers {
+		l.within(p, func() { p.jwt = l.decodeSettings().Auth.JWT })
+	}
+	return l.decodeSettings()
+}
+
+// decodeSettings returns the defaults with the settings set over them. A value that is refused is reported
+// and left out.
+func (l *loader) decodeSettings() *Config {
 	plain := tree{}
 	for _, path := range slices.Sorted(maps.Keys(l.settings)) {
 		if value := l.value(l.settings[path]); value != nil {
@@ -214,7 +235,7 @@ func (l *loader) value(settings []setting) any {
 		if s.bad {
 			continue
 		}
-		v, err := s.key.kind.parse(s.text)
+		v, err := s.parse()
 		if err != nil {
 			l.refused(s, err)
 			settings[i].bad = true
@@ -232,6 +253,19 @@ func (l *loader) value(settings []setting) any {
 		return values
 	}
 	return values[0]
+}
+
+// parse returns what the text stands for.
+func (s setting) parse() (any, error) {
+	if s.key.kind.listed && s.single && strings.Contains(s.text, ",") {
+		parts := strings.Split(s.text, ",")
+		for i := range parts {
+			parts[i] = strings.TrimSpace(parts[i])
+		}
+		hint := "write [" + strings.Join(parts, ", ") + "]"
+		return nil, refuse(hint, "%q has a comma, and several values are a list", s.text)
+	}
+	return s.key.kind.parse(s.text)
 }
 
 func (l *loader) refused(s setting, err error) {

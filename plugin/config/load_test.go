@@ -222,17 +222,18 @@ func TestEverySetting(t *testing.T) {
 			},
 		},
 		Auth: config.Auth{
-			GroupsClaim: "teams",
+			GroupsClaim: "teams", GroupsSeparator: ",",
 			JWT: config.JWT{
 				Secret: []config.Secret{
 					"the bytes of a key that has base64 around it",
 					"another key that has the URL alphabet ~~~???",
 				},
-				SecretEncoding: "base64", Algorithm: []string{"HS256"}, UserClaim: "user_id",
-				Issuer: "https://id.example.org", Audience: "inbox", Leeway: 0, AllowNoExpiry: true,
+				SecretEncoding: "base64", Algorithm: []string{"HS256"}, UserClaim: "person.id",
+				JWKSInsecureHTTP: true, UserPrefix: "id:", GroupsClaim: "realm_access.roles", GroupsSeparator: " ",
+				Issuer: []string{"https://id.example.org", "https://old.example.org"}, Audience: []string{"inbox"}, Leeway: 0, AllowNoExpiry: true,
 				RequiredClaims: []auth.RequiredClaim{{Name: "tenant", Value: "acme"}, {Name: "https://example.org/level", Value: "7"}},
 			},
-			Broker:     config.AuthBroker{Enabled: true, MaxSession: 8 * time.Hour},
+			Broker:     config.AuthBroker{Enabled: true, MaxSession: 8 * time.Hour, UserPrefix: "mqtt:"},
 			TokensFile: filepath.Join(dir, "files/tokens"),
 			Tokens:     auth.Tokens{{Name: "reports", Hash: sha256.Sum256([]byte("a token of thirty-two bytes, ok.."))}},
 			Anonymous:  true,
@@ -245,6 +246,9 @@ func TestEverySetting(t *testing.T) {
 		Ops:     config.Ops{Listen: ""},
 		Include: []string{filepath.Join(dir, "rules.d/*.yaml")},
 	}
+	provider := want.Auth.JWT
+	provider.Name = "https://id.example.org"
+	want.Auth.Providers = []config.JWT{provider}
 	if diff := cmp.Diff(want, c, onlySettings); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

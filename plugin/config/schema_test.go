@@ -23,6 +23,9 @@ func schema() object {
 	for _, k := range config.Keys() {
 		put(root, k.Path, keySchema(k))
 	}
+	auth := root["properties"].(object)["auth"].(object)["properties"].(object)
+	one := auth["jwt"].(object)
+	auth["jwt"] = object{"description": one["description"], "anyOf": []any{one, object{"type": "array", "items": one}}}
 	maps.Copy(root["properties"].(object), ruleSchemas())
 	return root
 }

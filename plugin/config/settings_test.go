@@ -51,14 +51,19 @@ var others = map[string]string{
 	"server.limits.headers":               "77",
 	"server.limits.body":                  "7KiB",
 	"auth.groups_claim":                   "roles",
+	"auth.groups_separator":               ";",
 	"auth.jwt.secret":                     strings.Repeat("a,", 32),
 	"auth.jwt.secret_file":                "testdata/good/files/secret",
 	"auth.jwt.secret_encoding":            "base64",
 	"auth.jwt.public_key_file":            "testdata/good/files/rsa.pem",
 	"auth.jwt.jwks_url":                   "https://id.example.org/jwks.json",
+	"auth.jwt.jwks_insecure_http":         "true",
 	"auth.jwt.jwks_ca_file":               "testdata/good/files/cert.pem",
 	"auth.jwt.algorithm":                  "RS256",
 	"auth.jwt.user_claim":                 "user_id",
+	"auth.jwt.user_prefix":                "id:",
+	"auth.jwt.groups_claim":               "realm_access.roles",
+	"auth.jwt.groups_separator":           ";",
 	"auth.jwt.issuer":                     "https://id.example.org",
 	"auth.jwt.audience":                   "inbox",
 	"auth.jwt.required_claims":            "tenant=acme",
@@ -67,6 +72,7 @@ var others = map[string]string{
 	"auth.broker.enabled":                 "true",
 	"auth.broker.cache":                   "7s",
 	"auth.broker.max_session":             "7h",
+	"auth.broker.user_prefix":             "mqtt:",
 	"auth.tokens_file":                    "testdata/good/files/tokens",
 	"auth.anonymous":                      "true",
 	"journal.dir":                         "testdata/journal",
@@ -319,7 +325,7 @@ func TestExpand(t *testing.T) {
 		"$$${A":          "$${A",
 	} {
 		c := mustLoad(t, write(t, "config.yaml", "auth: {jwt: {issuer: '"+text+"'}}\n"), "A=a", "B=${A}", "E=")
-		if got := c.Auth.JWT.Issuer; got != want {
+		if got := c.Auth.JWT.Issuer; !slices.Equal(got, []string{want}) {
 			t.Errorf("%s = %q, want %q", text, got, want)
 		}
 	}

@@ -26,6 +26,8 @@ func (l *loader) walk(f *source.File, section string, p source.Pair) {
 		l.setting(f, k, p.Value)
 	case p.Key.Value == "", len(children(path)) == 0:
 		l.unknown(f, section, p)
+	case path == jwtSection && p.Value.Kind == yaml.SequenceNode:
+		l.walkProviders(f, p.Value)
 	case source.Null(p.Value): // all its keys are commented out
 	case p.Value.Kind != yaml.MappingNode: // not quoted: it may be a secret that was put here
 		l.report.Errorf(f, p.Value, "write its keys below it, indented", "%s takes keys, not a value", path)
@@ -81,13 +83,15 @@ func (l *loader) setting(f *source.File, k *Key, n *yaml.Node) {
 	if source.Null(n) && !source.Tagged(n) {
 		return
 	}
-	nodes := []*yaml.Node{n}
+	nodes, single := []*yaml.Node{n}, true
 	if n.Kind == yaml.SequenceNode && k.List {
-		nodes = n.Content
+		nodes, single = n.Content, false
 	}
-	values := []setting{}
+	var values []setting
 	for _, n := range nodes {
-		values = append(values, l.scalar(f, k, source.Deref(n)))
+		s := l.scalar(f, k, source.Deref(n))
+		s.single = single
+		values = append(values, s)
 	}
 	if len(values) > 0 {
 		l.settings[k.Path] = values
@@ -132,11 +136,24 @@ func redact(f *source.File, n *yaml.Node) {
 			key, value := n.Content[i], n.Content[i+1]
 			switch {
 			case slices.Contains(expressionKeys(), key.Value):
+			case key.Value == lastName(jwtSection) && value.Kind == yaml.SequenceNode:
+				redactProviders(f, value)
 			case secretLike(key.Value), isSection(key.Value) && value.Kind != yaml.MappingNode:
 				hide(f, value)
 			default:
 				redact(f, value)
 			}
+		}
+	}
+}
+
+// redactProviders is redact for auth.jwt as a list, whose elements are sections.
+func redactProviders(f *source.File, list *yaml.Node) {
+	for _, n := range list.Content {
+		if n.Kind == yaml.MappingNode {
+			redact(f, n)
+		} else {
+			hide(f, n)
 		}
 	}
 }

@@ -2,20 +2,22 @@ package ops
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"mqtt-stomp-bridge/bridge"
+	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/hub"
 	"mqtt-stomp-bridge/bridge/server"
 )
 
-// metricsHandler serves the figures of the bridge, of its reloads and of the process.
-func metricsHandler(b Bridge, reloads func() Reloads) http.Handler {
+// metricsHandler serves the figures of the bridge, of its reloads, of the key sets for tokens and of the process.
+func metricsHandler(b Bridge, o Options) http.Handler {
 	r := prometheus.NewRegistry()
-	r.MustRegister(collector{b, reloads}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(collector{b, o.Reloads, o.TokenKeys}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
 }
 
@@ -60,7 +62,10 @@ var (
 	last        = desc("journal_last_position", "Newest position in the journal.")
 	oldest      = desc("journal_oldest_timestamp_seconds", "Time of receipt of the event at the oldest position. A client that has been away for longer gets a gap. Absent while the journal is empty.")
 	ready       = desc("ready", "1 if the bridge is ready, as reported by /readyz; otherwise 0.")
-	notReady    = desc("not_ready_reasons", "Reasons that /readyz gives for not being ready, by part: mqtt, journal, dead letters.", "part")
+	notReady    = desc("not_ready_reasons", "Reasons that /readyz gives for not being ready, by part: mqtt, journal, dead letters, token keys.", "part")
+	tokenKeys   = desc("token_keys", "Keys of the published set at a URL (jwks_url) that can be used; 0 until it was fetched once.", "url")
+	keysAge     = desc("token_keys_age_seconds", "Time since the last successful fetch of a key set; more than 10 minutes mean that it cannot be fetched. Absent until the first.", "url")
+	keysFailed  = desc("token_keys_fetch_errors_total", "Fetches of a key set that have failed.", "url")
 	reloadsDone = desc("reloads_total", "Reloads of the configuration, by result: done, refused.", "result")
 )
 
@@ -68,6 +73,7 @@ var (
 type collector struct {
 	bridge  Bridge
 	reloads func() Reloads
+	keys    func() []auth.KeysStatus
 }
 
 // Describe implements prometheus.Collector.
@@ -120,6 +126,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		s.gauge(oldest, float64(t.UnixMilli())/1000)
 	}
 	s.readiness(c.bridge.Ready())
+	if c.keys != nil {
+		s.tokenKeys(c.keys())
+	}
 	if c.reloads != nil {
 		r := c.reloads()
 		s.counter(reloadsDone, r.Done, "done")
@@ -157,6 +166,21 @@ func (s sender) latency(l hub.Latency) {
 func (s sender) byCause(d *prometheus.Desc, counts map[string]int64) {
 	for cause, n := range counts {
 		s.counter(d, n, cause)
+	}
+}
+
+func (s sender) tokenKeys(sets []auth.KeysStatus) {
+	seen := map[string]bool{}
+	for _, k := range sets {
+		if seen[k.URL] { // with other authorities; a second sample would fail the whole scrape
+			continue
+		}
+		seen[k.URL] = true
+		s.gauge(tokenKeys, float64(k.Keys), k.URL)
+		s.counter(keysFailed, k.Failures, k.URL)
+		if !k.Fetched.IsZero() {
+			s.gauge(keysAge, time.Since(k.Fetched).Truncate(time.Second).Seconds(), k.URL)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"mqtt-stomp-bridge/bridge"
+	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/server"
 )
 
@@ -25,7 +26,8 @@ type Bridge interface {
 
 // Options say how the endpoint answers. The zero value is usable.
 type Options struct {
-	Reloads func() Reloads // nil: no such metrics
+	Reloads   func() Reloads           // nil: no such metrics
+	TokenKeys func() []auth.KeysStatus // nil: no such metrics
 	// Hosts are further host names to answer to, beside addresses and private names. AnyHost stands
 	// for all.
 	Hosts []string
@@ -45,7 +47,7 @@ type Readiness struct {
 // 403 unless they come from this machine.
 func Handler(b Bridge, o Options) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metricsHandler(b, o.Reloads))
+	mux.Handle("GET /metrics", metricsHandler(b, o))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Write([]byte("ok\n"))

@@ -90,7 +90,16 @@ func TestSessions(t *testing.T) {
 // scrape returns the bridge's lines at /metrics, comments included.
 func scrape(b reasons) []string {
 	w := httptest.NewRecorder()
-	h := ops.Handler(b, ops.Options{Reloads: func() ops.Reloads { return ops.Reloads{Done: 4, Refused: 5} }})
+	h := ops.Handler(b, ops.Options{
+		Reloads: func() ops.Reloads { return ops.Reloads{Done: 4, Refused: 5} },
+		TokenKeys: func() []auth.KeysStatus {
+			return []auth.KeysStatus{
+				{URL: "https://id.example.org/keys", Keys: 2, Failures: 7, Fetched: time.Now().Add(-time.Hour)},
+				{URL: "https://id.example.org/keys", Keys: 3},
+				{URL: "https://away.example.org/keys", Failures: 8},
+			}
+		},
+	})
 	h.ServeHTTP(w, request("GET", "/metrics"))
 	var lines []string
 	for line := range strings.Lines(w.Body.String()) {
@@ -141,6 +150,7 @@ func TestMetrics(t *testing.T) {
 		`mqtt_stomp_bridge_not_ready_reasons{part="dead letters"} 0`,
 		`mqtt_stomp_bridge_not_ready_reasons{part="journal"} 0`,
 		`mqtt_stomp_bridge_not_ready_reasons{part="mqtt"} 0`,
+		`mqtt_stomp_bridge_not_ready_reasons{part="token keys"} 0`,
 		`mqtt_stomp_bridge_ready 1`,
 		`mqtt_stomp_bridge_reloads_total{result="done"} 4`,
 		`mqtt_stomp_bridge_reloads_total{result="refused"} 5`,
@@ -152,6 +162,11 @@ func TestMetrics(t *testing.T) {
 		`mqtt_stomp_bridge_sessions 2`,
 		`mqtt_stomp_bridge_sessions_held_up 1`,
 		`mqtt_stomp_bridge_sessions_opened_total 5`,
+		`mqtt_stomp_bridge_token_keys{url="https://away.example.org/keys"} 0`,
+		`mqtt_stomp_bridge_token_keys{url="https://id.example.org/keys"} 2`,
+		`mqtt_stomp_bridge_token_keys_age_seconds{url="https://id.example.org/keys"} 3600`,
+		`mqtt_stomp_bridge_token_keys_fetch_errors_total{url="https://away.example.org/keys"} 8`,
+		`mqtt_stomp_bridge_token_keys_fetch_errors_total{url="https://id.example.org/keys"} 7`,
 		`mqtt_stomp_bridge_write_latency_seconds_bucket{le="0.001"} 2`,
 		`mqtt_stomp_bridge_write_latency_seconds_bucket{le="1"} 4`,
 		`mqtt_stomp_bridge_write_latency_seconds_bucket{le="+Inf"} 5`,
@@ -174,6 +189,7 @@ func TestMetricsNotReady(t *testing.T) {
 		`mqtt_stomp_bridge_not_ready_reasons{part="dead letters"} 0`,
 		`mqtt_stomp_bridge_not_ready_reasons{part="journal"} 1`,
 		`mqtt_stomp_bridge_not_ready_reasons{part="mqtt"} 2`,
+		`mqtt_stomp_bridge_not_ready_reasons{part="token keys"} 0`,
 		`mqtt_stomp_bridge_ready 0`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

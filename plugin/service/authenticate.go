@@ -7,8 +7,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 
+	"mqtt-stomp-bridge/bridge"
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/plugin/config"
@@ -23,22 +27,35 @@ type authentication struct {
 
 	// Of the configuration in force.
 	settings config.AuthBroker
-	logins   *auth.Broker // nil: none
-	keysURL  string
-	keysCAs  *x509.CertPool // nil: the system's
-	keys     *auth.JWKS     // nil: none
-	stopKeys func()
+	logins   *auth.Broker               // nil: none
+	sets     *atomic.Pointer[[]*keySet] // shared by copies
+}
+
+// A keySet is a published key set, which providers may share.
+type keySet struct {
+	url         string
+	insecure    bool
+	authorities *x509.CertPool // nil: the system's
+	keys        *auth.JWKS
+	stop        func() // nil: it has not been started
+}
+
+func newAuthentication(logger *slog.Logger, withdrawn chan<- struct{}) *authentication {
+	a := &authentication{logger: logger, withdrawn: withdrawn, sets: new(atomic.Pointer[[]*keySet])}
+	a.sets.Store(new([]*keySet))
+	return a
 }
 
 // prepare returns the authenticator of c, and what makes it the one in force: adopt must be called
 // before it is used. Nothing has changed until then.
 func (a *authentication) prepare(c *config.Config) (chain auth.Chain, adopt func(), err error) {
 	next := *a
+	var sets []*keySet
 	for _, kind := range c.Auth.Kinds {
 		var one auth.Authenticator
 		switch kind {
 		case auth.KindJWT:
-			one, err = next.jwt(c)
+			one, sets, err = a.providers(c.Auth.Providers)
 		case auth.KindBroker:
 			one, err = next.passwords(c.Auth.Broker)
 		case auth.KindTokensFile:
@@ -51,35 +68,62 @@ func (a *authentication) prepare(c *config.Config) (chain auth.Chain, adopt func
 		}
 		chain = append(chain, one)
 	}
-	if c.Auth.JWT.JWKSURL == "" {
-		next.keysURL, next.keysCAs, next.keys = "", nil, nil
-	}
 	if !c.Auth.Broker.Enabled {
 		next.logins = nil
 	}
-	return chain, func() { a.adopt(next, c.Auth.Anonymous) }, nil
+	return chain, func() {
+		*a = next
+		a.use(sets)
+		a.warn(c.Auth)
+	}, nil
 }
 
-func (a *authentication) jwt(c *config.Config) (auth.Authenticator, error) {
-	j := jwtConfig(c)
-	if url, authorities := c.Auth.JWT.JWKSURL, c.Auth.JWT.JWKSCAs; url != "" {
-		if url != a.keysURL || !authorities.Equal(a.keysCAs) {
-			keys, err := auth.NewJWKS(auth.JWKSConfig{URL: url, Client: keysClient(authorities), Logger: a.logger, Withdrawn: a.withdrawn})
+// providers returns the authenticator of JSON Web Tokens, and the key sets that it needs: those in
+// force, where they will do.
+func (a *authentication) providers(configs []config.JWT) (providers auth.Providers, sets []*keySet, err error) {
+	for _, c := range configs {
+		j := jwtConfig(c)
+		if c.JWKSURL != "" {
+			set, err := a.keySet(c, append(sets, *a.sets.Load()...))
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			a.keysURL, a.keysCAs, a.keys = url, authorities, keys
+			if !slices.Contains(sets, set) {
+				sets = append(sets, set)
+			}
+			j.JWKS = set.keys
 		}
-		j.JWKS = a.keys
+		one, err := auth.NewJWT(j)
+		if err != nil {
+			return nil, nil, err
+		}
+		providers = append(providers, one)
 	}
-	return auth.NewJWT(j)
+	return providers, sets, nil
 }
 
-// keysClient returns a client that trusts those authorities alone; nil: the system's.
-func keysClient(authorities *x509.CertPool) *http.Client {
+// keySet returns the key set of a provider, one of those that are known or a new one.
+func (a *authentication) keySet(c config.JWT, known []*keySet) (*keySet, error) {
+	for _, s := range known {
+		if s.url == c.JWKSURL && s.insecure == c.JWKSInsecureHTTP && s.authorities.Equal(c.JWKSCAs) {
+			return s, nil
+		}
+	}
+	keys, err := NewKeySet(c, a.logger, a.withdrawn)
+	return &keySet{url: c.JWKSURL, insecure: c.JWKSInsecureHTTP, authorities: c.JWKSCAs, keys: keys}, err
+}
+
+// NewKeySet returns the published key set of a provider. It has to be fetched.
+func NewKeySet(c config.JWT, logger *slog.Logger, withdrawn chan<- struct{}) (*auth.JWKS, error) {
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.TLSClientConfig = &tls.Config{RootCAs: authorities}
-	return &http.Client{Transport: t}
+	t.TLSClientConfig = &tls.Config{RootCAs: c.JWKSCAs} // nil: the system's
+	return auth.NewJWKS(auth.JWKSConfig{
+		URL:          c.JWKSURL,
+		InsecureHTTP: c.JWKSInsecureHTTP,
+		Client:       &http.Client{Transport: t},
+		Logger:       logger,
+		Withdrawn:    withdrawn,
+	})
 }
 
 func (a *authentication) passwords(settings config.AuthBroker) (auth.Authenticator, error) {
@@ -89,32 +133,78 @@ func (a *authentication) passwords(settings config.AuthBroker) (auth.Authenticat
 			return nil, err
 		}
 		a.settings = settings
-		a.logins = auth.NewBroker(auth.BrokerConfig{Checker: checker, Cache: settings.Cache, MaxSession: settings.MaxSession, Logger: a.logger})
+		a.logins = auth.NewBroker(auth.BrokerConfig{
+			Checker:    checker,
+			Cache:      settings.Cache,
+			MaxSession: settings.MaxSession,
+			UserPrefix: settings.UserPrefix,
+			Logger:     a.logger,
+		})
 	}
 	return a.logins, nil
 }
 
-// adopt puts next into force.
-func (a *authentication) adopt(next authentication, anonymous bool) {
-	if next.keys != a.keys {
-		a.close()
-		next.stopKeys = nil
-		if next.keys != nil {
-			next.stopKeys = background(next.keys.Run)
+// use starts the key sets that do not run yet, and ends those that are no longer needed.
+func (a *authentication) use(sets []*keySet) {
+	for _, s := range sets {
+		if s.stop == nil {
+			s.stop = background(s.keys.Run)
 		}
 	}
-	*a = next
-	if anonymous {
+	for _, s := range *a.sets.Swap(&sets) {
+		if !slices.Contains(sets, s) {
+			s.stop()
+		}
+	}
+}
+
+// warn logs what is dangerous and was asked for.
+func (a *authentication) warn(c config.Auth) {
+	if c.Anonymous {
 		a.logger.Warn("clients may connect without a token or a password", "key", "auth.anonymous")
+	}
+	for _, p := range c.Providers {
+		if p.JWKSInsecureHTTP && strings.HasPrefix(p.JWKSURL, "http:") {
+			a.logger.Warn("token keys are fetched without TLS: whoever can change them on the way can sign tokens",
+				"key", "auth.jwt.jwks_insecure_http", "url", p.JWKSURL)
+		}
 	}
 }
 
 // close ends what runs, and waits for it.
-func (a *authentication) close() {
-	if a.stopKeys != nil {
-		a.stopKeys()
+func (a *authentication) close() { a.use(nil) }
+
+// keysStatus returns how the key sets in force stand.
+func (a *authentication) keysStatus() (all []auth.KeysStatus) {
+	for _, s := range *a.sets.Load() {
+		all = append(all, s.keys.Status())
 	}
+	return all
 }
+
+// lacking returns why tokens of some provider cannot be checked: its keys were never fetched.
+func (a *authentication) lacking() (reasons []bridge.Reason) {
+	for _, s := range a.keysStatus() {
+		if !s.Fetched.IsZero() {
+			continue
+		}
+		text := "token keys: " + s.URL + ": not fetched yet"
+		if s.Err != nil {
+			text += ": " + s.Err.Error()
+		}
+		reasons = append(reasons, bridge.Reason{Part: bridge.PartTokenKeys, Text: text})
+	}
+	return reasons
+}
+
+// watched is a bridge that is ready when tokens can be checked too.
+type watched struct {
+	*bridge.Bridge
+	auth *authentication
+}
+
+// Ready returns why the bridge cannot do its work at the moment.
+func (w watched) Ready() []bridge.Reason { return append(w.Bridge.Ready(), w.auth.lacking()...) }
 
 // background starts f; stop ends it and waits for it.
 func background(f func(context.Context)) (stop func()) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 
 	"mqtt-stomp-bridge/bridge/auth"
@@ -47,27 +48,52 @@ func TestFailuresOutliveAReload(t *testing.T) {
 	}
 }
 
-// An identity is in the audiences of its user and of the groups that its claim names, as a text or
-// a list.
+// An identity is in the audiences of its user and of its groups, by the settings of its provider.
 func TestTokens(t *testing.T) {
-	tokens := service.Tokens(&config.Config{Auth: config.Auth{GroupsClaim: "teams"}})
-	user, billing, sales := audience.User("ada"), audience.Group("billing"), audience.Group("sales")
-	for claim, want := range map[string][]string{
-		`{}`:                                  {user},
-		`{"groups": "billing"}`:               {user},
-		`{"teams": "billing"}`:                {user, billing},
-		`{"teams": ["billing", "sales"]}`:     {user, billing, sales},
-		`{"teams": ["billing", 7, "", null]}`: {user, billing},
-		`{"teams": ""}`:                       {user},
-		`{"teams": {"billing": true}}`:        {user},
-		`{"teams": [["billing"], "sales"]}`:   {user, sales},
+	const people, services = "a secret for tests of 32 bytes..", "another one, also with 32 bytes."
+	c := config.Default()
+	c.Auth.Kinds = []auth.Kind{auth.KindJWT, auth.KindAnonymous}
+	provider := func(secret config.Secret, change func(*config.JWT)) {
+		p := c.Auth.JWT
+		p.Secret, p.GroupsClaim = []config.Secret{secret}, "groups"
+		change(&p)
+		c.Auth.Providers = append(c.Auth.Providers, p)
+	}
+	provider(people, func(p *config.JWT) {
+		p.Name, p.Issuer, p.UserPrefix, p.GroupsClaim = "people", []string{"id"}, "id:", "realm_access.roles"
+	})
+	provider(services, func(p *config.JWT) { p.Name, p.GroupsSeparator = "services", " " })
+	chain, adopt, err := service.NewAuthentication(mqtt.Config{}).Prepare(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	adopt()
+	tokens := service.Tokens(chain)
+	for _, tt := range []struct {
+		secret, claims string
+		want           []string
+	}{
+		{people, `{"iss":"id","realm_access":{"roles":["sales",12]},"groups":"no"}`, []string{audience.User("id:ada"), audience.Group("sales"), audience.Group("12")}},
+		{people, `{"iss":"id"}`, []string{audience.User("id:ada")}},
+		{services, `{"groups":"billing support","realm_access":{"roles":["no"]}}`, []string{audience.User("ada"), audience.Group("billing"), audience.Group("support")}},
 	} {
-		var claims map[string]any
-		if err := json.Unmarshal([]byte(claim), &claims); err != nil {
+		claims := jwt.MapClaims{"sub": "ada", "exp": time.Now().Add(time.Hour).Unix()}
+		if err := json.Unmarshal([]byte(tt.claims), &claims); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, tokens(auth.Identity{User: "ada", Claims: claims})); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", claim, diff)
+		token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(tt.secret))
+		if err != nil {
+			t.Fatal(err)
 		}
+		who, err := chain.Authenticate(t.Context(), auth.Credentials{Token: token})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tt.want, tokens(who)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.claims, diff)
+		}
+	}
+	if diff := cmp.Diff([]string{audience.User("ada")}, tokens(auth.Identity{User: "ada", By: auth.KindBroker})); diff != "" {
+		t.Errorf("a login (-want +got):\n%s", diff)
 	}
 }

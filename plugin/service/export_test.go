@@ -11,12 +11,14 @@ import (
 // What tests reach without a running service.
 var CollectAfterRush = collectAfterRush
 
-func Tokens(c *config.Config) func(auth.Identity) []string { return tokens(groups(c)) }
+func Tokens(chain auth.Chain) func(auth.Identity) []string { return tokens(chain) }
 
 const Pause = pause
 
 func NewAuthentication(broker mqtt.Config) *authentication {
-	return &authentication{broker: broker, logger: slog.New(slog.DiscardHandler)}
+	a := newAuthentication(slog.New(slog.DiscardHandler), nil)
+	a.broker = broker
+	return a
 }
 
 func (a *authentication) Prepare(c *config.Config) (auth.Chain, func(), error) { return a.prepare(c) }

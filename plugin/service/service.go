@@ -64,7 +64,7 @@ func (s *Service) Addr() net.Addr { return s.clients.Addr() }
 
 func (s *Service) open(ctx context.Context) error {
 	c := s.config
-	s.auth = &authentication{logger: s.logger, withdrawn: s.withdrawn}
+	s.auth = newAuthentication(s.logger, s.withdrawn)
 	mqttConfig, err := MQTT(c)
 	if err != nil {
 		return err
@@ -178,7 +178,11 @@ func (s *Service) serveOps() (closeAndWait func()) {
 		return func() {}
 	}
 	own, _, _ := net.SplitHostPort(s.config.Ops.Listen)
-	handler := ops.Handler(s.bridge, ops.Options{Reloads: s.reloads.figures, Hosts: append(slices.Clone(s.config.Ops.Hosts), own)})
+	handler := ops.Handler(watched{s.bridge, s.auth}, ops.Options{
+		Reloads:   s.reloads.figures,
+		TokenKeys: s.auth.keysStatus,
+		Hosts:     append(slices.Clone(s.config.Ops.Hosts), own),
+	})
 	web := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
 	var serving sync.WaitGroup
 	serving.Go(func() { web.Serve(s.ops) })

@@ -231,7 +231,10 @@ func TestKeySetOfAPrivateAuthority(t *testing.T) {
 	authorities := filepath.Join(filepath.Dir(s.config), "ca.pem")
 	write(t, authorities, another)
 	s.start()
-	s.waitReady()
+	bridgetest.Eventually(t, "the reason why it is not ready", func() bool {
+		err := ask(t.Context(), "http://"+s.ops+"/readyz")
+		return err != nil && strings.HasPrefix(err.Error(), "not ready: token keys: "+keys.URL+": not fetched yet: ")
+	})
 	const unchecked = "the token could not be checked"
 	if _, err := s.listener(token); err == nil || !strings.Contains(err.Error(), unchecked) {
 		t.Errorf("with another authority: got %v, want %q", err, unchecked)

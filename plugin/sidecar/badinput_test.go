@@ -22,7 +22,7 @@ import (
 // sign makes a token for ada, an hour long, with the key at the time.
 func sign(t *testing.T, key string, at time.Time) string {
 	t.Helper()
-	token, err := auth.JWTConfig{Secrets: [][]byte{[]byte(key)}, Now: func() time.Time { return at }}.Sign("ada", time.Hour)
+	token, err := auth.JWTConfig{Secrets: [][]byte{[]byte(key)}, Now: func() time.Time { return at }}.Sign(auth.Grant{User: "ada", TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/plugin/config"
 	"mqtt-stomp-bridge/plugin/demo"
 	"mqtt-stomp-bridge/plugin/service"
@@ -54,7 +55,7 @@ func (p *program) runDemo(ctx context.Context, listen, mqttListen string, verbos
 		return errors.Join(err, l.Close())
 	}
 	defer broker.Close()
-	token, err := service.SignToken(c, "visitor", 24*time.Hour)
+	token, err := service.SignToken(c, auth.Grant{User: "visitor", TTL: 24 * time.Hour})
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/plugin/config"
 	"mqtt-stomp-bridge/plugin/listen"
@@ -26,6 +27,7 @@ func (p *program) listen(ctx context.Context, args []string) int {
 	path := configFlag(f)
 	url := f.String("L", "", "the `URL` of the bridge, such as ws://127.0.0.1:8080/ws.communication; default: the address in the configuration")
 	user := f.String("u", "", "make a token for this `user` with the configured secret; default: the token in $"+tokenVariable+", or --token-file")
+	claims := addClaimFlags(f)
 	tokenFile := f.String("token-file", "", "read the token from this `file`")
 	count := f.Int("C", 0, "end after this many messages")
 	wait := f.Float64("W", 0, fmt.Sprintf("end after this many `seconds` with exit code %d", exitWaited))
@@ -38,6 +40,9 @@ func (p *program) listen(ctx context.Context, args []string) int {
 	if code, done := parse(f, args); done {
 		return code
 	}
+	if *user == "" && claims.given() {
+		return p.misused(f, "--claim and --claims need -u USER")
+	}
 	l := listen.Config{URL: *url, Queues: queues, ResumeFrom: *from, Snapshot: *snapshot, Count: *count,
 		Wait: time.Duration(*wait * float64(time.Second)), Format: listen.Format(*format)}
 	level := slog.LevelWarn
@@ -48,8 +53,11 @@ func (p *program) listen(ctx context.Context, args []string) int {
 	if len(l.Queues) == 0 {
 		l.Queues = contract.QueueNames()
 	}
-	var err error
-	if l.URL, l.Token, err = p.endpoint(*path, *url, *user, *tokenFile); err != nil {
+	grant, err := claims.grant(*user, time.Hour)
+	if err != nil {
+		return p.fail(err)
+	}
+	if l.URL, l.Token, err = p.endpoint(*path, *url, *tokenFile, grant); err != nil {
 		return p.fail(err)
 	}
 	err = listen.Run(ctx, l, p.messages(*count))
@@ -101,12 +109,12 @@ func (m *messageWriter) Write(b []byte) (int, error) {
 
 // endpoint returns the URL and the token for listen; the configuration is read only for what is not
 // given otherwise.
-func (p *program) endpoint(path, url, user, tokenFile string) (string, string, error) {
+func (p *program) endpoint(path, url, tokenFile string, grant auth.Grant) (string, string, error) {
 	token, err := p.givenToken(tokenFile)
 	if err != nil {
 		return "", "", err
 	}
-	if url != "" && (token != "" || user == "") {
+	if url != "" && (token != "" || grant.User == "") {
 		return url, token, nil
 	}
 	c := p.load(path)
@@ -116,8 +124,8 @@ func (p *program) endpoint(path, url, user, tokenFile string) (string, string, e
 	if url == "" {
 		url = clientURL(c)
 	}
-	if user != "" {
-		token, err = service.SignToken(c, user, time.Hour)
+	if grant.User != "" {
+		token, err = service.SignToken(c, grant)
 	}
 	return url, token, err
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -13,32 +12,46 @@ import (
 	"mqtt-stomp-bridge/plugin/service"
 )
 
-// token prints a token that the configured secret signs, or a line for auth.tokens_file.
-func (p *program) token(_ context.Context, args []string) int {
-	f := p.flags("token", "-u USER [-t 1h] [-c config.yaml] | --hash NAME")
+// token prints a token that the configured secret signs, what the configuration makes of a token, or
+// a line for auth.tokens_file.
+func (p *program) token(ctx context.Context, args []string) int {
+	f := p.flags("token", "-u USER [-t 1h] [--claim CLAIM=VALUE ...] [-c config.yaml] | --explain FILE | --hash NAME")
 	path := configFlag(f)
 	user := f.String("u", "", "the `user` that the token is for")
 	ttl := f.Duration("t", time.Hour, "how long the token is valid; 0: forever, which needs auth.jwt.allow_no_expiry")
 	name := f.String("hash", "", "print the line in auth.tokens_file for this `name` and the token on standard input; without input, make a token and print it to standard error")
+	file := f.String("explain", "", "print who the token in this `file` is for the bridge, and its groups; -: the token on standard input")
+	claims := addClaimFlags(f)
 	if code, done := parse(f, args); done {
 		return code
 	}
+	given := 0
+	for _, text := range []string{*user, *name, *file} {
+		if text != "" {
+			given++
+		}
+	}
 	switch {
-	case *name != "" && *user != "":
-		return p.misused(f, "token takes -u or --hash, not both")
+	case given > 1:
+		return p.misused(f, "token takes one of -u, --explain and --hash")
+	case *user == "" && claims.given():
+		return p.misused(f, "--claim and --claims need -u USER")
+	case *file != "":
+		return p.explainToken(ctx, *path, *file)
 	case *name != "":
 		return p.hashToken(*name)
 	case *user == "":
-		return p.misused(f, "token needs -u USER, or --hash NAME")
+		return p.misused(f, "token needs -u USER, --explain FILE or --hash NAME")
+	}
+	grant, err := claims.grant(*user, *ttl)
+	if err != nil {
+		return p.fail(err)
 	}
 	c := p.load(*path)
 	if c == nil {
 		return exitFailure
 	}
-	if *ttl == 0 && !c.Auth.JWT.AllowNoExpiry {
-		return p.fail(errors.New("-t 0 makes a token that lasts for ever, which the bridge would refuse: auth.jwt.allow_no_expiry is false"))
-	}
-	token, err := service.SignToken(c, *user, *ttl)
+	token, err := service.SignToken(c, grant)
 	if err != nil {
 		return p.fail(err)
 	}

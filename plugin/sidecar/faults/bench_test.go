@@ -90,7 +90,7 @@ func serve(b *testing.B, log journal.Log, w *writes) (url, token string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if token, err = c.Sign("ada", time.Hour); err != nil {
+	if token, err = c.Sign(auth.Grant{User: "ada", TTL: time.Hour}); err != nil {
 		b.Fatal(err)
 	}
 	var queues []hub.Queue

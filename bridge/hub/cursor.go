@@ -23,11 +23,12 @@ type Cursor struct {
 	watcher   Watcher // nil: none; a Group's cursor never has one
 
 	// How far it has come.
-	pos        uint64 // entries up to here are done with, or in frames that Next has appended
-	written    uint64 // entries up to here are done with
-	snapshot   bool   // the newest entries per key after pos and up to liveFrom come next
-	conflateTo uint64 // it lagged when this was the newest position: up to here overtaken entries are skipped
-	first      Format // for the next frame only, then nil
+	pos        uint64  // entries up to here are done with, or in frames that Next has appended
+	written    uint64  // entries up to here are done with
+	search     *search // for what comes next of the snapshot; nil: there is none
+	snapshot   bool    // the newest entries per key after pos and up to liveFrom come next
+	conflateTo uint64  // it lagged when this was the newest position: up to here overtaken entries are skipped
+	first      Format  // for the next frame only, then nil
 
 	// What waits for its acknowledgement; only when track is set.
 	inFlight positions // sent and not acknowledged
@@ -193,6 +194,7 @@ func (h *Hub) detach(f *Feed, cursors ...*Cursor) {
 // leave takes the cursor out of its ring.
 func (c *Cursor) leave(f *Feed) {
 	h, r := f.hub, c.ring
+	c.dropSearch()
 	h.detach(f, c)
 	h.mu.Lock()
 	defer h.mu.Unlock()

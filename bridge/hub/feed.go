@@ -57,7 +57,12 @@ func (h *Hub) NewFeed(owner Owner) *Feed { return &Feed{hub: h, owner: owner} }
 
 // SetTokens says which audiences the client is of. Without a call it gets only what is for
 // everybody.
-func (f *Feed) SetTokens(tokens []string) { f.tokens = tokens }
+func (f *Feed) SetTokens(tokens []string) {
+	f.tokens = tokens
+	for _, c := range f.cursors {
+		c.dropSearch() // it looks for what was for the old ones
+	}
+}
 
 // Subscribe begins to read the queue, which must be one of the hub's. With o.Resume, complete tells
 // whether everything after that entry will come; otherwise the cursor begins as without Resume.

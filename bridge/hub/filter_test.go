@@ -3,6 +3,7 @@ package hub_test
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 
 	"mqtt-stomp-bridge/bridge/hub"
 	"mqtt-stomp-bridge/bridge/journal"
@@ -56,16 +57,18 @@ func TestFilterLiveAndInReplays(t *testing.T) {
 }
 
 func TestFilterInSnapshots(t *testing.T) {
-	b := newBench(t, hub.Config{}, journal.MemoryOptions{})
-	for i := range 300 {
-		b.say(unread, fmt.Sprint("k", i), fmt.Sprint("v", i))
-	}
-	f := b.feed()
-	f.Subscribe(unread, plain{name: "s"}, hub.Options{Snapshot: true, Filter: by("v7", "v250", "no such")})
-	wantFrames(t, []string{"s 8", "s 251"}, drain(t, f))
-	b.say(unread, "k7", "v7")
-	b.say(unread, "k8", "v8")
-	wantFrames(t, []string{"s 301"}, drain(t, f))
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, hub.Config{}, journal.MemoryOptions{})
+		for i := range 300 {
+			b.say(unread, fmt.Sprint("k", i), fmt.Sprint("v", i))
+		}
+		f := b.feed()
+		f.Subscribe(unread, plain{name: "s"}, hub.Options{Snapshot: true, Filter: by("v7", "v250", "no such")})
+		wantFrames(t, []string{"s 8", "s 251"}, settled(t, f))
+		b.say(unread, "k7", "v7")
+		b.say(unread, "k8", "v8")
+		wantFrames(t, []string{"s 301"}, drain(t, f))
+	})
 }
 
 // A window is for what is sent: what a filter leaves out takes no room in it.

@@ -70,7 +70,8 @@ type Hub struct {
 	last  uint64           // position of the newest published entry
 	rings map[string]*ring // destination -> ring; the map itself never changes
 
-	latency latency
+	latency  latency
+	searches searches
 
 	// feedsMu guards every ring's feeds.
 	feedsMu  sync.RWMutex
@@ -119,6 +120,9 @@ func New(log Log, c Config) *Hub {
 // Close stops waking feeds, and their Next. It does not close the log.
 func (h *Hub) Close() {
 	h.close()
+	h.searches.mu.Lock()
+	h.searches.closed = true
+	h.searches.mu.Unlock()
 	h.waker.Wait()
 }
 

@@ -275,10 +275,17 @@ func (h *Hub) overtook(r *ring, e *journal.Entry) bool {
 	return r.newest.overtook(e)
 }
 
+// sparse is how many entries of a page are for others where searching the rest of the snapshot is
+// left to the hub.
+const sparse = pageEntries * 7 / 8
+
 // takeSnapshot appends frames from one page of the newest entries per key. Those that are live come
 // later, as such; so a key that gets a new entry while the snapshot is read is in it once, or only
 // live.
 func (f *Feed) takeSnapshot(dst []byte, c *Cursor, limit int) (out []byte, more bool, err error) {
+	if c.search != nil {
+		return f.takeFound(dst, c, limit)
+	}
 	page, err := f.hub.log.Latest(f.hub.ctx, c.queue, c.pos, pageEntries)
 	if err != nil {
 		return dst, false, fmt.Errorf("hub: reading the newest of %s after position %d: %w", c.queue, c.pos, err)
@@ -287,17 +294,22 @@ func (f *Feed) takeSnapshot(dst []byte, c *Cursor, limit int) (out []byte, more 
 		c.snapshot = false
 		c.skipTo(c.liveFrom)
 	}
-	full := len(dst) + limit
+	full, others := len(dst)+limit, 0
 	for i := range page {
 		if page[i].Position > c.liveFrom || c.room() == 0 || len(dst) >= full {
 			break
 		}
 		if !f.wants(c, &page[i]) {
 			f.skip(c, forOthers, &page[i])
+			others++
 			continue
 		}
 		dst = c.append(dst, &page[i])
 		f.took(c, &page[i])
+	}
+	if others >= sparse {
+		c.search = f.newSearch(c)
+		return dst, false, nil
 	}
 	return dst, true, nil // what is live comes after it
 }

@@ -13,11 +13,12 @@ require (
 	github.com/gorilla/websocket v1.5.3 // the WebSocket handshake and reading
 	github.com/mitchellh/mapstructure v1.5.0 // settings into typed structs
 	github.com/mochi-mqtt/server/v2 v2.7.9 // the demo's broker, and quick tests'
+	github.com/pires/go-proxyproto v0.15.0 // PROXY headers, version 1 and 2
 	github.com/prometheus/client_golang v1.25.0 // /metrics
 	go.etcd.io/bbolt v1.5.0 // the durable journal: one file, synced transactions, whole after a kill
 	go.uber.org/goleak v1.3.0 // tests: no goroutine left over
 	go.yaml.in/yaml/v4 v4.0.0 // YAML as nodes with places and styles
-	golang.org/x/time v0.16.0 // the rate of new connections
+	golang.org/x/time v0.16.0 // indirect; the rate of new connections
 )
 
 require (

@@ -28,6 +28,7 @@ type Group struct {
 	before    uint64  // the feed's last before it
 	shares    []share // by cursor
 	buffer    *[]byte // from framesPool, with the frames; nil: none
+	kept      bool    // see Keep
 	frames    []byte  // for everybody
 	addressed []addressed
 	personal  map[*Feed]*personal // for members with more than that
@@ -138,14 +139,17 @@ var framesPool = sync.Pool{New: func() any { return new([]byte) }}
 // maxPooled is the largest buffer that is kept for the next group.
 const maxPooled = 256 << 10
 
+// Keep has what Frames returned for the last Next stay valid after Release.
+func (g *Group) Keep() { g.kept = true }
+
 // Release lets go of the frames of the last Next, once all members have them or have left: there
 // are none any more.
 func (g *Group) Release() {
-	if g.buffer != nil && cap(*g.buffer) <= maxPooled {
+	if g.buffer != nil && !g.kept && cap(*g.buffer) <= maxPooled {
 		framesPool.Put(g.buffer)
 	}
 	clear(g.addressed)
-	g.buffer, g.frames, g.personal = nil, nil, nil
+	g.buffer, g.frames, g.personal, g.kept = nil, nil, nil, false
 }
 
 // address notes an entry that only some members get.
@@ -275,7 +279,7 @@ func (g *Group) Everybody() bool { return len(g.frames) > 0 }
 func (g *Group) Addressed() iter.Seq[*Feed] { return maps.Keys(g.personal) }
 
 // Frames returns what the last Next has for the member. It is valid, and must not be changed, until
-// the next one or Release. Several goroutines may call it at a time, as long as none calls those.
+// the next one or Release, after Keep for good. Several goroutines may call it at a time, as long as none calls those.
 func (g *Group) Frames(f *Feed) []byte {
 	if p := g.personal[f]; p != nil {
 		return p.frames

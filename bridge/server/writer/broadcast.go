@@ -130,11 +130,10 @@ func (w *Writer) deliver(b *broadcast, pass uint64) bool {
 	}
 	rest := w.leave()
 	if err != nil {
-		putBuffer(rest)
 		w.finish(err)
 		return false
 	}
-	w.block(rest, n)
+	w.block(unread{pieces: [][]byte{rest[n:]}, shared: rest})
 	return false
 }
 
@@ -171,8 +170,8 @@ func (b *broadcast) take(w *Writer) {
 }
 
 // leave has the feed go on alone. It returns what the broadcast is about to write and has not yet
-// written here, nil when there is nothing: it comes before all else.
-func (w *Writer) leave() (rest *[]byte) {
+// written here, nil when there is nothing: it comes before all else. Others may have the same bytes.
+func (w *Writer) leave() (rest []byte) {
 	b := w.broadcast
 	if b == nil {
 		return nil
@@ -184,8 +183,9 @@ func (w *Writer) leave() (rest *[]byte) {
 	wrote := w.pass == b.pass || len(frames) == 0
 	b.group.Leave(w.feed, wrote)
 	if !wrote {
-		rest = getBuffer()
-		*rest = append(*rest, frames...) // the group's bytes last until the end of the pass only
+		// Not copied: hundreds may stop reading at once, at a message of a megabyte.
+		b.group.Keep()
+		rest = frames
 	}
 	delete(b.members, w.feed)
 	if len(b.members) == 0 {

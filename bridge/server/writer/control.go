@@ -38,7 +38,7 @@ func (w *Writer) Adjust(f func(feed *hub.Feed)) {
 func (w *Writer) takeBack() {
 	w.joining = nil
 	if rest := w.leave(); rest != nil {
-		w.write(rest)
+		w.writeShared(rest)
 	}
 	w.changed = true
 }
@@ -68,11 +68,8 @@ func (w *Writer) say(message []byte) {
 	case n < len(message):
 		buffer := getBuffer()
 		*buffer = append(*buffer, message[n:]...)
-		if rest := w.leave(); rest != nil {
-			*buffer = append(*buffer, *rest...)
-			putBuffer(rest)
-		}
-		w.block(buffer, 0)
+		rest := w.leave()
+		w.block(unread{own: buffer, pieces: [][]byte{*buffer, rest}, shared: rest})
 	}
 }
 
@@ -104,9 +101,7 @@ func (w *Writer) End(f func(feed *hub.Feed) []byte) {
 	if w.final == nil {
 		w.final = f
 		w.joining = nil
-		if rest := w.leave(); rest != nil {
-			putBuffer(rest) // not written, and so the feed will count it
-		}
+		w.leave()      // what is not written the feed will count
 		if w.blocked { // a write that hangs now must not keep the session alive
 			w.conn.SetWriteDeadline(time.Now().Add(finalTimeout))
 		}

@@ -34,7 +34,9 @@
 //	joined    The broadcast writes. The feed belongs to the broadcast's group, and only the group
 //	          may use it. Answers and heart-beats still go out in between.
 //	held up   A goroutine waits in conn.Write until the client reads, and answers wait behind it. If
-//	          that takes longer than Limits.WriteTimeout, the write fails.
+//	          that takes longer than Limits.WriteTimeout, the write fails. What waits there is kept
+//	          in memory: once for all whom a broadcast left it to, otherwise a copy each. The ledger
+//	          bounds the sum, see Limits.UnreadBytes.
 //	ending    The answers that wait and then the last bytes are still to be written.
 //	finished  Nothing is written any more. The connection is closed, at once after an error,
 //	          otherwise a moment later, so that the client sees the last bytes.
@@ -47,6 +49,7 @@
 //	shard.broadcastsMu  which broadcasts there are
 //	broadcast.mu        one broadcast's group, members and joiners
 //	the hub's own       hub.Feed and hub.Group take them, and the log's
+//	ledger.mu           what all Writers keep for clients that do not read
 //	shard.mu            who waits for a turn
 //
 // Wake takes shard.mu alone, because the hub calls it while it holds locks of its own. The function

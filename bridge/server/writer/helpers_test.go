@@ -48,7 +48,7 @@ func newBench(t testing.TB, l writer.Limits, ring int, o journal.MemoryOptions) 
 	return &bench{t, lead, h, writer.NewPool(h, l)}
 }
 
-var limits = writer.Limits{WriteTimeout: 10 * time.Second, AnswerBytes: 64}
+var limits = writer.Limits{WriteTimeout: 10 * time.Second, AnswerBytes: 64, UnreadBytes: 8 << 20}
 
 func (b *bench) publish(body string, audience ...string) {
 	b.t.Helper()

@@ -10,10 +10,14 @@ import (
 	"mqtt-stomp-bridge/bridge/hub"
 )
 
-// Limits bound what a client that does not read may cost. Both must be set.
+// Limits bound what clients that do not read may cost. The first two must be set.
 type Limits struct {
 	WriteTimeout time.Duration // of a single write
 	AnswerBytes  int           // of answers that wait; beyond that Update blocks
+	// UnreadBytes bounds what all Writers together keep of writes that the kernel does not take.
+	// Beyond it, those that have waited longest fail with ErrUnread, if that is a second or more. 0: no
+	// bound.
+	UnreadBytes int
 }
 
 // A Pool makes the Writers of one server, and has a goroutine per processor at most to write for
@@ -22,22 +26,26 @@ type Pool struct {
 	hub    *hub.Hub
 	limits Limits
 	shards []shard
+	ledger ledger
 	made   atomic.Uint64
 }
 
 // NewPool returns a Pool whose Writers write what the hub publishes.
 func NewPool(h *hub.Hub, l Limits) *Pool {
-	return &Pool{hub: h, limits: l, shards: make([]shard, runtime.GOMAXPROCS(0))}
+	p := &Pool{hub: h, limits: l, shards: make([]shard, runtime.GOMAXPROCS(0))}
+	p.ledger.limit = l.UnreadBytes
+	return p
 }
 
 // New returns a Writer for the connection, without subscriptions. failed is called with each error
-// of the feed, from any goroutine; it must call End.
+// of the feed, and with ErrUnread, from any goroutine; it must call End.
 func (p *Pool) New(conn net.Conn, failed func(error)) *Writer {
 	w := &Writer{
 		conn:   conn,
 		raw:    rawConn(conn),
 		shard:  &p.shards[p.made.Add(1)%uint64(len(p.shards))],
 		limits: &p.limits,
+		ledger: &p.ledger,
 		failed: failed,
 	}
 	w.feed = p.hub.NewFeed(w)

@@ -17,6 +17,7 @@ type Writer struct {
 	raw    syscall.RawConn // nil: every write may wait, so each has a goroutine
 	shard  *shard
 	limits *Limits
+	ledger *ledger
 	failed func(error)
 	queued atomic.Bool // waits for its turn in the shard, or catches up
 
@@ -121,12 +122,25 @@ func (w *Writer) write(buffer *[]byte) {
 	case err != nil:
 		w.finish(err)
 	case n < len(*buffer):
-		w.block(buffer, n)
+		w.block(unread{own: buffer, pieces: [][]byte{(*buffer)[n:]}})
 		return
 	case n > 0 || w.last:
 		w.wrote()
 	}
 	putBuffer(buffer)
+}
+
+// writeShared writes bytes that others may have too.
+func (w *Writer) writeShared(p []byte) {
+	n, err := w.try(p)
+	switch {
+	case err != nil:
+		w.finish(err)
+	case n < len(p):
+		w.block(unread{pieces: [][]byte{p[n:]}, shared: p})
+	default:
+		w.wrote()
+	}
 }
 
 // try writes p as far as the kernel takes it at once.
@@ -137,9 +151,10 @@ func (w *Writer) try(p []byte) (n int, err error) {
 	return writeAtOnce(w.raw, p)
 }
 
-// block has a goroutine write the buffer from byte n on.
-func (w *Writer) block(buffer *[]byte, n int) {
+// block has a goroutine write the rest.
+func (w *Writer) block(rest unread) {
 	w.blocked = true
+	w.ledger.hold(w, rest)
 	w.joining = nil // it is not up to date any more
 	timeout := w.limits.WriteTimeout
 	if w.last {
@@ -147,8 +162,11 @@ func (w *Writer) block(buffer *[]byte, n int) {
 	}
 	w.conn.SetWriteDeadline(time.Now().Add(timeout))
 	go func() {
-		_, err := w.conn.Write((*buffer)[n:])
-		putBuffer(buffer)
+		err := rest.writeTo(w.conn)
+		w.ledger.release(w)
+		if rest.own != nil {
+			putBuffer(rest.own)
+		}
 		w.unblock(err)
 		w.flush()
 	}()

@@ -159,10 +159,9 @@ func (x *session) logIdentity(event string, who auth.Identity) {
 // or whoever starts the session. The error is a *denial.
 func (x *session) letIn(by *credentials) error {
 	if !x.entered {
-		if !x.server.countUser(by.identity.User) {
-			return &denial{"too many sessions of one user", &stomp.Error{Message: "too many sessions of one user"}}
+		if err := x.server.enter(x, by.identity.User); err != nil {
+			return err
 		}
-		x.entered = true
 		x.logIdentity("let in", by.identity)
 	}
 	x.credentials.Store(by)

@@ -11,13 +11,14 @@ import (
 // endpoint gets a hint, and the log does: its client sees no more than a failed connection.
 func (s *Server) serveElsewhere(w http.ResponseWriter, r *http.Request) {
 	if hint := s.missed(r); hint != "" {
-		s.answer(w, r, s.remote(r), &refusal{http.StatusNotFound, "another path", hint})
+		s.answer(w, s.remote(r), &refusal{status: http.StatusNotFound, cause: "another path", reason: hint})
 		return
 	}
 	if s.config.Pages != nil {
 		s.config.Pages.ServeHTTP(w, r)
 		return
 	}
+	w.Header().Set("Connection", "close") // there is nothing that it could be held for
 	http.NotFound(w, r)
 }
 

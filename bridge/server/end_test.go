@@ -440,12 +440,7 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-func TestNewOrigins(t *testing.T) {
-	for _, bad := range []string{"app.example", "https://", "https://a.example/", "https://a.example/path", "https://a.*.example", "https://a*.example", "https://*.*.example", "*.example", "://"} {
-		if _, err := server.NewOrigins([]string{bad}); err == nil {
-			t.Errorf("NewOrigins(%q) succeeded", bad)
-		}
-	}
+func TestOriginsOfPages(t *testing.T) {
 	for list, test := range map[string]struct{ yes, no string }{
 		"":                        {"http://bridge.test", "http://bridge.test.example"},
 		"https://app.example":     {"https://app.example", "https://app.example:8443"},
@@ -458,6 +453,10 @@ func TestNewOrigins(t *testing.T) {
 		"http://*.app.example":    {"http://a.app.example", "https://a.app.example"},
 		"https://*.app.example:9": {"https://a.app.example:9", "https://a.app.example"},
 		"*":                       {"null", ""},
+		"null":                    {"null", "file://"},
+		"file://":                 {"file://", "null"},
+		"http://localhost:*":      {"http://localhost:5173", "https://localhost:5173"},
+		"https://bridge.test":     {"http://bridge.test:80", "http://bridge.test:81"}, // its own
 	} {
 		t.Run(list, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -23,6 +23,7 @@ import (
 	"mqtt-stomp-bridge/bridge/hub"
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/server"
+	"mqtt-stomp-bridge/bridge/server/origin"
 	"mqtt-stomp-bridge/mapping/contract"
 )
 
@@ -109,9 +110,9 @@ func (h *house) setAuth(a auth.Authenticator) {
 	h.setPolicy(func(p *server.Policy) { p.Auth = a })
 }
 
-func origins(t testing.TB, list ...string) server.Origins {
+func origins(t testing.TB, list ...string) origin.Allowed {
 	t.Helper()
-	o, err := server.NewOrigins(list)
+	o, err := origin.NewAllowed(list)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/hub"
+	"mqtt-stomp-bridge/bridge/server/origin"
 	"mqtt-stomp-bridge/bridge/stomp"
 )
 
@@ -16,7 +17,11 @@ type Policy struct {
 	Access  Access                          // nil: everybody may subscribe to everything
 	Tokens  func(auth.Identity) []string    // maps an identity to its audience tokens; nil: none
 	Groups  func(auth.Identity) auth.Groups // the groups of an identity, for Sessions and the log; nil: none
-	Origins Origins                         // whose pages may connect
+	Origins origin.Allowed                  // whose pages may connect, beside those of the server's own origin
+	Hosts   origin.Hosts                    // the names under which the server answers; none: all
+	// Anonymous tells that Auth lets in clients that show nothing. Pages of the server's own origin
+	// are then refused under a name that Hosts does not hold.
+	Anonymous bool
 }
 
 // Access decides who may subscribe to what. It is safe for concurrent use.

@@ -5,11 +5,11 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"log/slog"
 	"maps"
-	"net"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -17,10 +17,10 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
-	"golang.org/x/time/rate"
 
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/hub"
+	"mqtt-stomp-bridge/bridge/server/gate"
 	"mqtt-stomp-bridge/bridge/server/writer"
 	"mqtt-stomp-bridge/bridge/stomp"
 )
@@ -29,7 +29,9 @@ import (
 type Config struct {
 	Hub            *hub.Hub
 	Policy         Policy         // the first one, see SetPolicy
-	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For or PROXY header is believed
+	ProxyProtocol  bool           // each connection of a trusted proxy begins with a PROXY header
+	TLS            *tls.Config    // nil: none
 	Path           string         // default /ws.communication
 	HeartBeat      time.Duration  // offered in both directions, default 30s
 	Limits         Limits
@@ -43,12 +45,14 @@ type Limits struct {
 	Sessions             int           // connections at once, default 20,000
 	SessionsPerUser      int           // 0: no limit
 	SessionsPerAddress   int           // of IPv6 by /64; 0: no limit
+	EndOldest            bool          // at the last two limits: the oldest session ends, and the newcomer is let in
 	Connects             int           // new connections a second; 0: no limit
 	Subscriptions        int           // per session, default 64
 	ConnectTimeout       time.Duration // from the upgrade to an accepted CONNECT, default 10s
 	WriteTimeout         time.Duration // of a single write, default 10s
 	UnauthenticatedBytes int           // read before CONNECT was accepted, default 64 KiB
 	Message              int           // bytes of a MESSAGE frame; the server sends what there is: it is for whoever fills the log. Default 1 MiB
+	UnreadBytes          int           // of all sessions, in writes under way, see writer.Limits; default 128 MiB
 	OutgoingBytes        int           // of answers that wait, beyond which no more requests are read, default 64 KiB
 	Frame                stomp.Limits
 }
@@ -62,20 +66,22 @@ type Server struct {
 	// checked before the last change must be checked again.
 	authChanges atomic.Uint64
 	ends        tally // session ends by cause
-	refusals    tally // handshakes refused, by cause
+	refusals    tally // handshakes refused, and connections, by cause
+	refusalLog  *refusalLog
 	closes      tally // close frames of clients, by code
 	repeats     placeCounts
 	writers     *writer.Pool
-	opened      atomic.Int64    // sessions so far
-	connects    *rate.Limiter   // nil: no limit
-	context     context.Context // ends with the server
+	gate        atomic.Pointer[gate.Gate] // set by Serve
+	opened      atomic.Int64              // sessions so far
+	connects    *connectRate              // nil: no limit
+	context     context.Context           // ends with the server
 	cancel      context.CancelFunc
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
-	reserved int                // sessions, and handshakes on their way to one
-	networks map[netip.Addr]int // of those, by auth.ClientNet; only where that is limited
-	users    map[string]int     // sessions, by user; only where that is limited
+	reserved int                   // sessions, and handshakes on their way to one
+	networks map[netip.Addr]*crowd // of those, by auth.ClientNet; only where that is limited
+	users    map[string]*crowd     // sessions, by user; only where that is limited
 	closing  bool
 	running  sync.WaitGroup
 }
@@ -87,16 +93,22 @@ const readBuffer = 128
 // New returns a Server.
 func New(c Config) *Server {
 	c.withDefaults()
+	c.Logger = slog.New(clipped{c.Logger.Handler()})
 	s := &Server{
-		config:   c,
-		writers:  writer.NewPool(c.Hub, writer.Limits{WriteTimeout: c.Limits.WriteTimeout, AnswerBytes: c.Limits.OutgoingBytes}),
+		config: c,
+		writers: writer.NewPool(c.Hub, writer.Limits{
+			WriteTimeout: c.Limits.WriteTimeout,
+			AnswerBytes:  c.Limits.OutgoingBytes,
+			UnreadBytes:  c.Limits.UnreadBytes,
+		}),
 		sessions: map[*session]struct{}{},
-		networks: map[netip.Addr]int{},
-		users:    map[string]int{},
+		networks: map[netip.Addr]*crowd{},
+		users:    map[string]*crowd{},
 	}
+	s.refusalLog = newRefusalLog(c.Logger)
 	s.context, s.cancel = context.WithCancel(context.Background())
 	if n := c.Limits.Connects; n > 0 {
-		s.connects = rate.NewLimiter(rate.Limit(n), n)
+		s.connects = newConnectRate(n)
 	}
 	s.upgrader = websocket.Upgrader{
 		HandshakeTimeout: c.Limits.ConnectTimeout,
@@ -125,6 +137,7 @@ func DefaultLimits() Limits {
 		UnauthenticatedBytes: 64 << 10,
 		Message:              1 << 20,
 		OutgoingBytes:        64 << 10,
+		UnreadBytes:          128 << 20,
 		Frame:                stomp.DefaultLimits(),
 	}
 }
@@ -139,6 +152,7 @@ func (c *Config) withDefaults() {
 	setDefault(&c.Limits.WriteTimeout, d.WriteTimeout)
 	setDefault(&c.Limits.UnauthenticatedBytes, d.UnauthenticatedBytes)
 	setDefault(&c.Limits.OutgoingBytes, d.OutgoingBytes)
+	setDefault(&c.Limits.UnreadBytes, d.UnreadBytes)
 }
 
 func setDefault[T comparable](v *T, value T) {
@@ -151,8 +165,8 @@ func setDefault[T comparable](v *T, value T) {
 // ServeHTTP upgrades the request and starts its session.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	remote := s.remote(r)
-	if !s.policy.Load().Origins.allow(r) {
-		s.answer(w, r, remote, refuse(http.StatusForbidden, "origin is not allowed"))
+	if why := s.policy.Load().checkPage(r); why != nil {
+		s.answer(w, remote, why)
 		return
 	}
 	if !websocket.IsWebSocketUpgrade(r) {
@@ -160,7 +174,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if b := s.reserve(remote); b != nil {
-		s.answer(w, r, remote, b)
+		s.answer(w, remote, b)
 		return
 	}
 	shown, by, status, err := s.authenticateRequest(r, remote)
@@ -170,7 +184,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		s.release(remote)
-		s.answer(w, r, remote, refuse(status, err.Error()))
+		s.answer(w, remote, refuse(status, err.Error()))
 		return
 	}
 	conn, in, err := s.upgrade(w, r)
@@ -205,24 +219,23 @@ func (s *Server) answerNoUpgrade(w http.ResponseWriter, r *http.Request, remote 
 	s.refusals.add(noHandshake)
 	const hint = "a proxy in front of the bridge must forward the headers Upgrade and Connection"
 	if r.Header.Get("Sec-WebSocket-Key") != "" {
-		s.config.Logger.Warn("handshake refused", "remote", remote, "status", http.StatusUpgradeRequired, "reason", noHandshake, "hint", hint)
+		s.refusalLog.add(slog.LevelWarn, noHandshake, remote, "handshake refused",
+			"remote", remote, "status", http.StatusUpgradeRequired, "reason", noHandshake, "hint", hint)
 	}
 	w.Header().Set("Upgrade", "websocket")
-	w.Header().Set("Connection", "Upgrade")
+	w.Header()["Connection"] = []string{"close", "Upgrade"}
 	http.Error(w, noHandshake+"; "+hint, http.StatusUpgradeRequired)
 }
 
 // answer answers a handshake that is refused.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, remote string, why *refusal) {
+func (s *Server) answer(w http.ResponseWriter, remote string, why *refusal) {
 	s.refusals.add(why.cause)
-	attrs := []any{"remote", remote, "status", why.status, "reason", why.reason}
-	switch why.status {
-	case http.StatusForbidden:
-		attrs = append(attrs, "origin", r.Header.Get("Origin"), "hint", "add this origin to server.allowed_origins")
-	case http.StatusUnauthorized:
+	attrs := append([]any{"remote", remote, "status", why.status, "reason", why.reason}, why.attrs...)
+	if why.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
-	s.config.Logger.Warn("handshake refused", attrs...)
+	s.refusalLog.add(slog.LevelWarn, why.cause, remote, "handshake refused", attrs...)
+	w.Header().Set("Connection", "close") // whoever is refused must not hold the connection
 	http.Error(w, why.reason, why.status)
 }
 
@@ -238,50 +251,9 @@ func (s *Server) unregister(x *session) {
 	delete(s.sessions, x)
 	s.mu.Unlock()
 	if x.entered {
-		s.uncountUser(x.credentials.Load().identity.User)
+		s.leave(x)
 	}
 	s.release(x.remote)
-}
-
-// Serve accepts connections until ctx is done. Then every client gets a clean close, and Serve
-// returns when all sessions have ended, which takes about a second at most. It returns nil after
-// ctx, or the listener's error. Call it once.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	mux := http.NewServeMux()
-	mux.Handle(s.config.Path, s)
-	if s.config.Path != "/" {
-		mux.HandleFunc("/", s.serveElsewhere)
-	}
-	web := &http.Server{
-		Handler:        mux,
-		ReadTimeout:    s.config.Limits.ConnectTimeout, // of a request, and of the pause before the next; not of a session
-		MaxHeaderBytes: 32 << 10,                       // room for a token of 16 KiB
-		ErrorLog:       slog.NewLogLogger(s.config.Logger.Handler(), slog.LevelDebug),
-	}
-	served := make(chan error, 1)
-	go func() { served <- web.Serve(l) }()
-	var err error
-	select {
-	case err = <-served:
-		web.Close()
-	case <-ctx.Done():
-		web.Close()
-		<-served
-	}
-	s.close()
-	return err
-}
-
-// close ends all sessions and waits for them.
-func (s *Server) close() {
-	s.mu.Lock()
-	s.closing = true
-	s.mu.Unlock()
-	s.cancel()
-	for _, x := range s.snapshot() {
-		x.end(goingAway)
-	}
-	s.running.Wait()
 }
 
 func (s *Server) snapshot() []*session {
@@ -296,18 +268,31 @@ func (s *Server) snapshot() []*session {
 
 // Counts are a server's figures.
 type Counts struct {
-	Sessions int              // open now
-	Opened   int64            // so far
-	Ends     map[string]int64 // sessions ended, by cause
-	Refusals map[string]int64 // handshakes refused, by cause
-	Closes   map[string]int64 // sessions ended by a close frame of the client, by its code, see closeLabel
+	Connections int              // open now, sessions or not
+	Sessions    int              // open now
+	Unread      int              // bytes in memory that clients have not taken yet
+	Opened      int64            // so far
+	Ends        map[string]int64 // sessions ended, by cause
+	Refusals    map[string]int64 // handshakes refused, by cause
+	Closes      map[string]int64 // sessions ended by a close frame of the client, by its code, see closeLabel
 }
 
 // Counts returns the figures so far.
 func (s *Server) Counts() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Counts{Sessions: len(s.sessions), Opened: s.opened.Load(), Ends: s.ends.all(), Refusals: s.refusals.all(), Closes: s.closes.all()}
+	n := Counts{
+		Sessions: len(s.sessions),
+		Unread:   s.writers.Unread(),
+		Opened:   s.opened.Load(),
+		Ends:     s.ends.all(),
+		Refusals: s.refusals.all(),
+		Closes:   s.closes.all(),
+	}
+	if g := s.gate.Load(); g != nil {
+		n.Connections = g.Open()
+	}
+	return n
 }
 
 // A tally counts by a small set of names. The zero value is ready to use.

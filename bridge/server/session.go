@@ -44,7 +44,8 @@ type session struct {
 	// Owned by the reader too, but until it runs by who starts the session.
 	handshake auth.Credentials // what the handshake has shown, until CONNECT
 	denied    *auth.Error      // why that token is refused; nil: it is not, or there is none
-	entered   bool             // counted among the sessions of its user
+	entered   bool             // counted among the sessions of its user and its address
+	enteredAs string           // its user, as Server.enter has counted it; never changes then
 	expiry    *time.Timer      // ends the session with its token; nil: it has no end, or none is known yet
 
 	// Written by the reader alone, which reads it without the lock.
@@ -268,9 +269,13 @@ func (x *session) fail(cause string, f *stomp.Frame, err *stomp.Error, headers .
 func (x *session) feedFailed(err error) {
 	e := ending{cause: "journal", detail: err, code: websocket.CloseInternalServerErr, lastID: true,
 		err: &stomp.Error{Message: "the journal could not be read"}}
-	if errors.Is(err, hub.ErrBehind) {
+	switch {
+	case errors.Is(err, hub.ErrBehind):
 		e.cause, e.detail, e.code = "too slow", nil, websocket.CloseTryAgainLater
 		e.err = &stomp.Error{Message: "too slow, the next messages are no longer kept"}
+	case errors.Is(err, writer.ErrUnread):
+		e.cause, e.code = "too slow", websocket.CloseTryAgainLater
+		e.err = &stomp.Error{Message: "too slow, too much waits to be read"}
 	}
 	x.end(e)
 }
@@ -331,6 +336,10 @@ func (x *session) logEnd() {
 	}
 	if e.detail != nil {
 		attrs = append(attrs, "error", e.detail)
+	}
+	if !x.connected && !e.quiet { // whoever was never let in decides how many such lines there are
+		x.server.refusalLog.add(level, e.cause, x.remote, "session ended", append(attrs, "session", x.id, "remote", x.remote)...)
+		return
 	}
 	x.log(level, "session ended", attrs...)
 }

@@ -38,6 +38,9 @@ func (l *loader) check(c *Config) {
 			l.errorf(s, "add cert_file and key_file", "needs server.cert_file")
 		}
 	}
+	if s, ok := l.one("server.proxy_protocol"); ok && c.Server.ProxyProtocol && len(l.settings["server.trusted_proxies"]) == 0 {
+		l.warnf(s, "name the proxy's address in server.trusted_proxies", "PROXY headers are taken only from server.trusted_proxies, and there are none")
+	}
 	l.checkBroker(c)
 	l.checkAuth(c)
 	if s, ok := l.one("server.limits.unauthenticated_bytes"); ok && c.Server.Limits.UnauthenticatedBytes < c.Server.Limits.HeaderLine {

@@ -79,11 +79,13 @@ type Server struct {
 	Listen         string         `mapstructure:"listen"`
 	Path           string         `mapstructure:"path"`
 	AllowedOrigins []string       `mapstructure:"allowed_origins"`
+	Hosts          []string       `mapstructure:"hosts"`
 	Heartbeat      time.Duration  `mapstructure:"heartbeat"`
 	CertFile       string         `mapstructure:"cert_file"`
 	KeyFile        string         `mapstructure:"key_file"`
 	ClientCAFile   string         `mapstructure:"client_ca_file"`
 	TrustedProxies []netip.Prefix `mapstructure:"trusted_proxies"`
+	ProxyProtocol  bool           `mapstructure:"proxy_protocol"`
 	Limits         Limits         `mapstructure:"limits"`
 }
 
@@ -92,6 +94,7 @@ type Limits struct {
 	Sessions             int           `mapstructure:"sessions"`
 	SessionsPerUser      int           `mapstructure:"sessions_per_user"`
 	SessionsPerAddress   int           `mapstructure:"sessions_per_address"`
+	OnLimit              string        `mapstructure:"on_limit"` // refuse, end_oldest
 	ConnectsPerSecond    int           `mapstructure:"connects_per_second"`
 	Subscriptions        int           `mapstructure:"subscriptions"` // per session
 	HandshakeTimeout     time.Duration `mapstructure:"handshake_timeout"`
@@ -99,6 +102,7 @@ type Limits struct {
 	UnauthenticatedBytes Bytes         `mapstructure:"unauthenticated_bytes"`
 	Message              Bytes         `mapstructure:"message"` // of one MESSAGE frame
 	OutgoingBytes        Bytes         `mapstructure:"outgoing_bytes"`
+	UnreadBytes          Bytes         `mapstructure:"unread_bytes"`
 	HeaderLine           Bytes         `mapstructure:"header_line"`
 	Headers              int           `mapstructure:"headers"` // per frame
 	Body                 Bytes         `mapstructure:"body"`
@@ -202,6 +206,8 @@ func Default() *Config {
 				UnauthenticatedBytes: Bytes(l.UnauthenticatedBytes),
 				Message:              Bytes(l.Message),
 				OutgoingBytes:        Bytes(l.OutgoingBytes),
+				UnreadBytes:          Bytes(l.UnreadBytes),
+				OnLimit:              "refuse",
 				HeaderLine:           Bytes(l.Frame.Line),
 				Headers:              l.Frame.Headers,
 				Body:                 Bytes(l.Frame.Body),

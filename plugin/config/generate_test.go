@@ -83,7 +83,7 @@ func sampleSettings() string {
 		comment(&b, depth, k.Meaning)
 		comment(&b, depth, sampleFacts(k))
 		value := k.Default()
-		if k.Path == "include" || k.Path == "server.allowed_origins" || k.Path == "server.trusted_proxies" || k.Path == "ops.hosts" {
+		if k.List && value == "" && !k.Secret && !strings.HasPrefix(k.Path, "auth.") {
 			value = "[]"
 		}
 		fmt.Fprintf(&b, "%s%s\n", strings.Repeat("  ", depth), strings.TrimSpace(k.Path[i+1:]+": "+value))

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -15,7 +16,7 @@ import (
 
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/mqtt"
-	"mqtt-stomp-bridge/bridge/server"
+	"mqtt-stomp-bridge/bridge/server/origin"
 	"mqtt-stomp-bridge/mapping/spelling"
 )
 
@@ -24,8 +25,9 @@ type kind struct {
 	name   string         // as the reference says it
 	schema map[string]any // as JSON Schema says it
 	parse  func(text string) (any, error)
-	path   bool // the loader makes it absolute
-	listed bool // a comma in a single value is a mistake: several are a list
+	path   bool   // the loader makes it absolute
+	listed bool   // a comma in a single value is a mistake: several are a list
+	null   string // why an unquoted null is a mistake here; "": it leaves the default
 }
 
 func stringSchema() map[string]any { return map[string]any{"type": "string"} }
@@ -312,25 +314,30 @@ func urlPath() kind {
 	}}
 }
 
-func origin() kind {
-	return kind{name: "origin", schema: stringSchema(), parse: func(s string) (any, error) {
-		if _, err := server.NewOrigins([]string{s}); err != nil {
-			return nil, refuse(originHint(s), "%s", err)
-		}
-		return s, nil
+// allowedOrigin is an origin of pages, or a pattern of them.
+func allowedOrigin() kind {
+	k := kind{name: "origin", schema: stringSchema(), parse: func(s string) (any, error) {
+		_, err := origin.NewAllowed([]string{s})
+		return s, refusedOrigin(err)
+	}}
+	k.null = `an unquoted null is no value in YAML; write "null", in quotes, for the origin null`
+	return k
+}
+
+// servedHost is a name or an address without a port.
+func servedHost() kind {
+	return kind{name: "host", schema: stringSchema(), parse: func(s string) (any, error) {
+		_, err := origin.NewHosts([]string{s})
+		return s, refusedOrigin(err)
 	}}
 }
 
-// originHint says how to write the origin that was written as s.
-func originHint(s string) string {
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme == "" || u.Host == "" {
-		return "write it like https://app.example.org"
+func refusedOrigin(err error) error {
+	var e *origin.Error
+	if errors.As(err, &e) {
+		return refuse(e.Hint, "%s", e.Message)
 	}
-	if bare := u.Scheme + "://" + u.Host; !strings.EqualFold(bare, s) {
-		return "write " + bare
-	}
-	return "write it like https://*.example.org"
+	return err
 }
 
 // network is an address or a network, both as a netip.Prefix.

@@ -32,11 +32,15 @@ var others = map[string]string{
 	"server.listen":                       "0.0.0.0:8081",
 	"server.path":                         "/other",
 	"server.allowed_origins":              "https://a.example.org",
+	"server.hosts":                        "inbox.example.org",
 	"server.heartbeat":                    "20s",
 	"server.cert_file":                    "testdata/good/files/cert.pem",
 	"server.key_file":                     "testdata/good/files/key.pem",
 	"server.client_ca_file":               "testdata/good/files/cert.pem",
 	"server.trusted_proxies":              "10.0.0.0/8",
+	"server.proxy_protocol":               "true",
+	"server.limits.on_limit":              "end_oldest",
+	"server.limits.unread_bytes":          "7MiB",
 	"server.limits.sessions":              "7",
 	"server.limits.sessions_per_user":     "7",
 	"server.limits.sessions_per_address":  "7",
@@ -342,4 +346,34 @@ func TestVariableSparesTheFile(t *testing.T) {
 
 func TestNoExpansionInRules(t *testing.T) {
 	mustLoad(t, write(t, "config.yaml", "tables: {t: {a: '${NONE}'}}\n"))
+}
+
+// An unquoted null is nothing in YAML, and a page's origin where it is quoted.
+func TestOriginNull(t *testing.T) {
+	for text, want := range map[string]string{
+		`null`:           "quotes",
+		`Null`:           "quotes",
+		`[null]`:         "quotes",
+		`[file://, ~]`:   "one of the list is empty",
+		`~`:              "",
+		``:               "",
+		`"null"`:         "null",
+		`['null']`:       "null",
+		`[file://, "*"]`: "file://,*",
+	} {
+		name := filepath.Join(t.TempDir(), "config.yaml")
+		if err := os.WriteFile(name, []byte("server: {allowed_origins: "+text+"}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, problems := config.Load(name, nil)
+		got := ""
+		if c != nil {
+			got = strings.Join(c.Server.AllowedOrigins, ",")
+		} else {
+			got = problems[0].Message
+		}
+		if got != want && (c != nil || want == "" || !strings.Contains(got, want)) {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
 }

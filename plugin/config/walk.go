@@ -81,6 +81,9 @@ func meant(section, name string) string {
 // setting takes the value of k, one or a list. A value that is not written leaves the default.
 func (l *loader) setting(f *source.File, k *Key, n *yaml.Node) {
 	if source.Null(n) && !source.Tagged(n) {
+		if wroteNull(k, n) {
+			l.errorf(setting{key: k, file: f, node: n}, "", "%s", k.kind.null)
+		}
 		return
 	}
 	nodes, single := []*yaml.Node{n}, true
@@ -110,12 +113,19 @@ func (l *loader) scalar(f *source.File, k *Key, n *yaml.Node) setting {
 		l.errorf(s, "", "takes %s, not %s", takes, source.Describe(n))
 	case source.Tagged(n):
 		l.errorf(s, "quote the value", "YAML reads a word that begins with ! as a tag, not as text")
+	case wroteNull(k, n):
+		l.errorf(s, "", "%s", k.kind.null)
 	case source.Null(n):
 		l.errorf(s, "remove the line, or write the value", "one of the list is empty")
 	default:
 		s.text, s.bad = n.Value, false
 	}
 	return s
+}
+
+// wroteNull reports whether n is the word null where it stands for a value of k that needs quotes.
+func wroteNull(k *Key, n *yaml.Node) bool {
+	return k.kind.null != "" && source.Null(n) && strings.EqualFold(n.Value, "null")
 }
 
 // redact keeps the lines of secrets out of all problems: those of the secret keys, those of a key

@@ -35,7 +35,7 @@ func (r reasons) Counts() bridge.Counts {
 			DeadLetters: commit.DeadLetterCounts{Published: 1, Refused: 1, Kept: 1, Received: 2},
 		},
 		Queues:  map[string]hub.Counts{"/queue/message": {Published: 3, Delivered: 5, Conflated: 1, NotAddressed: 6, LeftBehind: 2, Replayed: 4}},
-		Server:  server.Counts{Sessions: 2, Opened: 5, Ends: map[string]int64{"client closed": 3}, Closes: map[string]int64{"1001": 3}, Refusals: map[string]int64{"origin is not allowed": 1}},
+		Server:  server.Counts{Connections: 4, Unread: 900, Sessions: 2, Opened: 5, Ends: map[string]int64{"client closed": 3}, Closes: map[string]int64{"1001": 3}, Refusals: map[string]int64{"origin is not allowed": 1}},
 		Latency: hub.Latency{Count: 5, Sum: 3 * time.Second, Buckets: map[time.Duration]uint64{time.Millisecond: 2, time.Second: 4}},
 		Journal: bridge.JournalCounts{First: 3, Last: 9, Oldest: time.Unix(1611741600, 5e8), Bytes: 700, Limit: 1000},
 		MQTT:    mqtt.Stats{Connects: 2, ConnectErrors: 3, AbsentSessions: 1, TakenOver: 4, SessionExpiry: time.Minute, Events: 9, Acks: 6, StaleAcks: 2},
@@ -120,6 +120,7 @@ func TestMetrics(t *testing.T) {
 	got := samples(nil)
 	want := []string{
 		`mqtt_stomp_bridge_client_closes_total{code="1001"} 3`,
+		`mqtt_stomp_bridge_connections 4`,
 		`mqtt_stomp_bridge_dead_letters_kept 1`,
 		`mqtt_stomp_bridge_dead_letters_received_total 2`,
 		`mqtt_stomp_bridge_dead_letters_total{outcome="published"} 1`,
@@ -167,6 +168,7 @@ func TestMetrics(t *testing.T) {
 		`mqtt_stomp_bridge_token_keys_age_seconds{url="https://id.example.org/keys"} 3600`,
 		`mqtt_stomp_bridge_token_keys_fetch_errors_total{url="https://away.example.org/keys"} 8`,
 		`mqtt_stomp_bridge_token_keys_fetch_errors_total{url="https://id.example.org/keys"} 7`,
+		`mqtt_stomp_bridge_unread_bytes 900`,
 		`mqtt_stomp_bridge_write_latency_seconds_bucket{le="0.001"} 2`,
 		`mqtt_stomp_bridge_write_latency_seconds_bucket{le="1"} 4`,
 		`mqtt_stomp_bridge_write_latency_seconds_bucket{le="+Inf"} 5`,

@@ -3,14 +3,27 @@ package service
 import (
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/server"
+	"mqtt-stomp-bridge/bridge/server/origin"
 	"mqtt-stomp-bridge/mapping/audience"
 	"mqtt-stomp-bridge/plugin/config"
 )
 
 // policy returns what c lets the authenticator's clients do.
 func policy(c *config.Config, chain auth.Chain) (server.Policy, error) {
-	origins, err := server.NewOrigins(c.Server.AllowedOrigins)
-	return server.Policy{Auth: chain, Access: access(c), Tokens: tokens(chain), Groups: chain.Groups, Origins: origins}, err
+	origins, err := origin.NewAllowed(c.Server.AllowedOrigins)
+	if err != nil {
+		return server.Policy{}, err
+	}
+	hosts, err := origin.NewHosts(c.Server.Hosts)
+	return server.Policy{
+		Auth:      chain,
+		Access:    access(c),
+		Tokens:    tokens(chain),
+		Groups:    chain.Groups,
+		Origins:   origins,
+		Hosts:     hosts,
+		Anonymous: c.Auth.Anonymous,
+	}, err
 }
 
 // access returns who may subscribe to what.

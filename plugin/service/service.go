@@ -19,6 +19,7 @@ import (
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/journal/disk"
 	"mqtt-stomp-bridge/bridge/server"
+	"mqtt-stomp-bridge/bridge/server/gate"
 	"mqtt-stomp-bridge/bridge/stomp"
 	"mqtt-stomp-bridge/plugin/config"
 	"mqtt-stomp-bridge/plugin/ops"
@@ -42,6 +43,7 @@ type Service struct {
 	clients     net.Listener
 	ops         net.Listener // nil: none
 	certificate *certificate // nil: no TLS
+	tls         *tls.Config  // nil: no TLS
 	auth        *authentication
 	withdrawn   chan struct{} // holds one when sessions are to be rechecked; never closed
 	reloads     reloadCounts
@@ -92,6 +94,8 @@ func (s *Service) open(ctx context.Context) error {
 		Server: server.Config{
 			Policy:         first,
 			TrustedProxies: c.Server.TrustedProxies,
+			ProxyProtocol:  c.Server.ProxyProtocol,
+			TLS:            s.tls,
 			Path:           c.Server.Path,
 			HeartBeat:      c.Server.Heartbeat,
 			Limits:         serverLimits(c.Server.Limits),
@@ -128,7 +132,7 @@ func (s *Service) listen() (err error) {
 				return fmt.Errorf("server.client_ca_file: %w", err)
 			}
 		}
-		s.clients = tls.NewListener(s.clients, t)
+		s.tls = t
 	}
 	if c.Ops.Listen == "" {
 		return nil
@@ -172,6 +176,12 @@ func (s *Service) Run(ctx context.Context) error {
 	return err
 }
 
+// The ops endpoint is for a few, and takes no more of the descriptors that clients leave.
+const (
+	opsConnections = 16
+	opsTimeout     = 5 * time.Second
+)
+
 // serveOps serves the ops endpoint where there is one, until the returned function is called.
 func (s *Service) serveOps() (closeAndWait func()) {
 	if s.ops == nil {
@@ -183,9 +193,14 @@ func (s *Service) serveOps() (closeAndWait func()) {
 		TokenKeys: s.auth.keysStatus,
 		Hosts:     append(slices.Clone(s.config.Ops.Hosts), own),
 	})
-	web := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	web := &http.Server{
+		Handler:     handler,
+		ReadTimeout: opsTimeout, // also of the pause before the next request
+		ErrorLog:    slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+	}
+	l := gate.New(s.ops, gate.Config{Connections: opsConnections, Name: "ops.listen", Logger: s.logger})
 	var serving sync.WaitGroup
-	serving.Go(func() { web.Serve(s.ops) })
+	serving.Go(func() { web.Serve(l) })
 	return func() {
 		web.Close()
 		serving.Wait()
@@ -209,9 +224,11 @@ func serverLimits(l config.Limits) server.Limits {
 		Sessions:             l.Sessions,
 		SessionsPerUser:      l.SessionsPerUser,
 		SessionsPerAddress:   l.SessionsPerAddress,
+		EndOldest:            l.OnLimit == "end_oldest",
 		Connects:             l.ConnectsPerSecond,
 		Message:              int(l.Message),
 		OutgoingBytes:        int(l.OutgoingBytes),
+		UnreadBytes:          int(l.UnreadBytes),
 		Subscriptions:        l.Subscriptions,
 		ConnectTimeout:       l.HandshakeTimeout,
 		WriteTimeout:         l.WriteTimeout,

@@ -29,7 +29,6 @@ type Client struct {
 
 	events   chan *Event // closed by Stop
 	handing  sync.Mutex  // held while an event is handed over
-	stopped  bool        // guarded by handing
 	stop     chan struct{}
 	stopOnce sync.Once
 

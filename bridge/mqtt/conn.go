@@ -24,6 +24,8 @@ const (
 	// still be handed over. What is not handed over is not acknowledged either and
 	// comes again, unless the broker has lost the session: hence the patience.
 	drainTime = 2 * time.Second
+	// flushTime bounds how long a disconnect waits for the acknowledgements that are due.
+	flushTime = 2 * time.Second
 	// maxInFlight bounds the publishes of one connection that wait for their PUBACK,
 	// below the broker's own Receive Maximum.
 	maxInFlight = 64
@@ -55,6 +57,8 @@ type conn struct {
 	limit    int            // of a whole packet, in bytes
 	left     int            // of the current packet, not yet read
 	answered bool
+
+	owed *owed // what must happen before it is left
 
 	writing sync.Mutex
 	out     []byte // guarded by writing: the packet being written
@@ -167,7 +171,10 @@ func (c *conn) startPacket(kind byte, header, length int) error {
 		return fmt.Errorf("reading packet: %d bytes, the limit is %d", header+length, c.limit)
 	}
 	if kind == packets.PINGRESP {
-		c.pongs.Add(1)
+		c.owed.pings(-1)
+		if !c.isExpired() { // then it may answer the ping of flushAcks, which may overlap with paho's
+			c.pongs.Add(1)
+		}
 	}
 	c.left = header + length
 	return nil
@@ -195,6 +202,10 @@ func (c *conn) Unlock() {
 	if len(c.out) == 0 {
 		return
 	}
+	kind := c.out[0] >> 4
+	if kind == packets.PINGREQ {
+		c.owed.pings(1)
+	}
 	err := c.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if err == nil {
 		_, err = c.Conn.Write(c.out)
@@ -202,6 +213,8 @@ func (c *conn) Unlock() {
 	if err != nil {
 		c.end(err)
 		c.Close()
+	} else if kind == packets.PUBACK {
+		c.owed.acknowledgementSent()
 	}
 	c.out = c.out[:0]
 	if cap(c.out) > keptBuffer {
@@ -214,6 +227,23 @@ func (c *conn) Close() error {
 	c.end(nil)
 	time.AfterFunc(drainTime, c.expire)
 	return c.Conn.Close()
+}
+
+// flushAcks waits until the broker has taken the acknowledgements that are due. One that is not sent
+// is lost at the disconnect, and one that is sent may be: a broker that notices first that the
+// connection has ended does not read on. The answer to a ping says that it has read everything
+// before. flushAcks does not wait for a connection that has ended or that does not answer.
+func (c *conn) flushAcks(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, flushTime)
+	defer cancel()
+	ctx, unbind := c.bound(ctx)
+	defer unbind()
+	if !c.owed.awaitSent(ctx) || ctx.Err() != nil {
+		return
+	}
+	if _, err := packets.NewControlPacket(packets.PINGREQ).WriteTo(c); err == nil {
+		c.owed.awaitPongs(ctx)
+	}
 }
 
 // closed reports whether Close was called.

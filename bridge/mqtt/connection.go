@@ -98,8 +98,8 @@ func (c *connection) close(ctx context.Context) error {
 	c.manager = nil
 	if cn := c.latest(); cn != nil {
 		cn.expire()
+		cn.flushAcks(ctx)
 	}
-	c.flushAcks(ctx)
 	err := manager.Disconnect(ctx)
 	if err != nil { // ctx has ended: autopaho may still wait for the broker
 		if cn := c.latest(); cn != nil {
@@ -109,15 +109,6 @@ func (c *connection) close(ctx context.Context) error {
 	}
 	c.detach()
 	return err
-}
-
-// flushAcks waits for two ack intervals. Acknowledgements that are not sent yet are
-// lost at the disconnect.
-func (c *connection) flushAcks(ctx context.Context) {
-	select {
-	case <-time.After(2 * ackInterval):
-	case <-ctx.Done():
-	}
 }
 
 func (c *connection) config() autopaho.ClientConfig {

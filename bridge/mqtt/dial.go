@@ -28,6 +28,7 @@ func dial(ctx context.Context, u *url.URL, config *tls.Config, limit uint32) (*c
 		r:       bufio.NewReaderSize(nc, readBuffer),
 		limit:   int(limit),
 		pongs:   new(atomic.Uint64),
+		owed:    newOwed(),
 		expired: make(chan struct{}),
 		up:      make(chan struct{}),
 	}

@@ -179,6 +179,17 @@ func (p *peer) publishAll(t *testing.T, topic string, payloads []string) {
 	}
 }
 
+// publishAtMostOnce publishes at QoS 0 and returns when the broker has passed everything on.
+func (p *peer) publishAtMostOnce(t *testing.T, topic string, payloads []string) {
+	t.Helper()
+	for _, payload := range payloads {
+		if _, err := p.Publish(t.Context(), &paho.Publish{Topic: topic, Payload: []byte(payload)}); err != nil {
+			t.Fatalf("publish to %q: %v", topic, err)
+		}
+	}
+	p.publish(t, "nobody/listens", "") // the broker does one thing after the other
+}
+
 func (p *peer) subscribe(t *testing.T, filter string) {
 	t.Helper()
 	if _, err := p.Subscribe(t.Context(), &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: filter, QoS: 1}}}); err != nil {
@@ -246,4 +257,19 @@ func scriptedBroker(t *testing.T, do func(number int, c *net.TCPConn, p *packets
 		}
 	})
 	return &url.URL{Scheme: "mqtt", Host: l.Addr().String()}
+}
+
+// acknowledgeAll answers each PUBLISH at QoS 1 until the connection ends.
+func acknowledgeAll(c net.Conn) {
+	for {
+		packet, err := packets.ReadPacket(c)
+		if err != nil {
+			return
+		}
+		if p, ok := packet.Content.(*packets.Publish); ok {
+			ack := packets.NewControlPacket(packets.PUBACK)
+			ack.Content.(*packets.Puback).PacketID = p.PacketID
+			ack.WriteTo(c)
+		}
+	}
 }

@@ -205,14 +205,10 @@ func TestLoginsThatCannotBeChecked(t *testing.T) {
 
 func TestLoginsWaitNoLongerThanAsked(t *testing.T) {
 	l := newLogins(t, mqtt.Config{}, answer(t, nil))
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	began := time.Now()
-	if ok, err := l.CheckPassword(ctx, "ann", "pass"); ok || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %t, %v", ok, err)
-	}
-	if d := time.Since(began); d > 2*time.Second {
-		t.Errorf("it took %v", d)
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	if ok, err := l.CheckPassword(ctx, "ann", "pass"); ok || !errors.Is(err, context.Canceled) {
+		t.Errorf("got %t, %v, want that it was cancelled", ok, err)
 	}
 }
 

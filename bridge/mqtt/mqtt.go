@@ -90,6 +90,8 @@ type Event struct {
 
 	client *paho.Client
 	packet *paho.Publish
+	owed   *owed         // of the connection
+	number uint64        // there; 0: nothing to acknowledge
 	ended  chan struct{} // of ReadingEnds: closed by Ack
 }
 

@@ -19,10 +19,11 @@ func (c *Client) handOver(p paho.PublishReceived) (bool, error) {
 	case <-cn.expired:
 	}
 	// Two connections may be here at once, the old one with what it has left. Stop closes events
-	// under the same mutex, so that nothing is sent to it after that.
+	// under the same mutex, so that nothing is sent to it after that. Once an event has been left
+	// out, because of Stop or because it has expired, so is all that follows, or the order breaks.
 	c.handing.Lock()
 	defer c.handing.Unlock()
-	if c.stopped || cn.isExpired() {
+	if c.stopping() || cn.isExpired() {
 		c.counters.dropped.Add(1)
 		return true, nil
 	}
@@ -52,6 +53,10 @@ func newEvent(p paho.PublishReceived, cn *conn, now time.Time) *Event {
 		Pongs:          cn.pongsBefore,
 		client:         p.Client,
 		packet:         p.Packet,
+		owed:           cn.owed,
+	}
+	if e.QoS > 0 {
+		e.number = cn.owed.number()
 	}
 	if q := p.Packet.Properties; q != nil {
 		e.ContentType = q.ContentType
@@ -84,6 +89,7 @@ func (c *Client) Ack(e *Event) {
 		c.counters.staleAcks.Add(1)
 		return
 	}
+	e.owed.acknowledged(e.number)
 	c.counters.acks.Add(1)
 }
 
@@ -94,6 +100,16 @@ func (c *Client) Pongs() uint64 {
 	return c.receiving.pongs.Load()
 }
 
+// stopping reports whether Stop was called.
+func (c *Client) stopping() bool {
+	select {
+	case <-c.stop:
+		return true
+	default:
+		return false
+	}
+}
+
 // Stop takes no more events and closes Events, once nothing waits to be handed over.
 // What was not handed over is not acknowledged. The connections stay, so that what
 // was handed over can still be acknowledged.
@@ -102,7 +118,6 @@ func (c *Client) Stop() {
 		close(c.stop)
 		c.handing.Lock()
 		defer c.handing.Unlock()
-		c.stopped = true
 		close(c.events)
 	})
 }

@@ -115,11 +115,7 @@ func TestReceivedBeforeTheBreak(t *testing.T) {
 	b := mosquittotest.Start(t, mosquittotest.Options{})
 	c, _ := start(t, b.URL("mqtt"), mqtt.Config{Filters: filters("a"), ReceiveMaximum: 4})
 	p := connect(t, b.Addr, &paho.Connect{ClientID: "peer"})
-	for _, n := range numbers(1, 8) { // twice what has room
-		if _, err := p.Publish(t.Context(), &paho.Publish{Topic: "a", Payload: []byte(n)}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	p.publishAtMostOnce(t, "a", numbers(1, 8)) // twice what has room
 	bridgetest.Eventually(t, "a full channel", func() bool { return len(c.Events()) == 4 })
 	b.Kill()
 	if diff := cmp.Diff(numbers(1, 8), nextPayloads(t, c, 8)); diff != "" {
@@ -133,11 +129,7 @@ func TestReconnectPastAStalledConsumer(t *testing.T) {
 	cfg := mqtt.Config{Filters: filters("a"), ReceiveMaximum: 2, KeepAlive: time.Second}
 	c, _ := start(t, b.URL("mqtt"), cfg)
 	p := connect(t, b.Addr, &paho.Connect{ClientID: "peer"})
-	for range 8 {
-		if _, err := p.Publish(t.Context(), &paho.Publish{Topic: "a"}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	p.publishAtMostOnce(t, "a", numbers(1, 8))
 	bridgetest.Eventually(t, "a full channel", func() bool { return len(c.Events()) == 2 })
 	b.Kill()
 	b.Restart()

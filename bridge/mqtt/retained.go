@@ -263,7 +263,7 @@ func (c *Client) handOverRetained(ctx context.Context, filters []string) (copies
 func (c *Client) hand(ctx context.Context, e *Event) error {
 	c.handing.Lock()
 	defer c.handing.Unlock()
-	if c.stopped {
+	if c.stopping() {
 		return errStopped
 	}
 	select {

@@ -115,7 +115,10 @@ func visitConnect(c Config, o VisitOptions) (*paho.Connect, error) {
 func (v *Visit) Subscribe(ctx context.Context, qos byte, filters ...Filter) (granted byte, err error) {
 	bound, cancel := v.conn.bound(ctx)
 	defer cancel()
-	ack, err := v.client.Subscribe(bound, subscribePacket(qos, filters))
+	var ack *paho.Suback
+	if bound.Err() == nil { // paho would send it all the same
+		ack, err = v.client.Subscribe(bound, subscribePacket(qos, filters))
+	}
 	if ack == nil && bound.Err() != nil {
 		err = whyEnded(ctx)
 	}

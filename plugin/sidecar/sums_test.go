@@ -96,7 +96,8 @@ func publishLines(t *testing.T, addr, topic string, lines []string) {
 func TestSums(t *testing.T) {
 	mosquittotest.Look(t, "mosquitto_pub")
 	broker := mosquittotest.Start(t, mosquittotest.Options{Config: []string{"max_queued_messages 100000"}})
-	s := startSidecar(t, sumsConfig, "BRIDGE_BROKER_URL=mqtt://"+broker.Addr)
+	s := startSidecar(t, sumsConfig, "BRIDGE_BROKER_URL=mqtt://"+broker.Addr,
+		"BRIDGE_SERVER_LIMITS_WRITE_TIMEOUT=1h") // two clients do not read for as long as all this takes
 
 	const rounds, counted = 120, 1000
 	text := strings.Repeat("x", 16<<10) // what the kernel holds for a client that does not read is less than all of it
@@ -151,7 +152,11 @@ func TestSums(t *testing.T) {
 	slowLeaves := readOn(slow)
 	for _, user := range []string{"ann", "slow"} {
 		bridgetest.Eventually(t, user+" to have all", func() bool {
-			return !slices.ContainsFunc(s.sessions(user)[0].Subscriptions, func(x hub.Status) bool { return x.Waiting > 0 })
+			all := s.sessions(user)
+			if len(all) != 1 {
+				t.Fatalf("%d sessions of %s, want 1", len(all), user)
+			}
+			return !slices.ContainsFunc(all[0].Subscriptions, func(x hub.Status) bool { return x.Waiting > 0 })
 		})
 	}
 	annLeaves()

@@ -341,12 +341,8 @@ func editDB(t *testing.T, path string, edit func(*bolt.Tx) error) {
 func TestInUse(t *testing.T) {
 	dir := t.TempDir()
 	l := mustOpen(t, disk.Options{Dir: dir})
-	start := time.Now()
 	if _, err := disk.Open(t.Context(), disk.Options{Dir: dir}); !errors.Is(err, disk.ErrInUse) {
 		t.Errorf("Open of an open log = %v, want ErrInUse", err)
-	}
-	if took := time.Since(start); took > time.Second {
-		t.Errorf("Open of an open log took %v", took)
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"regexp"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,23 +19,7 @@ import (
 // read.
 func TestOpenTellsProgress(t *testing.T) {
 	dir := t.TempDir()
-	l := mustOpen(t, disk.Options{Dir: dir, MaxAge: time.Nanosecond})
-	var old, young journal.Batch
-	for i := range 1100 { // too old at the next batch, but each the newest of its key
-		old.Entries = append(old.Entries, journal.Entry{Time: received, Queue: "/queue/a", Key: fmt.Sprint("key/", i), Body: make([]byte, 4000)})
-	}
-	for i := range 2200 {
-		young.Entries = append(young.Entries, journal.Entry{Time: received, Queue: "/queue/a", Body: make([]byte, 4000)})
-		young.Records = append(young.Records, journal.Record{Name: fmt.Sprint("record/", i), Value: []byte("value")})
-	}
-	for _, b := range []journal.Batch{old, young} {
-		if err := appendTo(t.Context(), l, b); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	synctest.Test(t, func(t *testing.T) { fillForProgress(t, dir) })
 
 	now := time.Now()
 	later := func() time.Time { // a clock on which everything takes long
@@ -62,6 +47,29 @@ level=INFO msg="journal: open" first=1101 last=3300
 `
 	if diff := cmp.Diff(want, string(lines[len(first):])); diff != "" {
 		t.Errorf("then (-want +got):\n%s", diff)
+	}
+}
+
+// fillForProgress makes a file with 1100 keys, whose entries retention has passed, 2200 entries and as
+// many records.
+func fillForProgress(t *testing.T, dir string) {
+	l := mustOpen(t, disk.Options{Dir: dir, MaxAge: time.Minute})
+	var old, young journal.Batch
+	for i := range 1100 { // too old at the next batch, but each the newest of its key
+		old.Entries = append(old.Entries, journal.Entry{Time: received, Queue: "/queue/a", Key: fmt.Sprint("key/", i), Body: make([]byte, 4000)})
+	}
+	for i := range 2200 {
+		young.Entries = append(young.Entries, journal.Entry{Time: received, Queue: "/queue/a", Body: make([]byte, 4000)})
+		young.Records = append(young.Records, journal.Record{Name: fmt.Sprint("record/", i), Value: []byte("value")})
+	}
+	for _, b := range []journal.Batch{old, young} {
+		if err := appendTo(t.Context(), l, b); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -41,15 +41,26 @@ func Load(path string, environ []string) (*Config, []source.Problem) {
 }
 
 // Settings returns the settings of a configuration as far as there is no mistake in them, and
-// otherwise their defaults; no rules. It is for what only looks at a running bridge, which goes on
-// with what it had when a mistake was saved.
+// otherwise their defaults; no rules. Of a file that is not YAML it takes the sections that are. It
+// is for what only looks at a running bridge, which goes on with what it had when a mistake was
+// saved.
 func Settings(path string, environ []string) *Config {
-	_, c := read(path, environ)
-	return c
+	l := newLoader(environ)
+	l.readMain(path)
+	if len(l.broken) > 0 {
+		l.readSections(path)
+	}
+	l.readEnviron()
+	l.expand()
+	return l.decode()
+}
+
+func newLoader(environ []string) *loader {
+	return &loader{env: parseEnviron(environ), settings: settings{}}
 }
 
 func read(path string, environ []string) (*loader, *Config) {
-	l := &loader{env: parseEnviron(environ), settings: settings{}}
+	l := newLoader(environ)
 	l.readMain(path)
 	l.readEnviron()
 	l.expand()

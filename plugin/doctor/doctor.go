@@ -9,7 +9,6 @@ package doctor
 import (
 	"context"
 	"crypto/rand"
-	"io"
 	"net/url"
 	"time"
 
@@ -30,12 +29,12 @@ type Config struct {
 	MosquittoConf string        // the broker's configuration file; "": not available
 }
 
-// Run examines everything and writes one line or a few for each finding as it comes. It returns how
-// many findings there are of each level. The end of ctx ends it early.
-func Run(ctx context.Context, c Config, w io.Writer) Counts {
+// Run examines everything and shows each finding as it comes. It returns how many findings there
+// are of each level. The end of ctx ends it early.
+func Run(ctx context.Context, c Config, show func(Finding)) Counts {
 	d := &doctor{
 		cfg:       c,
-		report:    &report{w: w},
+		report:    &report{show: show},
 		id:        rand.Text(),
 		locations: newLocations(c.Settings, c.Environ),
 	}

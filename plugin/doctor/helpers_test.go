@@ -72,7 +72,7 @@ func (l look) run(t *testing.T) (string, doctor.Counts) {
 		l.change(&c)
 	}
 	var out strings.Builder
-	counts := doctor.Run(t.Context(), c, &out)
+	counts := doctor.Run(t.Context(), c, func(f doctor.Finding) { out.WriteString(f.String()) })
 	return strings.ReplaceAll(out.String(), dir, "DIR"), counts
 }
 

@@ -1,9 +1,6 @@
 package doctor
 
-import (
-	"fmt"
-	"io"
-)
+import "fmt"
 
 // A Level is how much a finding matters.
 type Level int
@@ -21,31 +18,49 @@ func (l Level) String() string { return [...]string{"ok", "note", "warn", "fail"
 // Counts are numbers of findings by level.
 type Counts [4]int
 
-// A finding is the result of one check. Most of what findings mean is in texts.go.
-type finding struct {
-	level Level
-	check string // names the check, in one word to search for
-	seen  string
-	means string // "": nothing to add
-	set   string // what to write where; "": nothing
+// MarshalText implements encoding.TextMarshaler.
+func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+// A Finding is the result of one check.
+type Finding struct {
+	Level Level  `json:"level"`
+	Check string `json:"check"` // names the check, in one word to search for
+	Seen  string `json:"seen"`
+	Means string `json:"means,omitempty"` // "": nothing to add
+	Set   string `json:"set,omitempty"`   // what to write where; "": nothing
 }
 
-// A report prints findings: a line that begins with the level and the check, and below it what it
-// means and what to set.
+// String returns a line that begins with the level and the check, and below it what it means and
+// what to set.
+func (f Finding) String() string {
+	text := fmt.Sprintf("%-4s  %s: %s\n", f.Level, f.Check, f.Seen)
+	if f.Means != "" {
+		text += fmt.Sprintf("      means: %s\n", f.Means)
+	}
+	if f.Set != "" {
+		text += fmt.Sprintf("      set:   %s\n", f.Set)
+	}
+	return text
+}
+
+// A finding is a Finding as checks make it. Most of what findings mean is in texts.go.
+type finding struct {
+	level Level
+	check string
+	seen  string
+	means string
+	set   string
+}
+
+// A report hands on findings and counts them.
 type report struct {
-	w      io.Writer
+	show   func(Finding)
 	counts Counts
 }
 
 func (r *report) add(f finding) {
 	r.counts[f.level]++
-	fmt.Fprintf(r.w, "%-4s  %s: %s\n", f.level, f.check, f.seen)
-	if f.means != "" {
-		fmt.Fprintf(r.w, "      means: %s\n", f.means)
-	}
-	if f.set != "" {
-		fmt.Fprintf(r.w, "      set:   %s\n", f.set)
-	}
+	r.show(Finding{f.level, f.check, f.seen, f.means, f.set})
 }
 
 func (r *report) ok(check, format string, args ...any) {

@@ -39,11 +39,22 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// The event of the examples.
+const (
+	exampleTopic   = "sms/4915112345678"
+	examplePayload = "Is the terrace open today?"
+)
+
 // Example returns a command line that publishes an event to the demo's broker at addr, to be seen
 // on its page.
 func Example(addr net.Addr) string {
 	host, port, _ := net.SplitHostPort(addr.String())
-	return fmt.Sprintf("mosquitto_pub -h %s -p %s -q 1 -t sms/4915112345678 -m 'Is the terrace open today?'", host, port)
+	return fmt.Sprintf("mosquitto_pub -h %s -p %s -q 1 -t %s -m '%s'", host, port, exampleTopic, examplePayload)
+}
+
+// OwnExample is Example by the pub command of the named program.
+func OwnExample(program string, addr net.Addr) string {
+	return fmt.Sprintf("%s pub --broker mqtt://%s -t %s -m '%s'", program, addr, exampleTopic, examplePayload)
 }
 
 // newRound returns the steps of one round, its conversations interleaved as they are in an inbox.

@@ -64,6 +64,14 @@ func New(ctx context.Context, c *config.Config, o Options) (*Service, error) {
 // Addr returns where clients connect.
 func (s *Service) Addr() net.Addr { return s.clients.Addr() }
 
+// OpsAddr returns where the ops endpoint is; nil where there is none.
+func (s *Service) OpsAddr() net.Addr {
+	if s.ops == nil {
+		return nil
+	}
+	return s.ops.Addr()
+}
+
 func (s *Service) open(ctx context.Context) error {
 	c := s.config
 	s.auth = newAuthentication(s.logger, s.withdrawn)

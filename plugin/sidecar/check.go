@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/spf13/cobra"
+
 	"mqtt-stomp-bridge/mapping"
 	"mqtt-stomp-bridge/mapping/source"
 	"mqtt-stomp-bridge/plugin/config"
@@ -26,19 +28,23 @@ type checkProblem struct {
 	Diff string `json:"diff,omitempty"`
 }
 
-// check loads the configuration, prints every mistake of it, and runs the tests that stand beside
-// the rules.
-func (p *program) check(ctx context.Context, args []string) int {
-	f := p.flags("check", "[-c config.yaml] [--format text|json]")
-	path := configFlag(f)
-	format := f.String("format", "text", "output format: `text`, or json for editors and CI")
-	if code, done := parse(f, args); done {
-		return code
-	}
-	if *format != "text" && *format != "json" {
-		return p.misused(f, fmt.Sprintf("--format is text or json, not %q", *format))
-	}
-	c, problems := config.Load(*path, p.environ)
+// checkCommand loads the configuration, prints every mistake of it, and runs the tests that stand
+// beside the rules.
+func (p *program) checkCommand() *cobra.Command {
+	var path string
+	var f format
+	c := p.command(description{
+		name: "check", group: groupRules,
+		about: "check the configuration, report every mistake, run the rules' tests",
+		codes: "0 good, also with warnings; 1 a mistake, or a test that fails; 2 the command line is wrong",
+	}, func(ctx context.Context) error { return p.check(ctx, path, f) })
+	configFlag(c, &path)
+	formatFlag(c, &f, "for editors and CI")
+	return c
+}
+
+func (p *program) check(ctx context.Context, path string, f format) error {
+	c, problems := config.Load(path, p.environ)
 	report := checkReport{OK: c != nil, Problems: []checkProblem{}}
 	for _, problem := range problems {
 		report.Problems = append(report.Problems, checkProblem{Problem: problem})
@@ -47,7 +53,7 @@ func (p *program) check(ctx context.Context, args []string) int {
 	if c != nil {
 		results = p.runTests(ctx, c.Mapper)
 		if all := c.Mapper.Tests(); len(results) < all {
-			return p.fail(fmt.Errorf("interrupted after %d of %d tests", len(results), all))
+			return fmt.Errorf("interrupted after %d of %d tests", len(results), all)
 		}
 		report.Config, report.Rules, report.Tests = c.Hash, len(c.Mapper.Rules()), len(results)
 	}
@@ -58,18 +64,23 @@ func (p *program) check(ctx context.Context, args []string) int {
 			report.Problems = append(report.Problems, checkProblem{*t.Problem, t.Diff})
 		}
 	}
-	if *format == "json" {
-		e := json.NewEncoder(p.stdout)
-		e.SetIndent("", "  ")
-		e.SetEscapeHTML(false)
-		e.Encode(report)
+	if f == formatJSON {
+		p.printJSON(report)
 	} else {
-		p.printCheck(*path, report, problems, results)
+		p.printCheck(path, report)
 	}
 	if !report.OK {
-		return exitFailure
+		return exit(exitFailure)
 	}
-	return exitOK
+	return nil
+}
+
+// printJSON prints a document for programs.
+func (p *program) printJSON(document any) {
+	e := json.NewEncoder(p.stdout)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	e.Encode(document)
 }
 
 // runTests runs the tests beside the rules until ctx is done.
@@ -90,26 +101,22 @@ func (p *program) runTests(ctx context.Context, m *mapping.Mapper) []mapping.Tes
 	return results
 }
 
-func (p *program) printCheck(path string, report checkReport, problems []source.Problem, results []mapping.TestResult) {
-	printProblems(p.stderr, problems)
-	for _, t := range results {
-		if t.Problem != nil {
-			fmt.Fprintf(p.stderr, "%s%s\n", t.Problem.String(), t.Diff)
-		}
-	}
+func (p *program) printCheck(path string, report checkReport) {
+	s := p.style(p.stderr)
 	mistakes := 0
-	for _, problem := range problems {
+	for _, problem := range report.Problems {
+		fmt.Fprintf(p.stderr, "%s%s\n", s.problem(problem.Problem), s.diff(problem.Diff))
 		if !problem.Warning {
 			mistakes++
 		}
 	}
-	switch {
+	switch mistakes -= report.Failed; {
 	case mistakes > 0:
-		fmt.Fprintf(p.stderr, "%s: %d %s\n", path, mistakes, plural(mistakes, "mistake", "mistakes"))
+		fmt.Fprintln(p.stderr, s.paint(red, fmt.Sprintf("%s: %d %s", path, mistakes, plural(mistakes, "mistake", "mistakes"))))
 	case report.Failed > 0:
-		fmt.Fprintf(p.stderr, "%s: %d of %d tests failed\n", path, report.Failed, report.Tests)
+		fmt.Fprintln(p.stderr, s.paint(red, fmt.Sprintf("%s: %d of %d tests failed", path, report.Failed, report.Tests)))
 	default:
-		fmt.Fprintf(p.stdout, "%s: good: %d %s, %d %s passed, configuration %s\n", path, report.Rules,
+		fmt.Fprintf(p.stdout, "%s: %s: %d %s, %d %s passed, configuration %s\n", path, p.style(p.stdout).paint(green, "good"), report.Rules,
 			plural(report.Rules, "rule", "rules"), report.Tests, plural(report.Tests, "test", "tests"), report.Config)
 	}
 }

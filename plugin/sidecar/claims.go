@@ -3,26 +3,27 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"mqtt-stomp-bridge/bridge/auth"
 )
 
 // claimFlags say what a token holds beside its user.
 type claimFlags struct {
-	claims stringList
+	claims []string
 	file   string
 }
 
-func addClaimFlags(f *flag.FlagSet) *claimFlags {
-	c := &claimFlags{}
-	f.Var(&c.claims, "claim", "a `CLAIM=VALUE` for the token of -u, such as groups=sales,support or realm_access.roles=agent; can be repeated")
+// add adds the flags to a command that has -u.
+func (c *claimFlags) add(command *cobra.Command) {
+	f := command.Flags()
+	f.StringArrayVar(&c.claims, "claim", nil, "a `CLAIM=VALUE` for the token of -u, such as groups=sales,support or realm_access.roles=agent; can be repeated")
 	f.StringVar(&c.file, "claims", "", "a JSON `file` with claims for the token of -u")
-	return c
 }
 
 // given reports whether there is any claim.

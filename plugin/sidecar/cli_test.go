@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -15,6 +16,9 @@ import (
 )
 
 var update = flag.Bool("update", false, "write the golden files of testdata/cli")
+
+// configHash changes with every new setting.
+var configHash = regexp.MustCompile(`(, configuration |"config": ")[0-9a-f]{16}`)
 
 // TestCommands holds what the commands print, and their exit codes, against testdata/cli/NAME.txt.
 func TestCommands(t *testing.T) {
@@ -30,7 +34,14 @@ func TestCommands(t *testing.T) {
 		{name: "unknown-flag", args: []string{"version", "-q"}},
 		{name: "unexpected-argument", args: []string{"check", "good.yaml"}},
 		{name: "command-behind-flags", args: []string{"-c", "good.yaml", "check"}},
+		{name: "single-dash", args: []string{"listen", "-snapshot"}},
+		{name: "misspelt-flag", args: []string{"listen", "--snapshto"}},
 		{name: "version", args: []string{"version"}},
+		{name: "version-flag", args: []string{"--version"}},
+		{name: "man", args: []string{"man"}},
+		{name: "completion-commands", args: []string{"__complete", ""}},
+		{name: "completion-format", args: []string{"__complete", "check", "--format", ""}},
+		{name: "completion-queue", args: []string{"__complete", "listen", "-q", ""}},
 
 		{name: "serve-no-file", args: []string{"serve", "-c", "absent.yaml"}},
 		{name: "serve-mistakes", args: []string{"-c", "mistakes.yaml"}},
@@ -47,8 +58,14 @@ func TestCommands(t *testing.T) {
 		{name: "check-no-secret", args: []string{"check", "-c", "nosecret.yaml"}},
 		{name: "check-format", args: []string{"check", "-c", "good.yaml", "--format", "xml"}},
 		{name: "check-help", args: []string{"check", "-h"}},
+		{name: "check-config", args: []string{"check", "--config", "good.yaml"}},
 
 		{name: "try", args: []string{"try", "-c", "good.yaml", "-t", "chat/42/unread", "-m", at}},
+		{name: "try-help", args: []string{"try", "--help"}},
+		{name: "try-json", args: []string{"try", "-c", "good.yaml", "-t", "chat/42/unread", "-m", at, "--format", "json"}},
+		{name: "try-rejected-json", args: []string{"try", "-c", "good.yaml", "-t", "chat/42/unread", "-m", `{"count": -1}`, "--format", "json"}},
+		{name: "try-no-rule-json", args: []string{"try", "-c", "good.yaml", "-t", "chat/42/read", "-m", "{}", "--format", "json"}},
+		{name: "try-events-json", args: []string{"try", "-c", "good.yaml", "--events", "events.jsonl", "--format", "json"}},
 		{name: "try-stdin", args: []string{"try", "-c", "good.yaml", "-t", "chat/42/unread", "-f", "-"}, stdin: at},
 		{name: "try-rejected", args: []string{"try", "-c", "good.yaml", "-t", "chat/42/unread", "-m", `{"count": -1}`}},
 		{name: "try-retained", args: []string{"try", "-c", "good.yaml", "-t", "chat/42/unread", "-m", at, "--retained"}},
@@ -69,6 +86,14 @@ func TestCommands(t *testing.T) {
 		{name: "try-no-event", args: []string{"try", "-c", "good.yaml"}},
 		{name: "try-no-payload", args: []string{"try", "-c", "good.yaml", "-t", "a"}},
 		{name: "try-listen-none", args: []string{"try", "-c", "good.yaml", "--listen", "-1"}},
+
+		{name: "pub-help", args: []string{"pub", "--help"}},
+		{name: "pub-no-topic", args: []string{"pub", "-m", "{}"}},
+		{name: "pub-no-payload", args: []string{"pub", "-t", "a"}},
+		{name: "pub-wildcard", args: []string{"pub", "-t", "a/#", "-n"}},
+		{name: "pub-login", args: []string{"pub", "--broker", "mqtt://ada:hunter2@127.0.0.1:1", "-t", "a", "-n"}},
+		{name: "pub-no-url", args: []string{"pub", "--broker", "127.0.0.1", "-t", "a", "-n"}},
+		{name: "pub-nobody", args: []string{"pub", "--broker", "mqtt://127.0.0.1:1", "-t", "a", "-n"}},
 
 		{name: "token-no-user", args: []string{"token", "-c", "good.yaml"}},
 		{name: "token-no-secret", args: []string{"token", "-c", "nosecret.yaml", "-u", "ada"}},
@@ -93,6 +118,7 @@ func TestCommands(t *testing.T) {
 
 		{name: "healthcheck-nobody", args: []string{"healthcheck", "-c", "nobody.yaml"}},
 		{name: "healthcheck-mistakes", args: []string{"healthcheck", "-c", "nobodymistaken.yaml"}},
+		{name: "healthcheck-nobody-json", args: []string{"healthcheck", "-c", "nobody.yaml", "--format", "json"}},
 		{name: "healthcheck-none", args: []string{"healthcheck", "-c", "noops.yaml"}},
 	}
 	for _, test := range tests {
@@ -108,7 +134,7 @@ func TestCommands(t *testing.T) {
 			p := program{stdin: strings.NewReader(test.stdin), stdout: &stdout, stderr: &stderr}
 			code := p.run(t.Context(), args)
 			got := fmt.Sprintf("$ mqtt-stomp-bridge %s\n==== standard output\n%s==== standard error\n%s==== exit code %d\n",
-				commandLine(test.args), &stdout, &stderr, code)
+				commandLine(test.args), configHash.ReplaceAllString(stdout.String(), "${1}HASH"), &stderr, code)
 			golden := filepath.Join("testdata/cli", test.name+".txt")
 			if *update {
 				write(t, golden, got)
@@ -152,8 +178,8 @@ func TestDemoAddressInUse(t *testing.T) {
 	}
 	defer l.Close()
 	for _, args := range [][]string{
-		{"demo", "-listen", l.Addr().String(), "-mqtt", "127.0.0.1:0"},
-		{"demo", "-listen", "127.0.0.1:0", "-mqtt", l.Addr().String()},
+		{"demo", "--listen", l.Addr().String(), "--mqtt", "127.0.0.1:0"},
+		{"demo", "--listen", "127.0.0.1:0", "--mqtt", l.Addr().String()},
 	} {
 		var stderr bytes.Buffer
 		p := program{stdout: io.Discard, stderr: &stderr}

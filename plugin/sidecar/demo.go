@@ -8,9 +8,12 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/plugin/config"
@@ -18,25 +21,28 @@ import (
 	"mqtt-stomp-bridge/plugin/service"
 )
 
-// demo runs the bridge between a broker of its own and a page that shows the queues.
-func (p *program) demo(ctx context.Context, args []string) int {
-	f := p.flags("demo", "[--listen 127.0.0.1:8080] [--mqtt 127.0.0.1:1884]")
-	listen := f.String("listen", "127.0.0.1:8080", "the `address` of the page and the WebSocket endpoint; port 0 picks a free one")
-	mqttListen := f.String("mqtt", "127.0.0.1:1884", "the `address` of the demo's broker")
-	verbose := f.Bool("v", false, "log at level info")
-	if code, done := parse(f, args); done {
-		return code
-	}
-	switch err := p.runDemo(ctx, *listen, *mqttListen, *verbose); {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return p.fail(fmt.Errorf("%w; --listen and --mqtt take other addresses", err))
-	case err != nil:
-		return p.fail(err)
-	}
-	return exitOK
+// demoCommand runs the bridge between a broker of its own and a page that shows the queues.
+func (p *program) demoCommand() *cobra.Command {
+	var listen, mqttListen string
+	var verbose bool
+	c := p.command(description{
+		name: "demo", group: groupBridge,
+		about: "run the bridge with its own broker, sample events and a web page",
+	}, func(ctx context.Context) error {
+		err := p.demo(ctx, listen, mqttListen, verbose)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("%w; --listen and --mqtt take other addresses", err)
+		}
+		return err
+	})
+	f := c.Flags()
+	f.StringVar(&listen, "listen", "127.0.0.1:8080", "the `address` of the page and the WebSocket endpoint; port 0 picks a free one")
+	f.StringVar(&mqttListen, "mqtt", "127.0.0.1:1884", "the `address` of the demo's broker")
+	f.BoolVarP(&verbose, "verbose", "v", false, "log at level info")
+	return c
 }
 
-func (p *program) runDemo(ctx context.Context, listen, mqttListen string, verbose bool) error {
+func (p *program) demo(ctx context.Context, listen, mqttListen string, verbose bool) error {
 	l, err := net.Listen("tcp", mqttListen)
 	if err != nil {
 		return fmt.Errorf("--mqtt: %w", err)
@@ -59,7 +65,7 @@ func (p *program) runDemo(ctx context.Context, listen, mqttListen string, verbos
 	if err != nil {
 		return err
 	}
-	example := demo.Example(broker.Addr())
+	example := p.demoExample(broker.Addr())
 	page := demo.Page(demo.PageConfig{Endpoint: c.Server.Path, Token: token, Publish: example})
 	s, err := service.New(ctx, c, service.Options{Logger: logger, Pages: page, Version: buildVersion()})
 	if err != nil {
@@ -88,6 +94,15 @@ Make something happen on the page:
 	err = s.Run(ctx)
 	cancel()
 	return errors.Join(err, <-told)
+}
+
+// demoExample returns the line that makes something happen: with mosquitto_pub, which is what people
+// know, or this program's own pub where that is not installed.
+func (p *program) demoExample(broker net.Addr) string {
+	if _, err := exec.LookPath("mosquitto_pub"); err != nil {
+		return demo.OwnExample(p.self(), broker)
+	}
+	return demo.Example(broker)
 }
 
 // demoConfig loads the demo's rules as any configuration is loaded, with settings from variables

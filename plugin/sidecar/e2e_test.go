@@ -290,7 +290,7 @@ func TestDemoPage(t *testing.T) {
 	var out bridgetest.Buffer
 	p := program{stdin: strings.NewReader(""), stdout: &out, stderr: &out}
 	code := make(chan int, 1)
-	go func() { code <- p.run(ctx, []string{"demo", "-listen", listen, "-mqtt", "127.0.0.1:0"}) }()
+	go func() { code <- p.run(ctx, []string{"demo", "--listen", listen, "--mqtt", "127.0.0.1:0"}) }()
 	defer func() {
 		cancel()
 		if c := <-code; c != exitOK {

@@ -17,7 +17,7 @@ import (
 
 // explainToken prints what the configuration makes of the token in a file, or on standard input
 // where that is named "-".
-func (p *program) explainToken(ctx context.Context, path, file string) int {
+func (p *program) explainToken(ctx context.Context, path, file string) error {
 	var data []byte
 	var err error
 	if file == "-" {
@@ -26,17 +26,17 @@ func (p *program) explainToken(ctx context.Context, path, file string) int {
 		data, err = os.ReadFile(file)
 	}
 	if err != nil {
-		return p.fail(fmt.Errorf("--explain: %w", err))
+		return fmt.Errorf("--explain: %w", err)
 	}
-	c := p.load(path)
-	if c == nil {
-		return exitFailure
+	c, err := p.load(path)
+	if err != nil {
+		return err
 	}
 	token := strings.TrimSpace(string(data))
 	logger := slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	asked, err := service.ExplainToken(ctx, c, token, logger)
 	if err != nil {
-		return p.fail(err)
+		return err
 	}
 	header, claims := auth.Unverified(token)
 	accepted := false
@@ -49,9 +49,9 @@ func (p *program) explainToken(ctx context.Context, path, file string) int {
 		fmt.Fprintf(p.stdout, "accepted  no: no provider in auth.jwt names this issuer\n")
 	}
 	if !accepted {
-		return exitFailure
+		return exit(exitFailure)
 	}
-	return exitOK
+	return nil
 }
 
 // printToken prints what a token says of itself.

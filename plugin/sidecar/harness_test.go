@@ -119,6 +119,9 @@ func (r *running) waitReady() {
 	bridgetest.Eventually(r.t, "the sidecar to be ready", func() bool { return ask(context.Background(), "http://"+r.ops+"/readyz") == nil })
 }
 
+// ask returns nil when the URL answers 200.
+func ask(ctx context.Context, url string) error { return (&health{URL: url}).ask(ctx) }
+
 func (r *running) token(user string) string {
 	r.t.Helper()
 	code, token, stderr := r.command("token", "-u", user)

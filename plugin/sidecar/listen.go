@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/plugin/config"
@@ -21,56 +23,82 @@ import (
 // of the machine can read.
 const tokenVariable = "MQTT_STOMP_BRIDGE_TOKEN"
 
-// listen prints what a bridge delivers.
-func (p *program) listen(ctx context.Context, args []string) int {
-	f := p.flags("listen", "[-c config.yaml] [-L URL] [-q QUEUE ...] [-C COUNT] [-W SECONDS]")
-	path := configFlag(f)
-	url := f.String("L", "", "the `URL` of the bridge, such as ws://127.0.0.1:8080/ws.communication; default: the address in the configuration")
-	user := f.String("u", "", "make a token for this `user` with the configured secret; default: the token in $"+tokenVariable+", or --token-file")
-	claims := addClaimFlags(f)
-	tokenFile := f.String("token-file", "", "read the token from this `file`")
-	count := f.Int("C", 0, "end after this many messages")
-	wait := f.Float64("W", 0, fmt.Sprintf("end after this many `seconds` with exit code %d", exitWaited))
-	from := f.String("resume-from", "", "first replay the messages after this `message-id`")
-	snapshot := f.Bool("snapshot", false, "first print the newest entry of each conversation and channel")
-	format := f.String("F", string(listen.FormatText), "output format: text (queue, tab, body), body, or json")
-	verbose := f.Bool("v", false, "log the connection to standard error")
-	var queues stringList
-	f.Var(&queues, "q", "a `queue` to subscribe to; can be repeated; default: all four")
-	if code, done := parse(f, args); done {
-		return code
+// A listenOptions is the command line of listen.
+type listenOptions struct {
+	path, url, user, tokenFile string
+	claims                     claimFlags
+	queues                     []string
+	count                      int
+	wait                       float64 // seconds
+	from                       string
+	snapshot, verbose          bool
+	format                     string
+}
+
+// listenCommand prints what a bridge delivers.
+func (p *program) listenCommand() *cobra.Command {
+	var o listenOptions
+	c := p.command(description{
+		name: "listen", group: groupClients,
+		about:   "print what the queues deliver, like mosquitto_sub for topics",
+		codes:   fmt.Sprintf("%s, %d nothing more came within -W SECONDS", usualCodes, exitWaited),
+		example: "  mqtt-stomp-bridge listen -u ada -q /queue/message -C 1 -W 20",
+	}, func(ctx context.Context) error { return p.listen(ctx, o) })
+	f := c.Flags()
+	configFlag(c, &o.path)
+	f.StringVarP(&o.url, "url", "L", "", "the `URL` of the bridge, such as ws://127.0.0.1:8080/ws.communication; default: the address in the configuration")
+	f.StringArrayVarP(&o.queues, "queue", "q", nil, "a `queue` to subscribe to; can be repeated; default: all four")
+	f.StringVarP(&o.user, "user", "u", "", "make a token for this `user` with the configured secret; default: the token in $"+tokenVariable+", or --token-file")
+	o.claims.add(c)
+	f.StringVar(&o.tokenFile, "token-file", "", "read the token from this `file`")
+	f.IntVarP(&o.count, "count", "C", 0, "end after this many messages")
+	waitFlag(c, &o.wait, "end")
+	f.StringVar(&o.from, "resume-from", "", "first replay the messages after this `message-id`")
+	f.BoolVar(&o.snapshot, "snapshot", false, "first print the newest entry of each conversation and channel")
+	f.StringVarP(&o.format, "format", "F", string(listen.FormatText), "output `format`: text (queue, tab, body), body, or json")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "log the connection to standard error")
+	choices(c, "queue", contract.QueueNames()...)
+	choices(c, "format", string(listen.FormatText), string(listen.FormatBody), string(listen.FormatJSON))
+	return c
+}
+
+// waitFlag is -W, as mosquitto_sub has it; end says what the command does then.
+func waitFlag(c *cobra.Command, seconds *float64, end string) {
+	c.Flags().Float64VarP(seconds, "wait", "W", 0, fmt.Sprintf("%s after this many `seconds` with exit code %d", end, exitWaited))
+}
+
+func (p *program) listen(ctx context.Context, o listenOptions) error {
+	if o.user == "" && o.claims.given() {
+		return misused("listen", "--claim and --claims need -u USER")
 	}
-	if *user == "" && claims.given() {
-		return p.misused(f, "--claim and --claims need -u USER")
-	}
-	l := listen.Config{URL: *url, Queues: queues, ResumeFrom: *from, Snapshot: *snapshot, Count: *count,
-		Wait: time.Duration(*wait * float64(time.Second)), Format: listen.Format(*format)}
+	l := listen.Config{URL: o.url, Queues: o.queues, ResumeFrom: o.from, Snapshot: o.snapshot, Count: o.count,
+		Wait: seconds(o.wait), Format: listen.Format(o.format)}
 	level := slog.LevelWarn
-	if *verbose {
+	if o.verbose {
 		level = slog.LevelDebug
 	}
 	l.Logger = slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
 	if len(l.Queues) == 0 {
 		l.Queues = contract.QueueNames()
 	}
-	grant, err := claims.grant(*user, time.Hour)
+	grant, err := o.claims.grant(o.user, time.Hour)
 	if err != nil {
-		return p.fail(err)
+		return err
 	}
-	if l.URL, l.Token, err = p.endpoint(*path, *url, *tokenFile, grant); err != nil {
-		return p.fail(err)
+	if l.URL, l.Token, err = p.endpoint(o.path, o.url, o.tokenFile, grant); err != nil {
+		return err
 	}
-	err = listen.Run(ctx, l, p.messages(*count))
+	err = listen.Run(ctx, l, p.messages(o.count))
 	switch {
 	case errors.Is(err, listen.ErrWaited):
-		return exitWaited
+		return exit(exitWaited)
 	case err != nil && l.Token == "" && refusedLogin(err):
-		return p.fail(fmt.Errorf("%w; -u USER makes a token with the configured secret, $%s and --token-file give one", err, tokenVariable))
-	case err != nil:
-		return p.fail(err)
+		return fmt.Errorf("%w; -u USER makes a token with the configured secret, $%s and --token-file give one", err, tokenVariable)
 	}
-	return exitOK
+	return err
 }
+
+func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
 
 // refusedLogin reports whether the server has ended a session because it does not know who its
 // client is.
@@ -117,8 +145,8 @@ func (p *program) endpoint(path, url, tokenFile string, grant auth.Grant) (strin
 	if url != "" && (token != "" || grant.User == "") {
 		return url, token, nil
 	}
-	c := p.load(path)
-	if c == nil {
+	c, err := p.load(path)
+	if err != nil {
 		return "", "", errors.New("the configuration has mistakes; give -L URL to do without it")
 	}
 	if url == "" {
@@ -138,12 +166,7 @@ func (p *program) givenToken(file string) (string, error) {
 		}
 		return string(token), nil
 	}
-	for _, v := range p.environ {
-		if value, ok := strings.CutPrefix(v, tokenVariable+"="); ok {
-			return value, nil
-		}
-	}
-	return "", nil
+	return p.variable(tokenVariable), nil
 }
 
 // clientURL is where a client on this machine reaches the configured server.

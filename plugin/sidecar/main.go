@@ -3,28 +3,28 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 
 	"mqtt-stomp-bridge/mapping/source"
-	"mqtt-stomp-bridge/mapping/spelling"
 	"mqtt-stomp-bridge/plugin/config"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	p := program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once, unless serve has it otherwise
+	p := program{name: os.Args[0], stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), serving: endInOrder}
 	os.Exit(p.run(ctx, os.Args[1:]))
 }
 
-// Exit codes; listen has mosquitto_sub's 27 besides.
+// Exit codes; those that wait have mosquitto_sub's 27 besides.
 const (
 	exitOK      = 0
 	exitFailure = 1
@@ -34,84 +34,75 @@ const (
 
 // A program is the command with its surroundings, as tests start it too.
 type program struct {
+	name           string // as the shell finds it; "": mqtt-stomp-bridge
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	environ        []string
+	serving        func(terminal bool) // called when serve begins; nil: nothing
 }
 
-// A command is one word of the command line.
-type command struct {
-	name  string
-	about string
-	run   func(p *program, ctx context.Context, args []string) int
+// exit is the error of a command that ends with this code and has said why already.
+type exit int
+
+// Error implements error.
+func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// A misuse is a command line that cannot be carried out.
+type misuse struct {
+	command string // with the program
+	what    string
 }
 
-// commands in the order in which help lists them; the first is the default.
-var commands []command
+// Error implements error.
+func (m *misuse) Error() string { return m.what }
 
-func init() {
-	commands = []command{
-		{"serve", "run the bridge (the default)", (*program).serve},
-		{"check", "check the configuration, report every mistake, run the rules' tests", (*program).check},
-		{"try", "show what the rules do with an event", (*program).try},
-		{"demo", "run the bridge with its own broker, sample events and a web page", (*program).demo},
-		{"token", "make a token with the configured secret", (*program).token},
-		{"listen", "print what the queues deliver, like mosquitto_sub for topics", (*program).listen},
-		{"doctor", "check the broker and the configuration, report what will lose messages", (*program).doctor},
-		{"healthcheck", "ask a running bridge whether it is ready", (*program).healthcheck},
-		{"version", "print the version", (*program).version},
-	}
-}
-
+// run runs the command that args name and returns its exit code.
 func (p *program) run(ctx context.Context, args []string) int {
-	name := "serve"
+	root := p.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var code exit
+	var wrong *misuse
 	switch {
-	case len(args) == 0:
-	case slices.Contains([]string{"-h", "-help", "--help"}, args[0]):
-		name = "help"
-	case !strings.HasPrefix(args[0], "-"):
-		name, args = args[0], args[1:]
-	}
-	for _, c := range commands {
-		if c.name == name {
-			return c.run(p, ctx, args)
-		}
-	}
-	if name == "help" {
-		help(p.stdout)
+	case err == nil:
 		return exitOK
+	case errors.As(err, &code):
+		return int(code)
+	case errors.As(err, &wrong):
+		fmt.Fprintf(p.stderr, "%s: %s\nRun %s --help for what it takes.\n", wrong.command, wrong.what, wrong.command)
+		return exitUsage
 	}
-	var names []string
-	for _, c := range commands {
-		names = append(names, c.name)
-	}
-	fmt.Fprintf(p.stderr, "no command %q: %s\n\n", name, spelling.DidYouMean(name, names))
-	help(p.stderr)
-	return exitUsage
-}
-
-func help(w io.Writer) {
-	fmt.Fprintf(w, "usage: mqtt-stomp-bridge [COMMAND] [-c config.yaml] ...\n\n")
-	for _, c := range commands {
-		fmt.Fprintf(w, "  %-12s %s\n", c.name, c.about)
-	}
-	fmt.Fprintf(w, "\nRun mqtt-stomp-bridge COMMAND -h for the flags of a command.\n")
-}
-
-// load reads the configuration and prints what is wrong with it; nil when there is a mistake.
-func (p *program) load(path string) *config.Config {
-	c, problems := config.Load(path, p.environ)
-	printProblems(p.stderr, problems)
-	return c
-}
-
-func printProblems(w io.Writer, problems []source.Problem) {
-	for _, problem := range problems {
-		fmt.Fprintln(w, problem.String())
-	}
-}
-
-func (p *program) fail(err error) int {
 	fmt.Fprintf(p.stderr, "mqtt-stomp-bridge: %v\n", err)
 	return exitFailure
+}
+
+// self is how a line for the shell calls this program.
+func (p *program) self() string { return cmp.Or(p.name, "mqtt-stomp-bridge") }
+
+// variable returns the value of an environment variable; "" when it is not set.
+func (p *program) variable(name string) string {
+	for _, v := range p.environ {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// load reads the configuration and prints what is wrong with it. The error, where there is a
+// mistake, is exit code 1.
+func (p *program) load(path string) (*config.Config, error) {
+	c, problems := config.Load(path, p.environ)
+	p.printProblems(problems)
+	if c == nil {
+		return nil, exit(exitFailure)
+	}
+	return c, nil
+}
+
+func (p *program) printProblems(problems []source.Problem) {
+	s := p.style(p.stderr)
+	for _, problem := range problems {
+		fmt.Fprintln(p.stderr, s.problem(problem))
+	}
 }

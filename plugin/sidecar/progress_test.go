@@ -145,8 +145,11 @@ func TestCheckProgress(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var stderr bytes.Buffer
 				p := program{stderr: &stderr}
-				m := p.load("testdata/cli/failing.yaml").Mapper
-				p.runTests(tardy{t.Context(), test.each}, m)
+				c, err := p.load("testdata/cli/failing.yaml")
+				if err != nil {
+					t.Fatal(err)
+				}
+				p.runTests(tardy{t.Context(), test.each}, c.Mapper)
 				if diff := cmp.Diff(test.want, stderr.String()); diff != "" {
 					t.Errorf("standard error (-want +got):\n%s", diff)
 				}

@@ -2,48 +2,72 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"mqtt-stomp-bridge/mapping/source"
 	"mqtt-stomp-bridge/plugin/config"
 	"mqtt-stomp-bridge/plugin/service"
 )
 
-// serve runs the bridge until a signal ends it.
-func (p *program) serve(ctx context.Context, args []string) int {
-	f := p.flags("serve", "[-c config.yaml]")
-	path := configFlag(f)
-	if code, done := parse(f, args); done {
-		return code
-	}
+// serveCommand runs the bridge until a signal ends it.
+func (p *program) serveCommand() *cobra.Command {
+	var path string
+	c := p.command(description{
+		name: "serve", group: groupBridge,
+		about: "run the bridge (the default)",
+		more: `SIGINT and SIGTERM end it in order, SIGHUP reloads the configuration, which it also does by itself when
+a file changes.`,
+		codes: "0 ended by a signal, 1 failed, 2 the command line is wrong",
+	}, func(ctx context.Context) error { return p.serve(ctx, path) })
+	configFlag(c, &path)
+	return c
+}
+
+func (p *program) serve(ctx context.Context, path string) error {
 	hangup := make(chan os.Signal, 1) // also during the start, when it would end the process otherwise
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	files := service.NewFiles(*path, func() (*config.Config, []source.Problem) { return config.Load(*path, p.environ) })
+	if p.serving != nil {
+		p.serving(isTerminal(p.stdin))
+	}
+	files := service.NewFiles(path, func() (*config.Config, []source.Problem) { return config.Load(path, p.environ) })
 	c, problems := files.Read()
-	printProblems(p.stderr, problems)
-	if c == nil {
-		return exitFailure
-	}
-	if err := c.CanServe(); err != nil {
-		return p.fail(err)
-	}
 	level := &slog.LevelVar{}
+	if c == nil {
+		settings := config.Settings(path, p.environ) // whose log.format may be without a mistake
+		p.problemShower(settings.Log.Format, p.logger(settings, level))(problems)
+		return exit(exitFailure)
+	}
 	logger := p.logger(c, level)
-	s, err := service.New(ctx, c, service.Options{Logger: logger, Version: buildVersion(), Reload: &service.Reload{
-		Files: files, Hangup: hangup, Level: level, Show: p.problemShower(c.Log.Format, logger)}})
+	show := p.problemShower(c.Log.Format, logger)
+	show(problems)
+	err := runBridge(ctx, path, c, service.Options{Logger: logger, Version: buildVersion(), Reload: &service.Reload{
+		Files: files, Hangup: hangup, Level: level, Show: show}})
+	if err != nil && c.Log.Format == "json" { // whoever reads the log takes each line for an object
+		logger.Error("ended", "error", err)
+		return exit(exitFailure)
+	}
+	return err
+}
+
+func runBridge(ctx context.Context, path string, c *config.Config, o service.Options) error {
+	if err := c.CanServe(); err != nil {
+		return err
+	}
+	s, err := service.New(ctx, c, o)
 	if err != nil {
-		return p.fail(err)
+		return err
 	}
-	if err := s.Run(ctx); err != nil {
-		return p.fail(err)
+	if a := s.OpsAddr(); a != nil {
+		defer writeOpsAddress(c.Journal.Dir, path, a.String())()
 	}
-	return exitOK
+	return s.Run(ctx)
 }
 
 // logger returns the configured logger, whose level can be changed after.
@@ -72,7 +96,7 @@ func (p *program) problemShower(format string, logger *slog.Logger) func([]sourc
 	return func(problems []source.Problem) {
 		for _, problem := range problems {
 			if format != "json" {
-				fmt.Fprintln(p.stderr, problem.String())
+				p.printProblems([]source.Problem{problem})
 				continue
 			}
 			level := slog.LevelError

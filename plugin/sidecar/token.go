@@ -5,66 +5,80 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/plugin/service"
 )
 
-// token prints a token that the configured secret signs, what the configuration makes of a token, or
-// a line for auth.tokens_file.
-func (p *program) token(ctx context.Context, args []string) int {
-	f := p.flags("token", "-u USER [-t 1h] [--claim CLAIM=VALUE ...] [-c config.yaml] | --explain FILE | --hash NAME")
-	path := configFlag(f)
-	user := f.String("u", "", "the `user` that the token is for")
-	ttl := f.Duration("t", time.Hour, "how long the token is valid; 0: forever, which needs auth.jwt.allow_no_expiry")
-	name := f.String("hash", "", "print the line in auth.tokens_file for this `name` and the token on standard input; without input, make a token and print it to standard error")
-	file := f.String("explain", "", "print who the token in this `file` is for the bridge, and its groups; -: the token on standard input")
-	claims := addClaimFlags(f)
-	if code, done := parse(f, args); done {
-		return code
+// A tokenOptions is the command line of token.
+type tokenOptions struct {
+	path, user, name, explain string
+	ttl                       time.Duration
+	claims                    claimFlags
+}
+
+// tokenCommand prints a token that the configured secret signs, what the configuration makes of a
+// token, or a line for auth.tokens_file.
+func (p *program) tokenCommand() *cobra.Command {
+	var o tokenOptions
+	c := p.command(description{
+		name: "token", group: groupClients,
+		about: "make a token with the configured secret, or explain one",
+		codes: "0 done, or the bridge accepts the token; 1 failed, or it does not; 2 the command line is wrong",
+		example: `  mqtt-stomp-bridge token -u ada --claim groups=sales,support
+  mqtt-stomp-bridge token --explain token.txt
+  mqtt-stomp-bridge token --hash reports >> tokens`,
+	}, func(ctx context.Context) error { return p.token(ctx, o) })
+	f := c.Flags()
+	configFlag(c, &o.path)
+	f.StringVarP(&o.user, "user", "u", "", "the `user` that the token is for")
+	f.DurationVarP(&o.ttl, "ttl", "t", time.Hour, "how long the token is valid; 0: forever, which needs auth.jwt.allow_no_expiry")
+	o.claims.add(c)
+	f.StringVar(&o.explain, "explain", "", "print who the token in this `file` is for the bridge, and its groups; -: the token on standard input")
+	f.StringVar(&o.name, "hash", "", "print the line in auth.tokens_file for this `name` and the token on standard input; without input, make a token and print it to standard error")
+	return c
+}
+
+func (p *program) token(ctx context.Context, o tokenOptions) error {
+	switch named := []bool{o.user != "", o.name != "", o.explain != ""}; {
+	case !slices.Contains(named, true):
+		return misused("token", "needs -u USER, --explain FILE or --hash NAME")
+	case !oneOf(named...):
+		return misused("token", "takes one of -u, --explain and --hash")
+	case o.user == "" && o.claims.given():
+		return misused("token", "--claim and --claims need -u USER")
+	case o.explain != "":
+		return p.explainToken(ctx, o.path, o.explain)
+	case o.name != "":
+		return p.hashToken(o.name)
 	}
-	given := 0
-	for _, text := range []string{*user, *name, *file} {
-		if text != "" {
-			given++
-		}
-	}
-	switch {
-	case given > 1:
-		return p.misused(f, "token takes one of -u, --explain and --hash")
-	case *user == "" && claims.given():
-		return p.misused(f, "--claim and --claims need -u USER")
-	case *file != "":
-		return p.explainToken(ctx, *path, *file)
-	case *name != "":
-		return p.hashToken(*name)
-	case *user == "":
-		return p.misused(f, "token needs -u USER, --explain FILE or --hash NAME")
-	}
-	grant, err := claims.grant(*user, *ttl)
+	grant, err := o.claims.grant(o.user, o.ttl)
 	if err != nil {
-		return p.fail(err)
+		return err
 	}
-	c := p.load(*path)
-	if c == nil {
-		return exitFailure
+	c, err := p.load(o.path)
+	if err != nil {
+		return err
 	}
 	token, err := service.SignToken(c, grant)
 	if err != nil {
-		return p.fail(err)
+		return err
 	}
 	fmt.Fprintln(p.stdout, token)
-	return exitOK
+	return nil
 }
 
 // hashToken prints the line for a static token. Only the line goes to standard output, so that it
 // can be appended to the file.
-func (p *program) hashToken(name string) int {
+func (p *program) hashToken(name string) error {
 	token, err := p.readToken()
 	if err != nil {
-		return p.fail(err)
+		return err
 	}
 	made := token == ""
 	if made {
@@ -72,13 +86,13 @@ func (p *program) hashToken(name string) int {
 	}
 	line, err := auth.HashToken(name, token)
 	if err != nil {
-		return p.fail(err)
+		return err
 	}
 	if made {
 		fmt.Fprintf(p.stderr, "the token, which nothing shows again: %s\n", token)
 	}
 	fmt.Fprintln(p.stdout, line)
-	return exitOK
+	return nil
 }
 
 // readToken returns the token on standard input, without the line end; "" for none, as when that is

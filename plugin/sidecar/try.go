@@ -9,68 +9,110 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"mqtt-stomp-bridge/mapping"
-	"mqtt-stomp-bridge/plugin/config"
 )
 
-// try shows what the rules make of events; exit code 1 when one is rejected or matches nothing.
-func (p *program) try(ctx context.Context, args []string) int {
-	f := p.flags("try", "[-c config.yaml] -t TOPIC (-m PAYLOAD | -f FILE | -n) [...]  or  --events FILE  or  --listen N [-W SECONDS]")
-	path := configFlag(f)
-	var e mapping.Event
-	f.StringVar(&e.Topic, "t", "", "the `topic` of the event")
-	message := f.String("m", "", "the `payload` of the event")
-	file := f.String("f", "", "read the payload from this `file`; - for standard input")
-	empty := f.Bool("n", false, "the payload is empty")
-	f.BoolVar(&e.Retained, "retained", false, "the event is a retained message that the broker sends at subscribe")
-	f.StringVar(&e.ContentType, "content-type", "", "the MQTT 5 content `type` of the event")
-	var user stringList
-	f.Var(&user, "D", "an MQTT 5 user property, `name=value`; can be repeated")
-	events := f.String("events", "", `try the events in this `+"`file`"+`, one JSON object per line: {"topic": ..., "payload": ... or "text": ...}; - for standard input`)
-	live := f.Int("listen", 0, "try the next `N` messages from the broker, received at QoS 0 in a separate session; a running bridge gets them too")
-	wait := f.Float64("W", 0, fmt.Sprintf("with --listen, end after this many `seconds` with exit code %d", exitWaited))
-	if code, done := parse(f, args); done {
-		return code
-	}
+// A tryOptions is the command line of try.
+type tryOptions struct {
+	path          string
+	event         mapping.Event // topic, content type, retained
+	message, file string
+	empty         bool
+	user          []string
+	events        string
+	live          int
+	wait          float64 // seconds
+	format        format
+}
+
+// tryCommand shows what the rules make of events.
+func (p *program) tryCommand() *cobra.Command {
+	var o tryOptions
+	c := p.command(description{
+		name: "try", group: groupRules,
+		about: "show what the rules do with an event",
+		more: `The event is one from the command line (-t with -m, -f or -n), each of a file (--events), or the next
+from the broker (--listen).`,
+		codes: fmt.Sprintf("0 the rules map every event; 1 one is rejected, or no rule takes it, or it failed; 2 the command line is wrong; %d nothing more came within -W SECONDS", exitWaited),
+		example: `  mqtt-stomp-bridge try -t chat/42/unread -m '{"count": 1}'
+  mqtt-stomp-bridge try --events events.jsonl --format json`,
+	}, func(ctx context.Context) error {
+		if err := o.check(); err != nil {
+			return err
+		}
+		return p.try(ctx, o)
+	})
+	f := c.Flags()
+	configFlag(c, &o.path)
+	f.StringVarP(&o.event.Topic, "topic", "t", "", "the `topic` of the event")
+	f.StringVarP(&o.message, "message", "m", "", "the `payload` of the event")
+	f.StringVarP(&o.file, "file", "f", "", "read the payload from this `file`; - for standard input")
+	f.BoolVarP(&o.empty, "null-message", "n", false, "the payload is empty")
+	f.BoolVar(&o.event.Retained, "retained", false, "the event is a retained message that the broker sends at subscribe")
+	f.StringVar(&o.event.ContentType, "content-type", "", "the MQTT 5 content `type` of the event")
+	f.StringArrayVarP(&o.user, "user-property", "D", nil, "an MQTT 5 user property, `name=value`; can be repeated")
+	f.StringVar(&o.events, "events", "", `try the events in this `+"`file`"+`, one JSON object per line: {"topic": ..., "payload": ... or "text": ...}; - for standard input`)
+	f.IntVar(&o.live, "listen", 0, "try the next `N` messages from the broker, received at QoS 0 in a separate session; a running bridge gets them too")
+	waitFlag(c, &o.wait, "with --listen, end")
+	formatFlag(c, &o.format, "for programs, an object a line for each event")
+	return c
+}
+
+// check returns what is wrong with the flags, and takes the user properties apart.
+func (o *tryOptions) check() error {
+	e := &o.event
 	switch {
-	case !oneOf(e.Topic != "", *events != "", *live > 0):
-		return p.misused(f, "try needs an event: -t TOPIC with a payload, --events FILE, or --listen N")
-	case e.Topic != "" && !oneOf(*message != "", *file != "", *empty):
-		return p.misused(f, "-t needs a payload: -m PAYLOAD, -f FILE, or -n for an empty one")
+	case !oneOf(e.Topic != "", o.events != "", o.live > 0):
+		return misused("try", "needs an event: -t TOPIC with a payload, --events FILE, or --listen N")
+	case e.Topic != "" && !oneOf(o.message != "", o.file != "", o.empty):
+		return misused("try", "-t needs a payload: -m PAYLOAD, -f FILE, or -n for an empty one")
 	case strings.ContainsAny(e.Topic, wildcards):
-		return p.misused(f, fmt.Sprintf("-t %s: %v", e.Topic, errWildcard))
+		return misused("try", "-t %s: %v", e.Topic, errWildcard)
 	}
-	for _, u := range user {
+	for _, u := range o.user {
 		name, value, found := strings.Cut(u, "=")
 		if !found {
-			return p.misused(f, fmt.Sprintf("-D needs name=value, not %q", u))
+			return misused("try", "-D needs name=value, not %q", u)
 		}
 		if e.User == nil {
 			e.User = map[string]string{}
 		}
 		e.User[name] = value
 	}
-	c := p.load(*path)
+	return nil
+}
+
+func (p *program) try(ctx context.Context, o tryOptions) error {
+	c, err := p.load(o.path)
+	if err != nil {
+		return err
+	}
 	switch {
-	case c == nil:
-		return exitFailure
-	case *events != "":
-		return p.tryEvents(ctx, c, *events)
-	case *live > 0:
-		return p.tryListen(ctx, c, *live, time.Duration(*wait*float64(time.Second)))
+	case o.events != "":
+		return p.tryEvents(ctx, c, o)
+	case o.live > 0:
+		return p.tryListen(ctx, c, o)
 	}
+	e := o.event
 	e.QoS, e.Received = 1, time.Now()
-	e.Payload = []byte(*message)
-	if *file != "" {
-		var err error
-		if e.Payload, err = p.readAll(*file); err != nil {
-			return p.fail(err)
-		}
+	if e.Payload, err = p.payload(o.message, o.file); err != nil {
+		return err
 	}
-	if r := tryEvent(p.stdout, c, e); outcomeOf(r) != mapping.Mapped {
-		return exitFailure
+	show := p.traces(o.format, p.stdout)
+	if r := show.event(c, e); outcomeOf(r) != mapping.Mapped {
+		return exit(exitFailure)
 	}
-	return exitOK
+	return nil
+}
+
+// payload returns the payload of an event on the command line: message, or what is in file.
+func (p *program) payload(message, file string) ([]byte, error) {
+	if file != "" {
+		return p.readAll(file)
+	}
+	return []byte(message), nil
 }
 
 // wildcards stand in topic filters only.
@@ -104,16 +146,6 @@ func (p *program) readAll(name string) ([]byte, error) {
 	}
 	defer r.Close()
 	return io.ReadAll(r)
-}
-
-// tryEvent prints what the rules make of e.
-func tryEvent(w io.Writer, c *config.Config, e mapping.Event) mapping.Result {
-	t := c.Mapper.Explain(e)
-	t.Format(w)
-	if base := c.Broker.BaseTopic; e.Topic == base || strings.HasPrefix(e.Topic, base+"/") {
-		fmt.Fprintf(w, "     %s and what is below it is the bridge's own (broker.base_topic): no rule sees it\n", base)
-	}
-	return t.Result
 }
 
 // outcomeOf sums up what became of an event by all rules: one that no rule takes counts as

@@ -34,14 +34,15 @@ const (
 )
 
 // tryEvents shows what the rules make of the events in a file, and sums up when they are several.
-func (p *program) tryEvents(ctx context.Context, c *config.Config, name string) int {
-	r, err := p.open(name)
+func (p *program) tryEvents(ctx context.Context, c *config.Config, o tryOptions) error {
+	r, err := p.open(o.events)
 	if err != nil {
-		return p.fail(err)
+		return err
 	}
 	defer r.Close()
 	out := bufio.NewWriterSize(p.stdout, tryBuffer)
-	f := &eventsTry{config: c, file: newEventFile(name, r, out), tally: newTally(c.Mapper), out: out, shown: newProgress(p.stderr)}
+	f := &eventsTry{config: c, file: newEventFile(o.events, r, out), tally: newTally(c.Mapper), out: out,
+		traces: p.traces(o.format, out), shown: newProgress(p.stderr)}
 	if isTerminal(p.stdout) { // which shows by itself how far it is
 		f.shown = newProgress(io.Discard)
 	}
@@ -50,13 +51,13 @@ func (p *program) tryEvents(ctx context.Context, c *config.Config, name string) 
 	failed := out.Flush()
 	switch {
 	case failed != nil:
-		return p.fail(fmt.Errorf("printing: %w", failed))
+		return fmt.Errorf("printing: %w", failed)
 	case err != nil:
-		return p.fail(err)
+		return err
 	case f.tally.ended[mapping.Mapped] < f.tally.events:
-		return exitFailure
+		return exit(exitFailure)
 	}
-	return exitOK
+	return nil
 }
 
 // A eventsTry is the way of try through a file of events.
@@ -65,6 +66,7 @@ type eventsTry struct {
 	file   *eventFile
 	tally  *tally
 	out    *bufio.Writer
+	traces *traceWriter
 	shown  *progress
 }
 
@@ -80,7 +82,7 @@ func (f *eventsTry) run(ctx context.Context) error {
 		case err != nil:
 			return err
 		}
-		f.tally.add(tryEvent(f.out, f.config, e))
+		f.tally.add(f.traces.event(f.config, e))
 		if f.out.Buffered() > tryBuffer/2 {
 			f.out.Flush() // with whole events; an error stays with out
 		}
@@ -95,7 +97,7 @@ func (f *eventsTry) progress() string {
 }
 
 func (f *eventsTry) sumUp() {
-	if t := f.tally; t.events > 1 {
+	if t := f.tally; t.events > 1 && f.traces.format != formatJSON {
 		t.print(f.out, fmt.Sprintf("%d events: %d mapped, %d filtered, %d rejected", t.events,
 			t.ended[mapping.Mapped], t.ended[mapping.Filtered], t.ended[mapping.Rejected]))
 	}

@@ -110,14 +110,14 @@ func TestTryListenEnds(t *testing.T) {
 		want    string // in the output
 		without string
 	}{
-		{"a retained copy, and nothing of the bridge's own", everythingRule, "mqtt://" + retained.Addr, []string{"-listen", "1"}, exitOK,
+		{"a retained copy, and nothing of the bridge's own", everythingRule, "mqtt://" + retained.Addr, []string{"--listen", "1"}, exitOK,
 			"1 message\n  mapped filtered rejected  rule\n       1        0        0  everything\n", "mqtt-stomp-bridge/state"},
-		{"nothing comes", liveRules, "mqtt://" + retained.Addr, []string{"-listen", "1", "-W", "0.1"}, exitWaited, "0 messages\n", ""},
-		{"no rules", "", "mqtt://" + retained.Addr, []string{"-listen", "1"}, exitFailure, "there are no rules, so nothing to listen for", ""},
-		{"refused", liveRules, "mqtt://" + broker.Addr, []string{"-listen", "1"}, exitFailure, "the broker refuses the connection: not authorized (0x87)", ""},
-		{"nobody there", liveRules, "mqtt://" + mosquittotest.FreeAddr(t), []string{"-listen", "1"}, exitFailure, "connection refused", ""},
-		{"no WebSocket there", liveRules, "ws://" + retained.Addr, []string{"-listen", "1"}, exitFailure, "the broker closed the connection without an answer", ""},
-		{"the second address", liveRules, "mqtt://" + mosquittotest.FreeAddr(t) + ",mqtt://" + retained.Addr, []string{"-listen", "1", "-W", "0.1"}, exitWaited, "0 messages\n", ""},
+		{"nothing comes", liveRules, "mqtt://" + retained.Addr, []string{"--listen", "1", "-W", "0.1"}, exitWaited, "0 messages\n", ""},
+		{"no rules", "", "mqtt://" + retained.Addr, []string{"--listen", "1"}, exitFailure, "there are no rules, so nothing to listen for", ""},
+		{"refused", liveRules, "mqtt://" + broker.Addr, []string{"--listen", "1"}, exitFailure, "the broker refuses the connection: not authorized (0x87)", ""},
+		{"nobody there", liveRules, "mqtt://" + mosquittotest.FreeAddr(t), []string{"--listen", "1"}, exitFailure, "connection refused", ""},
+		{"no WebSocket there", liveRules, "ws://" + retained.Addr, []string{"--listen", "1"}, exitFailure, "the broker closed the connection without an answer", ""},
+		{"the second address", liveRules, "mqtt://" + mosquittotest.FreeAddr(t) + ",mqtt://" + retained.Addr, []string{"--listen", "1", "-W", "0.1"}, exitWaited, "0 messages\n", ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

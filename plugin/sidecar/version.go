@@ -4,18 +4,19 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+
+	"github.com/spf13/cobra"
 )
 
 // version is set by the linker; a build without it has the version control's.
 var version = ""
 
-// version prints the version.
-func (p *program) version(_ context.Context, args []string) int {
-	if code, done := parse(p.flags("version", ""), args); done {
-		return code
-	}
-	fmt.Fprintln(p.stdout, "mqtt-stomp-bridge", buildVersion())
-	return exitOK
+// versionCommand prints the version.
+func (p *program) versionCommand() *cobra.Command {
+	return p.command(description{name: "version", about: "print the version"}, func(context.Context) error {
+		fmt.Fprintln(p.stdout, "mqtt-stomp-bridge", buildVersion())
+		return nil
+	})
 }
 
 // buildVersion is what the linker or the build's version control says.

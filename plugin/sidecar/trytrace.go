@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/plugin/config"
+)
+
+// A traceWriter prints what the rules make of events.
+type traceWriter struct {
+	w      io.Writer
+	format format
+	style  style
+}
+
+// traces returns one that writes to w; colours are for standard output.
+func (p *program) traces(f format, w io.Writer) *traceWriter {
+	return &traceWriter{w: w, format: f, style: p.style(p.stdout)}
+}
+
+// event prints what the rules make of e.
+func (t *traceWriter) event(c *config.Config, e mapping.Event) mapping.Result {
+	trace := c.Mapper.Explain(e)
+	t.trace(trace)
+	if base := c.Broker.BaseTopic; t.format != formatJSON && (e.Topic == base || strings.HasPrefix(e.Topic, base+"/")) {
+		fmt.Fprintf(t.w, "     %s and what is below it is the bridge's own (broker.base_topic): no rule sees it\n", base)
+	}
+	return trace.Result
+}
+
+// trace prints one trace. An error of the writer stays with it.
+func (t *traceWriter) trace(trace mapping.Trace) {
+	if t.format == formatJSON {
+		e := json.NewEncoder(t.w)
+		e.SetEscapeHTML(false)
+		e.Encode(tracedOf(trace))
+		return
+	}
+	var text bytes.Buffer
+	trace.Format(&text)
+	io.WriteString(t.w, t.style.trace(text.String()))
+}
+
+// traced is a trace for programs.
+type traced struct {
+	Topic      string           `json:"topic"`
+	Bytes      int              `json:"bytes"`
+	Retained   bool             `json:"retained"`
+	Outcome    string           `json:"outcome"` // mapped, filtered or rejected
+	Rules      []tracedRule     `json:"rules"`
+	Outputs    []tracedOutput   `json:"outputs"`
+	Rejections []tracedRejected `json:"rejections"`
+}
+
+// A tracedRule is a mapping.RuleTrace.
+type tracedRule struct {
+	Rule   string        `json:"rule"`
+	Item   *int          `json:"item,omitempty"`  // of an each
+	Queue  string        `json:"queue,omitempty"` // absent: the rule made no output here, and note says why
+	Note   string        `json:"note,omitempty"`
+	Fields []tracedField `json:"fields,omitempty"`
+}
+
+// A tracedField is a mapping.FieldTrace.
+type tracedField struct {
+	Name   string `json:"name"`
+	Source string `json:"source"`
+	Value  any    `json:"value,omitempty"` // as in the body; of an audience a text
+	Error  string `json:"error,omitempty"`
+}
+
+type tracedOutput struct {
+	Rule         string          `json:"rule"`
+	Queue        string          `json:"queue"`
+	Body         json.RawMessage `json:"body"`
+	Audience     string          `json:"audience,omitempty"` // absent: everybody
+	DedupeKey    string          `json:"dedupe_key,omitempty"`
+	DedupeWindow string          `json:"dedupe_window,omitempty"`
+}
+
+// A tracedRejected is a dead letter.
+type tracedRejected struct {
+	Rule   string `json:"rule"`
+	Stage  string `json:"stage"`
+	Reason string `json:"reason"` // with the field and the place
+}
+
+func tracedOf(t mapping.Trace) traced {
+	v := traced{
+		Topic: t.Event.Topic, Bytes: len(t.Event.Payload), Retained: t.Event.Retained,
+		Outcome: outcomeOf(t.Result).String(),
+		Rules:   []tracedRule{}, Outputs: []tracedOutput{}, Rejections: []tracedRejected{},
+	}
+	for _, r := range t.Rules {
+		v.Rules = append(v.Rules, tracedRuleOf(r))
+	}
+	for _, o := range t.Result.Outputs {
+		out := tracedOutput{Rule: o.Rule, Queue: o.Queue, Body: o.Body, DedupeKey: o.DedupeKey}
+		if o.Audience != nil {
+			out.Audience = o.Audience.String()
+		}
+		if o.DedupeKey != "" {
+			out.DedupeWindow = o.DedupeWindow.String()
+		}
+		v.Outputs = append(v.Outputs, out)
+	}
+	for _, r := range t.Result.Rejections {
+		v.Rejections = append(v.Rejections, tracedRejected{r.Rule, r.Stage, r.String()})
+	}
+	return v
+}
+
+func tracedRuleOf(r mapping.RuleTrace) tracedRule {
+	v := tracedRule{Rule: r.Rule, Queue: r.Queue, Note: r.Note}
+	if r.Item >= 0 {
+		v.Item = &r.Item
+	}
+	for _, f := range r.Fields {
+		field := tracedField{Name: f.Name, Source: f.Source, Error: f.Err}
+		switch {
+		case json.Valid([]byte(f.Value)):
+			field.Value = json.RawMessage(f.Value)
+		case f.Value != "" && f.Value != "(absent)":
+			field.Value = f.Value
+		}
+		v.Fields = append(v.Fields, field)
+	}
+	return v
+}

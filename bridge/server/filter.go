@@ -11,8 +11,11 @@ import (
 	"mqtt-stomp-bridge/bridge/stomp"
 )
 
-// maxFilterIDs bounds what one subscription keeps of its filter.
-const maxFilterIDs = 100
+// Bounds of what is kept of filters: the ids of one, and of all in one session.
+const (
+	maxFilterIDs  = 100
+	maxSessionIDs = 1000
+)
 
 // parseFilter reads the header filter: a name that the queue's entries have an id by, and the ids to
 // select, as in conversation_id=UUID,UUID. It returns nil when there is no such header.
@@ -28,8 +31,8 @@ func (x *session) parseFilter(f *stomp.Frame, queue string) (*hub.Filter, error)
 		return nil, clientError("unknown filter", fmt.Sprintf("of %s a filter is %s=UUID, with commas between several ids", queue, strings.Join(names, "=UUID or ")))
 	}
 	ids := strings.Split(list, ",")
-	if len(ids) > maxFilterIDs {
-		return nil, clientError("too many ids in a filter", fmt.Sprintf("it may name %d", maxFilterIDs))
+	if len(ids) > maxFilterIDs || x.filterIDs()+len(ids) > maxSessionIDs {
+		return nil, clientError("too many ids in a filter", fmt.Sprintf("it may name %d, all filters of a session %d", maxFilterIDs, maxSessionIDs))
 	}
 	for i, id := range ids {
 		id = strings.TrimSpace(id)
@@ -39,6 +42,16 @@ func (x *session) parseFilter(f *stomp.Frame, queue string) (*hub.Filter, error)
 		ids[i] = strings.ToLower(id) // as payloads have it
 	}
 	return &hub.Filter{Name: name, Values: ids}, nil
+}
+
+// filterIDs is how many ids the filters of the session name.
+func (x *session) filterIDs() (n int) {
+	for _, s := range x.subs {
+		if s.filter != nil {
+			n += len(s.filter.Values)
+		}
+	}
+	return n
 }
 
 // refuseForeign refuses what other brokers offer on SUBSCRIBE and its client would take for granted:

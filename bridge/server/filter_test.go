@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/gorilla/websocket"
 
@@ -13,6 +14,38 @@ import (
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/server"
 )
+
+// What a session's filters may name is bounded, for each and for all of them.
+func TestFilterLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, server.Config{})
+		list := func(n int) string {
+			return strings.TrimSuffix(strings.Repeat("00000000-0000-4000-8000-000000000000,", n), ",")
+		}
+		subscribe := func(c *client, id, n int) string {
+			c.send(fmt.Sprintf("SUBSCRIBE | id:%d | destination:/queue/message | receipt:r | filter:conversation_id=%s", id, list(n)))
+			synctest.Wait()
+			return strings.Join(c.texts(), "\n")
+		}
+		refused := "ERROR | message:too many ids in a filter"
+		if got := subscribe(h.connect(), 1, 101); !strings.HasPrefix(got, refused) {
+			t.Errorf("101 ids: %s", got)
+		}
+		c := h.connect()
+		for i := range 10 {
+			if got := subscribe(c, i, 100); !strings.HasPrefix(got, "RECEIPT") {
+				t.Fatalf("filter %d: %s", i, got)
+			}
+		}
+		c.send("UNSUBSCRIBE | id:0")
+		if got := subscribe(c, 10, 100); !strings.HasPrefix(got, "RECEIPT") {
+			t.Errorf("after one has gone: %s", got)
+		}
+		if got := subscribe(c, 11, 1); !strings.HasPrefix(got, refused) {
+			t.Errorf("id 1001: %s", got)
+		}
+	})
+}
 
 // Clients over TCP that each show a conversation of their own: they share a broadcast, and each gets
 // its messages alone, in order and without a gap.

@@ -19,8 +19,8 @@ type subscription struct {
 	id          string // as the client named it; at 1.0 perhaps empty
 	key         string // id, or at 1.0 without one the destination
 	mode        ackMode
-	filter      string // the name of what it selects by; empty: all
-	number      int    // in the ack header; 0: it has none
+	filter      *hub.Filter // what it selects; nil: all
+	number      int         // in the ack header; 0: it has none
 	cursor      *hub.Cursor
 	resumed     *hub.Resume // after which message it goes on; nil: it began otherwise
 }
@@ -83,8 +83,8 @@ func (x *session) subscribe(f *stomp.Frame) error {
 // get one.
 func (s *subscription) Skipped(k hub.Skip) {
 	attrs := []any{"user", s.session.user(), "subscription", s.id, "queue", s.destination, "reason", string(k.Reason)}
-	if s.filter != "" { // for which an entry is not addressed to the subscription either
-		attrs = append(attrs, "filter", s.filter)
+	if s.filter != nil { // what it leaves out is not addressed to the subscription either
+		attrs = append(attrs, "filter", s.filter.Name)
 	}
 	switch k.Reason {
 	case hub.LeftBehind:
@@ -153,9 +153,7 @@ func (x *session) parseSubscribe(f *stomp.Frame) (*subscription, hub.Options, er
 	}
 	o, err := x.parseDelivery(f, queue, s.mode)
 	o.Own = own
-	if o.Filter != nil {
-		s.filter = o.Filter.Name
-	}
+	s.filter = o.Filter
 	return s, o, err
 }
 
@@ -170,8 +168,8 @@ func (x *session) parseDelivery(f *stomp.Frame, queue string, mode ackMode) (o h
 	}
 	o.Track = mode != ackAuto
 	if from, ok := f.Get("resume-from"); ok {
-		o.Resume = &hub.Resume{} // a malformed message-id is a gap, like one of another epoch
-		if epoch, position, ok := parseMessageID(from); ok {
+		o.Resume = &hub.Resume{}                                                // a malformed message-id is a gap, like one of another epoch
+		if epoch, position, ok := parseMessageID(strings.TrimSpace(from)); ok { // which has no blanks, so these mean nothing
 			*o.Resume = hub.Resume{Epoch: epoch, Position: position}
 		}
 	}

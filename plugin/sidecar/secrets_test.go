@@ -117,7 +117,7 @@ func (r *running) logins(tokens []string) {
 		r.exchange(nil, connectFrame("Authorization:"+token, "login:"+token, "passcode:"+token, "receipt:1"), connect)
 		r.exchange(nil, stomp.Frame{Command: stomp.CommandSend, Headers: connect.Headers})
 		r.exchange(http.Header{"Authorization": {"Bearer " + token}}, connectFrame(), subscribe)
-		r.exchange(http.Header{"Authorization": {"Basic " + token}}, connect)
+		r.exchange(http.Header{"Authorization": {"Basic " + token}}, connect, subscribe)
 		r.exchange(http.Header{"Sec-Websocket-Protocol": {"v12.stomp, bearer." + base64.RawURLEncoding.EncodeToString([]byte(token))}}, connectFrame(), subscribe)
 		r.exchange(http.Header{"Sec-Websocket-Protocol": {"v12.stomp, bearer." + token}}, connectFrame(), subscribe)
 		r.exchange(nil, connectFrame("login:ada", "passcode:"+token), subscribe)

@@ -144,6 +144,21 @@ func v2(t *testing.T, from string) string {
 	return string(text)
 }
 
+// v2With is v2 with a value of that size behind the addresses, as load balancers add them.
+func v2With(t *testing.T, from string, size int) string {
+	t.Helper()
+	source := net.TCPAddrFromAddrPort(netip.MustParseAddrPort(from))
+	h := proxyproto.HeaderProxyFromAddrs(2, source, source)
+	if err := h.SetTLVs([]proxyproto.TLV{{Type: 0xEA, Value: make([]byte, size)}}); err != nil {
+		t.Fatal(err)
+	}
+	text, err := h.Format()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // What comes before a request, whether it gets through, who it is then from, and what is said of it.
 func TestBeginnings(t *testing.T) {
 	local, err := (&proxyproto.Header{Version: 2, Command: proxyproto.LOCAL, TransportProtocol: proxyproto.UNSPEC}).Format()
@@ -162,6 +177,7 @@ func TestBeginnings(t *testing.T) {
 		"version 1, unknown":     {gate.Config{ProxyProtocol: true}, "PROXY UNKNOWN\r\nGET /", "", ""},
 		"version 2":              {gate.Config{ProxyProtocol: true}, v2(t, "203.0.113.9:50123") + "GET /", "203.0.113.9:50123", ""},
 		"version 2, IPv6":        {gate.Config{ProxyProtocol: true}, v2(t, "[2001:db8::9]:50123") + "GET /", "[2001:db8::9]:50123", ""},
+		"version 2 with more":    {gate.Config{ProxyProtocol: true}, v2With(t, "203.0.113.9:50123", 1000) + "GET /", "203.0.113.9:50123", ""},
 		"version 2, local":       {gate.Config{ProxyProtocol: true}, string(local) + "GET /", "", ""},
 		"TLS behind it":          {gate.Config{ProxyProtocol: true, TLS: true}, v1 + "\x16\x03\x01GET", "203.0.113.9:50123", ""},
 		"none":                   {gate.Config{ProxyProtocol: true}, "GET / HTTP/1.1", "", gate.NoHeader},

@@ -1,15 +1,17 @@
 package writer
 
 import (
-	"container/list"
+	"cmp"
 	"errors"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
 
-// ErrUnread means that the clients which do not read keep too much waiting, and that this one has
-// waited longest.
+// ErrUnread means that the clients which do not read keep too much waiting, and that this one is
+// among those that keep the most.
 var ErrUnread = errors.New("writer: too much waits for clients that do not read")
 
 // unread is what the kernel has not taken of one write.
@@ -34,19 +36,17 @@ func (u unread) writeTo(conn net.Conn) error {
 
 // A ledger knows what all Writers of a Pool keep in memory for clients that have not read it yet.
 type ledger struct {
-	limit int
+	limit int // 0: none
 
-	mu      sync.Mutex
-	bytes   int
-	shares  map[*byte]int // first byte of what several may have -> how many have it
-	held    map[*Writer]*list.Element
-	waiting list.List   // of entries, in the order in which they began to wait
-	review  *time.Timer // looks again at what has waited too long; nil: none is set
+	mu     sync.Mutex
+	bytes  int
+	shares map[*byte]int // first byte of what several may have -> how many have it
+	held   map[*Writer]entry
+	review *time.Timer // looks again at what has waited too long; nil: none is set
 }
 
 // An entry is what one Writer keeps.
 type entry struct {
-	writer *Writer
 	since  time.Time
 	own    int
 	shared []byte
@@ -58,16 +58,16 @@ const minWait = time.Second
 
 // hold notes what the Writer keeps from now on.
 func (l *ledger) hold(w *Writer, u unread) {
-	e := &entry{writer: w, since: time.Now(), shared: u.shared}
+	e := entry{since: time.Now(), shared: u.shared}
 	if u.own != nil {
 		e.own = cap(*u.own)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.held == nil {
-		l.held, l.shares = map[*Writer]*list.Element{}, map[*byte]int{}
+		l.held, l.shares = map[*Writer]entry{}, map[*byte]int{}
 	}
-	l.held[w] = l.waiting.PushBack(e)
+	l.held[w] = e
 	l.bytes += e.own
 	if len(e.shared) > 0 {
 		if l.shares[&e.shared[0]]++; l.shares[&e.shared[0]] == 1 {
@@ -75,7 +75,7 @@ func (l *ledger) hold(w *Writer, u unread) {
 		}
 	}
 	if l.limit > 0 && l.bytes > l.limit && l.review == nil {
-		l.review = time.AfterFunc(minWait, l.endOldest)
+		l.review = time.AfterFunc(minWait, l.endLargest)
 	}
 }
 
@@ -83,14 +83,15 @@ func (l *ledger) hold(w *Writer, u unread) {
 func (l *ledger) release(w *Writer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e := l.held[w]; e != nil {
-		l.removeLocked(e)
-		delete(l.held, w)
-	}
+	l.releaseLocked(w)
 }
 
-func (l *ledger) removeLocked(at *list.Element) {
-	e := l.waiting.Remove(at).(*entry)
+func (l *ledger) releaseLocked(w *Writer) {
+	e, held := l.held[w]
+	if !held {
+		return
+	}
+	delete(l.held, w)
 	l.bytes -= e.own
 	if len(e.shared) == 0 {
 		return
@@ -101,27 +102,44 @@ func (l *ledger) removeLocked(at *list.Element) {
 	}
 }
 
-// endOldest fails the Writers that have waited longest, until what the others keep is within the
-// limit.
-func (l *ledger) endOldest() {
-	var failed []*Writer
+// endLargest fails Writers that have waited long enough, those first that keep the most, until what
+// the others keep is within the limit. If that does not do, it looks again later.
+func (l *ledger) endLargest() {
 	l.mu.Lock()
-	l.review = nil
-	now := time.Now()
-	for at := l.waiting.Front(); at != nil && l.bytes > l.limit; at = l.waiting.Front() {
-		e := at.Value.(*entry)
-		if wait := minWait - now.Sub(e.since); wait > 0 {
-			l.review = time.AfterFunc(wait, l.endOldest)
+	var failed []*Writer
+	for _, w := range l.overdueLocked(time.Now()) {
+		if l.bytes <= l.limit {
 			break
 		}
-		l.removeLocked(at) // it is gone within finalTimeout
-		delete(l.held, e.writer)
-		failed = append(failed, e.writer)
+		l.releaseLocked(w) // it is gone within finalTimeout
+		failed = append(failed, w)
+	}
+	l.review = nil
+	if l.bytes > l.limit {
+		l.review = time.AfterFunc(minWait/4, l.endLargest)
 	}
 	l.mu.Unlock()
 	for _, w := range failed {
 		w.failed(ErrUnread)
 	}
+}
+
+// overdueLocked returns the Writers that may fail, in that order. A share of what others have too
+// counts as such.
+func (l *ledger) overdueLocked(now time.Time) []*Writer {
+	sizes := map[*Writer]int{}
+	for w, e := range l.held {
+		if now.Sub(e.since) < minWait {
+			continue
+		}
+		sizes[w] = e.own
+		if len(e.shared) > 0 {
+			sizes[w] += len(e.shared) / l.shares[&e.shared[0]]
+		}
+	}
+	return slices.SortedFunc(maps.Keys(sizes), func(a, b *Writer) int {
+		return cmp.Or(cmp.Compare(sizes[b], sizes[a]), l.held[a].since.Compare(l.held[b].since))
+	})
 }
 
 // Unread returns how many bytes all Writers keep for clients that have not read them yet.

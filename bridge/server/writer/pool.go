@@ -15,8 +15,8 @@ type Limits struct {
 	WriteTimeout time.Duration // of a single write
 	AnswerBytes  int           // of answers that wait; beyond that Update blocks
 	// UnreadBytes bounds what all Writers together keep of writes that the kernel does not take.
-	// Beyond it, those that have waited longest fail with ErrUnread, if that is a second or more. 0: no
-	// bound.
+	// Beyond it, those that keep the most fail with ErrUnread, if they have waited for a second or
+	// more. 0: no bound.
 	UnreadBytes int
 }
 

@@ -51,12 +51,15 @@ var (
 type conn struct {
 	net.Conn
 
+	publishes atomic.Uint64 // PUBLISH packets that have begun to arrive
+
 	// owned by the reader
 	r        *bufio.Reader
 	ahead    sync.WaitGroup // of what reads ahead for r
 	limit    int            // of a whole packet, in bytes
 	left     int            // of the current packet, not yet read
 	answered bool
+	begun    bool // answered, and up
 
 	owed *owed // what must happen before it is left
 
@@ -105,6 +108,15 @@ func (c *conn) accepted(ack *paho.Connack, now time.Time) {
 // Read reads from the current packet, never beyond it.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.left == 0 {
+		if c.answered && !c.begun {
+			// Nothing is read behind the CONNACK before paho's Connect has returned: an event needs to
+			// know its session, and the end of a connection that has only half begun confuses paho.
+			select {
+			case <-c.up:
+			case <-c.ctx.Done():
+			}
+			c.begun = true
+		}
 		if err := c.nextPacket(); err != nil {
 			return 0, c.readError(err)
 		}
@@ -170,7 +182,10 @@ func (c *conn) startPacket(kind byte, header, length int) error {
 	if header+length > c.limit {
 		return fmt.Errorf("reading packet: %d bytes, the limit is %d", header+length, c.limit)
 	}
-	if kind == packets.PINGRESP {
+	switch kind {
+	case packets.PUBLISH:
+		c.publishes.Add(1)
+	case packets.PINGRESP:
 		c.owed.pings(-1)
 		if !c.isExpired() { // then it may answer the ping of flushAcks, which may overlap with paho's
 			c.pongs.Add(1)
@@ -238,12 +253,20 @@ func (c *conn) flushAcks(ctx context.Context) {
 	defer cancel()
 	ctx, unbind := c.bound(ctx)
 	defer unbind()
-	if !c.owed.awaitSent(ctx) || ctx.Err() != nil {
-		return
+	if c.owed.awaitSent(ctx) && ctx.Err() == nil {
+		c.ping(ctx)
 	}
-	if _, err := packets.NewControlPacket(packets.PINGREQ).WriteTo(c); err == nil {
-		c.owed.awaitPongs(ctx)
+}
+
+// ping returns when the broker has answered a ping, and so has read all that was sent before.
+func (c *conn) ping(ctx context.Context) error {
+	ctx, unbind := c.bound(ctx)
+	defer unbind()
+	if _, err := packets.NewControlPacket(packets.PINGREQ).WriteTo(c); err != nil {
+		return err
 	}
+	c.owed.awaitPongs(ctx)
+	return ctx.Err()
 }
 
 // closed reports whether Close was called.

@@ -195,9 +195,7 @@ func (c *connection) up(manager *autopaho.ConnectionManager, ack *paho.Connack) 
 	if c.onUp != nil {
 		c.onUp(cn)
 	}
-	// Events may have been read already: handOver waits for this, since what they carry of the
-	// connection (session, session present) is known only now.
-	close(cn.up)
+	close(cn.up) // from here on events are read
 
 	c.mu.Lock()
 	c.live = &live{manager, cn}

@@ -13,11 +13,6 @@ func (c *Client) handOver(p paho.PublishReceived) (bool, error) {
 	cn := c.receiving.latest()
 	c.subs.count(p.Packet.Topic)
 	c.retained.live.Store(time.Now().UnixNano())
-	// The queued events of a session follow CONNACK at once, before the connection is up.
-	select {
-	case <-cn.up:
-	case <-cn.expired:
-	}
 	// Two connections may be here at once, the old one with what it has left. Stop closes events
 	// under the same mutex, so that nothing is sent to it after that. Once an event has been left
 	// out, because of Stop or because it has expired, so is all that follows, or the order breaks.

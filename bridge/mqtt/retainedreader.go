@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"sync"
@@ -21,6 +22,8 @@ const (
 	maxTopics = 1 << 20
 )
 
+var errUnanswered = errors.New("the broker does not answer")
+
 // A retainedReader reads the retained messages under some topic filters, all of them, from a broker
 // that drops what it cannot send fast enough. Mosquitto does so beyond max_queued_messages, 1000 by
 // default, also at QoS 0 and also to a client that reads: it sends all of them in one go. It drops
@@ -35,6 +38,7 @@ type retainedReader struct {
 	seed  maphash.Seed
 	known map[uint64]int // hash of a topic -> the last round that brought its retained message; 0: live only
 
+	taken  uint64  // events of the visit
 	copies int     // handed over
 	round  int     // from 1
 	fresh  int     // retained messages that this round was the first to bring
@@ -90,15 +94,19 @@ func (r *retainedReader) readRound(ctx context.Context) error {
 	bound, cancel := context.WithCancel(ctx)
 	defer cancel()
 	subscribed := make(chan error, 1)
-	subscribing.Go(func() { // its answer may come behind the first of the messages
+	subscribing.Go(func() { // its answer may come behind the first of the messages, and before others
 		_, err := r.visit.Subscribe(bound, 0, r.filters...)
+		if err == nil {
+			err = r.visit.conn.ping(bound) // a broker that stood still in between goes on
+		}
 		subscribed <- err
 	})
-	quiet, granted := time.NewTimer(2*visitTimeout), false
+	quiet, pause, granted := time.NewTimer(2*visitTimeout), 2*visitTimeout, false
 	defer quiet.Stop()
 	for {
 		select {
 		case e := <-r.visit.Events():
+			r.taken++
 			if err := r.take(e); err != nil {
 				return err
 			}
@@ -106,17 +114,21 @@ func (r *retainedReader) readRound(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			granted = true
+			granted, pause = true, roundQuiet
 		case <-quiet.C:
-			return nil
+			switch {
+			case r.taken < r.visit.conn.publishes.Load(): // it is this process that stood still
+			case granted:
+				return nil
+			default:
+				return errUnanswered
+			}
 		case <-r.visit.Done():
 			return r.visit.Err()
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if granted {
-			quiet.Reset(roundQuiet)
-		}
+		quiet.Reset(pause)
 	}
 }
 

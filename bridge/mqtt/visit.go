@@ -84,7 +84,6 @@ func (v *Visit) clientConfig() paho.ClientConfig {
 			v.end(&BrokerError{"the broker ends the connection", p.ReasonCode, p.Properties.ReasonString})
 		},
 		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
-			<-v.conn.up // the events of a resumed session may come before NewVisit returns
 			select {
 			case v.events <- newEvent(p, v.conn, time.Now()):
 			case <-v.left:

@@ -35,6 +35,11 @@ func (r *reader) warnf(n *yaml.Node, hint, format string, args ...any) {
 	r.report.Warnf(r.file, n, hint, format, args...)
 }
 
+// warnAt is errorAt for a doubtful place.
+func (r *reader) warnAt(n *yaml.Node, offset, width int, hint, format string, args ...any) {
+	r.report.WarnAt(r.file, n, offset, width, hint, format, args...)
+}
+
 // pairs returns the keys of the mapping n; what names it in a mistake.
 func (r *reader) pairs(n *yaml.Node, what string) []source.Pair {
 	return r.file.Pairs(n, what, r.report)

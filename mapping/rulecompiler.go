@@ -123,6 +123,9 @@ func (c *ruleCompiler) readTopic() {
 	case first == "$SYS":
 		c.in.warnf(n, "", "topics under $SYS are the broker's own: they are retained, and many brokers do not show them to everyone")
 	}
+	if m := topic.Blank(n.Value); m != nil {
+		c.in.warnAt(n, m.Offset, m.Width, m.Hint, "the topic %s", m.Message)
+	}
 }
 
 // withoutShare returns the filter of a shared subscription.

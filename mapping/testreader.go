@@ -11,6 +11,7 @@ import (
 	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/mapping/source"
 	"mqtt-stomp-bridge/mapping/spelling"
+	"mqtt-stomp-bridge/mapping/topic"
 	"mqtt-stomp-bridge/mapping/value"
 )
 
@@ -63,6 +64,9 @@ func (r *testReader) read() *test {
 	if strings.ContainsAny(t.event.Topic, "+#{") {
 		r.in.errorf(r.at("topic"), "write the topic of an event, without wildcards", "%s is not a topic of an event",
 			value.Quote(t.event.Topic))
+	}
+	if m := topic.CheckText(t.event.Topic); m != nil {
+		r.in.errorAt(r.at("topic"), m.Offset, m.Width, m.Hint, "the topic %s", m.Message)
 	}
 	r.readPayload(t)
 	r.readUser(t)

@@ -34,7 +34,7 @@ func TestNewRefuses(t *testing.T) {
 		{"urls", mqtt.Config{ClientID: "b"},
 			[]string{"mqtt://user:secret@host", "http://host", "localhost:1883", "mqtt://", "unix://", "wss://host/mqtt"}, []string{
 				`a broker URL takes no user name or password`,
-				`a broker cannot be reached by "http"`,
+				`"http://host" does not begin with a broker's scheme`,
 				`"localhost:1883" is not a broker URL`,
 				`"mqtt:" names no host`,
 				`"unix:" names no socket`,
@@ -42,6 +42,11 @@ func TestNewRefuses(t *testing.T) {
 		{"durations", mqtt.Config{ClientID: "b", KeepAlive: time.Millisecond, SessionExpiry: -1}, []string{"mqtt://host"}, []string{
 			"keepalive 1ms: must be from 1s to 18h12m15s",
 			"session expiry -1ns: must be from 1s to 1193046h28m15s",
+		}},
+		{"texts", mqtt.Config{ClientID: "b\n", Username: "u\x00", BaseTopic: "a\ufffe"}, []string{"mqtt://host"}, []string{
+			"the client id has a line end",
+			"the user name has the control character U+0000",
+			"the base topic has U+FFFE, which is not a character",
 		}},
 		{"topics", mqtt.Config{ClientID: "b", BaseTopic: "a/#", Filters: filters("a/+/b/#", "#/a", "a+", "", "a\x00", "$SYS/#")}, []string{"mqtt://host"}, []string{
 			`base topic "a/#": must be a topic name without + and # that does not begin with $`,

@@ -189,7 +189,12 @@ func (c Config) validate() error {
 	if c.SessionExpiry < time.Second || c.SessionExpiry > maxSessionExpiry {
 		errs = append(errs, fmt.Errorf("session expiry %v: must be from 1s to %v", c.SessionExpiry, maxSessionExpiry))
 	}
-	if strings.ContainsAny(c.BaseTopic, "+#\x00") || strings.HasPrefix(c.BaseTopic, "$") {
+	for _, text := range [...][2]string{{"client id", c.ClientID + retainedSuffix}, {"user name", c.Username}, {"base topic", c.BaseTopic}} {
+		if m := topic.CheckText(text[1]); m != nil {
+			errs = append(errs, fmt.Errorf("the %s %s", text[0], m.Message))
+		}
+	}
+	if strings.ContainsAny(c.BaseTopic, "+#") || strings.HasPrefix(c.BaseTopic, "$") {
 		errs = append(errs, fmt.Errorf("base topic %q: must be a topic name without + and # that does not begin with $", c.BaseTopic))
 	}
 	errs = append(errs, checkFilters(c.Filters))

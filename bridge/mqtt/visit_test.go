@@ -161,7 +161,7 @@ func TestVisitThatDoesNotBegin(t *testing.T) {
 		{"MQTT 3.1.1", u(answer(t, []byte{0x20, 2, 0, 1})), mqtt.Config{}, mqtt.ErrOldMQTT, ""},
 		{"busy", u(answer(t, connack(0x89))), mqtt.Config{}, nil, `the broker refuses the connection: server busy (0x89): "hunter2 no"`},
 		{"a password that cannot be read", u(closing), mqtt.Config{Password: func() ([]byte, error) { return nil, errors.New("gone") }}, nil, "reading password: gone"},
-		{"a scheme", u("http://127.0.0.1"), mqtt.Config{}, nil, `a broker cannot be reached by "http"`},
+		{"a scheme", u("http://127.0.0.1"), mqtt.Config{}, nil, `"http://127.0.0.1" does not begin with a broker's scheme`},
 	}
 	for _, tt := range tests {
 		_, err := mqtt.NewVisit(t.Context(), tt.u, tt.c, mqtt.VisitOptions{ClientID: "visitor"})

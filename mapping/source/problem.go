@@ -85,11 +85,22 @@ func (r *Report) Warnf(f *File, n *yaml.Node, hint, format string, args ...any) 
 // of its value. The place is exact for plain and simply quoted scalars on one line; elsewhere it
 // falls back to the scalar's start.
 func (r *Report) ErrorAt(f *File, n *yaml.Node, offset, width int, hint, format string, args ...any) {
-	p := at(f, n, hint, fmt.Sprintf(format, args...))
+	r.add(f, within(f, n, offset, width, hint, fmt.Sprintf(format, args...)))
+}
+
+// WarnAt is ErrorAt for a doubtful place.
+func (r *Report) WarnAt(f *File, n *yaml.Node, offset, width int, hint, format string, args ...any) {
+	p := within(f, n, offset, width, hint, fmt.Sprintf(format, args...))
+	p.Warning = true
+	r.add(f, p)
+}
+
+func within(f *File, n *yaml.Node, offset, width int, hint, message string) Problem {
+	p := at(f, n, hint, message)
 	if line, column, ok := f.within(n, offset); ok {
 		p.Line, p.Column, p.Width = line, column, max(1, width)
 	}
-	r.add(f, p)
+	return p
 }
 
 // within finds the place of the offset-th character of the scalar n's value.

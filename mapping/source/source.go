@@ -17,13 +17,22 @@ type File struct {
 
 	lines    []string
 	redacted map[int]int // line number -> how many of its characters may be shown
+	secret   map[*yaml.Node]bool
+	next     map[*yaml.Node]*yaml.Node // node -> the one behind it in the text
 }
 
-// Parse reads data as one YAML document. A syntax error goes to report; the file is still returned,
-// so that later problems can quote its lines.
+// Parse reads data, which is in UTF-8, as one YAML document. A syntax error goes to report; the file
+// is still returned, so that later problems can quote its lines.
 func Parse(name string, data []byte, report *Report) *File {
-	text := strings.TrimPrefix(string(data), "\uFEFF")
-	f := &File{Name: name, lines: Lines(text), redacted: map[int]int{}}
+	text := strings.TrimPrefix(string(data), mark)
+	f := &File{Name: name, lines: Lines(text), redacted: map[int]int{}, secret: map[*yaml.Node]bool{}, next: map[*yaml.Node]*yaml.Node{}}
+	if p := fault(name, data); p != nil {
+		if utf16(data) {
+			f.lines = nil // what they look like helps nobody
+		}
+		report.add(f, *p)
+		return f
+	}
 	var doc yaml.Node
 	// Duplicate keys are the walker's to report, all at once and with their place.
 	err := yaml.Load(data, &doc, yaml.WithUniqueKeys(false))
@@ -36,7 +45,21 @@ func Parse(name string, data []byte, report *Report) *File {
 	} else if doc.Kind != 0 && doc.Kind != yaml.DocumentNode {
 		f.Root = &doc
 	}
+	if f.Root != nil {
+		f.order(nil, f.Root)
+	}
 	return f
+}
+
+// order notes for the nodes at and below n, of which the text has last before it, what follows
+// them; it returns the last of them.
+func (f *File) order(last, n *yaml.Node) *yaml.Node {
+	f.next[last] = n
+	last = n
+	for _, c := range n.Content {
+		last = f.order(last, c)
+	}
+	return last
 }
 
 // breaks are what ends a line for the YAML reader, whose numbers of lines are everybody's here:
@@ -91,6 +114,8 @@ func (f *File) syntaxHint(p Problem) string {
 		return "inside { } and [ ], a value that holds any of { } [ ] , is put in '…'"
 	case strings.Contains(p.Message, "second document"):
 		return "put it into a file of its own"
+	case strings.Contains(p.Message, "invalid Unicode character escape code"):
+		return `write the character itself, or one code for all of it: "\U0001F600"`
 	case strings.HasPrefix(at, "\t"):
 		return "YAML allows no tab in indentation; use spaces"
 	case strings.Contains(p.Message, "did not find expected key") && before == "":
@@ -116,21 +141,49 @@ func (f *File) deeper(n int) bool {
 	return false
 }
 
-// Redact keeps n, with all lines that it stands on, out of every problem's text, because it is a
-// secret.
+// Redact keeps n, with all lines that it stands on and everything below it, out of every problem's
+// text, because it is a secret. An alias takes with it what it stands for.
 func (f *File) Redact(n *yaml.Node) {
-	f.hide(n.Line, n.Column-1)
-	if n.Kind != yaml.ScalarNode || n.Line < 1 || n.Line > len(f.lines) {
+	if f.secret[n] {
 		return
 	}
-	// A scalar may go on: below its key's indentation, until a line that stands as far left as the
-	// first.
-	for l := n.Line + 1; l <= len(f.lines); l++ {
-		if strings.TrimSpace(f.lines[l-1]) != "" && indent(f.lines[l-1]) <= indent(f.lines[n.Line-1]) {
-			break
+	f.secret[n] = true
+	f.hide(n.Line, n.Column-1)
+	switch n.Kind {
+	case yaml.ScalarNode:
+		f.hideRest(n)
+	case yaml.AliasNode:
+		f.Redact(Deref(n))
+	}
+	for _, c := range n.Content {
+		f.Redact(c)
+	}
+}
+
+// Redacted reports whether n is kept out of problems.
+func (f *File) Redacted(n *yaml.Node) bool { return f.secret[n] }
+
+// hideRest hides the further lines of a scalar. YAML does not say where it ends: it may go on up to
+// the next node.
+func (f *File) hideRest(n *yaml.Node) {
+	last := len(f.lines)
+	if next := f.next[n]; next != nil {
+		if last = next.Line - 1; !f.begins(next) {
+			last = next.Line
 		}
+	}
+	for l := n.Line + 1; l <= last; l++ {
 		f.hide(l, 0)
 	}
+}
+
+// begins reports whether nothing but white space and dashes stands before n on its line.
+func (f *File) begins(n *yaml.Node) bool {
+	if n.Line < 1 || n.Line > len(f.lines) {
+		return false
+	}
+	line := []rune(f.lines[n.Line-1])
+	return strings.Trim(string(line[:max(0, min(n.Column-1, len(line)))]), " \t-") == ""
 }
 
 // hide shows no more of the line than its first characters.
@@ -151,9 +204,9 @@ func (f *File) line(n int) string {
 	}
 	if shown, ok := f.redacted[n]; ok {
 		line := []rune(f.lines[n-1])
-		return string(line[:min(shown, len(line))]) + "***"
+		return printable(string(line[:min(shown, len(line))])) + "***"
 	}
-	return f.lines[n-1]
+	return printable(f.lines[n-1])
 }
 
 // A Pair is one key of a mapping with its value, aliases followed.
@@ -221,7 +274,7 @@ func (w *pairWalker) merge(n *yaml.Node) {
 			w.merge(Deref(c))
 		}
 	default:
-		w.report.Errorf(w.f, n, "write <<: *anchor", "a merge key takes a mapping, not %s", Describe(n))
+		w.report.Errorf(w.f, n, "write <<: *anchor", "a merge key takes a mapping, not a text")
 	}
 }
 

@@ -8,17 +8,13 @@ package topic
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
 )
-
-// maxBytes is the most that a filter may have. MQTT 5, 1.5.4: a string has a two-byte length.
-const maxBytes = 65535
 
 // Check says what is wrong with a topic filter (MQTT 5, 4.7.1 and 4.7.3); nil when a broker may be
 // asked for it. A broker may end the connection for any of it.
 func Check(filter string) error {
-	if filter == "" || len(filter) > maxBytes || !utf8.ValidString(filter) || strings.ContainsFunc(filter, refusable) {
-		return fmt.Errorf("topic filter %.100q: must be 1 to %d bytes of UTF-8 without control characters", filter, maxBytes)
+	if filter == "" || CheckText(filter) != nil {
+		return fmt.Errorf("topic filter %.100q: must be 1 to %d bytes of UTF-8 without control characters", filter, MaxBytes)
 	}
 	for rest, more := filter, true; more; {
 		var level string
@@ -28,12 +24,6 @@ func Check(filter string) error {
 		}
 	}
 	return nil
-}
-
-// refusable reports whether a broker may close the connection for the character (MQTT 5, 1.5.4):
-// controls and non-characters.
-func refusable(r rune) bool {
-	return r < 0x20 || r >= 0x7f && r <= 0x9f || r >= 0xfdd0 && r <= 0xfdef || r&0xfffe == 0xfffe
 }
 
 // Match reports whether the filter matches the topic name (MQTT 5, 4.7).

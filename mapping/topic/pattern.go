@@ -42,11 +42,12 @@ var captureName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 func ParsePattern(text string) (*Pattern, []Mistake) {
 	p := &Pattern{text: text}
 	var mistakes []Mistake
-	switch {
-	case text == "":
+	if text == "" {
 		return p, []Mistake{{0, 1, "the topic is empty", "write a topic filter, such as chat/{channel_id}/message"}}
-	case len(text) > maxBytes || strings.ContainsRune(text, 0):
-		return p, []Mistake{{0, 1, "an MQTT topic is at most 65535 bytes, without a zero byte", ""}}
+	}
+	if m := CheckText(text); m != nil {
+		m.Message = "the topic " + m.Message
+		return p, []Mistake{*m}
 	}
 	parts := strings.Split(text, "/")
 	var filter []string

@@ -154,19 +154,55 @@ func TestPattern(t *testing.T) {
 
 func TestPatternMistakes(t *testing.T) {
 	for text, want := range map[string]topic.Mistake{
-		"":         {0, 1, "the topic is empty", "write a topic filter, such as chat/{channel_id}/message"},
-		"a/{x":     {2, 2, "a brace is missing", "write {x}"},
-		"a/{x}-b":  {2, 5, "a {name} takes a whole topic level", `split it in the expression: split(topic.x, "-")`},
-		"ä/#/b":    {2, 1, "# must be the last level", "+ stands for one level"},
-		"a+/b":     {0, 2, "+ and # take a whole topic level", "match the whole level, and test its text in when"},
-		"{a b}":    {0, 5, "{a b} is not a name", "a name is made of letters, digits and _, such as {device_id}"},
-		"{x...}/b": {0, 6, "{x...} must be the last level", "{x} stands for one level"},
-		"{x}/{x}":  {4, 3, "{x} appears twice in the topic", "give the two levels different names"},
-		"a\x00":    {0, 1, "an MQTT topic is at most 65535 bytes, without a zero byte", ""},
+		"":                         {0, 1, "the topic is empty", "write a topic filter, such as chat/{channel_id}/message"},
+		"a/{x":                     {2, 2, "a brace is missing", "write {x}"},
+		"a/{x}-b":                  {2, 5, "a {name} takes a whole topic level", `split it in the expression: split(topic.x, "-")`},
+		"ä/#/b":                    {2, 1, "# must be the last level", "+ stands for one level"},
+		"a+/b":                     {0, 2, "+ and # take a whole topic level", "match the whole level, and test its text in when"},
+		"{a b}":                    {0, 5, "{a b} is not a name", "a name is made of letters, digits and _, such as {device_id}"},
+		"{x...}/b":                 {0, 6, "{x...} must be the last level", "{x} stands for one level"},
+		"{x}/{x}":                  {4, 3, "{x} appears twice in the topic", "give the two levels different names"},
+		"ä/\n":                     {2, 1, "the topic has a line end", "write it on one line, without | or > before it"},
+		"a/\r\nb":                  {2, 1, "the topic has a line end", "write it on one line, without | or > before it"},
+		"a\x00":                    {1, 1, "the topic has the control character U+0000", "MQTT allows no control characters; remove it"},
+		"{x}/\x7f":                 {4, 1, "the topic has the control character U+007F", "MQTT allows no control characters; remove it"},
+		"\u0085":                   {0, 1, "the topic has the control character U+0085", "MQTT allows no control characters; remove it"},
+		"a\ufffe":                  {1, 1, "the topic has U+FFFE, which is not a character", "MQTT does not allow it; remove it"},
+		"\ufdd0":                   {0, 1, "the topic has U+FDD0, which is not a character", "MQTT does not allow it; remove it"},
+		"a\xed\xa0\x80":            {1, 1, "the topic has a byte that is not UTF-8", "write it in UTF-8"}, // a lone surrogate
+		strings.Repeat("ä", 32768): {0, 1, "the topic has 65536 bytes, and MQTT takes at most 65535", "write a shorter one"},
 	} {
 		_, got := topic.ParsePattern(text)
 		if diff := cmp.Diff([]topic.Mistake{want}, got); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", text, diff)
+		}
+	}
+}
+
+// A rule whose topic is taken can be subscribed: the client refuses filters by Check.
+func TestPatternIsAFilter(t *testing.T) {
+	texts := []string{strings.Repeat("ä", 32767) + "a", "\ufffd", "a b", "a\tb", "{x}\n", "a/{x...}\x01", "+/#"}
+	for r := rune(0); r < 0x300; r++ {
+		texts = append(texts, "a/"+string(r)+"/{x}")
+	}
+	for b := range 256 {
+		texts = append(texts, "{x}/"+string([]byte{byte(b)}))
+	}
+	for _, text := range texts {
+		p, mistakes := topic.ParsePattern(text)
+		if mistakes != nil {
+			continue
+		}
+		if err := topic.Check(p.Filter()); err != nil {
+			t.Errorf("%.20q is taken, but %v", text, err)
+		}
+	}
+}
+
+func TestBlank(t *testing.T) {
+	for text, want := range map[string]int{"a b": -1, "a/b ": 2, " a": 0, "ä/\u00a0b/c": 2, "a/ /b": 2, "/": -1} {
+		if m := topic.Blank(text); (m == nil) != (want < 0) || m != nil && m.Offset != want {
+			t.Errorf("%q: %+v, want one at %d", text, m, want)
 		}
 	}
 }

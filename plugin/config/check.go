@@ -4,7 +4,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
+
+	"mqtt-stomp-bridge/mapping/topic"
 )
 
 // alternatives are settings of which at most one can be given. A variable for one of them replaces
@@ -28,6 +32,12 @@ var certificates = [][2]string{
 func (l *loader) check(c *Config) {
 	for _, group := range alternatives {
 		l.checkAlternatives(group)
+	}
+	l.checkUnwritten()
+	for _, path := range []string{"broker.client_id", "broker.username", "broker.base_topic"} {
+		if s, ok := l.one(path); ok && topic.Blank(s.text) != nil {
+			l.warnf(s, "remove it, unless it belongs there", "has a blank at its edge")
+		}
 	}
 	for _, pair := range certificates {
 		l.checkCertificate(pair[0], pair[1])
@@ -73,7 +83,7 @@ func (l *loader) one(path string) (setting, bool) {
 }
 
 func (l *loader) warnf(s setting, hint, format string, args ...any) {
-	l.report.Warnf(s.file, s.node, hint, s.key.Path+": "+format, args...)
+	l.reportOf(s.key).Warnf(s.file, s.node, hint, s.key.Path+": "+format, args...)
 }
 
 func (l *loader) checkCertificate(certPath, keyPath string) {
@@ -101,11 +111,31 @@ func (l *loader) readFile(s setting) ([]byte, bool) {
 	name := absolute(s.dir, s.text)
 	data, err := os.ReadFile(name)
 	if err != nil {
-		l.errorf(s, "", "%q %s", name, reason(err))
+		hint := ""
+		if !filepath.IsAbs(s.text) {
+			hint = "a relative path starts at " + absolute(s.dir, "")
+		}
+		l.errorf(s, hint, "%s %s", l.shownPath(s, name), reason(err))
 		return nil, false
 	}
 	l.addFile(name)
 	return data, true
+}
+
+// shown returns the value of s as it may be told.
+func (l *loader) shown(s setting) string {
+	if s.file.Redacted(s.node) {
+		return redacted
+	}
+	return strconv.Quote(s.text)
+}
+
+// shownPath returns the path that s names as it may be told. One that leads nowhere may be a secret.
+func (l *loader) shownPath(s setting, name string) string {
+	if _, err := os.Lstat(name); err != nil && s.file.Redacted(s.node) {
+		return redacted
+	}
+	return strconv.Quote(name)
 }
 
 // readSecret reads a secret from the file that s names, without the line break at its end.

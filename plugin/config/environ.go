@@ -61,7 +61,7 @@ func (l *loader) unknownVariable(name string, known []string) {
 		hint = spelling.DidYouMean(name, []string{near})
 	}
 	f := l.variableFile(name, "") // its value may be a secret
-	l.report.Errorf(f, &yaml.Node{Line: 1, Column: 1}, hint, "no setting has this variable")
+	l.wrong.Errorf(f, &yaml.Node{Line: 1, Column: 1}, hint, "no setting has this variable")
 }
 
 // override replaces what the file says of k, and of its alternatives, by the value of a variable. A
@@ -75,9 +75,10 @@ func (l *loader) override(k *Key, variable, value string) {
 		}
 	}
 	shown, parts := value, []string{value}
-	if k.Secret {
+	if sensitive(k.Path) || strings.Contains(value, "@") { // perhaps a URL with a password
 		shown = ""
-	} else if k.List {
+	}
+	if k.List && !k.Secret {
 		parts = strings.Split(value, ",")
 	}
 	if l.overridesProvider(k, variable, shown) {
@@ -94,6 +95,9 @@ func (l *loader) override(k *Key, variable, value string) {
 		}
 		n := &yaml.Node{Kind: yaml.ScalarNode, Line: 1, Column: column + lead, Value: text}
 		column += utf8.RuneCountInString(part) + 1
+		if shown == "" {
+			f.Redact(n)
+		}
 		l.settings[k.Path] = append(l.settings[k.Path], setting{key: k, file: f, node: n, text: text})
 	}
 }
@@ -103,8 +107,5 @@ func (l *loader) variableFile(name, value string) *source.File {
 	var unread source.Report // the value is not YAML; only its line is of use
 	name = "$" + name
 	l.variables = append(l.variables, name)
-	if strings.Contains(value, "@") {
-		value = "" // perhaps a URL with a password
-	}
 	return source.Parse(name, []byte(value), &unread)
 }

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -55,7 +56,9 @@ func TestSample(t *testing.T) {
 	generated(t, sample, sampleSettings()+"\n"+rulesBegin+rules)
 }
 
-const sampleHead = `# yaml-language-server: $schema=plugin/config/schema.json
+const sampleHead = `# yaml-language-server: $schema=config.schema.json
+#
+# The line above is for editors; mqtt-stomp-bridge schema > config.schema.json writes the schema beside this file.
 #
 # The configuration of mqtt-stomp-bridge. Every setting is here with its default; a setting that is left out or empty
 # has its default too. The file works with a Mosquitto on this machine; only auth.jwt needs a secret (32 bytes or more):
@@ -202,4 +205,11 @@ func TestSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	generated(t, "schema.json", b.String())
+	if got := string(config.Schema()); got != b.String() && !*update {
+		t.Error("Schema() is another schema")
+	}
+	name := strings.TrimPrefix(strings.SplitN(sampleHead, "\n", 2)[0], "# yaml-language-server: $schema=")
+	if beside, err := os.ReadFile(filepath.Join(filepath.Dir(sample), name)); err != nil || string(beside) != b.String() {
+		t.Errorf("the schema that config.yaml names is not beside it: %v", err)
+	}
 }

@@ -6,7 +6,10 @@ import (
 	"slices"
 	"strings"
 
+	"go.yaml.in/yaml/v4"
+
 	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/source"
 	"mqtt-stomp-bridge/mapping/spelling"
 )
 
@@ -39,7 +42,7 @@ func (l *loader) readIncludes() {
 // that an editor is about to replace takes no rules with it.
 func (l *loader) reportNone(s setting, pattern string) {
 	if strings.ContainsAny(s.text, "*?[") {
-		l.report.Warnf(s.file, s.node, "", "include: no file matches %q", s.text)
+		l.warnf(s, "write the files that hold rules, such as rules.d/*.yaml, or remove the line", "no file matches %q", s.text)
 		return
 	}
 	hint := ""
@@ -70,7 +73,15 @@ func (l *loader) readRules(s setting, name string) {
 	}
 	f := l.parse(name)
 	rules := mapping.Source{File: f}
-	for _, p := range l.pairs(f, "an included file") {
+	pairs := l.pairs(f, "an included file")
+	broken := slices.ContainsFunc(l.broken, func(p source.Problem) bool { return p.File == name })
+	if !broken && (f.Root == nil || source.Null(f.Root)) {
+		l.report.Warnf(f, &yaml.Node{Line: 1, Column: 1}, "write rules: with a list of them, or remove the file", "the file holds nothing")
+	}
+	for _, p := range pairs {
+		if p.Key.Value == "rules" && source.Null(p.Value) {
+			l.report.Warnf(f, p.Value, "write a list of rules below it, or remove the key", "rules: nothing is written below it")
+		}
 		if p.Key.Value != accessKey && rules.Take(p) {
 			continue
 		}

@@ -70,6 +70,12 @@ func Keys() []Key {
 	return slices.Clone(keys)
 }
 
+// What the bridge puts behind a setting's text, at its longest.
+const (
+	clientSuffix     = "-retained"
+	deadLetterLevels = "/dead-letter/................................................................"
+)
+
 var keys = []Key{
 	{Path: "log.level", Reloaded: true, kind: level(),
 		Meaning: "Messages below this level are not logged. `debug` logs every event with what each rule made of it, and every message that a client does not get, but never a payload or a token."},
@@ -78,7 +84,7 @@ var keys = []Key{
 
 	{Path: "broker.url", List: true, kind: brokerURL(),
 		Meaning: "URL of the broker. If you give several, the bridge tries them in turn. Default port: 1883, or 8883 with TLS (`mqtts`, `ssl`)."},
-	{Path: "broker.client_id", kind: name(),
+	{Path: "broker.client_id", kind: name().with(clientSuffix),
 		Meaning: "Client id of the session that the broker keeps while the bridge is away. It must be unique at the broker. The sending connection adds `-out`."},
 	{Path: "broker.username", kind: text(),
 		Meaning: "User name. Without one, the bridge connects anonymously."},
@@ -98,7 +104,7 @@ var keys = []Key{
 		Meaning: "MQTT keep-alive: the longest silence between the bridge and the broker. A dead connection is detected after twice this time at the latest."},
 	{Path: "broker.session_expiry", kind: duration(sec, sec, ever),
 		Meaning: "How long the broker keeps subscriptions and queued events while the bridge is away. Mosquitto's `max_queued_messages` limits the queue too."},
-	{Path: "broker.base_topic", kind: topic(),
+	{Path: "broker.base_topic", kind: baseTopic().with(deadLetterLevels),
 		Meaning: "The bridge publishes its state to `<base_topic>/state` and dead letters to `<base_topic>/dead-letter/<rule>`. Rules never match topics below it, nor the dead letters of other bridges. Give each bridge at a broker its own base topic."},
 
 	{Path: "server.listen", kind: address(),

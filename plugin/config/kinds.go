@@ -12,12 +12,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/bridge/server/origin"
 	"mqtt-stomp-bridge/mapping/spelling"
+	"mqtt-stomp-bridge/mapping/topic"
 )
 
 // A kind is what a setting's value may be.
@@ -71,19 +71,35 @@ func claim() kind {
 			return nil, err
 		}
 		if err := auth.CheckClaim(s); err != nil {
-			return nil, refuse(`write it like groups, realm_access.roles or '"https://example.org/roles"'`, "%q names no claim: %s", s, err)
+			return nil, refuseValue(`write it like groups, realm_access.roles or '"https://example.org/roles"'`, s, " names no claim")
 		}
 		return s, nil
 	}
 	return k
 }
 
-// checkText holds text to what an MQTT string or a header can carry.
+// checkText holds text to what an MQTT text or a header can carry.
 func checkText(s string) error {
-	if !utf8.ValidString(s) || strings.ContainsAny(s, "\x00\r\n") {
-		return refuse("", "must be one line of UTF-8")
+	m := topic.CheckText(s)
+	if m == nil {
+		return nil
 	}
-	return nil
+	r := refuse(m.Hint, "%s", m.Message)
+	r.offset, r.width = m.Offset, m.Width
+	return r
+}
+
+// with is k for a text that the bridge puts something behind, which has to fit too.
+func (k kind) with(longest string) kind {
+	parse := k.parse
+	k.parse = func(s string) (any, error) {
+		v, err := parse(s)
+		if err == nil {
+			err = checkText(s + longest)
+		}
+		return v, err
+	}
+	return k
 }
 
 func secret() kind {
@@ -105,7 +121,7 @@ func path() kind {
 func pattern() kind {
 	return kind{name: "path with * ? [a-z]", path: true, schema: map[string]any{"type": "string", "minLength": 1}, parse: func(s string) (any, error) {
 		if _, err := filepath.Match(s, ""); err != nil || s == "" {
-			return nil, refuse("write it like rules.d/*.yaml", "%q is not a pattern of file names", s)
+			return nil, refuseValue("write it like rules.d/*.yaml", s, " is not a pattern of file names")
 		}
 		return s, nil
 	}}
@@ -119,7 +135,7 @@ func boolean() kind {
 		case "false":
 			return false, nil
 		}
-		return nil, refuse("write true or false", "%q is neither true nor false", s)
+		return nil, refuseValue("write true or false", s, " is neither true nor false")
 	}}
 }
 
@@ -134,7 +150,7 @@ func oneOf(values ...string) kind {
 		if near := spelling.Nearest(s, values); near != "" {
 			hint = spelling.DidYouMean(s, []string{near})
 		}
-		return nil, refuse(hint, "%q is not one of %s", s, strings.Join(values, ", "))
+		return nil, refuseValue(hint, s, " is not one of %s", strings.Join(values, ", "))
 	}}
 }
 
@@ -145,7 +161,7 @@ func level() kind {
 		if _, err := choose(s); err != nil {
 			return nil, err
 		}
-		var l slog.Level
+		var l slog.Level // UnmarshalText cannot fail after that
 		err := l.UnmarshalText([]byte(s))
 		return l, err
 	}
@@ -157,10 +173,10 @@ func integer(from, to int) kind {
 	return kind{name: fmt.Sprintf("number, %d to %d", from, to), schema: schema, parse: func(s string) (any, error) {
 		n, err := strconv.Atoi(s)
 		if err != nil {
-			return nil, refuse("", "%q is not a whole number", s)
+			return nil, refuseValue("", s, " is not a whole number")
 		}
 		if n < from || n > to {
-			return nil, refuse("", "%d is not within %d to %d", n, from, to)
+			return nil, refuseValue("", s, " is not within %d to %d", from, to)
 		}
 		return n, nil
 	}}
@@ -176,9 +192,9 @@ func duration(step, from, to time.Duration) kind {
 		case err != nil:
 			return nil, err
 		case d < from || d > to:
-			return nil, refuse("", "%s is not within %s", s, bounds)
+			return nil, refuseValue("", s, " is not within %s", bounds)
 		case d%step != 0:
-			return nil, refuse("", "%s is not a multiple of %s", s, formatDuration(step))
+			return nil, refuseValue("", s, " is not a multiple of %s", formatDuration(step))
 		}
 		return d, nil
 	}}
@@ -193,7 +209,7 @@ func size(from, to Bytes) kind {
 		case err != nil:
 			return nil, err
 		case b < from || b > to:
-			return nil, refuse("", "%s is not within %s", s, bounds)
+			return nil, refuseValue("", s, " is not within %s", bounds)
 		}
 		return b, nil
 	}}
@@ -204,28 +220,14 @@ func brokerURL() kind {
 	schema := map[string]any{"type": "string", "pattern": "^(" + schemes + ")://"}
 	return kind{name: "URL: " + strings.ReplaceAll(schemes, "|", ", "), schema: schema, parse: func(s string) (any, error) {
 		u, err := mqtt.ParseURL(s)
-		if err != nil {
-			return nil, refuse(brokerURLHint(s), "%s", err)
+		switch e := (*mqtt.URLError)(nil); {
+		case errors.As(err, &e) && e.URL == "":
+			return nil, refuse(e.Hint, "%s", e)
+		case e != nil:
+			return nil, refuseValue(e.Hint, s, "%s", e.Message)
 		}
-		return u, nil
+		return u, err
 	}}
-}
-
-// brokerURLHint says how to write the broker's URL that was written as s.
-func brokerURLHint(s string) string {
-	scheme, _, ok := strings.Cut(s, "://")
-	port := mqtt.DefaultPort(scheme)
-	switch {
-	case strings.Contains(s, "@"):
-		return "write broker.username and broker.password"
-	case scheme == "unix":
-		return "write it like unix:///run/mosquitto/mqtt.sock"
-	case port != "":
-		return "write it like " + scheme + "://127.0.0.1:" + port
-	case ok:
-		return spelling.DidYouMean(scheme, mqtt.Schemes())
-	}
-	return "write it like mqtt://127.0.0.1:1883"
 }
 
 // keysURL is where a key set is published.
@@ -239,10 +241,13 @@ func keysURL() kind {
 		case strings.Contains(s, "@"):
 			return nil, refuse("", "a key set's URL takes no user name or password")
 		case err != nil:
-			return nil, refuse("write it like https://id.example.org/jwks.json", "%q is not a URL", s)
+			return nil, refuseValue("write it like https://id.example.org/jwks.json", s, " is not a URL")
+		}
+		if u.Scheme != "http" && u.Scheme != "https" { // CheckKeysURL would quote it
+			return nil, refuseValue("write it like https://id.example.org/jwks.json", s, " does not begin with https://")
 		}
 		if err := auth.CheckKeysURL(u, true); err != nil { // whether http will do, checkKeysURL says
-			return nil, refuse("write it like https://id.example.org/jwks.json", "%q: %s", s, err)
+			return nil, refuseValue("write it like https://id.example.org/jwks.json", s, ": %s", err)
 		}
 		return s, nil
 	}}
@@ -254,7 +259,7 @@ func requiredClaim() kind {
 	return kind{name: "CLAIM=VALUE", schema: schema, parse: func(s string) (any, error) {
 		required, err := auth.ParseRequiredClaim(s)
 		if err != nil {
-			return nil, refuse("write it like tenant=acme", "%q is not CLAIM=VALUE", s)
+			return nil, refuseValue("write it like tenant=acme", s, " is not CLAIM=VALUE")
 		}
 		return required, checkText(s)
 	}}
@@ -265,7 +270,7 @@ func address() kind {
 	return kind{name: "host:port", schema: stringSchema(), parse: func(s string) (any, error) {
 		_, port, err := net.SplitHostPort(s)
 		if err != nil {
-			return nil, refuse("write it like 127.0.0.1:8080, or :8080 for all interfaces", "%q is not host:port", s)
+			return nil, refuseValue("write it like 127.0.0.1:8080, or :8080 for all interfaces", s, " is not host:port")
 		}
 		return s, checkPort(port)
 	}}
@@ -273,7 +278,7 @@ func address() kind {
 
 func checkPort(port string) error {
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		return refuse("", "%q is not a port", port)
+		return refuseValue("", port, " is not a port")
 	}
 	return nil
 }
@@ -308,7 +313,7 @@ func urlPath() kind {
 	return kind{name: "URL path", schema: map[string]any{"type": "string", "pattern": "^/"}, parse: func(s string) (any, error) {
 		u, err := url.Parse(s)
 		if err != nil || u.Path != s || !strings.HasPrefix(s, "/") || strings.ContainsAny(s, "{} ") {
-			return nil, refuse("write it like /ws.communication", "%q is not the path of a URL", s)
+			return nil, refuseValue("write it like /ws.communication", s, " is not the path of a URL")
 		}
 		return s, nil
 	}}
@@ -348,25 +353,25 @@ func network() kind {
 		}
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
-			return nil, refuse("write it like 10.1.2.3 or 10.0.0.0/8", "%q is no address and no network", s)
+			return nil, refuseValue("write it like 10.1.2.3 or 10.0.0.0/8", s, " is no address and no network")
 		}
 		if p != p.Masked() {
-			return nil, refuse("write "+p.Masked().String(), "%q has bits beyond its mask", s)
+			return nil, refuseValue("write "+p.Masked().String(), s, " has bits beyond its mask")
 		}
 		return p, nil
 	}}
 }
 
-// topic is a topic that the bridge publishes below.
-func topic() kind {
+// baseTopic is a topic that the bridge publishes below.
+func baseTopic() kind {
 	return kind{name: "MQTT topic", schema: map[string]any{"type": "string", "minLength": 1}, parse: func(s string) (any, error) {
 		switch {
 		case s == "":
 			return nil, refuse("leave the key out for its default", "must not be empty")
 		case strings.ContainsAny(s, "+#"):
-			return nil, refuse("", "%q: + and # have no place in a topic to publish to", s)
+			return nil, refuseValue("", s, ": + and # have no place in a topic to publish to")
 		case strings.HasPrefix(s, "$"), strings.HasPrefix(s, "/"), strings.HasSuffix(s, "/"):
-			return nil, refuse("", "%q must not begin with $ nor begin or end with /", s)
+			return nil, refuseValue("", s, " must not begin with $ nor begin or end with /")
 		}
 		return s, checkText(s)
 	}}

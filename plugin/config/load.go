@@ -17,6 +17,17 @@ import (
 	"mqtt-stomp-bridge/mapping/source"
 )
 
+// A Result is what a configuration comes to.
+type Result struct {
+	Config *Config // nil when there is a mistake
+
+	// Mapper is the rules, nil when a mistake is in them or may have kept some away. They can be
+	// tried although a setting is wrong, or a file of a secret is not on this machine.
+	Mapper *mapping.Mapper
+
+	Problems []source.Problem // every mistake and warning; none ever shows a secret
+}
+
 // Load reads the configuration at path, the files that it includes and the BRIDGE_ variables of
 // environ, which is in the form of os.Environ. It returns every mistake and every warning of all of
 // them, in the order of the files and then of the variables, by position; the configuration is nil
@@ -25,19 +36,45 @@ import (
 // A configuration that nobody could connect to is complete enough for check and try; CanServe says
 // whether a bridge can be started from it.
 func Load(path string, environ []string) (*Config, []source.Problem) {
+	r := Check(path, environ)
+	return r.Config, r.Problems
+}
+
+// Check is Load for who wants the rules although a setting is wrong.
+func Check(path string, environ []string) Result {
 	l, c := read(path, environ)
 	l.check(c)
 	l.readIncludes()
 	c.Mapper = mapping.Compile(l.sources, mapping.Options{BaseTopic: c.Broker.BaseTopic}, &l.report)
 	c.Access = mapping.CompileAccess(l.sources, &l.report)
-	problems := l.problems()
-	if slices.ContainsFunc(problems, func(p source.Problem) bool { return !p.Warning }) {
-		return nil, problems
+	r := Result{}
+	if l.report.Err() == nil && !slices.ContainsFunc(l.broken, mistake) {
+		r.Mapper = c.Mapper
 	}
-	c.Files = l.files
-	c.Hash = l.fingerprint(c)
-	c.RulesHash = l.rulesFingerprint()
-	return c, problems
+	if r.Mapper != nil && l.wrong.Err() == nil {
+		l.doubtRules(c)
+		c.Files = l.files
+		c.Hash = l.fingerprint(c)
+		c.RulesHash = l.rulesFingerprint()
+		r.Config = c
+	}
+	r.Problems = l.problems()
+	return r
+}
+
+func mistake(p source.Problem) bool { return !p.Warning }
+
+// doubtRules warns of a configuration without rules. It serves, but nobody gets anything.
+func (l *loader) doubtRules(c *Config) {
+	if len(c.Mapper.Rules()) > 0 || len(l.parsed) == 0 {
+		return
+	}
+	f := l.parsed[0]
+	at := &yaml.Node{Line: 1, Column: 1}
+	if i := slices.IndexFunc(l.sources, func(s mapping.Source) bool { return s.File == f && s.Rules != nil }); i >= 0 {
+		at = l.sources[i].Rules
+	}
+	l.report.Warnf(f, at, "write rules: with a list of them, or include: with the files that hold them", "there are no rules, so nobody gets a message")
 }
 
 // Settings returns the settings of a configuration as far as there is no mistake in them, and
@@ -78,16 +115,19 @@ func (c *Config) CanServe() error {
 // A loader collects what the files and the environment say.
 type loader struct {
 	env       map[string]string
-	report    source.Report
+	report    source.Report    // of files and rules
+	wrong     source.Report    // of settings
 	broken    []source.Problem // syntax errors, already without secrets
 	settings  settings
 	providers []*provider // of auth.jwt as a list; none: it has the keys itself
 	sources   []mapping.Source
 
-	names     []string // of files that problems may be in, in the order of reading; the configuration first
-	variables []string // that override settings, as files are named in problems
-	files     []string // that were read
-	authOrder []string // the keys of auth, as they stand in the file
+	parsed    []*source.File // the configuration first, if it could be read
+	names     []string       // of files that problems may be in, in the order of reading; the configuration first
+	variables []string       // that override settings, as files are named in problems
+	files     []string       // that were read
+	authOrder []string       // the keys of auth, as they stand in the file
+	unwritten []unwritten
 }
 
 // settings are the values of each setting by its path: one, unless the key is a list.
@@ -106,7 +146,16 @@ type setting struct {
 
 // errorf reports that the setting is wrong.
 func (l *loader) errorf(s setting, hint, format string, args ...any) {
-	l.report.Errorf(s.file, s.node, hint, s.key.Path+": "+format, args...)
+	l.reportOf(s.key).Errorf(s.file, s.node, hint, s.key.Path+": "+format, args...)
+}
+
+// reportOf returns where problems with the setting go. Without the included files there are other
+// rules.
+func (l *loader) reportOf(k *Key) *source.Report {
+	if k.Path == "include" {
+		return &l.report
+	}
+	return &l.wrong
 }
 
 // parse reads a YAML file; nil when that cannot be done at all. Syntax errors are kept apart, since
@@ -125,6 +174,7 @@ func (l *loader) parse(name string) *source.File {
 	l.addFile(name)
 	var report source.Report
 	f := source.Parse(name, data, &report)
+	l.parsed = append(l.parsed, f)
 	l.broken = append(l.broken, withoutSecrets(report.Problems(), data)...)
 	return f
 }
@@ -168,11 +218,11 @@ func (l *loader) pairs(f *source.File, what string) []source.Pair {
 	case f == nil || f.Root == nil || source.Null(f.Root):
 		return nil
 	case f.Root.Kind != yaml.MappingNode: // not quoted: it may be the file of a secret
-		hide(f, f.Root)
+		f.Redact(f.Root)
 		l.report.Errorf(f, f.Root, "", "%s takes keys, such as rules:", what)
 		return nil
 	}
-	redact(f, f.Root)
+	redact(f, "", f.Root)
 	return f.Pairs(f.Root, what, &l.report)
 }
 
@@ -193,7 +243,7 @@ func (l *loader) expandSettings() {
 			}
 			text, err := expand(s.text, l.env)
 			if err != nil {
-				l.report.ErrorAt(s.file, s.node, err.offset, err.width, err.hint, "%s: %s", s.key.Path, err.message)
+				l.reportOf(s.key).ErrorAt(s.file, s.node, err.offset, err.width, err.hint, "%s: %s", s.key.Path, err.message)
 			}
 			settings[i].text, settings[i].bad = text, err != nil
 		}
@@ -269,29 +319,31 @@ func (l *loader) value(settings []setting) any {
 // parse returns what the text stands for.
 func (s setting) parse() (any, error) {
 	if s.key.kind.listed && s.single && strings.Contains(s.text, ",") {
-		parts := strings.Split(s.text, ",")
-		for i := range parts {
-			parts[i] = strings.TrimSpace(parts[i])
-		}
-		hint := "write [" + strings.Join(parts, ", ") + "]"
-		return nil, refuse(hint, "%q has a comma, and several values are a list", s.text)
+		return nil, refuseValue("write a list: [one, two]", s.text, " has a comma, and several values are a list")
 	}
 	return s.key.kind.parse(s.text)
 }
 
+// refused reports why a value is not taken, without the value where it may be a secret.
 func (l *loader) refused(s setting, err error) {
 	var r *refusal
-	if errors.As(err, &r) {
-		l.errorf(s, r.hint, "%s", r.message)
+	if !errors.As(err, &r) {
+		r = refuse("", "%s", err)
+	}
+	if s.file.Redacted(s.node) {
+		r = r.hidden()
+	}
+	if r.width > 0 && s.text == s.node.Value { // no variable has moved what is meant
+		l.reportOf(s.key).ErrorAt(s.file, s.node, r.offset, r.width, r.hint, "%s: %s", s.key.Path, r)
 		return
 	}
-	l.errorf(s, "", "%s", err)
+	l.errorf(s, r.hint, "%s", r)
 }
 
 // problems returns everything that was reported, by file in the order of reading, then by variable,
 // and by position.
 func (l *loader) problems() []source.Problem {
-	all := append(l.broken, l.report.Problems()...)
+	all := slices.Concat(l.broken, l.report.Problems(), l.wrong.Problems())
 	order := append(l.names, l.variables...)
 	slices.SortStableFunc(all, func(a, b source.Problem) int {
 		return cmp.Or(

@@ -30,12 +30,12 @@ func (l *loader) walkProviders(f *source.File, list *yaml.Node) {
 	for _, n := range list.Content {
 		n = source.Deref(n)
 		if n.Kind != yaml.MappingNode { // not quoted: it may be a secret that was put here
-			l.report.Errorf(f, n, "write its keys below the dash, indented", "an element of %s takes keys, not a value", jwtSection)
+			l.wrong.Errorf(f, n, "write its keys below the dash, indented", "an element of %s takes keys, not a value", jwtSection)
 			continue
 		}
 		p := &provider{file: f, node: n, settings: settings{}}
 		l.within(p, func() {
-			for _, pair := range f.Pairs(n, "an element of "+jwtSection, &l.report) {
+			for _, pair := range f.Pairs(n, "an element of "+jwtSection, &l.wrong) {
 				l.walk(f, jwtSection, pair)
 			}
 		})
@@ -65,7 +65,7 @@ func (l *loader) checkProviders(c *Config) {
 			l.checkJWT(&p.jwt)
 			given := slices.ContainsFunc(keySources, func(path string) bool { return len(l.settings[path]) > 0 })
 			if !given {
-				l.report.Errorf(p.file, p.node, "", "an element of %s has no keys: %s", jwtSection, noKeys)
+				l.wrong.Errorf(p.file, p.node, "", "an element of %s has no keys: %s", jwtSection, noKeys)
 			}
 		})
 		c.Auth.Providers = append(c.Auth.Providers, p.jwt)
@@ -129,7 +129,7 @@ func (l *loader) checkKeysURL(jwt *JWT) {
 	case err != nil && jwt.JWKSInsecureHTTP:
 		l.warnf(insecure, "", "the keys of tokens are fetched by http: whoever can change them on the way can sign tokens")
 	case err != nil:
-		l.errorf(s, "where nobody else is on the way, as within a compose file, jwks_insecure_http: true beside it accepts http", "%q: %s", s.text, err)
+		l.errorf(s, "where nobody else is on the way, as within a compose file, jwks_insecure_http: true beside it accepts http", "%s: %s", l.shown(s), err)
 	case isSet && jwt.JWKSInsecureHTTP:
 		l.warnf(insecure, "remove the line", "has no effect, as auth.jwt.jwks_url does not need it")
 	}
@@ -140,7 +140,7 @@ func (l *loader) overridesProvider(k *Key, variable, shown string) bool {
 	if len(l.providers) == 0 || !strings.HasPrefix(k.Path, jwtSection+".") {
 		return false
 	}
-	l.report.Errorf(l.variableFile(variable, shown), &yaml.Node{Line: 1, Column: 1},
+	l.wrong.Errorf(l.variableFile(variable, shown), &yaml.Node{Line: 1, Column: 1},
 		"write "+lastName(k.Path)+": ${NAME} in the element, with a NAME of your own", "%s is a list, and a variable overrides nothing in it", jwtSection)
 	return true
 }

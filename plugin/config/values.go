@@ -115,7 +115,7 @@ func parseBytes(text string) (Bytes, error) {
 	unit := strings.TrimSpace(text[len(digits):])
 	n, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil {
-		return 0, refuse("write it like 256MiB, 64KiB or 1GB", "%q is not a size", text)
+		return 0, refuseValue("write it like 256MiB, 64KiB or 1GB", text, " is not a size")
 	}
 	if unit == "" {
 		unit = "B"
@@ -123,7 +123,7 @@ func parseBytes(text string) (Bytes, error) {
 	for _, u := range units {
 		if strings.EqualFold(u.name, unit) {
 			if n > int64(maxBytes/u.size) || n < -int64(maxBytes/u.size) {
-				return 0, refuse("", "%q is too large a size", text)
+				return 0, refuseValue("", text, " is too large a size")
 			}
 			return Bytes(n) * u.size, nil
 		}
@@ -132,7 +132,7 @@ func parseBytes(text string) (Bytes, error) {
 	if strings.Contains("KMGT", strings.ToUpper(unit)) {
 		hint = fmt.Sprintf("write %s%siB", digits, strings.ToUpper(unit))
 	}
-	return 0, refuse(hint, "%q is not a size", text)
+	return 0, refuseValue(hint, text, " is not a size")
 }
 
 const maxBytes = Bytes(1<<63 - 1)
@@ -142,23 +142,48 @@ func parseDuration(text string) (time.Duration, error) {
 		return d, nil
 	}
 	if text != "" && strings.Trim(text, "0123456789.") == "" {
-		return 0, refuse(fmt.Sprintf("write %ss for seconds, %sm for minutes", text, text), "%q is a duration without a unit", text)
+		return 0, refuseValue("write it with one: 15s for seconds, 15m for minutes", text, " is a duration without a unit")
 	}
 	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.Atoi(days); err == nil && n < 1e6 {
-			return 0, refuse(fmt.Sprintf("write %dh", 24*n), "%q: a day is no unit here, as it is not always 24 hours", text)
+		if _, err := strconv.ParseUint(days, 10, 32); err == nil {
+			return 0, refuseValue("write hours: 24h for a day", text, ": a day is no unit here, as it is not always 24 hours")
 		}
 	}
-	return 0, refuse("write it like 15s, 5m, 24h or 1h30m", "%q is not a duration", text)
+	return 0, refuseValue("write it like 15s, 5m, 24h or 1h30m", text, " is not a duration")
 }
 
-// A refusal is why a value is not taken, and what to write instead.
+// A refusal is why a value is not taken, and what to write instead. It can be told without the
+// value, which may be a secret in the wrong place.
 type refusal struct {
+	value         string // that the message goes on from, if shows
+	shows         bool
 	message, hint string
+	offset, width int // of what is meant in the value, in characters; no width: all of it
 }
 
-func (r *refusal) Error() string { return r.message }
+// refuse is a refusal whose message does not show the value.
+func refuse(hint, format string, args ...any) *refusal {
+	return &refusal{message: fmt.Sprintf(format, args...), hint: hint}
+}
 
-func refuse(hint, format string, args ...any) error {
-	return &refusal{fmt.Sprintf(format, args...), hint}
+// refuseValue is a refusal of the value that the format goes on from: " is not a size".
+func refuseValue(hint, value, format string, args ...any) *refusal {
+	r := refuse(hint, format, args...)
+	r.value, r.shows = value, true
+	return r
+}
+
+func (r *refusal) Error() string {
+	if r.shows {
+		return strconv.Quote(r.value) + r.message
+	}
+	return r.message
+}
+
+// hidden returns the refusal without the value.
+func (r *refusal) hidden() *refusal {
+	if !r.shows {
+		return r
+	}
+	return refuse(r.hint, "%s%s", redacted, r.message)
 }

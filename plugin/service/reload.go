@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -86,12 +87,13 @@ func (r *reloader) reload(ctx context.Context) {
 	next, problems := r.Files.Read()
 	r.Show(problems)
 	if next == nil {
-		r.refuse(firstMistake(problems))
+		r.refuse(firstMistake(problems, source.Problem.Error), firstMistake(problems, publicly))
 		return
 	}
 	update, swap, err := r.prepare(next)
 	if err != nil {
-		r.refuse(err.Error())
+		part, _, _ := strings.Cut(err.Error(), ": ") // what follows may hold a value
+		r.refuse(err.Error(), part)
 		return
 	}
 	s := r.service
@@ -153,18 +155,25 @@ func (r *reloader) prepare(next *config.Config) (u bridge.Update, swap func(), e
 	return u, swap, nil
 }
 
-func (r *reloader) refuse(reason string) {
+// refuse says why a configuration is not put into force, in the log, and without anything that was
+// written in it on the status topic, which everybody at the broker may read.
+func (r *reloader) refuse(reason, public string) {
 	r.service.logger.Error("reload refused, the configuration in force stays", "reason", reason, "config", r.current.Hash)
 	r.service.reloads.refused.Add(1)
-	r.service.bridge.ReloadFailed(r.current.Hash, reason)
+	r.service.bridge.ReloadFailed(r.current.Hash, public)
 }
 
-// firstMistake is the place and message of the first mistake, and how many more there are.
-func firstMistake(problems []source.Problem) string {
+// publicly is the place and the kind of a mistake.
+func publicly(p source.Problem) string {
+	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, config.Kind(p))
+}
+
+// firstMistake is the first mistake in the words of say, and how many more there are.
+func firstMistake(problems []source.Problem, say func(source.Problem) string) string {
 	var lines []string
 	for _, p := range problems {
 		if !p.Warning {
-			lines = append(lines, p.Error())
+			lines = append(lines, say(p))
 		}
 	}
 	switch len(lines) {

@@ -44,18 +44,21 @@ func (p *program) checkCommand() *cobra.Command {
 }
 
 func (p *program) check(ctx context.Context, path string, f format) error {
-	c, problems := config.Load(path, p.environ)
-	report := checkReport{OK: c != nil, Problems: []checkProblem{}}
-	for _, problem := range problems {
+	checked := config.Check(path, p.environ)
+	report := checkReport{OK: checked.Config != nil, Problems: []checkProblem{}}
+	for _, problem := range checked.Problems {
 		report.Problems = append(report.Problems, checkProblem{Problem: problem})
 	}
+	if checked.Config != nil {
+		report.Config = checked.Config.Hash
+	}
 	var results []mapping.TestResult
-	if c != nil {
-		results = p.runTests(ctx, c.Mapper)
-		if all := c.Mapper.Tests(); len(results) < all {
+	if m := checked.Mapper; m != nil {
+		results = p.runTests(ctx, m)
+		if all := m.Tests(); len(results) < all {
 			return fmt.Errorf("interrupted after %d of %d tests", len(results), all)
 		}
-		report.Config, report.Rules, report.Tests = c.Hash, len(c.Mapper.Rules()), len(results)
+		report.Rules, report.Tests = len(m.Rules()), len(results)
 	}
 	for _, t := range results {
 		if t.Problem != nil {
@@ -112,13 +115,24 @@ func (p *program) printCheck(path string, report checkReport) {
 	}
 	switch mistakes -= report.Failed; {
 	case mistakes > 0:
-		fmt.Fprintln(p.stderr, s.paint(red, fmt.Sprintf("%s: %d %s", path, mistakes, plural(mistakes, "mistake", "mistakes"))))
+		fmt.Fprintln(p.stderr, s.paint(red, fmt.Sprintf("%s: %d %s%s", path, mistakes, plural(mistakes, "mistake", "mistakes"), report.tested())))
 	case report.Failed > 0:
 		fmt.Fprintln(p.stderr, s.paint(red, fmt.Sprintf("%s: %d of %d tests failed", path, report.Failed, report.Tests)))
 	default:
 		fmt.Fprintf(p.stdout, "%s: %s: %d %s, %d %s passed, configuration %s\n", path, p.style(p.stdout).paint(green, "good"), report.Rules,
 			plural(report.Rules, "rule", "rules"), report.Tests, plural(report.Tests, "test", "tests"), report.Config)
 	}
+}
+
+// tested says what became of the tests, behind the number of mistakes; "" when there was none to run.
+func (r checkReport) tested() string {
+	switch {
+	case r.Failed > 0:
+		return fmt.Sprintf("; %d of %d tests failed", r.Failed, r.Tests)
+	case r.Tests > 0:
+		return fmt.Sprintf("; the rules are good, %d %s passed", r.Tests, plural(r.Tests, "test", "tests"))
+	}
+	return ""
 }
 
 func plural(n int, one, many string) string {

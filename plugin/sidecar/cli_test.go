@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"mqtt-stomp-bridge/plugin/config"
 )
 
 var update = flag.Bool("update", false, "write the golden files of testdata/cli")
@@ -56,6 +58,11 @@ func TestCommands(t *testing.T) {
 		{name: "check-failing-json", args: []string{"check", "-c", "failing.yaml", "--format", "json"}},
 		{name: "check-no-file", args: []string{"check", "-c", "absent.yaml"}},
 		{name: "check-no-secret", args: []string{"check", "-c", "nosecret.yaml"}},
+		{name: "check-absent-secret", args: []string{"check", "-c", "absentsecret.yaml"}},
+		{name: "check-absent-secret-json", args: []string{"check", "-c", "absentsecret.yaml", "--format", "json"}},
+		{name: "check-absent-secret-failing", args: []string{"check", "-c", "absentsecretfailing.yaml"}},
+		{name: "check-empty", args: []string{"check", "-c", "empty.yaml"}},
+		{name: "schema-argument", args: []string{"schema", "config.schema.json"}},
 		{name: "check-format", args: []string{"check", "-c", "good.yaml", "--format", "xml"}},
 		{name: "check-help", args: []string{"check", "-h"}},
 		{name: "check-config", args: []string{"check", "--config", "good.yaml"}},
@@ -199,4 +206,12 @@ func commandLine(args []string) string {
 		words = append(words, a)
 	}
 	return strings.Join(words, " ")
+}
+
+func TestSchemaCommand(t *testing.T) {
+	var out bytes.Buffer
+	p := program{stdout: &out, stderr: io.Discard}
+	if code := p.run(t.Context(), []string{"schema"}); code != exitOK || !bytes.Equal(out.Bytes(), config.Schema()) {
+		t.Errorf("exit code %d, %d bytes", code, out.Len())
+	}
 }

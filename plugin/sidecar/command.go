@@ -43,7 +43,7 @@ Without a command it runs the bridge, as serve does.`
 	root.AddCommand(p.serveCommand(), p.demoCommand(), p.healthcheckCommand(),
 		p.checkCommand(), p.tryCommand(), p.doctorCommand(),
 		p.pubCommand(), p.listenCommand(), p.tokenCommand(),
-		p.versionCommand(), p.manCommand())
+		p.schemaCommand(), p.versionCommand(), p.manCommand())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {

@@ -144,15 +144,50 @@ func TestReload(t *testing.T) {
 	if strings.Contains(s.log.String(), "short-secret") {
 		t.Error("the log holds a secret")
 	}
-	bridgetest.Eventually(t, "the reason on the status topic", func() bool { return strings.Contains(state(), `unknown field \"queu\"`) })
-	if strings.Contains(state(), "channel/connected") {
-		t.Errorf("the status topic shows a source line: %s", state())
+	bridgetest.Eventually(t, "the place and the kind on the status topic", func() bool { return strings.Contains(state(), ":5:5: an unknown field (and ") })
+	if strings.Contains(state(), "queu") {
+		t.Errorf("the status topic shows what was written: %s", state())
 	}
 	inForce(t, b, c, "renamed")
 
 	replace(t, s.config, sourceRule("a/{n}", "mended"))
 	inForce(t, b, c, "mended")
 	bridgetest.Eventually(t, "the status to be clean again", func() bool { return !strings.Contains(state(), "reload_error") })
+}
+
+// A refused reload tells a secret to nobody, under whatever key it was put.
+func TestReloadRefusedShowsNoSecret(t *testing.T) {
+	b := startDemoBroker(t)
+	s := startSidecar(t, sourceRule("a/{n}", "first"), reloadEnviron(b)...)
+	c := s.dial("grace", "/queue/channel/connected")
+	state := retained(t, b, "mqtt-stomp-bridge/state")
+	for i, tt := range []struct{ text, public string }{
+		{"auth: {jwt: {hmac_key: hunter22}}", "an unknown key"},
+		{"auth: {jwt: {algorithm: hunter22}}", "a mistake in auth.jwt.algorithm"},
+		{"broker: {password: !secret hunter22}", "a mistake in broker.password"},
+		{"broker: {password_file: hunter22}", "a mistake in broker.password_file"},
+		{"auth: {jwt: {key: 'hunter22}}", "YAML cannot be read"},
+	} {
+		replace(t, s.config, sourceRule("a/{n}", "broken")+tt.text+"\n")
+		bridgetest.Eventually(t, tt.public, func() bool { return strings.Contains(state(), ": "+tt.public) })
+		if log := s.log.String(); strings.Contains(log+state(), "hunter22") || strings.Count(log, "reload refused") != i+1 {
+			t.Errorf("%s: the status is %s, the log:\n%s", tt.text, state(), log)
+		}
+	}
+	inForce(t, b, c, "first")
+}
+
+// A topic that no broker takes is refused by a reload as by check.
+func TestReloadOfTopicWithLineEnd(t *testing.T) {
+	b := startDemoBroker(t)
+	s := startSidecar(t, sourceRule("a/{n}", "first"), reloadEnviron(b)...)
+	c := s.dial("grace", "/queue/channel/connected")
+	replace(t, s.config, strings.Replace(sourceRule("a/{n}", "block"), "topic: 'a/{n}'", "topic: |\n      a/{n}", 1))
+	bridgetest.Eventually(t, "the refusal", func() bool { return strings.Contains(s.log.String(), "reload refused") })
+	if !strings.Contains(s.log.String(), "the topic has a line end") {
+		t.Errorf("the log:\n%s", s.log)
+	}
+	inForce(t, b, c, "first")
 }
 
 // retained returns a function that gives the retained payload of a topic.

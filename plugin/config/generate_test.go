@@ -148,7 +148,8 @@ This page is generated from the table of keys in keys.go. [config.yaml](../../co
   ` + "`${VAR:-default}`" + ` uses the default if the variable is not set or empty. ` + "`${VAR:?message}`" + ` reports this message in that case.
   ` + "`$${`" + ` stands for a literal ` + "`${`" + `. Nothing is replaced in access, tables, rules and tests.
 - The environment variable in the table overrides the setting. The variable of ` + "`password`" + ` also overrides ` + "`password_file`" + `
-  and the other way round; likewise ` + "`secret`" + ` and ` + "`secret_file`" + `. Separate list items with commas; a secret is never
+  and the other way round; likewise ` + "`secret`" + ` and ` + "`secret_file`" + `. If ` + "`auth.jwt`" + ` is a list, variables override nothing in it:
+  write ` + "`${NAME}`" + ` there. Separate list items with commas; a secret is never
   split. An empty variable counts as not set. Any other variable that begins with ` + "`BRIDGE_`" + ` is a mistake, except
   ` + "`BRIDGE_TEST_`" + ` and the variables that Kubernetes sets for its services.
 - A relative path starts at the directory of the file that contains it; in an environment variable, at the working directory.

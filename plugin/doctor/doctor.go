@@ -23,6 +23,10 @@ type Config struct {
 
 	Broker mqtt.Config // how the bridge connects: as mqtt.NewVisit has it
 
+	// Keys fetches the published keys of a provider, and returns how many can be used; nil: they are
+	// not fetched.
+	Keys func(context.Context, config.JWT) (int, error)
+
 	Listen        time.Duration // how long to watch what the rules' topic filters bring
 	Publish       string        // a topic to publish one event to; "": none
 	Away          int           // how many messages to publish to a session of its own that is away; 0: none
@@ -42,6 +46,7 @@ func Run(ctx context.Context, c Config, show func(Finding)) Counts {
 	d.examineBroker(ctx)
 	d.examineBrokerFile()
 	d.examineSettings()
+	d.examineKeys(ctx)
 	return d.report.counts
 }
 

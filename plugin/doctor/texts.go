@@ -102,13 +102,15 @@ const (
 
 // The bridge's own configuration.
 const (
-	meansDead     = "a connection that dies silently is noticed after %s at the latest"
-	meansInMemory = "a restart of the bridge loses what it has acknowledged to the broker: clients that were away or behind never get it"
-	meansAway     = "clients may be away for %s and miss nothing, the bridge itself only for %s: then the broker drops its session"
-	meansPlain    = "anybody on the way can read it, and the events; between containers on one machine there is nobody"
-	meansInsecure = "anybody on the way can read and change everything"
-	meansOrigins  = "a page of somebody else's can use what the user's browser has"
-	meansNoAuth   = "anybody who reaches the port reads every event that has no audience"
-	meansOpen     = "tokens and events travel as plain text, unless a proxy with TLS stands in front"
-	meansOpenOps  = "anybody who reaches it can read health and metrics"
+	meansDead         = "a connection that dies silently is noticed after %s at the latest"
+	meansInMemory     = "a restart of the bridge loses what it has acknowledged to the broker: clients that were away or behind never get it"
+	meansAway         = "clients may be away for %s and miss nothing, the bridge itself only for %s: then the broker drops its session"
+	meansPlain        = "anybody on the way can read it, and the events; between containers on one machine there is nobody"
+	meansInsecure     = "anybody on the way can read and change everything"
+	meansOrigins      = "a page of somebody else's can use what the user's browser has"
+	meansNoKeys       = "no token of this issuer can be checked, and the bridge is not ready"
+	meansInsecureKeys = "anybody on the way can publish a key of theirs, and sign tokens for any user"
+	meansNoAuth       = "anybody who reaches the port reads every event that has no audience"
+	meansOpen         = "tokens and events travel as plain text, unless a proxy with TLS stands in front"
+	meansOpenOps      = "anybody who reaches it can read health and metrics"
 )

@@ -109,12 +109,12 @@ func (a *authentication) keySet(c config.JWT, known []*keySet) (*keySet, error) 
 			return s, nil
 		}
 	}
-	keys, err := NewKeySet(c, a.logger, a.withdrawn)
+	keys, err := newKeySet(c, a.logger, a.withdrawn)
 	return &keySet{url: c.JWKSURL, insecure: c.JWKSInsecureHTTP, authorities: c.JWKSCAs, keys: keys}, err
 }
 
-// NewKeySet returns the published key set of a provider. It has to be fetched.
-func NewKeySet(c config.JWT, logger *slog.Logger, withdrawn chan<- struct{}) (*auth.JWKS, error) {
+// newKeySet returns the published key set of a provider. It has to be fetched.
+func newKeySet(c config.JWT, logger *slog.Logger, withdrawn chan<- struct{}) (*auth.JWKS, error) {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = &tls.Config{RootCAs: c.JWKSCAs} // nil: the system's
 	return auth.NewJWKS(auth.JWKSConfig{
@@ -124,6 +124,18 @@ func NewKeySet(c config.JWT, logger *slog.Logger, withdrawn chan<- struct{}) (*a
 		Logger:       logger,
 		Withdrawn:    withdrawn,
 	})
+}
+
+// FetchKeys fetches the published keys of a provider once, and returns how many can be used.
+func FetchKeys(ctx context.Context, c config.JWT) (int, error) {
+	keys, err := newKeySet(c, nil, nil)
+	if err == nil {
+		err = keys.Fetch(ctx)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return keys.Status().Keys, nil
 }
 
 func (a *authentication) passwords(settings config.AuthBroker) (auth.Authenticator, error) {

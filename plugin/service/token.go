@@ -38,7 +38,7 @@ func SignToken(c *config.Config, g auth.Grant) (string, error) {
 		switch {
 		case len(p.Secret) == 0:
 		case g.TTL == 0 && !p.AllowNoExpiry:
-			return "", errors.New("a token that lasts for ever would be refused: auth.jwt.allow_no_expiry is false")
+			return "", errors.New("a token without end (-t 0) would be refused: auth.jwt.allow_no_expiry is false")
 		default:
 			return jwtConfig(p).Sign(g)
 		}

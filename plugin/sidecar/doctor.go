@@ -70,6 +70,7 @@ func (p *program) doctor(ctx context.Context, o doctorOptions) error {
 		Settings:      c,
 		Environ:       p.environ,
 		Broker:        broker,
+		Keys:          service.FetchKeys,
 		Listen:        o.listen,
 		Publish:       o.publish,
 		Away:          o.away,

@@ -27,8 +27,8 @@ type authentication struct {
 
 	// Of the configuration in force.
 	settings config.AuthBroker
-	logins   *auth.Broker               // nil: none
-	sets     *atomic.Pointer[[]*keySet] // shared by copies
+	logins   *auth.Broker              // nil: none
+	sets     atomic.Pointer[[]*keySet] // the ops endpoint asks how they stand; never nil
 }
 
 // A keySet is a published key set, which providers may share.
@@ -41,7 +41,7 @@ type keySet struct {
 }
 
 func newAuthentication(logger *slog.Logger, withdrawn chan<- struct{}) *authentication {
-	a := &authentication{logger: logger, withdrawn: withdrawn, sets: new(atomic.Pointer[[]*keySet])}
+	a := &authentication{logger: logger, withdrawn: withdrawn}
 	a.sets.Store(new([]*keySet))
 	return a
 }
@@ -49,7 +49,7 @@ func newAuthentication(logger *slog.Logger, withdrawn chan<- struct{}) *authenti
 // prepare returns the authenticator of c, and what makes it the one in force: adopt must be called
 // before it is used. Nothing has changed until then.
 func (a *authentication) prepare(c *config.Config) (chain auth.Chain, adopt func(), err error) {
-	next := *a
+	var logins *auth.Broker
 	var sets []*keySet
 	for _, kind := range c.Auth.Kinds {
 		var one auth.Authenticator
@@ -57,7 +57,8 @@ func (a *authentication) prepare(c *config.Config) (chain auth.Chain, adopt func
 		case auth.KindJWT:
 			one, sets, err = a.providers(c.Auth.Providers)
 		case auth.KindBroker:
-			one, err = next.passwords(c.Auth.Broker)
+			logins, err = a.passwords(c.Auth.Broker)
+			one = logins
 		case auth.KindTokensFile:
 			one = c.Auth.Tokens
 		case auth.KindAnonymous:
@@ -68,11 +69,8 @@ func (a *authentication) prepare(c *config.Config) (chain auth.Chain, adopt func
 		}
 		chain = append(chain, one)
 	}
-	if !c.Auth.Broker.Enabled {
-		next.logins = nil
-	}
 	return chain, func() {
-		*a = next
+		a.logins, a.settings = logins, c.Auth.Broker
 		a.use(sets)
 		a.warn(c.Auth)
 	}, nil
@@ -138,22 +136,22 @@ func FetchKeys(ctx context.Context, c config.JWT) (int, error) {
 	return keys.Status().Keys, nil
 }
 
-func (a *authentication) passwords(settings config.AuthBroker) (auth.Authenticator, error) {
-	if a.logins == nil || settings != a.settings {
-		checker, err := mqtt.NewLogins(a.broker)
-		if err != nil {
-			return nil, err
-		}
-		a.settings = settings
-		a.logins = auth.NewBroker(auth.BrokerConfig{
-			Checker:    checker,
-			Cache:      settings.Cache,
-			MaxSession: settings.MaxSession,
-			UserPrefix: settings.UserPrefix,
-			Logger:     a.logger,
-		})
+// passwords returns the authenticator of logins, the one in force where it will do.
+func (a *authentication) passwords(settings config.AuthBroker) (*auth.Broker, error) {
+	if a.logins != nil && settings == a.settings {
+		return a.logins, nil
 	}
-	return a.logins, nil
+	checker, err := mqtt.NewLogins(a.broker)
+	if err != nil {
+		return nil, err
+	}
+	return auth.NewBroker(auth.BrokerConfig{
+		Checker:    checker,
+		Cache:      settings.Cache,
+		MaxSession: settings.MaxSession,
+		UserPrefix: settings.UserPrefix,
+		Logger:     a.logger,
+	}), nil
 }
 
 // use starts the key sets that do not run yet, and ends those that are no longer needed.

@@ -45,7 +45,9 @@ type test struct {
 	file  *source.File
 	node  *yaml.Node // its place
 	event Event
-	want  expectation
+
+	expect *yaml.Node // what it expects, as written
+	want   expectation
 }
 
 // An expectation is everything that should come of an event; nothing at all means filtered.

@@ -152,6 +152,7 @@ func (r *testReader) readReceived(t *test) {
 
 func (r *testReader) readExpect(t *test) {
 	p, ok := r.keys.pairs["expect"]
+	t.expect = p.Value
 	const hint = "write a queue with its payload, filtered, or {rejected: a part of the reason}"
 	switch {
 	case !ok:

@@ -19,7 +19,8 @@ type checkReport struct {
 	Problems []checkProblem `json:"problems"`         // mistakes, warnings, and tests that failed
 	Rules    int            `json:"rules"`
 	Tests    int            `json:"tests"`
-	Failed   int            `json:"failed"` // tests
+	Failed   int            `json:"failed"`            // tests
+	Updated  int            `json:"updated,omitempty"` // tests, by --update
 }
 
 // A checkProblem is a problem; of a test that failed with what differs, line by line.
@@ -33,19 +34,31 @@ type checkProblem struct {
 func (p *program) checkCommand() *cobra.Command {
 	var path string
 	var f format
+	var update bool
 	c := p.command(description{
 		name: "check", group: groupRules,
 		about: "check the configuration, report every mistake, run the rules' tests",
+		more: `With --update, tests that expect other payloads than come expect what comes after; all else of the files
+stays as it is. Where an event is rejected or filtered by surprise, or its audience differs, the test is left.`,
 		codes: "0 good, also with warnings; 1 a mistake, or a test that fails; 2 the command line is wrong",
-	}, func(ctx context.Context) error { return p.check(ctx, path, f) })
+	}, func(ctx context.Context) error { return p.check(ctx, path, f, update) })
 	configFlag(c, &path)
+	c.Flags().BoolVar(&update, "update", false, "write the payloads that come into the tests that fail")
 	formatFlag(c, &f, "for editors and CI")
 	return c
 }
 
-func (p *program) check(ctx context.Context, path string, f format) error {
+func (p *program) check(ctx context.Context, path string, f format, update bool) error {
 	checked := config.Check(path, p.environ)
-	report := checkReport{OK: checked.Config != nil, Problems: []checkProblem{}}
+	report := checkReport{Problems: []checkProblem{}}
+	if update && checked.Mapper != nil {
+		var err error
+		if report.Updated, err = updateTests(checked.Mapper); err != nil {
+			return err
+		}
+		checked = config.Check(path, p.environ)
+	}
+	report.OK = checked.Config != nil
 	for _, problem := range checked.Problems {
 		report.Problems = append(report.Problems, checkProblem{Problem: problem})
 	}
@@ -106,6 +119,9 @@ func (p *program) runTests(ctx context.Context, m *mapping.Mapper) []mapping.Tes
 
 func (p *program) printCheck(path string, report checkReport) {
 	s := p.style(p.stderr)
+	if report.Updated > 0 {
+		fmt.Fprintf(p.stdout, "%d %s updated\n", report.Updated, plural(report.Updated, "test", "tests"))
+	}
 	mistakes := 0
 	for _, problem := range report.Problems {
 		fmt.Fprintf(p.stderr, "%s%s\n", s.problem(problem.Problem), s.diff(problem.Diff))

@@ -128,6 +128,10 @@ func TestCommands(t *testing.T) {
 		{name: "healthcheck-nobody-json", args: []string{"healthcheck", "-c", "nobody.yaml", "--format", "json"}},
 		{name: "healthcheck-none", args: []string{"healthcheck", "-c", "noops.yaml"}},
 	}
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var args []string
@@ -142,6 +146,7 @@ func TestCommands(t *testing.T) {
 			code := p.run(t.Context(), args)
 			got := fmt.Sprintf("$ mqtt-stomp-bridge %s\n==== standard output\n%s==== standard error\n%s==== exit code %d\n",
 				commandLine(test.args), configHash.ReplaceAllString(stdout.String(), "${1}HASH"), &stderr, code)
+			got = strings.ReplaceAll(got, here, "HERE")
 			golden := filepath.Join("testdata/cli", test.name+".txt")
 			if *update {
 				write(t, golden, got)

@@ -33,6 +33,9 @@ func (r *expressionReader) parse(n *yaml.Node, text string, offset int) *express
 		r.in.errorAt(n, offset+m.Offset, max(1, m.Width), m.Hint, "%s", m.Message)
 		return nil
 	}
+	for _, d := range x.Doubts() {
+		r.in.warnAt(n, offset+d.Offset, max(1, d.Width), d.Hint, "%s", d.Message)
+	}
 	return x
 }
 

@@ -2,6 +2,7 @@ package contract
 
 import (
 	"math"
+	"strings"
 	"time"
 
 	"mqtt-stomp-bridge/mapping/value"
@@ -42,7 +43,14 @@ const javaTime = "2006-01-02T15:04:05Z0700"
 var commonLayouts = [...]string{
 	"2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 -0700",
 	"2006-01-02 15:04", "2006-01-02T15:04",
-	"2006-01-02", "02.01.2006 15:04:05", "02.01.2006 15:04", "02.01.2006", time.RFC1123, time.RFC1123Z,
+	"2006-01-02", "02.01.2006 15:04:05", "02.01.2006 15:04", "02.01.2006", time.RFC1123Z, time.RubyDate,
+}
+
+// zoneLayouts are layouts whose zone is an abbreviation. None is recommended as it is: only UTC and
+// GMT mean the same everywhere.
+var zoneLayouts = [...]string{
+	time.RFC1123, time.RFC850, time.UnixDate, time.RFC822,
+	"2006-01-02 15:04:05 MST", "2006-01-02T15:04:05 MST", "2006-01-02 15:04 MST", "02.01.2006 15:04:05 MST", "02.01.2006 15:04 MST",
 }
 
 // ParseTime parses RFC 3339, or a number of seconds, milliseconds, microseconds or nanoseconds
@@ -56,6 +64,11 @@ func ParseTime(text string) (time.Time, error) {
 			return t, nil
 		}
 	}
+	return time.Time{}, refuseLayout(text)
+}
+
+// refuseLayout says how a time in another layout is written in a rule.
+func refuseLayout(text string) error {
 	meant := commonLayouts[0]
 	for _, layout := range commonLayouts {
 		if _, err := time.Parse(layout, text); err == nil {
@@ -63,7 +76,18 @@ func ParseTime(text string) (time.Time, error) {
 			break
 		}
 	}
-	return time.Time{}, value.Refuse("not a time", "%s is not an RFC 3339 time; give the layout: time(…, %q)", value.Quote(text), meant)
+	for _, layout := range zoneLayouts {
+		t, err := time.ParseInLocation(layout, text, time.UTC)
+		if err != nil {
+			continue
+		}
+		zone, _ := t.Zone()
+		if zone != "UTC" && zone != "GMT" {
+			return value.RefuseZone(value.Quote(text), zone, layout)
+		}
+		meant = strings.Replace(layout, "MST", zone, 1)
+	}
+	return value.Refuse("not a time", "%s is not an RFC 3339 time; give the layout: time(…, %q)", value.Quote(text), meant)
 }
 
 // epoch returns the time that a number of seconds, milliseconds, microseconds or nanoseconds since

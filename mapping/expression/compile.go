@@ -76,6 +76,7 @@ func (n *Names) Parse(text string) (*Expression, *Mistake) {
 	}
 	x.types = typesOf(checked.Node())
 	x.known = n.outcomes(checked.Node())
+	x.doubts = sums(checked.Node())
 	return x, nil
 }
 

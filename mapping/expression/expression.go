@@ -33,6 +33,7 @@ type Expression struct {
 	reads   uint64
 	types   value.Types
 	known   []Known
+	doubts  []Mistake
 }
 
 // String returns the text of the expression, without the = before it.
@@ -49,6 +50,9 @@ func (x *Expression) Types() value.Types { return x.types }
 
 // Known returns those values that the expression may have that are known without an event.
 func (x *Expression) Known() []Known { return x.known }
+
+// Doubts returns what is no mistake in the expression, but probably not meant.
+func (x *Expression) Doubts() []Mistake { return x.doubts }
 
 // A Known is a value that an expression may have: Width characters from Offset of its text.
 type Known struct {

@@ -31,7 +31,7 @@ type function struct {
 func functions() []function {
 	text, texts := signature(new(func(string) string)), signature(new(func(string, string) string))
 	return []function{
-		{"uuid", signature(new(func(any, any) string)), callUUID},
+		{"uuid", signature(new(func(any, any, ...any) string)), callUUID},
 		{"time", signature(new(func(any, string) time.Time)), callTime},
 		{"json", signature(new(func(string) any)), callJSON},
 		{"toJSON", signature(new(func(any) string)), callToJSON},
@@ -77,9 +77,11 @@ func Functions() []string {
 // namespace. Every id that rules have derived depends on it, so it never changes.
 var namespace = uuid.MustParse("b25c2350-6db9-5ae4-b32f-5cf70c033f37")
 
-// callUUID is uuid(kind, id): the UUID of version 5 of the id in the namespace of its kind.
+// callUUID is uuid(kind, id): the UUID of version 5 of the id in the namespace of its kind. Of
+// uuid(kind, a, b, …) each part but the last is the namespace of the next, so that no two lists of
+// parts give the same.
 func callUUID(s *Scope, args []any) (any, error) {
-	if args[0] == nil || args[1] == nil {
+	if slices.Contains(args, nil) {
 		return nil, nil
 	}
 	space, ok := args[0].(uuid.UUID) // worked out at load
@@ -90,14 +92,24 @@ func callUUID(s *Scope, args []any) (any, error) {
 		}
 		space = idSpace(kind)
 	}
-	id, err := value.Text(args[1])
-	if err != nil {
-		return nil, value.Refuse("expression", "uuid: the id: %v", err)
+	for i, part := range args[1:] {
+		what := "the id"
+		if len(args) > 2 {
+			what = "part " + strconv.Itoa(i+1) + " of the id"
+		}
+		id, err := value.Text(part)
+		switch {
+		case err != nil:
+			return nil, value.Refuse("expression", "uuid: %s: %v", what, err)
+		case id == "":
+			return nil, value.Refuse("expression", "uuid: %s is empty", what)
+		}
+		if err := s.Spend(len(id)); err != nil {
+			return nil, err
+		}
+		space = uuid.NewSHA1(space, []byte(id))
 	}
-	if id == "" {
-		return nil, value.Refuse("expression", "uuid: the id is empty")
-	}
-	return uuid.NewSHA1(space, []byte(id)).String(), s.Spend(len(id))
+	return space.String(), nil
 }
 
 // idSpace returns the namespace of the ids of one kind.
@@ -114,11 +126,19 @@ func callTime(s *Scope, args []any) (any, error) {
 		return nil, value.Refuse("not a time", "time takes text and a layout, not %s and %s", value.TypeName(args[0]),
 			value.TypeName(args[1]))
 	}
-	t, err := time.Parse(layout, text)
+	t, err := time.ParseInLocation(layout, text, time.UTC) // or an abbreviation would mean what it does on this machine
 	if err != nil {
 		return nil, value.Refuse("not a time", "time: %s does not have the layout %s", value.Quote(text), value.Quote(layout))
 	}
-	return t, nil
+	if zone, _ := t.Zone(); zoneByName(layout) && zone != "UTC" && zone != "GMT" {
+		return nil, value.RefuseZone("time: "+value.Quote(text), zone, layout)
+	}
+	return t.UTC(), nil
+}
+
+// zoneByName reports whether nothing but an abbreviation says the time zone of the layout's times.
+func zoneByName(layout string) bool {
+	return strings.Contains(layout, "MST") && !strings.Contains(layout, "-07") && !strings.Contains(layout, "Z07")
 }
 
 // callJSON is json(text): the value that a JSON text stands for.

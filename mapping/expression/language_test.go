@@ -1,6 +1,7 @@
 package expression_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -326,6 +327,14 @@ func TestUUIDFunction(t *testing.T) {
 		{`uuid(payload.x, "a")`, `null`},
 		{`uuid("a", payload.empty)`, `rejected: uuid: the id is empty`},
 		{`uuid("a", payload.f)`, `rejected: uuid: the id: 1.5 has a fraction or an exponent, and text takes whole numbers; write string(…) if it is meant`},
+		{`uuid("msg", 88121, 3)`, `"dcb891b2-3a19-5efb-8b44-8e83d40bd375"`},
+		{`uuid("msg", 88120, 4)`, `"830f48dc-55c9-5cd9-a4bb-e97c8d59b173"`},
+		{`uuid("msg", "8812", "13")`, `"bfcfaafb-37d9-57df-83fa-d5f9d5ab67a7"`},
+		{`uuid("msg", "88121", "3")`, `"dcb891b2-3a19-5efb-8b44-8e83d40bd375"`},
+		{`uuid("msg", "a", "b", "c")`, `"0717c25c-df5b-5499-9666-87e1f266acc4"`},
+		{`uuid("msg", "a", payload.x)`, `null`},
+		{`uuid("msg", "a", payload.empty)`, `rejected: uuid: part 2 of the id is empty`},
+		{`uuid("msg", payload, "a")`, `rejected: uuid: part 1 of the id: an object is not text`},
 		{`uuid("a", payload)`, `rejected: uuid: the id: an object is not text`},
 	}
 	for _, tt := range tests {
@@ -333,4 +342,42 @@ func TestUUIDFunction(t *testing.T) {
 			t.Errorf("%s\n got %s\nwant %s", tt.expression, got, tt.want)
 		}
 	}
+}
+
+// What a time stands for does not depend on the machine's time zone: an abbreviation is not looked
+// up there.
+func TestTimeWithZoneAbbreviation(t *testing.T) {
+	local := time.Local
+	t.Cleanup(func() { time.Local = local })
+	d := decode(t, `{}`)
+	tests := []struct{ text, layout, want string }{
+		{"14 Jul 2021 08:32 EDT", "02 Jan 2006 15:04 MST", `rejected: time: "14 Jul 2021 08:32 EDT": EDT is not an offset, and can mean several; have the sender write one, or replace it: time(replace(…, "EDT", "+hh:mm"), "02 Jan 2006 15:04 Z07:00")`},
+		{"14 Jul 2021 08:32 GMT+3", "02 Jan 2006 15:04 MST", `rejected: time: "14 Jul 2021 08:32 GMT+3": GMT+3 is not an offset, and can mean several; have the sender write one, or replace it: time(replace(…, "GMT+3", "+hh:mm"), "02 Jan 2006 15:04 Z07:00")`},
+		{"14 Jul 2021 08:32 UTC", "02 Jan 2006 15:04 MST", `"2021-07-14T08:32:00.000Z"`},
+		{"14 Jul 2021 08:32 GMT", "02 Jan 2006 15:04 MST", `"2021-07-14T08:32:00.000Z"`},
+		{"14 Jul 2021 08:32 Z", "02 Jan 2006 15:04 Z07:00", `"2021-07-14T08:32:00.000Z"`},
+		{"14 Jul 2021 08:32 -0400 EDT", "02 Jan 2006 15:04 -0700 MST", `"2021-07-14T12:32:00.000Z"`},
+		{"14 Jul 2021 08:32", "02 Jan 2006 15:04", `"2021-07-14T08:32:00.000Z"`},
+	}
+	for _, zone := range []*time.Location{time.UTC, loadZone(t, "America/New_York"), loadZone(t, "Europe/London")} {
+		time.Local = zone
+		for _, tt := range tests {
+			if got := evaluate(fmt.Sprintf("time(%q, %q)", tt.text, tt.layout), d); got != tt.want {
+				t.Errorf("%s on a machine in %s\n got %s\nwant %s", tt.text, zone, got, tt.want)
+			}
+		}
+		// As elements of lists, times are compared with all that they have.
+		if got := evaluate(`[time("2021-07-14T08:32:00-04:00", "2006-01-02T15:04:05Z07:00")] == [time("2021-07-14T12:32:00Z", "2006-01-02T15:04:05Z07:00")]`, d); got != "true" {
+			t.Errorf("equal times in lists on a machine in %s: %s", zone, got)
+		}
+	}
+}
+
+func loadZone(t *testing.T, name string) *time.Location {
+	t.Helper()
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		t.Skip(err)
+	}
+	return zone
 }

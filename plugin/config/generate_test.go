@@ -154,6 +154,8 @@ This page is generated from the table of keys in keys.go. [config.yaml](../../co
   ` + "`BRIDGE_TEST_`" + ` and the variables that Kubernetes sets for its services.
 - A relative path starts at the directory of the file that contains it; in an environment variable, at the working directory.
 - Durations: ` + "`15s`, `5m`, `24h`, `1h30m`" + `. Sizes: ` + "`64KiB`, `256MiB`, `1GB`" + `, or a number of bytes.
+- Reports of mistakes show ` + "`***`" + ` for every value of ` + "`broker` and `auth`" + `, for that of an unknown key, and for a path in these
+  sections that leads nowhere: each may be a secret in the wrong place.
 - SIGHUP reloads the configuration, and so does a change of any file that was read. A reload applies the settings marked *yes*, and
   ` + "`access`, `tables`, `rules` and `tests`" + `. The log names changed settings that need a restart.
 - Besides the settings, the file holds ` + "`access`" + `, which says who may subscribe to what, and ` + "`tables`, `rules` and `tests`" + `.

@@ -1,0 +1,43 @@
+package expression
+
+import (
+	"reflect"
+
+	"github.com/expr-lang/expr/ast"
+)
+
+// sums returns the places where + may add two numbers within the id of a uuid: 3 + 4 and 2 + 5 have
+// the same. A sum with a number that is written in the rule has an id of its own for each value.
+func sums(root ast.Node) (found []Mistake) {
+	ast.Walk(&root, walkFunc(func(node ast.Node) {
+		n, ok := node.(*ast.CallNode)
+		if !ok || !calls(n, "uuid") {
+			return
+		}
+		for _, part := range n.Arguments[1:] {
+			if sum := sumOf(part); sum != nil {
+				found = append(found, Mistake{
+					Offset: sum.Location().From, Width: sum.Location().To - sum.Location().From,
+					Message: "if both are numbers, this adds them, and other pairs have the same sum and id",
+					Hint:    "give the parts to uuid one by one: uuid(kind, a, b)",
+				})
+			}
+		}
+	}))
+	return found
+}
+
+// sumOf returns a + in the expression that is not known to join texts, and has no number of the rule.
+func sumOf(root ast.Node) (found *ast.BinaryNode) {
+	ast.Walk(&root, walkFunc(func(node ast.Node) {
+		n, ok := node.(*ast.BinaryNode)
+		if ok && n.Operator == "+" && !textOrLiteral(n.Left) && !textOrLiteral(n.Right) {
+			found = n
+		}
+	}))
+	return found
+}
+
+func textOrLiteral(n ast.Node) bool {
+	return scalar(n) || n.Type() != nil && n.Type().Kind() == reflect.String
+}

@@ -43,8 +43,8 @@ type Identity struct {
 	proof *string // what Recheck looks at again; behind a pointer, so that it is never printed
 }
 
-// SameSource reports whether the same kind of authenticator, and the same provider, vouches for both
-// identities. Only then are equal names certain to be one user's.
+// SameSource reports whether the same kind of authenticator, and the same provider, vouches for
+// both identities. Only then are equal names certain to be one user's.
 func (id Identity) SameSource(other Identity) bool {
 	return id.By == other.By && id.Provider == other.Provider
 }

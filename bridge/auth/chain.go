@@ -19,10 +19,7 @@ func (c Chain) Authenticate(ctx context.Context, shown Credentials) (Identity, e
 	if shown.Basic && !slices.ContainsFunc(c, takesLogins) { // for somebody else on the way
 		shown.Login, shown.Passcode, shown.Basic = "", "", false
 	}
-	isToken := slices.ContainsFunc(c, func(a Authenticator) bool {
-		r, ok := a.(recogniser)
-		return ok && r.recognises(shown)
-	})
+	isToken := c.recognises(shown) || c.recognises(Credentials{Token: shown.Login})
 	var v verdict
 	for _, a := range c {
 		if isToken && takesLogins(a) {
@@ -57,6 +54,14 @@ func (c Chain) Recheck(id Identity) error {
 	return v.err(errOtherKind)
 }
 
+// recognises reports whether a token is shown that is of the kind of one of them.
+func (c Chain) recognises(shown Credentials) bool {
+	return slices.ContainsFunc(c, func(a Authenticator) bool {
+		r, ok := a.(recogniser)
+		return ok && r.recognises(shown)
+	})
+}
+
 // Groups returns the groups of an identity; only tokens tell of any.
 func (c Chain) Groups(id Identity) Groups {
 	for _, a := range c {
@@ -71,7 +76,7 @@ func (c Chain) Groups(id Identity) Groups {
 type recogniser interface{ recognises(Credentials) bool }
 
 // errIsToken is why a broker is not asked.
-var errIsToken = foreign("the passcode is a token, not a password")
+var errIsToken = foreign("the login or the passcode is a token, not a password")
 
 func takesLogins(a Authenticator) bool {
 	_, ok := a.(*Broker)

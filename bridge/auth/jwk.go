@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,6 +37,7 @@ func parseKeySet(data []byte) (keys keySet, ignored []ignoredKey, err error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some servers put a byte order mark first
 	if err := json.Unmarshal(data, &set); err != nil {
 		return nil, nil, errors.New("the answer is not a key set: JSON with a list of keys") // the decoder's error would quote it
 	}
@@ -103,7 +105,8 @@ func (k jwk) published() (publishedKey, error) {
 		return publishedKey{}, err
 	}
 	if k.Alg != "" && !slices.Contains(AlgorithmsFor(public), k.Alg) {
-		return publishedKey{}, fmt.Errorf("it says that it is for the algorithm %s, and is for %s", k.Alg, strings.Join(AlgorithmsFor(public), ", "))
+		fitting := strings.Join(AlgorithmsFor(public), ", ")
+		return publishedKey{}, fmt.Errorf("it says that it is for the algorithm %s, and is for %s", k.Alg, fitting)
 	}
 	return publishedKey{id: k.KID, algorithm: k.Alg, public: public}, nil
 }

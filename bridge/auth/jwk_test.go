@@ -120,6 +120,14 @@ func TestManyKeys(t *testing.T) {
 	})
 }
 
+// A byte order mark before the set does no harm.
+func TestByteOrderMark(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newKeyHouse(t, &keyServer{set: "\ufeff" + keySet(jwk(t, "good", publicOf("RSA")[0]))}, "RS256")
+		h.check(signedBy(t, "RS256", "RSA", withKid("good"), annClaims), "")
+	})
+}
+
 // Mistakes of the set as a whole leave the keys as they were, and say what they are.
 func TestMistakesOfTheSet(t *testing.T) {
 	for answer, want := range map[string]string{

@@ -248,7 +248,14 @@ func (a *JWT) check(token string, keys jwt.Keyfunc) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	return Identity{User: a.config.UserPrefix + user, Expires: expires, Claims: claims, By: KindJWT, Provider: a.config.Name, proof: &token}, nil
+	return Identity{
+		User:     a.config.UserPrefix + user,
+		Expires:  expires,
+		Claims:   claims,
+		By:       KindJWT,
+		Provider: a.config.Name,
+		proof:    &token,
+	}, nil
 }
 
 // verify returns the claims of a token whose signature is good. The parser's errors may quote the

@@ -24,9 +24,9 @@ type credentials struct {
 	checked  uint64 // Server.authChanges before the check
 }
 
-// authenticateRequest authenticates a handshake that carries a token, and returns what it has shown.
-// Without a token CONNECT decides, and a login of HTTP's Basic waits for it: it may be a proxy's, and
-// must not be tried where the client shows its own. The status is for an error.
+// authenticateRequest authenticates a handshake that carries a token, and returns what it has
+// shown. Without a token CONNECT decides, and a login of HTTP's Basic waits for it: it may be a
+// proxy's, and must not be tried where the client shows its own. The status is for an error.
 func (s *Server) authenticateRequest(r *http.Request, remote string) (shown auth.Credentials, by *credentials, status int, err error) {
 	shown, err = auth.FromHandshake(r.Header)
 	shown.Remote = address(remote)
@@ -107,7 +107,8 @@ func getFold(f *stomp.Frame, key string) string {
 const tokenDestination = "/auth/token"
 
 // renew replaces the session's credentials with what the frame shows, which must be of the same
-// user and from the same source: an equal name elsewhere may be somebody else's. Subscriptions, their positions and what waits for them stay as they are.
+// user and from the same source: an equal name elsewhere may be somebody else's. Subscriptions,
+// their positions and what waits for them stay as they are.
 func (x *session) renew(f *stomp.Frame) error {
 	old := x.credentials.Load()
 	shown, err := shownBy(f, auth.Credentials{Remote: address(x.remote)})

@@ -269,8 +269,8 @@ func (l *loader) decode() *Config {
 	return l.decodeSettings()
 }
 
-// decodeSettings returns the defaults with the settings set over them. A value that is refused is reported
-// and left out.
+// decodeSettings returns the defaults with the settings set over them. A value that is refused is
+// reported and left out.
 func (l *loader) decodeSettings() *Config {
 	plain := tree{}
 	for _, path := range slices.Sorted(maps.Keys(l.settings)) {

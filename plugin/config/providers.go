@@ -129,18 +129,21 @@ func (l *loader) checkKeysURL(jwt *JWT) {
 	case err != nil && jwt.JWKSInsecureHTTP:
 		l.warnf(insecure, "", "the keys of tokens are fetched by http: whoever can change them on the way can sign tokens")
 	case err != nil:
-		l.errorf(s, "where nobody else is on the way, as within a compose file, jwks_insecure_http: true beside it accepts http", "%s: %s", l.shown(s), err)
+		const hint = "where nobody else is on the way, as within a compose file, jwks_insecure_http: true beside it accepts http"
+		l.errorf(s, hint, "%s: %s", l.shown(s), err)
 	case isSet && jwt.JWKSInsecureHTTP:
 		l.warnf(insecure, "remove the line", "has no effect, as auth.jwt.jwks_url does not need it")
 	}
 }
 
-// overridesProvider reports a variable for auth.jwt where that is a list: it cannot say which element it means.
+// overridesProvider reports a variable for auth.jwt where that is a list: it cannot say which
+// element it means.
 func (l *loader) overridesProvider(k *Key, variable, shown string) bool {
 	if len(l.providers) == 0 || !strings.HasPrefix(k.Path, jwtSection+".") {
 		return false
 	}
-	l.wrong.Errorf(l.variableFile(variable, shown), &yaml.Node{Line: 1, Column: 1},
-		"write "+lastName(k.Path)+": ${NAME} in the element, with a NAME of your own", "%s is a list, and a variable overrides nothing in it", jwtSection)
+	hint := "write " + lastName(k.Path) + ": ${NAME} in the element, with a NAME of your own"
+	l.wrong.Errorf(l.variableFile(variable, shown), &yaml.Node{Line: 1, Column: 1}, hint,
+		"%s is a list, and a variable overrides nothing in it", jwtSection)
 	return true
 }

@@ -43,5 +43,6 @@ func SignToken(c *config.Config, g auth.Grant) (string, error) {
 			return jwtConfig(p).Sign(g)
 		}
 	}
-	return "", errors.New("auth.jwt.secret: there is none to sign a token with: set BRIDGE_AUTH_JWT_SECRET_FILE or BRIDGE_AUTH_JWT_SECRET, or ask whoever has the private key")
+	return "", errors.New("auth.jwt.secret: there is none to sign a token with: " +
+		"set BRIDGE_AUTH_JWT_SECRET_FILE or BRIDGE_AUTH_JWT_SECRET, or ask whoever has the private key")
 }

@@ -8,8 +8,10 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/plugin/service"
@@ -61,7 +63,7 @@ func printToken(w io.Writer, header, claims map[string]any) {
 	}
 	line := func(name string, value any) {
 		if value != nil {
-			fmt.Fprintf(w, "%-9s %v\n", name, value)
+			fmt.Fprintf(w, "%-9s %s\n", name, printable(fmt.Sprint(value)))
 		}
 	}
 	line("alg", header["alg"])
@@ -79,17 +81,25 @@ func printExplanation(w io.Writer, e auth.Explanation) {
 	}
 	fmt.Fprintf(w, "\nprovider  %s\naccepted  %s\n", e.Provider, verdict)
 	if e.User != "" {
-		fmt.Fprintf(w, "user      %s\n", e.User)
+		fmt.Fprintf(w, "user      %s\n", printable(e.User))
 	}
 	if !e.Expires.IsZero() {
 		fmt.Fprintf(w, "expires   %s\n", e.Expires.UTC().Format(time.RFC3339))
 	}
 	if len(e.Groups.Names) > 0 {
-		fmt.Fprintf(w, "groups    %s\n", strings.Join(e.Groups.Names, ", "))
+		fmt.Fprintf(w, "groups    %s\n", printable(strings.Join(e.Groups.Names, ", ")))
 	}
 	if e.Groups.Lacking != "" {
 		fmt.Fprintf(w, "lacking   %s\n", e.Groups.Lacking)
 	}
+}
+
+// printable quotes what a terminal would not print but obey: nobody has checked the token.
+func printable(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(s)
+	}
+	return s
 }
 
 // claimNames returns the paths of all claims, without their values.

@@ -145,6 +145,11 @@ func (f *Feed) Ack(c *Cursor, position uint64, cumulative bool) bool {
 	return c.ack(position, cumulative)
 }
 
+// Beginning reports whether a subscription has its snapshot still to come.
+func (f *Feed) Beginning() bool {
+	return slices.ContainsFunc(f.cursors, func(c *Cursor) bool { return c.snapshot })
+}
+
 // Awaits reports whether the position is in flight.
 func (f *Feed) Awaits(c *Cursor, position uint64) bool { return c.inFlight.has(position) }
 

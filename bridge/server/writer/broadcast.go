@@ -27,7 +27,8 @@ func (w *Writer) askToJoin() {
 	if w.raw == nil || !w.changed || w.blocked || w.ending() {
 		return
 	}
-	w.changed = false // else one that cannot join would ask again after every write
+	// A snapshot may end without a write. One that cannot join otherwise asks again after a write only.
+	w.changed = w.feed.Beginning()
 	profile, ok := w.feed.Profile()
 	if !ok {
 		return

@@ -55,6 +55,30 @@ func TestBroadcast(t *testing.T) {
 	}
 }
 
+// A snapshot that has nothing for its client ends without a write. The Writer joins all the same:
+// else what comes would wake each such Writer by itself.
+func TestJoinsAfterASnapshotOfNothing(t *testing.T) {
+	b := newBench(t, limits, 0, journal.MemoryOptions{})
+	for i := range 1000 {
+		batch := journal.Batch{Entries: []journal.Entry{{Queue: queue, Key: fmt.Sprint(i), Audience: []string{"u:other"}, Body: []byte("x")}}}
+		if err := b.log.Append(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var writers []*writer.Writer
+	for range 3 {
+		w, conn := b.dial()
+		writers = append(writers, w)
+		w.Update(func(feed *hub.Feed, answers []byte) []byte {
+			feed.SetTokens([]string{"u:a"})
+			feed.Subscribe(queue, lines("a"), hub.Options{Own: true, Snapshot: true})
+			return append(answers, "subscribed\n"...)
+		})
+		newPeer(t, conn).want("subscribed")
+	}
+	eventually(t, "two to join", func() bool { return writers[1].Joined() && writers[2].Joined() })
+}
+
 // A member that does not read leaves the broadcast with what it has not got, catches up, and joins
 // again. The others do not notice.
 func TestHeldUpMemberLeaves(t *testing.T) {

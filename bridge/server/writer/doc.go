@@ -28,7 +28,8 @@
 //	  any of them, ending too --- a write fails ------------------------> finished
 //
 //	alone     The Writer reads its own feed: in its shard's turn, or in the call that changed
-//	          something. When one write does not do, as in a replay, a goroutine goes on (catchUp).
+//	          something. When one write does not do, as in a replay, a goroutine goes on (catchUp). Pages
+//	          of a replay that have nothing for the client are read in turn with those of others (next).
 //	joining   It waits for the broadcast of its profile, and takes nothing from the feed meanwhile: the
 //	          feed must not move on while the broadcast brings it to where the broadcast stands.
 //	joined    The broadcast writes. The feed belongs to the broadcast's group, and only the group

@@ -27,12 +27,13 @@ type Pool struct {
 	limits Limits
 	shards []shard
 	ledger ledger
+	turns  chan struct{} // holds whose turn it is, see Writer.next
 	made   atomic.Uint64
 }
 
 // NewPool returns a Pool whose Writers write what the hub publishes.
 func NewPool(h *hub.Hub, l Limits) *Pool {
-	p := &Pool{hub: h, limits: l, shards: make([]shard, runtime.GOMAXPROCS(0))}
+	p := &Pool{hub: h, limits: l, shards: make([]shard, runtime.GOMAXPROCS(0)), turns: make(chan struct{}, 1)}
 	p.ledger.limit = l.UnreadBytes
 	return p
 }
@@ -46,6 +47,7 @@ func (p *Pool) New(conn net.Conn, failed func(error)) *Writer {
 		shard:  &p.shards[p.made.Add(1)%uint64(len(p.shards))],
 		limits: &p.limits,
 		ledger: &p.ledger,
+		turns:  p.turns,
 		failed: failed,
 	}
 	w.feed = p.hub.NewFeed(w)

@@ -17,9 +17,11 @@ type Writer struct {
 	raw    syscall.RawConn // nil: every write may wait, so each has a goroutine
 	shard  *shard
 	limits *Limits
+	turns  chan struct{} // the Pool's, see next
 	ledger *ledger
 	failed func(error)
 	queued atomic.Bool // waits for its turn in the shard, or catches up
+	barren atomic.Bool // the last step had nothing for the client, and there is more
 
 	mu      sync.Mutex // see the package comment for the order of locks
 	drained sync.Cond  // answers were taken, or the end has come
@@ -63,7 +65,7 @@ func (w *Writer) Wake() {
 // wait.
 func (w *Writer) turn() {
 	w.queued.Store(false) // before looking: what comes from here on wakes it again
-	if w.step() && !w.queued.Swap(true) {
+	if (w.barren.Load() || w.step()) && !w.queued.Swap(true) {
 		go w.catchUp()
 	}
 }
@@ -71,14 +73,34 @@ func (w *Writer) turn() {
 // catchUp writes all that waits. It leaves queued set, so that entries that come meanwhile do not
 // put the Writer into the shard's row, where it would only wait for the lock.
 func (w *Writer) catchUp() {
-	w.flush()
+	for w.next() {
+	}
 	w.turn() // what came since woke nobody
 }
 
-// flush writes all that waits, as long as the kernel takes it.
+// flush writes all that waits, as long as the kernel takes it. Answers, which are for now, do not
+// wait for a turn.
 func (w *Writer) flush() {
-	for w.step() {
+	for more := w.step(); more; {
+		more = w.next()
 	}
+}
+
+// next is step, where that had nothing for the client before, as in a long replay of what is for
+// others, in turn: such steps of all Writers come one after the other, and pause. They must not keep
+// the processors from those who have something to write.
+func (w *Writer) next() (more bool) {
+	if !w.barren.Load() {
+		return w.step()
+	}
+	w.turns <- struct{}{}
+	defer func() { <-w.turns }()
+	began := time.Now()
+	more = w.step()
+	if w.barren.Load() {
+		time.Sleep(time.Since(began))
+	}
+	return more
 }
 
 // step writes what waits in one write, and reports whether there is more.
@@ -95,6 +117,7 @@ func (w *Writer) step() (more bool) {
 
 func (w *Writer) stepLocked() (more bool, err error) {
 	if w.blocked || w.finished || w.broadcast != nil || w.joining != nil {
+		w.barren.Store(false)
 		return false, nil
 	}
 	buffer := getBuffer()
@@ -104,10 +127,13 @@ func (w *Writer) stepLocked() (more bool, err error) {
 	if w.final != nil {
 		*buffer = append(*buffer, w.final(w.feed)...)
 		w.last = true
+		w.barren.Store(false)
 		w.write(buffer)
 		return false, nil
 	}
+	answers := len(*buffer)
 	*buffer, more, err = w.feed.Next(*buffer, writeBytes)
+	w.barren.Store(more && err == nil && len(*buffer) == answers)
 	w.write(buffer) // after an error too: Next has counted what it has appended
 	if !more && err == nil {
 		w.askToJoin()

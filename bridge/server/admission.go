@@ -79,7 +79,7 @@ func refuse(status int, reason string) *refusal {
 // A crowd is the sessions that one limit counts together: of a user, or of a network.
 type crowd struct {
 	n        int        // sessions, and of a network also handshakes on their way to one
-	sessions []*session // of those, who was let in and may be ended for a newer one; the oldest first
+	sessions []*session // those that were let in and may be ended for a newer one, oldest first
 }
 
 func crowdOf[K comparable](crowds map[K]*crowd, key K) *crowd {

@@ -51,7 +51,7 @@ func dialFrom(from, addr string) (*websocket.Conn, *http.Response, error) {
 	return d.Dial("ws://"+addr+"/ws.communication", nil)
 }
 
-// Connections that never become a session are limited like sessions, by address too, and do not last.
+// Connections that never become a session are limited as sessions are, also by address, and end soon.
 func TestConnectionsWithoutHandshake(t *testing.T) {
 	h := newHouse(t, server.Config{Limits: server.Limits{Sessions: 50, SessionsPerAddress: 10, ConnectTimeout: time.Second}})
 	addr := h.serveTCP()
@@ -63,7 +63,7 @@ func TestConnectionsWithoutHandshake(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		go func() { // what answers, and keeps open, nothing
+		go func() { // until the server closes
 			conn.Read(make([]byte, 1))
 			closed.Add(1)
 		}()
@@ -111,7 +111,7 @@ func TestRequestsDoNotHoldConnections(t *testing.T) {
 	}
 }
 
-// One more than the sessions that there is room for is still answered.
+// A handshake beyond the limits is answered with a status.
 func TestOneTooManyIsAnswered(t *testing.T) {
 	h := newHouse(t, server.Config{Limits: server.Limits{Sessions: 3, SessionsPerAddress: 2}})
 	addr := h.serveTCP()
@@ -132,8 +132,8 @@ func TestOneTooManyIsAnswered(t *testing.T) {
 	}
 }
 
-// get asks for the endpoint as a handshake does. What is let in ends with an error of the recorder,
-// which is no connection.
+// get sends a handshake. One that is let in ends with an error, because the recorder has no
+// connection.
 func (h *house) get(from string, header http.Header) int {
 	r := httptest.NewRequest("GET", "/ws.communication", nil)
 	r.RemoteAddr = net.JoinHostPort(from, "50123")
@@ -146,7 +146,7 @@ func (h *house) get(from string, header http.Header) int {
 	return w.Code
 }
 
-// However often a client is refused, and whatever it sends, the log stays small and says how often.
+// However often a client is refused and whatever it sends, the log stays small and gives the number.
 func TestRefusalsInTheLog(t *testing.T) {
 	for name, test := range map[string]struct {
 		header http.Header
@@ -205,7 +205,7 @@ func TestRefusedConnectsInTheLog(t *testing.T) {
 	})
 }
 
-// From many addresses, the causes together are bounded too.
+// The log stays small for refusals from many addresses, too.
 func TestRefusalsOfManyAddresses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, server.Config{})
@@ -219,8 +219,8 @@ func TestRefusalsOfManyAddresses(t *testing.T) {
 	})
 }
 
-// Addresses that connect all the time do not shut out those that connect seldom, and one alone
-// still gets the whole rate.
+// Busy addresses do not shut out those that connect rarely, and a single one still gets the whole
+// rate.
 func TestConnectRateIsFair(t *testing.T) {
 	for name, hammering := range map[string]int{"one": 1, "three": 3, "ten": 10} {
 		t.Run(name, func(t *testing.T) {
@@ -263,7 +263,7 @@ func TestConnectRateOfManyAddresses(t *testing.T) {
 	})
 }
 
-// At a limit, the oldest session gives way to the newcomer, and says why; others are let alone.
+// At a limit, the oldest session ends for the newcomer, with the reason. Others go on.
 func TestOldestGivesWay(t *testing.T) {
 	for name, test := range map[string]struct {
 		limits server.Limits
@@ -300,7 +300,7 @@ func TestOldestGivesWay(t *testing.T) {
 	}
 }
 
-// The network of the first client has died without a word: the newcomer is let in at once.
+// The first client's network has died silently: the newcomer is let in at once.
 func TestDeadClientGivesWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, server.Config{Limits: server.Limits{SessionsPerUser: 1, EndOldest: true}})
@@ -314,7 +314,7 @@ func TestDeadClientGivesWay(t *testing.T) {
 	})
 }
 
-// Who has shown no token ends nobody's session.
+// A client that has shown no token cannot end a session.
 func TestNobodyGivesWayToStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, server.Config{Limits: server.Limits{SessionsPerAddress: 2, EndOldest: true}})
@@ -342,7 +342,7 @@ func TestNobodyGivesWayToStrangers(t *testing.T) {
 	})
 }
 
-// 300 sessions stop reading at messages of 900 kB: what waits for them is kept once.
+// What waits for 300 sessions that stop reading at messages of 900 kB is kept once.
 func TestUnreadMessagesAreKeptOnce(t *testing.T) {
 	h := newHouseWith(t, server.Config{}, hub.Config{}, journal.MemoryOptions{MaxBytes: 64 << 20})
 	addr := h.serveTCP()
@@ -373,7 +373,7 @@ func TestUnreadMessagesAreKeptOnce(t *testing.T) {
 	}
 }
 
-// The address is that of the client whom a PROXY header names, for the log and for limits.
+// A PROXY header gives the client's address for the log and for limits.
 func TestProxyHeader(t *testing.T) {
 	h := newHouse(t, server.Config{ProxyProtocol: true, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Limits: server.Limits{SessionsPerAddress: 1}})
 	addr := h.serveTCP()

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// A connectRate bounds new connections per second, and keeps half of the burst for those that
-// connect seldom: one who connects all the time is refused, and the others do not notice.
+// A connectRate bounds new connections per second and reserves half of the burst for networks that
+// connect rarely: a busy network is refused, and the others do not notice.
 //
-// There is one bucket of tokens for all. Each network has a small one beside it. As long as that
-// holds a token, the network may take the last token of all; otherwise it is served while more than
-// half are there. So one network alone still gets the whole rate.
+// All networks share one bucket of tokens, and each has a small bucket of its own. While its own
+// holds a token, a network may take even the last shared one; otherwise it may take one only while
+// more than half of them are left. So a single network still gets the whole rate.
 type connectRate struct {
 	rate float64 // per second, and the most tokens of all
 
@@ -24,7 +24,7 @@ type connectRate struct {
 const (
 	shareOfBurst = 16   // of the whole
 	shareOfRate  = 64   // of the whole
-	maxNetworks  = 4096 // that are remembered; beyond, a network counts as one that connects seldom
+	maxNetworks  = 4096 // that are remembered; further ones count as networks that connect rarely
 )
 
 // tokens are those that there were at a time.
@@ -44,8 +44,8 @@ func newConnectRate(perSecond int) *connectRate {
 	return &connectRate{rate: rate, all: tokens{n: rate, at: time.Now()}, networks: map[netip.Addr]*tokens{}}
 }
 
-// allow reports whether the network may connect now. The zero address is one that nothing is known
-// of, and may take all.
+// allow reports whether the network may connect now. The zero address stands for an unknown
+// network, which may take all tokens.
 func (c *connectRate) allow(network netip.Addr, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

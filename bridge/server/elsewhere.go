@@ -18,7 +18,7 @@ func (s *Server) serveElsewhere(w http.ResponseWriter, r *http.Request) {
 		s.config.Pages.ServeHTTP(w, r)
 		return
 	}
-	w.Header().Set("Connection", "close") // there is nothing that it could be held for
+	w.Header().Set("Connection", "close") // nothing else is served on it
 	http.NotFound(w, r)
 }
 

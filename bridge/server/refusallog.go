@@ -10,15 +10,15 @@ import (
 	"mqtt-stomp-bridge/bridge/auth"
 )
 
-// How much refusals may log: a client decides how many there are.
+// How many lines refusals may log: clients could cause any number of them.
 const (
 	refusalsLogged  = 3           // of a cause and an address, in each refusalWindow
 	refusalWindow   = time.Second // then how many more there were
 	maxRefusalCount = 1024        // causes and addresses that are told apart; all others count as one address
 )
 
-// A refusalLog logs what clients are refused. The first few lines of a kind and an address come at
-// once, of the others only their number.
+// A refusalLog logs refusals. Of each kind and address, it logs the first few at once and of the
+// rest only their number.
 type refusalLog struct {
 	logger *slog.Logger
 

@@ -235,7 +235,7 @@ func (s *Server) answer(w http.ResponseWriter, remote string, why *refusal) {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	s.refusalLog.add(slog.LevelWarn, why.cause, remote, "handshake refused", attrs...)
-	w.Header().Set("Connection", "close") // whoever is refused must not hold the connection
+	w.Header().Set("Connection", "close") // a refused client must not hold the connection
 	http.Error(w, why.reason, why.status)
 }
 

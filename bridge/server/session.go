@@ -337,7 +337,7 @@ func (x *session) logEnd() {
 	if e.detail != nil {
 		attrs = append(attrs, "error", e.detail)
 	}
-	if !x.connected && !e.quiet { // whoever was never let in decides how many such lines there are
+	if !x.connected && !e.quiet { // clients that were never let in could cause any number of these
 		x.server.refusalLog.add(level, e.cause, x.remote, "session ended", append(attrs, "session", x.id, "remote", x.remote)...)
 		return
 	}

@@ -139,7 +139,7 @@ var keys = []Key{
 	{Path: "server.limits.on_limit", kind: oneOf("refuse", "end_oldest"),
 		Meaning: "What happens at `sessions_per_user` and `sessions_per_address`. `refuse`: the newcomer is refused. `end_oldest`: the newcomer is let in once its token is accepted, and the oldest session of the user or the address ends with the ERROR `replaced by a newer session of the same user` (or `address`); a client should not reconnect after that."},
 	{Path: "server.limits.connects_per_second", kind: integer(0, 10_000_000),
-		Meaning: "New connections per second; also the largest burst after a pause. Half of the burst is kept for addresses that connect seldom, so that one that connects all the time does not shut them out. `0`: no limit."},
+		Meaning: "New connections per second; also the largest burst after a pause. Half of the burst is reserved for addresses that connect rarely, so that a busy address cannot shut them out. `0`: no limit."},
 	{Path: "server.limits.subscriptions", kind: integer(1, 1000),
 		Meaning: "Subscriptions of one session at one time."},
 	{Path: "server.limits.handshake_timeout", kind: duration(time.Millisecond, 100*time.Millisecond, hour),

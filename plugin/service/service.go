@@ -184,7 +184,7 @@ func (s *Service) Run(ctx context.Context) error {
 	return err
 }
 
-// The ops endpoint is for a few, and takes no more of the descriptors that clients leave.
+// The ops endpoint serves few, and must not use up the descriptors that clients leave.
 const (
 	opsConnections = 16
 	opsTimeout     = 5 * time.Second

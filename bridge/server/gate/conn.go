@@ -81,7 +81,7 @@ func (c *Conn) readHeader() {
 	var timeout net.Error
 	missing := errors.Is(err, proxyproto.ErrNoProxyProtocol)
 	switch {
-	case missing && h.buffer.Buffered() == 0: // somebody only looks whether the port is open
+	case missing && h.buffer.Buffered() == 0: // a check whether the port is open
 		h.err = io.EOF
 		return
 	case missing, errors.As(err, &timeout) && timeout.Timeout():
@@ -93,7 +93,7 @@ func (c *Conn) readHeader() {
 		g.refuse(BadHeader, c.Conn.RemoteAddr(), "")
 		return
 	}
-	if said.Command.IsLocal() { // a proxy looks after its server
+	if said.Command.IsLocal() { // a proxy's health check
 		return
 	}
 	if client, ok := said.SourceAddr.(*net.TCPAddr); ok {
@@ -112,15 +112,15 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// Beginnings that are no request.
+// First bytes that do not belong to a request.
 var (
-	proxyV1 = []byte("PROXY ")
-	proxyV2 = []byte("\r\n\r\n\x00\r\nQUIT\n")
-	tlsHail = []byte{0x16, 0x03}
+	proxyV1  = []byte("PROXY ")
+	proxyV2  = []byte("\r\n\r\n\x00\r\nQUIT\n")
+	tlsHello = []byte{0x16, 0x03}
 )
 
-// look reports whether the first bytes may begin a request. What does not is said: net/http would
-// answer 400, or nothing, without a word in the log.
+// look reports whether the first bytes may begin a request, and reports those that do not: net/http
+// would answer 400 or nothing, and log nothing.
 func (c *Conn) look(p []byte) bool {
 	g := c.gate
 	switch {
@@ -131,7 +131,7 @@ func (c *Conn) look(p []byte) bool {
 		}
 		g.refuse(UnexpectedHeader, c.Conn.RemoteAddr(), hint)
 		return false
-	case !g.config.TLS && bytes.HasPrefix(p, tlsHail):
+	case !g.config.TLS && bytes.HasPrefix(p, tlsHello):
 		g.refuse(UnexpectedTLS, c.Conn.RemoteAddr(), "connect with ws://, or set server.cert_file and server.key_file")
 		return false
 	case g.config.TLS && bytes.HasPrefix(p, []byte("GET ")): // net/http answers it
@@ -176,8 +176,8 @@ func (c *Conn) Close() error {
 	return c.Conn.Close()
 }
 
-// SyscallConn implements syscall.Conn. Only writing is of use: reading would miss what came with the
-// PROXY header.
+// SyscallConn implements syscall.Conn. Use it for writing only: reading would miss what came with
+// the PROXY header.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	if raw, ok := c.Conn.(syscall.Conn); ok {
 		return raw.SyscallConn()

@@ -1,6 +1,5 @@
-// Package gate accepts the connections of clients. It counts them from the first byte on, before
-// anything is known of their request, reads PROXY headers, and says what went wrong with those that
-// never become a request.
+// Package gate accepts the connections of clients. It counts them before their first byte arrives,
+// reads PROXY headers, and reports connections that do not begin with a request.
 package gate
 
 import (

@@ -78,7 +78,7 @@ func (b *bench) accept() net.Conn {
 	return conn
 }
 
-// Connections count before they have said anything, in all and by network; who has left does not.
+// Connections count before they have sent anything, in total and by network. Closed ones do not.
 func TestConnectionsCountFromTheFirst(t *testing.T) {
 	b := newBench(t, gate.Config{Connections: 5, PerNetwork: 2, Trusted: trust("127.0.0.9/32")})
 	through := make(chan net.Conn, 20)
@@ -159,7 +159,7 @@ func v2With(t *testing.T, from string, size int) string {
 	return string(text)
 }
 
-// What comes before a request, whether it gets through, who it is then from, and what is said of it.
+// What a connection begins with: whether it gets through, as whose, and why not.
 func TestBeginnings(t *testing.T) {
 	local, err := (&proxyproto.Header{Version: 2, Command: proxyproto.LOCAL, TransportProtocol: proxyproto.UNSPEC}).Format()
 	if err != nil {
@@ -220,8 +220,8 @@ func TestBeginnings(t *testing.T) {
 	}
 }
 
-// A look at the port is no mistake, and neither is a request on a port with TLS, which net/http
-// answers; that is said.
+// A check whether the port is open is not reported. A plain request on a port with TLS is, and
+// net/http answers it.
 func TestNotRefused(t *testing.T) {
 	b := newBench(t, gate.Config{ProxyProtocol: true, Trusted: trust("127.0.0.0/8")})
 	b.dial("127.0.0.1", "").Close()

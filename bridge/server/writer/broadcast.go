@@ -184,7 +184,7 @@ func (w *Writer) leave() (rest []byte) {
 	wrote := w.pass == b.pass || len(frames) == 0
 	b.group.Leave(w.feed, wrote)
 	if !wrote {
-		// Not copied: hundreds may stop reading at once, at a message of a megabyte.
+		// Not copied: hundreds of clients may stop reading at the same message of a megabyte.
 		b.group.Keep()
 		rest = frames
 	}

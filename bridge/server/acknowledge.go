@@ -50,7 +50,9 @@ type acknowledgement struct {
 func (a *acknowledgement) apply(feed *hub.Feed) bool {
 	subs := a.subs
 	if a.single {
-		awaiting := slices.DeleteFunc(slices.Clone(subs), func(s *subscription) bool { return !feed.Awaits(s.cursor, a.position) })
+		awaiting := slices.DeleteFunc(slices.Clone(subs), func(s *subscription) bool {
+			return !feed.Awaits(s.cursor, a.position)
+		})
 		switch len(awaiting) {
 		case 0: // perhaps it was acknowledged already
 		case 1:

@@ -9,7 +9,8 @@ import (
 
 // known are the headers whose name or value may be wrong for a blank alone.
 var known = []string{
-	"accept-version", "ack", "conflate", "destination", "filter", "id", "message-id", "prefetch-count", "resume-from", "snapshot", "subscription",
+	"accept-version", "ack", "conflate", "destination", "filter", "id", "message-id", "prefetch-count",
+	"resume-from", "snapshot", "subscription",
 }
 
 // withBlanks adds to an error about the frame that a header has a blank where STOMP takes it for a
@@ -24,8 +25,11 @@ func withBlanks(err *stomp.Error, f *stomp.Frame) *stomp.Error {
 			continue
 		}
 		if hint := blankAround(name, h); hint != "" {
-			parts := slices.DeleteFunc([]string{err.Detail, hint + ", which belongs to it from STOMP 1.1 on"}, func(s string) bool { return s == "" })
-			return &stomp.Error{Message: err.Message, Detail: strings.Join(parts, "; ")}
+			hint += ", which belongs to it from STOMP 1.1 on"
+			if err.Detail != "" {
+				hint = err.Detail + "; " + hint
+			}
+			return &stomp.Error{Message: err.Message, Detail: hint}
 		}
 	}
 	return err

@@ -28,7 +28,8 @@ func (s *Server) missed(r *http.Request) string {
 	switch {
 	case isBelow && below == "":
 		return "the endpoint is " + s.config.Path + ", without a slash at the end"
-	case isBelow && (below == "info" || strings.HasPrefix(below, "iframe") || strings.Count(below, "/") >= 2): // SockJS: /server/session/transport
+	case isBelow && (below == "info" || strings.HasPrefix(below, "iframe") || strings.Count(below, "/") >= 2):
+		// SockJS asks for /info first, and then for /server/session/transport.
 		return "SockJS is not spoken here; connect a plain WebSocket to " + s.config.Path
 	case isBelow && below == "websocket", s.config.Pages == nil && websocket.IsWebSocketUpgrade(r):
 		return "the endpoint is " + s.config.Path + ", see server.path"

@@ -28,11 +28,13 @@ func (x *session) parseFilter(f *stomp.Frame, queue string) (*hub.Filter, error)
 	name, list, found := strings.Cut(text, "=")
 	name = strings.TrimSpace(name)
 	if !found || !slices.Contains(names, name) {
-		return nil, clientError("unknown filter", fmt.Sprintf("of %s a filter is %s=UUID, with commas between several ids", queue, strings.Join(names, "=UUID or ")))
+		return nil, clientError("unknown filter",
+			fmt.Sprintf("of %s a filter is %s=UUID, with commas between several ids", queue, strings.Join(names, "=UUID or ")))
 	}
 	ids := strings.Split(list, ",")
 	if len(ids) > maxFilterIDs || x.filterIDs()+len(ids) > maxSessionIDs {
-		return nil, clientError("too many ids in a filter", fmt.Sprintf("it may name %d, all filters of a session %d", maxFilterIDs, maxSessionIDs))
+		return nil, clientError("too many ids in a filter",
+			fmt.Sprintf("it may name %d, all filters of a session %d", maxFilterIDs, maxSessionIDs))
 	}
 	for i, id := range ids {
 		id = strings.TrimSpace(id)
@@ -58,7 +60,8 @@ func (x *session) filterIDs() (n int) {
 // a subscription that gets everything, or forgets, looks like one that works.
 func refuseForeign(f *stomp.Frame) error {
 	if _, ok := f.Get("selector"); ok {
-		return clientError("selector is not supported", "the header filter selects by conversation_id or channel_id, and a rule's audience says who gets its messages")
+		return clientError("selector is not supported",
+			"the header filter selects by conversation_id or channel_id, and a rule's audience says who gets its messages")
 	}
 	for _, h := range f.Headers {
 		if isDurable(h) {

@@ -258,7 +258,8 @@ func (x *session) unsubscribeNone(f *stomp.Frame) error {
 	}
 	if !x.warned {
 		x.warned = true
-		x.log(slog.LevelWarn, "unsubscribed from what is not open", "hint", "the client may send UNSUBSCRIBE twice, or another id than with SUBSCRIBE")
+		x.log(slog.LevelWarn, "unsubscribed from what is not open",
+			"hint", "the client may send UNSUBSCRIBE twice, or another id than with SUBSCRIBE")
 	}
 	x.out.Update(func(_ *hub.Feed, answers []byte) []byte { return x.appendReceipt(answers, f) })
 	return nil

@@ -13,7 +13,8 @@ func notFrame(line []byte) *Error {
 	case len(trimmed) < len(line) && slices.Contains(commands, Command(trimmed)):
 		return malformed("the command line begins or ends with a blank")
 	case isRequest(line):
-		return &Error{Message: "not a STOMP frame", Detail: "it begins like an HTTP request; after the WebSocket handshake every message is STOMP"}
+		return &Error{Message: "not a STOMP frame",
+			Detail: "it begins like an HTTP request; after the WebSocket handshake every message is STOMP"}
 	}
 	first := beginning(line)
 	if first == "" {

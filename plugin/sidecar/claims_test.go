@@ -74,7 +74,7 @@ func TestTokenWithClaims(t *testing.T) {
 		{[]string{"-u", "ann", "--claims", "none.json"}, "--claims: open none.json: no such file"},
 		{[]string{"-u", "ann", "--claims", s.config}, "is not a JSON object"},
 		{[]string{"--hash", "x", "--claim", "a=1"}, "--claim and --claims need -u USER"},
-		{[]string{"-u", "ann", "--explain", "x"}, "token takes one of -u, --explain and --hash"},
+		{[]string{"-u", "ann", "--explain", "x"}, "takes one of -u, --explain and --hash"},
 		{[]string{"-u", "ann", "--claim", "realm_access=x"}, "claim realm_access.tenant: realm_access is text, not an object"},
 	} {
 		if code, _, told := s.command(append([]string{"token"}, tt.args...)...); code == exitOK || !strings.Contains(told, tt.want) {

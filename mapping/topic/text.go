@@ -36,9 +36,9 @@ func checkRune(rest string, r rune) *Mistake {
 	case r == utf8.RuneError && !strings.HasPrefix(rest, "\uFFFD"):
 		return &Mistake{Message: "has a byte that is not UTF-8", Hint: "write it in UTF-8"}
 	case unicode.Is(unicode.Cc, r):
-		return &Mistake{Message: fmt.Sprintf("has the control character %U", r), Hint: "MQTT allows no control characters; remove it"}
+		return &Mistake{Message: fmt.Sprintf("has the control character %U", r), Hint: "remove it"}
 	case r >= 0xfdd0 && r <= 0xfdef || r&0xfffe == 0xfffe:
-		return &Mistake{Message: fmt.Sprintf("has %U, which is not a character", r), Hint: "MQTT does not allow it; remove it"}
+		return &Mistake{Message: fmt.Sprintf("has %U, which is not a character", r), Hint: "remove it"}
 	}
 	return nil
 }

@@ -101,6 +101,7 @@ func TestProblemsShowNoSecret(t *testing.T) {
 		"auth:\n  jwt:\n    hmac_key: \"x\nhunter22\"\n    algorithm: x\n",
 		"auth:\n  jwt:\n    hmac_key:\n      x\n      hunter22\n    algorithm: x\n",
 		"auth:\n  hunter22 key: hunter22\n",
+		"\"hunter22 hunter22\": {x: y}\n",
 		"auth:\n  jwt: {<<: hunter22}\n",
 		"auth:\n  jwt: {<<: {key: hunter22, algorithm: x}}\n",
 		"x: &x {key: hunter22, algorithm: hunter22}\nauth: {jwt: {<<: *x}}\n",

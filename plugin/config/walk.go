@@ -49,7 +49,7 @@ func (l *loader) unknown(f *source.File, section string, p source.Pair) {
 	if section != "" {
 		place = "in " + section
 	}
-	if sensitive(section) && (source.Null(p.Value) || !plainKey.MatchString(p.Key.Value)) {
+	if sensitive(section) && source.Null(p.Value) || (section == "" || sensitive(section)) && !plainKey.MatchString(p.Key.Value) {
 		f.Redact(p.Key)
 		l.wrong.Errorf(f, p.Key, "put a value that has a comma in '…'", "unknown key %s; it is not shown, because it may be a part of a secret", place)
 		return

@@ -144,7 +144,7 @@ func TestReload(t *testing.T) {
 	if strings.Contains(s.log.String(), "short-secret") {
 		t.Error("the log holds a secret")
 	}
-	bridgetest.Eventually(t, "the place and the kind on the status topic", func() bool { return strings.Contains(state(), ":5:5: an unknown field (and ") })
+	bridgetest.Eventually(t, "the place and the kind on the status topic", func() bool { return strings.Contains(state(), `:5:5: an unknown field"`) })
 	if strings.Contains(state(), "queu") {
 		t.Errorf("the status topic shows what was written: %s", state())
 	}

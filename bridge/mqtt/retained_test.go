@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -68,6 +69,45 @@ func TestRetainedAreReadAtEachStart(t *testing.T) {
 		ready(t, c)
 		none(t, c)
 		shut(t, c)
+	}
+}
+
+// Live events under the same filters do not keep a reading from its end.
+func TestRetainedAreReadBesideALiveStream(t *testing.T) {
+	b := mosquittotest.Start(t, mosquittotest.Options{})
+	p := connect(t, b.Addr, &paho.Connect{ClientID: "peer"})
+	p.retain(t, "a/state", "1")
+	stop := make(chan struct{})
+	var streaming sync.WaitGroup
+	streaming.Go(func() {
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+				p.publish(t, "a/live", fmt.Sprint(n))
+			}
+		}
+	})
+	c, _ := newClient(t, b.URL("mqtt"), mqtt.Config{Filters: filters("a/+"), Retained: []string{"a/+"}})
+	if err := c.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	copies := 0
+	for ended := false; !ended; {
+		e := next(t, c)
+		switch e.Reading {
+		case mqtt.ReadingCopy:
+			copies++
+		case mqtt.ReadingEnds:
+			ended = true
+		}
+		c.Ack(e)
+	}
+	close(stop)
+	streaming.Wait()
+	if copies != 1 {
+		t.Errorf("%d retained messages, want 1", copies)
 	}
 }
 

@@ -103,6 +103,7 @@ func (r *retainedReader) readRound(ctx context.Context) error {
 	})
 	quiet, pause, granted := time.NewTimer(2*visitTimeout), 2*visitTimeout, false
 	defer quiet.Stop()
+	var behind uint64 // how many events this process must have taken before silence counts
 	for {
 		select {
 		case e := <-r.visit.Events():
@@ -110,14 +111,24 @@ func (r *retainedReader) readRound(ctx context.Context) error {
 			if err := r.take(e); err != nil {
 				return err
 			}
+			// Live events say nothing about the retained ones: where they never cease, neither would
+			// the round.
+			if !e.Retained && r.taken != behind {
+				continue
+			}
+			if e.Retained {
+				behind = 0
+			} else if granted {
+				return nil
+			}
 		case err := <-subscribed:
 			if err != nil {
 				return err
 			}
 			granted, pause = true, roundQuiet
 		case <-quiet.C:
-			switch {
-			case r.taken < r.visit.conn.publishes.Load(): // it is this process that stood still
+			switch behind = r.visit.conn.publishes.Load(); {
+			case r.taken < behind: // it is this process that stood still
 			case granted:
 				return nil
 			default:

@@ -59,23 +59,25 @@ type Limits struct {
 
 // A Server upgrades connections and runs their sessions. It is an http.Handler for its path.
 type Server struct {
-	config   Config
-	upgrader websocket.Upgrader
-	policy   atomic.Pointer[Policy]
+	config     Config
+	upgrader   websocket.Upgrader
+	writers    *writer.Pool
+	connects   *connectRate // nil: no limit
+	refusalLog *refusalLog
+	context    context.Context // ends with the server
+	cancel     context.CancelFunc
+
+	gate   atomic.Pointer[gate.Gate] // set by Serve
+	policy atomic.Pointer[Policy]
 	// authChanges counts how often what Policy.Auth accepts may have changed: credentials that were
 	// checked before the last change must be checked again.
 	authChanges atomic.Uint64
-	ends        tally // session ends by cause
-	refusals    tally // handshakes refused, and connections, by cause
-	refusalLog  *refusalLog
-	closes      tally // close frames of clients, by code
-	repeats     placeCounts
-	writers     *writer.Pool
-	gate        atomic.Pointer[gate.Gate] // set by Serve
-	opened      atomic.Int64              // sessions so far
-	connects    *connectRate              // nil: no limit
-	context     context.Context           // ends with the server
-	cancel      context.CancelFunc
+
+	opened   atomic.Int64 // sessions so far
+	ends     tally        // session ends by cause
+	refusals tally        // handshakes refused, and connections, by cause
+	closes   tally        // close frames of clients, by code
+	repeats  placeCounts
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
@@ -173,8 +175,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.answerNoUpgrade(w, r, remote)
 		return
 	}
-	if b := s.reserve(remote); b != nil {
-		s.answer(w, remote, b)
+	if why := s.reserve(remote); why != nil {
+		s.answer(w, remote, why)
 		return
 	}
 	shown, by, status, err := s.authenticateRequest(r, remote)

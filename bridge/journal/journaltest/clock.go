@@ -163,10 +163,10 @@ func testClockAheadLatest(t *testing.T, open Opener) {
 		synctest.Test(t, func(t *testing.T) {
 			now, set := wallClock()
 			o := Options{MaxAge: time.Hour, Latest: journal.LatestOptions{MaxAge: 2 * time.Hour}, Now: now}
-			l, w := lead(t, open, "a", o)
+			l, _ := lead(t, open, "a", o)
 			mustClose(t, l)
 			set(24 * time.Hour)
-			l, w = lead(t, open, "a", o)
+			l, w := lead(t, open, "a", o)
 			mustAppend(t, w, entry(queueUnread, "k", 0))
 			set(-24 * time.Hour)
 			for range 13 {

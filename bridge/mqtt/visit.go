@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -110,16 +111,17 @@ func visitConnect(c Config, o VisitOptions) (*paho.Connect, error) {
 }
 
 // Subscribe asks for the filters at that QoS, in one packet, and returns the lowest QoS granted.
-// A filter that the broker refuses is a *BrokerError.
+// A filter that the broker refuses is a *BrokerError. Some brokers end the connection instead; then
+// Done is closed and the error says that too.
 func (v *Visit) Subscribe(ctx context.Context, qos byte, filters ...Filter) (granted byte, err error) {
 	bound, cancel := v.conn.bound(ctx)
 	defer cancel()
 	var ack *paho.Suback
-	if bound.Err() == nil { // paho would send it all the same
+	if err = whyEnded(ctx); bound.Err() == nil { // paho would send it all the same
 		ack, err = v.client.Subscribe(bound, subscribePacket(qos, filters))
 	}
-	if ack == nil && bound.Err() != nil {
-		err = whyEnded(ctx)
+	if ack == nil && err != nil {
+		err = v.whyUnanswered(ctx, err)
 	}
 	granted = qos
 	for i, f := range filters {
@@ -130,6 +132,37 @@ func (v *Visit) Subscribe(ctx context.Context, qos byte, filters ...Filter) (gra
 		granted = min(granted, got)
 	}
 	return granted, nil
+}
+
+// whyUnanswered is the error of a SUBSCRIBE without an answer, for which paho has err: what ended
+// the connection arrives beside it, and maybe later.
+func (v *Visit) whyUnanswered(ctx context.Context, err error) error {
+	select {
+	case <-v.life.Done():
+	case <-time.After(time.Second):
+		return err
+	case <-ctx.Done():
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	const did = "the broker closed the connection at SUBSCRIBE"
+	cause := v.Err()
+	var said *BrokerError
+	switch {
+	case errors.As(cause, &said):
+		return &BrokerError{did, said.Code, said.Reason}
+	case hungUp(cause):
+		return errors.New(did)
+	}
+	return cause
+}
+
+// ReadRetained has take called with each retained message under the topic filters, once, until all
+// have come, also from a broker that drops some of them at each SUBSCRIBE. It receives the visit's
+// events meanwhile. An error of take ends it.
+func (v *Visit) ReadRetained(ctx context.Context, filters []string, take func(*Event) error) error {
+	return newRetainedReader(v, filters, take).readAll(ctx)
 }
 
 // Publish publishes m. Its errors are those of Client.Publish.

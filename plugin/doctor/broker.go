@@ -21,19 +21,16 @@ func (d *doctor) examineBroker(ctx context.Context) {
 	if u == nil {
 		return
 	}
-	visit, err := d.visit(ctx, u, mqtt.VisitOptions{ClientID: d.clientID()})
-	if err != nil {
-		d.add(finding{level: Fail, check: "connect", seen: fmt.Sprintf("%s: the second connection: %v", u, err), set: setBrokerLog})
-		return
-	}
 	v := d.newView()
 	var following sync.WaitGroup
-	following.Go(func() { v.follow(visit) })
 	defer following.Wait()
+	visit := d.subscribe(ctx, u, v, &following)
+	if visit == nil {
+		return
+	}
 	defer visit.Close()
 
-	d.examineLimits(visit.Connack.Properties)
-	d.subscribe(ctx, visit, v)
+	d.readRetained(ctx, u, v)
 	d.roundTrip(ctx, visit, v)
 	published := d.publish(ctx, visit, v)
 	if d.cfg.Away > 0 && visit.Err() == nil {
@@ -76,9 +73,10 @@ func (d *doctor) reach(ctx context.Context) *url.URL {
 		// The session that is asked for here has no subscriptions, and ends with the connection.
 		visit, err := d.visit(ctx, u, mqtt.VisitOptions{ClientID: d.clientID(), SessionExpiry: asked})
 		if err == nil {
-			visit.Close()
+			defer visit.Close()
 			d.ok("connect", "%s accepts %s, with MQTT 5", u, d.user())
 			d.examineExpiry(asked, visit.Connack.Properties.SessionExpiryInterval)
+			d.examineLimits(visit.Connack.Properties)
 			return u
 		}
 		f := d.unreachable(u, err)

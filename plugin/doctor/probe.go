@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"mqtt-stomp-bridge/bridge/mqtt"
@@ -22,35 +23,99 @@ const (
 	awayQuiet = 2 * time.Second
 	// awaySize is the size of a message of the measurement: an event's, more or less.
 	awaySize = 500
+	// readAhead is how many bytes of retained messages may wait to be looked at.
+	readAhead = 64 << 20
 )
 
-// subscribe subscribes to everything that is examined, the rules' topic filters one by one.
-func (d *doctor) subscribe(ctx context.Context, visit *mqtt.Visit, v *view) {
+// subscribe connects, subscribes to everything that is examined, the rules' topic filters one by
+// one, and follows what comes. A broker may end the connection at a filter that it does not allow:
+// then it begins again, without that filter. It returns the visit; nil: there is no connection.
+func (d *doctor) subscribe(ctx context.Context, u *url.URL, v *view, following *sync.WaitGroup) *mqtt.Visit {
+	fatal := map[string]bool{} // topic filters at which the broker has ended a connection
+	for {
+		visit, err := d.visit(ctx, u, mqtt.VisitOptions{ClientID: d.clientID()})
+		if err != nil {
+			d.add(finding{level: Fail, check: "connect", seen: fmt.Sprintf("%s: another connection: %v", u, err), set: setBrokerLog})
+			return nil
+		}
+		v.reset()
+		following.Go(func() { v.follow(visit) })
+		ended := d.subscribeAll(ctx, visit, v, fatal)
+		if ended == "" {
+			return visit
+		}
+		fatal[ended] = true
+		visit.Close()
+	}
+}
+
+// subscribeAll subscribes to everything but the fatal topic filters. It returns the filter at which
+// the broker has ended the connection, if it has.
+func (d *doctor) subscribeAll(ctx context.Context, visit *mqtt.Visit, v *view, fatal map[string]bool) (ended string) {
 	for _, f := range v.filters {
-		qos, err := visit.Subscribe(ctx, 1, mqtt.Filter{Topic: f.Topic})
-		f.granted = err == nil
-		var refused *mqtt.BrokerError
+		if fatal[f.Topic] || f.refused {
+			continue
+		}
+		qos, err := visit.Subscribe(ctx, 1, mqtt.Filter{Topic: f.Topic, SkipRetained: true})
+		again := f.granted
+		f.granted, f.refused = err == nil, err != nil
 		switch {
-		case errors.As(err, &refused):
-			d.add(finding{
-				level: Fail, check: "subscribe",
-				seen:  err.Error(),
-				means: meansNotReady,
-				set:   "in the broker's access control: read " + f.Topic + " for " + d.user(),
-			})
-		case err != nil:
-			d.add(finding{level: Fail, check: "subscribe", seen: err.Error(), means: meansNotSubscribed, set: setBrokerLog})
-		case qos == 0:
-			d.add(finding{
-				level: Fail, check: "subscribe",
-				seen:  f.Topic + ": the broker grants QoS 0 only",
-				means: meansQoS0,
-				set:   d.line("max_qos", "max_qos 1"),
-			})
+		case again && err == nil: // was said
+		case err != nil || qos == 0:
+			d.reportSubscription(f.Topic, visit, err)
+		}
+		if visit.Err() != nil {
+			return f.Topic
 		}
 	}
 	for _, t := range []string{v.base + "/state", v.own, "$SYS/#"} {
+		if fatal[t] {
+			continue
+		}
 		visit.Subscribe(ctx, 1, mqtt.Filter{Topic: t}) // what is refused is reported where it is missed
+		if visit.Err() != nil {
+			return t
+		}
+	}
+	return ""
+}
+
+// reportSubscription says what is wrong with a subscription: err, or that it is one at QoS 0.
+func (d *doctor) reportSubscription(filter string, visit *mqtt.Visit, err error) {
+	f := finding{level: Fail, check: "subscribe", set: "in the broker's access control: read " + filter + " for " + d.user()}
+	var refused *mqtt.BrokerError
+	switch {
+	case err == nil:
+		f.seen, f.means, f.set = filter+": the broker grants QoS 0 only", meansQoS0, d.line("max_qos", "max_qos 1")
+	case visit.Err() != nil:
+		f.seen, f.means = err.Error(), meansEndsAtSubscribe
+	case errors.As(err, &refused):
+		f.seen, f.means = err.Error(), meansNotReady
+	default:
+		f.seen, f.means, f.set = err.Error(), meansNotSubscribed, setBrokerLog
+	}
+	d.add(f)
+}
+
+// readRetained looks at the retained messages under the rules' topic filters, as the bridge reads
+// them: the doctor's other connection would get only what has room in its queue at the broker.
+func (d *doctor) readRetained(ctx context.Context, u *url.URL, v *view) {
+	var filters []string
+	for _, f := range v.filters {
+		if f.granted {
+			filters = append(filters, f.Topic)
+		}
+	}
+	if len(filters) == 0 {
+		return
+	}
+	visit, err := d.visit(ctx, u, mqtt.VisitOptions{ClientID: d.clientID() + "-retained", ReadAhead: readAhead})
+	if err == nil {
+		defer visit.Close()
+		err = visit.ReadRetained(ctx, filters, func(e *mqtt.Event) error { v.received(e); return nil })
+	}
+	if err != nil {
+		d.add(finding{level: Fail, check: "retained", seen: "retained messages cannot be read: " + err.Error(), means: meansNoState, set: setBrokerLog})
 	}
 }
 

@@ -34,7 +34,10 @@ const (
 	meansLarge       = "a larger event is dropped on its way to the bridge, and its publisher does not learn of it"
 	meansSmall       = "a client that publishes a larger event is disconnected; a dead letter may be cut"
 
-	meansNotSubscribed  = "the bridge gets none of these events"
+	meansNotSubscribed   = "the bridge gets none of these events"
+	meansEndsAtSubscribe = "the broker ends the connection instead of refusing the subscription: " +
+		"the bridge connects again and again and gets no events at all"
+	meansNoState        = "the bridge reads them the same way: snapshots lack state, and the bridge is not ready"
 	meansNotReady       = "the bridge gets none of these events, and is not ready"
 	meansCannotPublish  = "the bridge can publish neither its state nor dead letters"
 	meansCannotReadBase = "an ACL lets the bridge write there but not read: enough for the bridge, " +

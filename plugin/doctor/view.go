@@ -34,6 +34,7 @@ type view struct {
 type filterView struct {
 	mapping.Filter
 	granted  bool
+	refused  bool
 	retained int
 	live     int
 }
@@ -63,6 +64,20 @@ func (d *doctor) newView() *view {
 		v.filters = append(v.filters, &filterView{Filter: f})
 	}
 	return v
+}
+
+// reset forgets what has come, before another connection brings it again.
+func (v *view) reset() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.state, v.changes = nil, 0
+	clear(v.figures)
+	for _, f := range v.filters {
+		f.retained, f.live = 0, 0
+	}
+	for _, r := range v.rules {
+		*r = ruleView{}
+	}
 }
 
 // follow looks at what the visit receives until it ends.

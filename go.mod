@@ -17,6 +17,7 @@ require (
 	github.com/prometheus/client_golang v1.25.0 // /metrics
 	github.com/spf13/cobra v1.10.2 // the command line: help, completions
 	github.com/spf13/pflag v1.0.10 // its flags
+	github.com/youmark/pkcs8 v0.0.0-20240726163527-a2c0da244d78 // encrypted keys of client certificates
 	go.etcd.io/bbolt v1.5.0 // the durable journal: one file, synced transactions, whole after a kill
 	go.uber.org/goleak v1.3.0 // tests: no goroutine left over
 	go.yaml.in/yaml/v4 v4.0.0 // YAML as nodes with places and styles
@@ -32,6 +33,7 @@ require (
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/rs/xid v1.4.0 // indirect
+	golang.org/x/crypto v0.57.0 // indirect
 	golang.org/x/net v0.59.0 // indirect
 	golang.org/x/sys v0.48.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect

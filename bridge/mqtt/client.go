@@ -110,7 +110,9 @@ func (c *Client) completeReceiving(p *paho.Connect) {
 // completeSending asks for none, and leaves the will.
 func (c *Client) completeSending(p *paho.Connect) {
 	p.CleanStart = true
-	p.WillMessage = c.will()
+	if !c.cfg.NoStatus {
+		p.WillMessage = c.will()
+	}
 }
 
 // received prepares a new receiving connection before its first event.
@@ -156,7 +158,9 @@ func (c *Client) Start(ctx context.Context) error {
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	ctx, c.halt = context.WithCancel(c.ctx)
 	c.running.Go(func() { c.keepSubscribed(ctx) })
-	c.running.Go(func() { c.keepStatus(ctx) })
+	if !c.cfg.NoStatus {
+		c.running.Go(func() { c.keepStatus(ctx) })
+	}
 	c.running.Go(func() { c.keepRead(ctx) })
 	if err := c.sending.open(c.ctx); err != nil {
 		return err
@@ -225,7 +229,7 @@ func (c *Client) Close(ctx context.Context) error {
 	errs := []error{c.receiving.close(ctx)}
 	c.halt()
 	c.running.Wait()
-	if live := c.sending.current(); live != nil {
+	if live := c.sending.current(); live != nil && !c.cfg.NoStatus {
 		errs = append(errs, c.publishStatus(ctx, live, c.document(false)))
 	}
 	errs = append(errs, c.sending.close(ctx))

@@ -38,6 +38,7 @@ type Config struct {
 	TLS            *tls.Config            // for mqtts, ssl, wss; nil: the system's roots
 	KeepAlive      time.Duration          // whole seconds; default 15 s
 	SessionExpiry  time.Duration          // how long the broker keeps the session of an absent bridge; default 24 h
+	NoStatus       bool                   // publish no status and leave no will, for a broker without retained messages
 	BaseTopic      string                 // default "mqtt-stomp-bridge"; the status is at <base topic>/state
 	Filters        []Filter               // subscribed to at QoS 1, for live messages; should not overlap
 	Retained       []string               // topic filters whose retained messages are read, see Client; each within one of Filters

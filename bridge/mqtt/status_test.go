@@ -11,6 +11,7 @@ import (
 
 	"github.com/eclipse/paho.golang/packets"
 	"github.com/eclipse/paho.golang/paho"
+	"github.com/google/go-cmp/cmp"
 
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
@@ -196,4 +197,35 @@ func (p *proxy) cut(t *testing.T, id string) {
 		t.Fatalf("%s is not connected", id)
 	}
 	p.conns[id].Close()
+}
+
+// A broker without retained messages refuses a will that is one, and a status document as well.
+func TestNoStatus(t *testing.T) {
+	var mu sync.Mutex
+	var wills, published []string
+	broker := scriptedBroker(t, func(_ int, c *net.TCPConn, p *packets.Connect) {
+		if p.WillFlag {
+			mu.Lock()
+			wills = append(wills, p.WillTopic)
+			mu.Unlock()
+		}
+		io.WriteString(c, "\x20\x05\x00\x00\x02\x25\x00") // Retain Available: no
+		oblige(c, func(topic string) bool {
+			mu.Lock()
+			defer mu.Unlock()
+			published = append(published, topic)
+			return true
+		})
+	})
+	c, _ := start(t, broker, mqtt.Config{Filters: filters("a"), NoStatus: true})
+	c.SetStatus(map[string]string{"config": "x"})
+	if err := c.Publish(t.Context(), mqtt.Message{Topic: "letters", QoS: 1}); err != nil {
+		t.Fatal(err)
+	}
+	shut(t, c)
+	mu.Lock()
+	defer mu.Unlock()
+	if diff := cmp.Diff([]string{"letters"}, published); diff != "" || len(wills) > 0 {
+		t.Errorf("wills %v; published (-want +got):\n%s", wills, diff)
+	}
 }

@@ -1,12 +1,13 @@
 package config
 
 import (
-	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"mqtt-stomp-bridge/mapping/topic"
 )
@@ -15,6 +16,7 @@ import (
 // the others in the file.
 var alternatives = [][]string{
 	{"broker.password", "broker.password_file"},
+	{"broker.key_password", "broker.key_password_file"},
 	keySources,
 }
 
@@ -40,7 +42,7 @@ func (l *loader) check(c *Config) {
 		}
 	}
 	for _, pair := range certificates {
-		l.checkCertificate(pair[0], pair[1])
+		l.checkCertificate(pair[0], pair[1], l.keyPassword(pair[1]))
 	}
 	if s, ok := l.one("server.client_ca_file"); ok {
 		l.readCertificates(s)
@@ -86,7 +88,27 @@ func (l *loader) warnf(s setting, hint, format string, args ...any) {
 	l.reportOf(s.key).Warnf(s.file, s.node, hint, s.key.Path+": "+format, args...)
 }
 
-func (l *loader) checkCertificate(certPath, keyPath string) {
+// keyPassword returns the password of the private key whose file that setting names; nil: none.
+func (l *loader) keyPassword(keyPath string) []byte {
+	path := strings.TrimSuffix(keyPath, "_file") + "_password"
+	for _, path := range []string{path, path + "_file"} {
+		s, ok := l.one(path)
+		if !ok {
+			continue
+		}
+		if len(l.settings[keyPath]) == 0 {
+			l.errorf(s, "", "needs %s beside it", keyPath)
+		}
+		if !s.key.kind.path {
+			return []byte(s.text)
+		}
+		secret, _ := l.readSecret(s)
+		return []byte(secret)
+	}
+	return nil
+}
+
+func (l *loader) checkCertificate(certPath, keyPath string, password []byte) {
 	cert, hasCert := l.one(certPath)
 	key, hasKey := l.one(keyPath)
 	switch {
@@ -100,7 +122,15 @@ func (l *loader) checkCertificate(certPath, keyPath string) {
 		if !ok || !ok2 {
 			return
 		}
-		if _, err := tls.X509KeyPair(certPEM, keyPEM); err != nil {
+		_, err := KeyPair(certPEM, keyPEM, password)
+		switch {
+		case errors.Is(err, errEncrypted) && keyAt(strings.TrimSuffix(keyPath, "_file")+"_password") != nil:
+			l.errorf(key, "give its password as "+strings.TrimSuffix(keyPath, "_file")+"_password_file", "%q %s", key.text, err)
+		case errors.Is(err, errEncrypted):
+			l.errorf(key, "decrypt it with openssl pkey -in OLD -out NEW", "%q %s", key.text, err)
+		case errors.Is(err, errOldEncryption), errors.Is(err, errKeyPassword):
+			l.errorf(key, "", "%q %s", key.text, err)
+		case err != nil:
 			l.errorf(cert, "", "cannot be used with %s: %s", key.key.Path, err)
 		}
 	}
@@ -174,7 +204,7 @@ func (l *loader) checkBroker(c *Config) {
 	if s, ok := l.one("broker.ca_file"); ok {
 		l.readCertificates(s)
 	}
-	for _, path := range []string{"broker.ca_file", "broker.cert_file", "broker.insecure"} {
+	for _, path := range []string{"broker.ca_file", "broker.cert_file", "broker.server_name", "broker.insecure"} {
 		s, ok := l.one(path)
 		if ok && s.text != "false" && !c.Broker.usesTLS() && len(l.settings["broker.url"]) > 0 {
 			l.warnf(s, "TLS needs mqtts://, ssl:// or wss://", "has no effect, as no broker.url uses TLS")

@@ -60,18 +60,22 @@ type Log struct {
 
 // Broker is the MQTT broker and the session with it.
 type Broker struct {
-	URL           []*url.URL    `mapstructure:"url"` // tried in turn; without user information, never without a port
-	ClientID      string        `mapstructure:"client_id"`
-	Username      string        `mapstructure:"username"`
-	Password      Secret        `mapstructure:"password"`
-	PasswordFile  string        `mapstructure:"password_file"` // can be read at load; Password stays empty
-	CAFile        string        `mapstructure:"ca_file"`
-	CertFile      string        `mapstructure:"cert_file"`
-	KeyFile       string        `mapstructure:"key_file"`
-	Insecure      bool          `mapstructure:"insecure"`
-	Keepalive     time.Duration `mapstructure:"keepalive"`
-	SessionExpiry time.Duration `mapstructure:"session_expiry"`
-	BaseTopic     string        `mapstructure:"base_topic"`
+	URL             []*url.URL    `mapstructure:"url"` // tried in turn; without user information, never without a port
+	ClientID        string        `mapstructure:"client_id"`
+	Username        string        `mapstructure:"username"`
+	Password        Secret        `mapstructure:"password"`
+	PasswordFile    string        `mapstructure:"password_file"` // can be read at load; Password stays empty
+	CAFile          string        `mapstructure:"ca_file"`
+	CertFile        string        `mapstructure:"cert_file"`
+	KeyFile         string        `mapstructure:"key_file"`
+	KeyPassword     Secret        `mapstructure:"key_password"`
+	KeyPasswordFile string        `mapstructure:"key_password_file"` // as PasswordFile
+	ServerName      string        `mapstructure:"server_name"`       // "": the URL's
+	Insecure        bool          `mapstructure:"insecure"`
+	Keepalive       time.Duration `mapstructure:"keepalive"`
+	SessionExpiry   time.Duration `mapstructure:"session_expiry"`
+	BaseTopic       string        `mapstructure:"base_topic"`
+	Status          bool          `mapstructure:"status"`
 }
 
 // Server is the WebSocket endpoint.
@@ -193,6 +197,7 @@ func Default() *Config {
 			Keepalive:     mqtt.DefaultKeepAlive,
 			SessionExpiry: mqtt.DefaultSessionExpiry,
 			BaseTopic:     mapping.DefaultBaseTopic,
+			Status:        true,
 		},
 		Server: Server{
 			Listen:    "127.0.0.1:8080",

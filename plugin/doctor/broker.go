@@ -129,12 +129,12 @@ func (d *doctor) examineLimits(p *paho.ConnackProperties) {
 			set:   d.line("max_qos", "max_qos 1"),
 		})
 	}
-	if !p.RetainAvailable {
+	if !p.RetainAvailable && d.cfg.Settings.Broker.Status {
 		d.add(finding{
 			level: Fail, check: "retain",
 			seen:  "the broker does not support retained messages",
 			means: meansNoRetain,
-			set:   d.line("retain_available", "retain_available true"),
+			set:   d.line("retain_available", "retain_available true") + "; or " + d.locations.of("broker.status") + ": false",
 		})
 	}
 	wild := func(r mapping.RuleInfo) bool { return strings.ContainsAny(r.Topic, "+#{") }

@@ -104,7 +104,7 @@ func (d *doctor) untrusted(u *url.URL, err error) finding {
 	case errors.As(err, &name):
 		return finding{
 			means: fmt.Sprintf("the broker's certificate is for %s, not for %s", names(name.Certificate), name.Host),
-			set:   d.locations.of("broker.url") + ", with a name that the certificate has",
+			set:   d.locations.of("broker.url") + ", with a name that the certificate has; or broker.server_name, the name to expect",
 		}
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return finding{

@@ -10,6 +10,9 @@ import (
 // reportBridge says what the retained status tells about the bridge.
 func (d *doctor) reportBridge(v *view) {
 	const check = "bridge"
+	if !d.cfg.Settings.Broker.Status {
+		return
+	}
 	status := v.base + "/state"
 	var said struct {
 		State       string `json:"state"`

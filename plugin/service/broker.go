@@ -3,6 +3,7 @@ package service
 import (
 	"crypto/tls"
 	"fmt"
+	"os"
 
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/plugin/config"
@@ -18,6 +19,7 @@ func MQTT(c *config.Config) (mqtt.Config, error) {
 		Password:      brokerPassword(b),
 		KeepAlive:     b.Keepalive,
 		SessionExpiry: b.SessionExpiry,
+		NoStatus:      !b.Status,
 	}
 	var err error
 	m.TLS, err = brokerTLS(b)
@@ -26,17 +28,23 @@ func MQTT(c *config.Config) (mqtt.Config, error) {
 
 // brokerPassword returns the password, read again for each connection when it is in a file.
 func brokerPassword(b config.Broker) func() ([]byte, error) {
+	return readSecret(string(b.Password), b.PasswordFile)
+}
+
+// readSecret returns a function for a secret that is given, or is in a file; nil: neither.
+func readSecret(secret, file string) func() ([]byte, error) {
 	switch {
-	case b.PasswordFile != "":
-		return func() ([]byte, error) { return config.ReadSecretFile(b.PasswordFile) }
-	case b.Password != "":
-		return func() ([]byte, error) { return []byte(b.Password), nil }
+	case file != "":
+		return func() ([]byte, error) { return config.ReadSecretFile(file) }
+	case secret != "":
+		return func() ([]byte, error) { return []byte(secret), nil }
 	}
 	return nil
 }
 
 func brokerTLS(b config.Broker) (*tls.Config, error) {
-	t := &tls.Config{InsecureSkipVerify: b.Insecure} // insecure: the user asks for it by name
+	// insecure: the user asks for it by name
+	t := &tls.Config{InsecureSkipVerify: b.Insecure, ServerName: b.ServerName}
 	if b.CAFile != "" {
 		var err error
 		if t.RootCAs, err = config.ReadCertificates(b.CAFile); err != nil {
@@ -44,14 +52,33 @@ func brokerTLS(b config.Broker) (*tls.Config, error) {
 		}
 	}
 	if b.CertFile != "" {
-		if _, err := tls.LoadX509KeyPair(b.CertFile, b.KeyFile); err != nil {
+		if _, err := brokerCertificate(b); err != nil {
 			return nil, fmt.Errorf("broker.cert_file: %w", err)
 		}
 		// Read again for each connection, as the password is: it may have been renewed.
 		t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			pair, err := tls.LoadX509KeyPair(b.CertFile, b.KeyFile)
-			return &pair, err
+			return brokerCertificate(b)
 		}
 	}
 	return t, nil
+}
+
+// brokerCertificate reads the certificate that the bridge shows to the broker.
+func brokerCertificate(b config.Broker) (*tls.Certificate, error) {
+	cert, err := os.ReadFile(b.CertFile)
+	if err != nil {
+		return nil, err
+	}
+	key, err := os.ReadFile(b.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	var password []byte
+	if read := readSecret(string(b.KeyPassword), b.KeyPasswordFile); read != nil {
+		if password, err = read(); err != nil {
+			return nil, err
+		}
+	}
+	pair, err := config.KeyPair(cert, key, password)
+	return &pair, err
 }

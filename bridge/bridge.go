@@ -222,14 +222,14 @@ func (b *Bridge) use(change func(*rules)) *intake {
 // has other keys.
 func (b *Bridge) RecheckAuth() { b.server.RecheckAuth() }
 
-// Reread reads the retained messages under the topic filter again, as soon as possible; Ready says
-// when it is done. The error says what is wrong with the filter.
-func (b *Bridge) Reread(filter string) error {
+// Reread reads the retained messages under the topic filter again, as far as rules map them, and
+// returns when they are committed, or ctx's error. Another error says what is wrong.
+func (b *Bridge) Reread(ctx context.Context, filter string) error {
 	in := b.intake.Load()
 	if in == nil {
 		return errors.New("this bridge does not read from the broker now")
 	}
-	return in.client.Reread(filter)
+	return in.client.Reread(ctx, filter)
 }
 
 // ReloadFailed says on the status topic that a reload was refused: the place and the message alone,

@@ -130,23 +130,51 @@ func (r *retained) finish(filters []string, reason int, err error, again time.Ti
 	}
 }
 
-// Reread reads the retained messages under the topic filter again, as soon as possible.
-func (c *Client) Reread(filter string) error {
+// Reread reads the retained messages under the topic filter again, as far as Config.Retained or
+// SetFilters have asked for them, and returns when they are committed.
+func (c *Client) Reread(ctx context.Context, filter string) error {
 	if err := topic.Check(filter); err != nil {
 		return err
 	}
-	if !c.subs.covers(filter) {
-		return fmt.Errorf("topic filter %q: no rule maps all that matches it", filter)
+	done := c.retained.askByHand(filter)
+	if done == nil {
+		return fmt.Errorf("topic filter %q: no rule with retained: deliver maps what matches it", filter)
 	}
-	r := c.retained
+	c.changed()
+	select {
+	case <-done:
+		return nil
+	case <-c.stop:
+		return errStopped
+	case <-ctx.Done():
+		return fmt.Errorf("reading retained messages: %w", ctx.Err())
+	}
+}
+
+// askByHand asks for what both the filter and the filters of the rules match. done is closed when
+// that is read; it is nil where there is nothing.
+func (r *retained) askByHand(filter string) (done <-chan struct{}) {
 	r.mu.Lock()
-	if !slices.Contains(r.byHand, filter) {
-		r.byHand = append(r.byHand, filter)
+	defer r.mu.Unlock()
+	var found []string
+	for _, f := range r.filters {
+		switch {
+		case topic.Covers(f, filter):
+			found = append(found, filter)
+		case topic.Covers(filter, f):
+			found = append(found, f)
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	for _, f := range found {
+		if !slices.Contains(r.byHand, f) {
+			r.byHand = append(r.byHand, f)
+		}
 	}
 	r.askLocked(true)
-	r.mu.Unlock()
-	c.changed()
-	return nil
+	return r.done
 }
 
 // keepRead reads retained messages whenever there is a reason to. Their subscriptions are granted

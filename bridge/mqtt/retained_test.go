@@ -130,15 +130,24 @@ func TestRetainedAreReadAgain(t *testing.T) {
 	}
 	ready(t, c)
 
-	if err := c.Reread("b"); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{"begins", "b=2, retained true, qos 0", "ends"}, reading(t, c)); diff != "" {
-		t.Errorf("by hand (-want +got):\n%s", diff)
+	for _, hand := range []struct {
+		filter string
+		want   []string
+	}{
+		{"b", []string{"begins", "b=2, retained true, qos 0", "ends"}},
+		{"#", []string{"begins", "a=1, retained true, qos 0", "b=2, retained true, qos 0", "ends"}},
+	} {
+		go func() { settled <- c.Reread(t.Context(), hand.filter) }()
+		if diff := cmp.Diff(hand.want, reading(t, c)); diff != "" {
+			t.Errorf("%s by hand (-want +got):\n%s", hand.filter, diff)
+		}
+		if err := <-settled; err != nil {
+			t.Errorf("Reread(%q): %v", hand.filter, err)
+		}
 	}
 	ready(t, c)
-	for _, filter := range []string{"c", "#", "a/#/b"} {
-		if err := c.Reread(filter); err == nil {
+	for _, filter := range []string{"c", "c/#", "a/#/b", ""} {
+		if err := c.Reread(t.Context(), filter); err == nil {
 			t.Errorf("Reread(%q) without a rule for it: no error", filter)
 		}
 	}

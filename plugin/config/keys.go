@@ -85,7 +85,7 @@ var keys = []Key{
 	{Path: "broker.url", List: true, kind: brokerURL(),
 		Meaning: "URL of the broker. If you give several, the bridge tries them in turn. Default port: 1883, or 8883 with TLS (`mqtts`, `ssl`)."},
 	{Path: "broker.client_id", kind: name().with(clientSuffix),
-		Meaning: "Client id of the session that the broker keeps while the bridge is away. It must be unique at the broker. The sending connection adds `-out`."},
+		Meaning: "Client id of the session that the broker keeps while the bridge is away. It must be unique at the broker. The sending connection adds `-out`, the one that reads retained messages `-retained`."},
 	{Path: "broker.username", kind: text(),
 		Meaning: "User name. Without one, the bridge connects anonymously."},
 	{Path: "broker.password", Secret: true, kind: secret(),

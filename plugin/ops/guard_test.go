@@ -69,15 +69,16 @@ func TestChangesComeFromThisMachineAlone(t *testing.T) {
 		{"a page, in a browser without Sec-Fetch-Site", "127.0.0.1:4000", http.Header{"Origin": {"https://evil.example.org"}}, http.StatusForbidden},
 		{"a page from a file", "127.0.0.1:4000", http.Header{"Origin": {"null"}}, http.StatusForbidden},
 	} {
-		r := request("DELETE", "/sessions/2")
-		r.RemoteAddr, r.Header = test.remote, test.header
-		if r.Header == nil {
-			r.Header = http.Header{}
-		}
-		w := httptest.NewRecorder()
-		ops.Handler(reasons(nil), ops.Options{}).ServeHTTP(w, r)
-		if w.Code != test.status {
-			t.Errorf("%s: %d %s", test.name, w.Code, w.Body)
+		for _, r := range []*http.Request{request("DELETE", "/sessions/2"), request("POST", "/reread?filter=a")} {
+			r.RemoteAddr, r.Header = test.remote, test.header
+			if r.Header == nil {
+				r.Header = http.Header{}
+			}
+			w := httptest.NewRecorder()
+			ops.Handler(reasons(nil), ops.Options{}).ServeHTTP(w, r)
+			if w.Code != test.status {
+				t.Errorf("%s %s: %d %s", test.name, r.URL, w.Code, w.Body)
+			}
 		}
 	}
 }

@@ -4,10 +4,13 @@ package ops
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"mqtt-stomp-bridge/bridge"
 	"mqtt-stomp-bridge/bridge/auth"
@@ -22,6 +25,7 @@ type Bridge interface {
 	Lag() server.Lag
 	Sessions() []server.Status
 	EndSession(id string) bool // reports whether there was one
+	Reread(ctx context.Context, filter string) error
 }
 
 // Options say how the endpoint answers. The zero value is usable.
@@ -43,7 +47,8 @@ type Readiness struct {
 // Handler serves /healthz, which answers 200 while the process does, /readyz, which answers 200 or
 // 503 with a Readiness, /metrics for Prometheus, and /sessions, a list of server.Status, those that
 // lag most first, with ?user= of one user alone. DELETE /sessions/ID ends one: 204, or 404 if there
-// is none. Requests for a name that is not the endpoint's get 421, and those that change something
+// is none. POST /reread?filter= reads retained messages again and answers 204 when they are
+// committed, 400 when there are none to read, 504 when it takes long. Requests for a name that is not the endpoint's get 421, and those that change something
 // 403 unless they come from this machine.
 func Handler(b Bridge, o Options) http.Handler {
 	mux := http.NewServeMux()
@@ -71,7 +76,25 @@ func Handler(b Bridge, o Options) http.Handler {
 		}
 		w.WriteHeader(http.StatusNoContent)
 	}))
+	mux.Handle("POST /reread", changing(func(w http.ResponseWriter, r *http.Request) { reread(w, r, b) }))
 	return newNames(o.Hosts).guard(mux)
+}
+
+// rereadTimeout is how long an answer to /reread may take; the reading goes on after.
+const rereadTimeout = time.Minute
+
+func reread(w http.ResponseWriter, r *http.Request, b Bridge) {
+	ctx, cancel := context.WithTimeout(r.Context(), rereadTimeout)
+	defer cancel()
+	err := b.Reread(ctx, r.URL.Query().Get("filter"))
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		http.Error(w, "still reading; /readyz tells when it is done", http.StatusGatewayTimeout)
+	case err != nil:
+		http.Error(w, err.Error(), http.StatusBadRequest)
+	default:
+		w.WriteHeader(http.StatusNoContent)
+	}
 }
 
 // texts returns what the reasons say: a list also where there are none.

@@ -1,6 +1,8 @@
 package ops_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -53,6 +55,16 @@ func (r reasons) Sessions() []server.Status {
 		{Session: "3", User: "bob", HeldUp: true, Since: time.Unix(1611741600, 0).UTC(), Subscriptions: []hub.Status{{Queue: "/queue/message", Waiting: 7,
 			Outcomes: hub.Outcomes{Delivered: 1, Conflated: 2, NotAddressed: 3}}}},
 	}
+}
+
+func (r reasons) Reread(_ context.Context, filter string) error {
+	switch filter {
+	case "a":
+		return nil
+	case "slow":
+		return context.DeadlineExceeded
+	}
+	return errors.New("no rule maps it")
 }
 
 func (r reasons) EndSession(id string) bool { return id == "2" }
@@ -211,6 +223,10 @@ func TestHandler(t *testing.T) {
 		{"GET", "/readyz", reasons{{Part: bridge.PartMQTT, Text: "mqtt: not connected"}, {Part: bridge.PartJournal, Text: "journal: full"}}, http.StatusServiceUnavailable,
 			`{"ready":false,"reasons":["mqtt: not connected","journal: full"]}` + "\n"},
 		{"POST", "/readyz", nil, http.StatusMethodNotAllowed, "Method Not Allowed\n"},
+		{"POST", "/reread?filter=a", nil, http.StatusNoContent, ""},
+		{"POST", "/reread?filter=b", nil, http.StatusBadRequest, "no rule maps it\n"},
+		{"POST", "/reread?filter=slow", nil, http.StatusGatewayTimeout, "still reading; /readyz tells when it is done\n"},
+		{"GET", "/reread?filter=a", nil, http.StatusMethodNotAllowed, "Method Not Allowed\n"},
 		{"DELETE", "/sessions/2", nil, http.StatusNoContent, ""},
 		{"DELETE", "/sessions/4", nil, http.StatusNotFound, "no such session\n"},
 		{"DELETE", "/sessions", nil, http.StatusMethodNotAllowed, "Method Not Allowed\n"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -197,5 +198,32 @@ func retainAll(t *testing.T, broker *mosquittotest.Broker, devices int, state st
 		if _, err := c.Publish(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// The command has a running bridge read retained messages again, and says what it cannot do.
+func TestReread(t *testing.T) {
+	broker := mosquittotest.Start(t, mosquittotest.Options{})
+	s := startSidecar(t, stateRule("deliver", "one"), "BRIDGE_BROKER_URL=mqtt://"+broker.Addr)
+	reread := func(args ...string) (int, string) {
+		var out bytes.Buffer
+		p := program{stdin: strings.NewReader(""), stdout: &out, stderr: &out, environ: s.environ}
+		code := p.run(context.Background(), append([]string{"reread"}, args...))
+		return code, out.String()
+	}
+	n := len(s.log.Lines("read retained messages"))
+	for _, args := range [][]string{{"#", "-c", s.config}, {"-c", s.config, "dev/1/state"}} {
+		if code, out := reread(args...); code != exitOK || out != "retained messages read\n" {
+			t.Errorf("%q: code %d, %s", args, code, out)
+		}
+	}
+	if got := len(s.log.Lines("read retained messages")); got != n+2 {
+		t.Errorf("read %d times, want 2", got-n)
+	}
+	if code, out := reread("other", "-c", s.config); code != exitFailure || !strings.Contains(out, "no rule with retained: deliver") {
+		t.Errorf("a filter without a rule: code %d, %s", code, out)
+	}
+	if code, out := reread("-c", s.config); code != exitUsage || !strings.Contains(out, "one topic filter") {
+		t.Errorf("no filter: code %d, %s", code, out)
 	}
 }

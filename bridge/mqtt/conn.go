@@ -274,16 +274,6 @@ func (c *conn) closed() bool {
 	return c.ctx.Err() != nil
 }
 
-// isUp reports whether the broker has accepted the connection.
-func (c *conn) isUp() bool {
-	select {
-	case <-c.up:
-		return true
-	default:
-		return false
-	}
-}
-
 // isExpired reports whether its events are no longer handed over.
 func (c *conn) isExpired() bool {
 	select {

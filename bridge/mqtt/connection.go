@@ -326,11 +326,16 @@ const secondClient = "is a second bridge running with the same client_id? " +
 // session there if it keeps one (Mosquitto moves it to the newcomer), is closed soon, and the next
 // attempt is accepted at once.
 func (c *connection) fought(err error, now time.Time) bool {
+	cn := c.latest()
+	select { // a reset right after the CONNACK may be here before up is called
+	case <-cn.up:
+	case <-cn.expired:
+		return false
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	cn := c.dialed
 	absent := c.keeps && !cn.present
-	if !cn.isUp() || absent || now.Sub(cn.since) >= lasting || !hungUp(err) {
+	if absent || now.Sub(cn.since) >= lasting || !hungUp(err) {
 		c.fights = 0
 		return false
 	}

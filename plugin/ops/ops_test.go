@@ -40,7 +40,7 @@ func (r reasons) Counts() bridge.Counts {
 		Server:  server.Counts{Connections: 4, Unread: 900, Sessions: 2, Opened: 5, Ends: map[string]int64{"client closed": 3}, Closes: map[string]int64{"1001": 3}, Refusals: map[string]int64{"origin is not allowed": 1}},
 		Latency: hub.Latency{Count: 5, Sum: 3 * time.Second, Buckets: map[time.Duration]uint64{time.Millisecond: 2, time.Second: 4}},
 		Journal: bridge.JournalCounts{First: 3, Last: 9, Oldest: time.Unix(1611741600, 5e8), Bytes: 700, Limit: 1000},
-		MQTT:    mqtt.Stats{Connects: 2, ConnectErrors: 3, AbsentSessions: 1, TakenOver: 4, SessionExpiry: time.Minute, Events: 9, Acks: 6, StaleAcks: 2},
+		MQTT:    mqtt.Stats{Connects: 2, ConnectErrors: 3, AbsentSessions: 1, TakenOver: 4, SessionExpiry: time.Minute, Events: 9, Copies: 5, Readings: 8, Acks: 6, StaleAcks: 2},
 	}
 }
 
@@ -156,6 +156,8 @@ func TestMetrics(t *testing.T) {
 		`mqtt_stomp_bridge_mqtt_acks_total 6`,
 		`mqtt_stomp_bridge_mqtt_connect_errors_total 3`,
 		`mqtt_stomp_bridge_mqtt_connects_total 2`,
+		`mqtt_stomp_bridge_mqtt_retained_messages_total 5`,
+		`mqtt_stomp_bridge_mqtt_retained_readings_total 8`,
 		`mqtt_stomp_bridge_mqtt_session_expiry_seconds 60`,
 		`mqtt_stomp_bridge_mqtt_sessions_absent_total 1`,
 		`mqtt_stomp_bridge_mqtt_sessions_taken_over_total 4`,

@@ -190,18 +190,20 @@ type Update struct {
 
 // Reload puts the update into force as a whole: from the next batch on every event is mapped by the
 // new rules. New topic filters are granted before those that are no longer wanted are dropped, and
-// retained messages are read again: Reload waits for that until ctx is done, and the client goes on
-// with it after. Sessions whose
+// retained messages are read again if the rules have changed: Reload waits for that until ctx is
+// done, and the client goes on with it after. Sessions whose
 // token is no longer valid, or that have a subscription which is no longer allowed, end.
 func (b *Bridge) Reload(ctx context.Context, u Update) error {
 	b.reload.Lock()
 	defer b.reload.Unlock()
 	b.server.SetPolicy(u.Policy)
+	same := false
 	in := b.use(func(r *rules) {
+		same = u.RulesHash != "" && u.RulesHash == r.hash
 		*r = rules{u.Mapper, u.RulesHash, map[string]string{"config": u.ConfigHash}}
 	})
-	if in == nil {
-		return nil // the first will begin with them
+	if in == nil || same { // the first will begin with them; the same rules have what they need
+		return nil
 	}
 	return in.subscribe(ctx, u.Mapper)
 }

@@ -40,3 +40,30 @@ func (o Owed) Sent() { o.acknowledgementSent() }
 
 // AwaitSent waits until all that is due has been sent.
 func (o Owed) AwaitSent(ctx context.Context) bool { return o.awaitSent(ctx) }
+
+// Readings decides when retained messages are read.
+type Readings struct{ r *retained }
+
+// NewReadings is of one topic filter.
+func NewReadings(filter string) Readings { return Readings{newRetained([]string{filter})} }
+
+// Ask gives a reason to read; owed: readiness waits for it.
+func (r Readings) Ask(owed bool) { r.r.ask(owed) }
+
+// Ready reports whether readiness waits for nothing.
+func (r Readings) Ready() bool { return r.r.lacking() == nil }
+
+// Try reads if a reading is due at now, and reports whether it was, and otherwise how long it has to
+// wait. A reading that fails may begin again after the pause.
+func (r Readings) Try(now time.Time, err error, pause time.Duration) (due bool, wait time.Duration) {
+	filters, reason, wait := r.r.due(now)
+	if reason == 0 {
+		return false, wait
+	}
+	again := time.Time{}
+	if err != nil {
+		again = now.Add(pause)
+	}
+	r.r.finish(filters, reason, err, again)
+	return true, 0
+}

@@ -151,7 +151,7 @@ func TestStateAfterWhatever(t *testing.T) {
 			if !inMemory {
 				c := (&running{t: t, config: s.config, environ: s.environ, listen: s.listen}).dial("grace", "/queue/channel/connected")
 				n := len(p.Log.Lines("read retained messages"))
-				replace(t, s.config, stateRule("deliver", "mended")+"log: {level: info}\n")
+				replace(t, s.config, strings.Replace(stateRule("deliver", "mended"), "name: state", "name: renamed", 1))
 				bridgetest.Eventually(t, "another reading", func() bool { return len(p.Log.Lines("read retained messages")) > n })
 				publish(t, broker.Addr, "-t", "dev/end/state", "-m", "seen")
 				if b := nextChannel(t, c); b.SourceChannelID != "end" {

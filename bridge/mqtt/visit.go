@@ -13,8 +13,11 @@ import (
 )
 
 const (
-	visitTimeout   = 10 * time.Second // of the connection, and of the broker's answer to each packet
-	visitKeepAlive = 30               // seconds
+	visitTimeout = 10 * time.Second // of the connection, and of the broker's answer to each packet
+	// readAheadTimeout is that of an answer to a visit that reads ahead: it may stand behind all
+	// messages of a subscription. Whoever reads them notices a broker that is silent.
+	readAheadTimeout = time.Hour
+	visitKeepAlive   = 30 // seconds
 )
 
 // A Visit is a connection for a short errand, beside those of a Client and of any other program: it
@@ -62,7 +65,7 @@ func NewVisit(ctx context.Context, u *url.URL, c Config, o VisitOptions) (*Visit
 	if o.ReadAhead > 0 {
 		v.conn.readAhead(o.ReadAhead)
 	}
-	v.client = paho.NewClient(v.clientConfig())
+	v.client = paho.NewClient(v.clientConfig(o))
 	v.Connack, err = v.client.Connect(ctx, connect)
 	if ack := v.Connack; ack != nil && ack.ReasonCode >= firstRefusal {
 		err = &BrokerError{"the broker refuses the connection", ack.ReasonCode, ack.Properties.ReasonString}
@@ -75,11 +78,15 @@ func NewVisit(ctx context.Context, u *url.URL, c Config, o VisitOptions) (*Visit
 	return v, nil
 }
 
-func (v *Visit) clientConfig() paho.ClientConfig {
+func (v *Visit) clientConfig(o VisitOptions) paho.ClientConfig {
+	patience := visitTimeout
+	if o.ReadAhead > 0 {
+		patience = readAheadTimeout
+	}
 	v.life, v.end = context.WithCancelCause(context.Background())
 	return paho.ClientConfig{
 		Conn:          v.conn,
-		PacketTimeout: visitTimeout,
+		PacketTimeout: patience,
 		OnClientError: func(err error) { v.end(err) },
 		OnServerDisconnect: func(p *paho.Disconnect) {
 			v.end(&BrokerError{"the broker ends the connection", p.ReasonCode, p.Properties.ReasonString})

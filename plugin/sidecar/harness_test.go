@@ -137,7 +137,7 @@ func (r *running) url() string { return "ws://" + r.listen + "/ws.communication"
 func publish(t *testing.T, addr string, args ...string) {
 	t.Helper()
 	host, port, _ := net.SplitHostPort(addr)
-	out, err := exec.Command("mosquitto_pub", append([]string{"-h", host, "-p", port, "-V", "5", "-q", "1"}, args...)...).CombinedOutput()
+	out, err := exec.Command(mosquittotest.Look(t, "mosquitto_pub"), append([]string{"-h", host, "-p", port, "-V", "5", "-q", "1"}, args...)...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("mosquitto_pub %q: %v\n%s", args, err, out)
 	}

@@ -4,6 +4,7 @@ import {Inbox} from "./inbox.js";
 import {Session} from "./stomp.js";
 
 const MAX_FRAMES = 200;
+const SILENT_TRIES = 4; // in vain, some ten seconds of them: the demo has probably ended
 const ABSENCE = 5_000; // ms
 
 const config = JSON.parse(byID("config").textContent);
@@ -45,7 +46,9 @@ function drawState() {
   const words = {
     connecting: "Connecting",
     live: resumed === "" ? "Live" : `Live, resume: ${resumed}`,
-    waiting: `Offline, back in ${seconds} s`,
+    waiting: state.tries > SILENT_TRIES
+      ? `Nobody answers: is the demo still running? Next try in ${seconds} s`
+      : `Offline, back in ${seconds} s`,
     refused: "Token refused: reload the page",
   };
   byID("state").textContent = words[state.name];
@@ -100,7 +103,7 @@ const marks = {PENDING: "pending …", DELIVERED: "delivered ✓", FAILED: "fail
 
 function bubble(m) {
   const outgoing = m.sender_type !== "source_contact";
-  const at = new Date(m.sent_at).toLocaleTimeString([], {hour: "2-digit", minute: "2-digit", second: "2-digit"});
+  const at = clock(new Date(m.sent_at));
   const about = element("small", "", outgoing && m.from ? `${m.from}, ${at}` : at);
   if (outgoing) {
     const mark = element("span", "mark", marks[m.delivery_state]);
@@ -121,10 +124,15 @@ function hint(text) {
   return element("li", "hint", text);
 }
 
+/** clock is the time of day as both the messages and the frames show it. */
+function clock(at) {
+  return at.toLocaleTimeString([], {hourCycle: "h23"});
+}
+
 /** logFrame shows a frame as it is on the wire, its NUL as ^@. */
 function logFrame(direction, text) {
   const beat = text === "\n";
-  const time = new Date().toLocaleTimeString([], {hour12: false});
+  const time = clock(new Date());
   const item = element("li", beat ? "beat" : "", element("small", "", `${time} ${direction === "in" ? "received" : "sent"}`));
   item.dataset.direction = direction;
   const [command, ...rest] = text.replaceAll("\0", "^@").split("\n");

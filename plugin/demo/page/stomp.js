@@ -160,7 +160,7 @@ export class Session {
     this.#release();
     const usual = Math.min(MAX_PAUSE, 500 * 2 ** this.#attempts++) * (0.5 + Math.random() / 2);
     const pause = this.#pause || usual;
-    this.#on.state({name: "waiting", until: Date.now() + pause, reason: this.#reason});
+    this.#on.state({name: "waiting", until: Date.now() + pause, tries: this.#attempts, reason: this.#reason});
     this.#pause = 0;
     this.#reason = undefined;
     setTimeout(() => this.connect(), pause);

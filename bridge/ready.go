@@ -75,8 +75,8 @@ func mqttReasons(reasons []Reason, s mqtt.State) []Reason {
 	return reasons
 }
 
-// Warnings returns what does not keep the bridge from its work now, but will cost events at the next
-// trouble.
+// Warnings returns what does not keep the bridge from its work now, but will cost events at the
+// next trouble.
 func (b *Bridge) Warnings() []Reason {
 	in := b.intake.Load()
 	if in == nil {

@@ -37,8 +37,8 @@ func (u used) check(t *testing.T, maxBytes uint64) {
 	}
 }
 
-// yardstick is the CPU time of a regular expression on 1 MiB: half of the costliest work that a rule
-// may do on one event. It is longer on a slow machine and under the race detector, as that is.
+// yardstick is the CPU time of a regular expression on 1 MiB: half of the costliest work that a
+// rule may do on one event. It is longer on a slow machine and under the race detector, as that is.
 var yardstick = sync.OnceValue(func() time.Duration {
 	pattern, text := regexp.MustCompile("(a+)+b"), strings.Repeat("a", 1<<20)
 	return cost(func() { pattern.MatchString(text) }).cpu

@@ -9,7 +9,8 @@ import (
 	"mqtt-stomp-bridge/mapping"
 )
 
-// What a bridge has put on a dead-letter topic is not mapped again, whatever its base topic; what merely looks like it is.
+// What a bridge has put on a dead-letter topic is not mapped again, whatever its base topic; what
+// merely looks like it is.
 func TestDeadLettersAreNotMapped(t *testing.T) {
 	old := map[string]string{"reason": "no", "rule": "x", "stage": "fields", "line": "a.yaml:1", "topic": "a/b"} // before letters had a mark
 	without := func(name string) map[string]string {

@@ -100,8 +100,8 @@ func (c *Committer) take(e *mqtt.Event, r *rules, b *batch) bool {
 
 	redelivered := false
 	if e.Reading == mqtt.ReadingNone {
-		// Redeliveries are told of every event of the session, in order and whatever the rules make of
-		// it: each is a use of a packet identifier.
+		// Redeliveries are told of every event of the session, in order and whatever the rules make
+		// of it: each is a use of a packet identifier.
 		var absent bool
 		if redelivered, absent = c.redeliveries.seen(e); absent {
 			b.Drop = append(b.Drop, recordsRedelivery) // they are of a session that the broker no longer has

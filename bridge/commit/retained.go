@@ -69,8 +69,8 @@ func (c *Committer) news(e *mqtt.Event, event mapping.Event, r *rules, result *m
 	return there, some && len(there) == len(result.Outputs) && len(result.Rejections) == 0
 }
 
-// isThere reports whether the journal has the i-th output of a retained message of that sum; last is
-// of the last event of its topic.
+// isThere reports whether the journal has the i-th output of a retained message of that sum; last
+// is of the last event of its topic.
 func (c *Committer) isThere(i int, o mapping.Output, event mapping.Event, r *rules, last, sum eventSum) bool {
 	if o.Key == "" {
 		return last.payload == sum.payload

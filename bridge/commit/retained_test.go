@@ -71,9 +71,9 @@ func (f *feed) Publish(context.Context, mqtt.Message) error {
 	return nil
 }
 
-// process commits the events by the rules, and returns the entries that it has appended and how many
-// dead letters it has published. An event is "topic=payload", live or "copy topic=payload"; or it is
-// "begins" or "ends".
+// process commits the events by the rules, and returns the entries that it has appended and how
+// many dead letters it has published. An event is "topic=payload", live or "copy topic=payload"; or
+// it is "begins" or "ends".
 func process(t *testing.T, log journal.Log, m *mapping.Mapper, hash string, events ...string) (entries []string, letters int) {
 	t.Helper()
 	f := &feed{events: make(chan *mqtt.Event, len(events))}

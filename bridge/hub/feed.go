@@ -111,8 +111,8 @@ func (f *Feed) Subscribe(queue string, format Format, o Options) (c *Cursor, com
 	return c, complete
 }
 
-// gave reports whether the log has given out the position under that name. Another one may have: a log that was there before,
-// or a copy of this one that was run on and then replaced by this.
+// gave reports whether the log has given out the position under that name. Another one may have: a
+// log that was there before, or a copy of this one that was run on and then replaced by this.
 func (h *Hub) gave(r Resume) bool { return h.log.Epoch(r.Position) == r.Epoch }
 
 // Unsubscribe takes the cursor out: Next gives nothing for it any more.

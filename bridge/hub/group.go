@@ -12,9 +12,9 @@ import (
 )
 
 // A Group is one feed for many, its members, which have the same subscriptions and have come
-// equally far: what comes next is appended once for all of them. Entries with an audience, and those
-// that members select by a filter, go to those members that an index finds. It is not safe for concurrent use, and as long as a feed is a
-// member only the Group's methods may use it.
+// equally far: what comes next is appended once for all of them. Entries with an audience, and
+// those that members select by a filter, go to those members that an index finds. It is not safe
+// for concurrent use, and as long as a feed is a member only the Group's methods may use it.
 //
 // Members cost nothing while entries come: the counts that an entry for everybody would change in
 // every member stand in the Group's cursors alone. A member's outcomes are its own plus the
@@ -163,8 +163,8 @@ func (g *Group) address(c *Cursor, e *Entry, frame []byte, at int) {
 	g.addressed = append(g.addressed, addressed{cursor: slices.Index(g.feed.cursors, c), entry: e, frame: frame, at: at})
 }
 
-// distribute finds the members that get the addressed frames. Those that get the same ones share the
-// bytes: often a group of users is addressed, not a single one.
+// distribute finds the members that get the addressed frames. Those that get the same ones share
+// the bytes: often a group of users is addressed, not a single one.
 func (g *Group) distribute() {
 	// The list of a member is text, four bytes for the number of each addressed frame, so that
 	// equal lists are equal keys of made.
@@ -279,7 +279,8 @@ func (g *Group) Everybody() bool { return len(g.frames) > 0 }
 func (g *Group) Addressed() iter.Seq[*Feed] { return maps.Keys(g.personal) }
 
 // Frames returns what the last Next has for the member. It is valid, and must not be changed, until
-// the next one or Release, after Keep for good. Several goroutines may call it at a time, as long as none calls those.
+// the next one or Release, after Keep for good. Several goroutines may call it at a time, as long
+// as none calls those.
 func (g *Group) Frames(f *Feed) []byte {
 	if p := g.personal[f]; p != nil {
 		return p.frames

@@ -175,8 +175,8 @@ func TestUnknownQueuePanics(t *testing.T) {
 	b.feed().Subscribe("/queue/other", plain{}, hub.Options{})
 }
 
-// A rerun log is one that was closed after position 5 and opened again: it gives out positions under
-// another epoch since.
+// A rerun log is one that was closed after position 5 and opened again: it gives out positions
+// under another epoch since.
 type rerun struct{ *journal.Memory }
 
 func (r rerun) Epoch(position uint64) string {
@@ -186,8 +186,8 @@ func (r rerun) Epoch(position uint64) string {
 	return "after"
 }
 
-// TestResumeAcrossRuns resumes from what a log has given out before and after it was opened again, and from what a copy of
-// it may have given out.
+// TestResumeAcrossRuns resumes from what a log has given out before and after it was opened again,
+// and from what a copy of it may have given out.
 func TestResumeAcrossRuns(t *testing.T) {
 	for _, test := range []struct {
 		from     hub.Resume

@@ -58,8 +58,8 @@ func conversations(t *testing.T, n int) (*bench, *reading) {
 	return b, r
 }
 
-// Of each snapshot one in a thousand entries is delivered. All of them are found, in order, and many
-// subscriptions cost little more than reading the queue once or twice.
+// Of each snapshot one in a thousand entries is delivered. All of them are found, in order, and
+// many subscriptions cost little more than reading the queue once or twice.
 func TestSparseSnapshotsAreReadTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const keys, users = 20_000, 50

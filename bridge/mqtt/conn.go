@@ -20,14 +20,14 @@ const (
 	readBuffer   = 64 << 10
 	keptBuffer   = 64 << 10 // a larger write buffer is let go
 	writeTimeout = 10 * time.Second
-	// drainTime is how long events that were received before a connection ended may
-	// still be handed over. What is not handed over is not acknowledged either and
-	// comes again, unless the broker has lost the session: hence the patience.
+	// drainTime is how long events that were received before a connection ended may still be handed
+	// over. What is not handed over is not acknowledged either and comes again, unless the broker
+	// has lost the session: hence the patience.
 	drainTime = 2 * time.Second
 	// flushTime bounds how long a disconnect waits for the acknowledgements that are due.
 	flushTime = 2 * time.Second
-	// maxInFlight bounds the publishes of one connection that wait for their PUBACK,
-	// below the broker's own Receive Maximum.
+	// maxInFlight bounds the publishes of one connection that wait for their PUBACK, below the
+	// broker's own Receive Maximum.
 	maxInFlight = 64
 )
 
@@ -43,11 +43,10 @@ var (
 	ErrNotWebSocket = errors.New("the broker does not accept WebSocket connections there")
 )
 
-// conn is a network connection to the broker as paho wants it. Reads come from one
-// large buffer, since paho takes a packet in three reads or more; a packet over the
-// limit is refused before paho allocates room for it, since paho would. A packet is
-// sent in one write, since paho writes it in several pieces too; a write that gets
-// nowhere ends the connection.
+// conn is a network connection to the broker as paho wants it. Reads come from one large buffer,
+// since paho takes a packet in three reads or more; a packet over the limit is refused before paho
+// allocates room for it, since paho would. A packet is sent in one write, since paho writes it in
+// several pieces too; a write that gets nowhere ends the connection.
 type conn struct {
 	net.Conn
 
@@ -109,8 +108,9 @@ func (c *conn) accepted(ack *paho.Connack, now time.Time) {
 func (c *conn) Read(p []byte) (int, error) {
 	if c.left == 0 {
 		if c.answered && !c.begun {
-			// Nothing is read behind the CONNACK before paho's Connect has returned: an event needs to
-			// know its session, and the end of a connection that has only half begun confuses paho.
+			// Nothing is read behind the CONNACK before paho's Connect has returned: an event needs
+			// to know its session, and the end of a connection that has only half begun confuses
+			// paho.
 			select {
 			case <-c.up:
 			case <-c.ctx.Done():
@@ -149,8 +149,8 @@ func hungUp(err error) bool {
 	return errors.Is(err, errClosed) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// nextPacket waits for the fixed header of a packet and checks it.
-// MQTT 5, 2.1: a type octet, then the remaining length in one to four octets.
+// nextPacket waits for the fixed header of a packet and checks it. MQTT 5, 2.1: a type octet, then
+// the remaining length in one to four octets.
 func (c *conn) nextPacket() error {
 	length, shift := 0, 0
 	for n := 2; n <= 5; n++ {
@@ -195,8 +195,8 @@ func (c *conn) startPacket(kind byte, header, length int) error {
 	return nil
 }
 
-// Lock begins a packet. paho holds it while it writes the packet's pieces, which makes
-// writing safe for concurrent use.
+// Lock begins a packet. paho holds it while it writes the packet's pieces, which makes writing safe
+// for concurrent use.
 func (c *conn) Lock() {
 	c.writing.Lock()
 }
@@ -210,8 +210,8 @@ func (c *conn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Unlock sends the packet in one write, within the write timeout. A failed write ends
-// the connection: paho itself would only notice when the next ping is not answered.
+// Unlock sends the packet in one write, within the write timeout. A failed write ends the
+// connection: paho itself would only notice when the next ping is not answered.
 func (c *conn) Unlock() {
 	defer c.writing.Unlock()
 	if len(c.out) == 0 {
@@ -244,8 +244,8 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// flushAcks waits until the broker has taken the acknowledgements that are due. One that is not sent
-// is lost at the disconnect, and one that is sent may be: a broker that notices first that the
+// flushAcks waits until the broker has taken the acknowledgements that are due. One that is not
+// sent is lost at the disconnect, and one that is sent may be: a broker that notices first that the
 // connection has ended does not read on. The answer to a ping says that it has read everything
 // before. flushAcks does not wait for a connection that has ended or that does not answer.
 func (c *conn) flushAcks(ctx context.Context) {
@@ -284,8 +284,8 @@ func (c *conn) isExpired() bool {
 	}
 }
 
-// bound returns a context that ends with ctx or with the connection. paho leaves
-// what waits for an answer waiting when the connection is lost.
+// bound returns a context that ends with ctx or with the connection. paho leaves what waits for an
+// answer waiting when the connection is lost.
 func (c *conn) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(c.ctx, cancel)

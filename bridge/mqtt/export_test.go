@@ -53,8 +53,8 @@ func (r Readings) Ask(owed bool) { r.r.ask(owed) }
 // Ready reports whether readiness waits for nothing.
 func (r Readings) Ready() bool { return r.r.lacking() == nil }
 
-// Try reads if a reading is due at now, and reports whether it was, and otherwise how long it has to
-// wait. A reading that fails may begin again after the pause.
+// Try reads if a reading is due at now, and reports whether it was, and otherwise how long it has
+// to wait. A reading that fails may begin again after the pause.
 func (r Readings) Try(now time.Time, err error, pause time.Duration) (due bool, wait time.Duration) {
 	filters, reason, wait := r.r.due(now)
 	if reason == 0 {

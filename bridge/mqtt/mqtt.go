@@ -1,17 +1,17 @@
 // Package mqtt keeps the bridge's MQTT 5 session with the broker.
 //
-// A [Client] has two connections. The receiving one, under the configured client
-// identifier, has a session that outlives it: what arrives at QoS 1 while the bridge
-// is away, or is not yet acknowledged, is delivered later. The sending one
-// (<client id>-out) starts clean each time; dead letters and the status document go
-// out on it, so that waiting for a PUBACK never stands in the way of reading one.
+// A [Client] has two connections. The receiving one, under the configured client identifier, has a
+// session that outlives it: what arrives at QoS 1 while the bridge is away, or is not yet
+// acknowledged, is delivered later. The sending one (<client id>-out) starts clean each time; dead
+// letters and the status document go out on it, so that waiting for a PUBACK never stands in the
+// way of reading one.
 //
-// Retained messages are not asked for in that session: a broker sends them at a subscribe only,
-// all at once, and Mosquitto drops those that its queue for the session has no room for. The client
+// Retained messages are not asked for in that session: a broker sends them at a subscribe only, all
+// at once, and Mosquitto drops those that its queue for the session has no room for. The client
 // reads them by a visit of its own, <client id>-retained, whenever what they say may not be known.
 //
-// A [Visit] is a short connection beside them: for a login to be checked, and for the
-// commands that look at a broker.
+// A [Visit] is a short connection beside them: for a login to be checked, and for the commands that
+// look at a broker.
 package mqtt
 
 import (
@@ -28,8 +28,8 @@ import (
 	"mqtt-stomp-bridge/mapping/topic"
 )
 
-// Config says how to reach the broker and what to ask of it. URLs and ClientID are
-// required; every other zero value means the default given beside it.
+// Config says how to reach the broker and what to ask of it. URLs and ClientID are required; every
+// other zero value means the default given beside it.
 type Config struct {
 	URLs           []*url.URL             // tried in turn: of Schemes, without user information
 	ClientID       string                 // of the receiving connection; the sending one appends "-out"
@@ -60,8 +60,8 @@ type UserProperty struct {
 	Name, Value string
 }
 
-// Event is one received PUBLISH. It is read-only; the payload belongs to whoever
-// received the event.
+// Event is one received PUBLISH. It is read-only; the payload belongs to whoever received the
+// event.
 type Event struct {
 	Topic       string
 	Payload     []byte
@@ -73,16 +73,16 @@ type Event struct {
 	User        []UserProperty
 	Received    time.Time
 
-	// Reading is what the event is to a reading of retained messages. What begins and ends one is no
-	// message, and has nothing but this.
+	// Reading is what the event is to a reading of retained messages. What begins and ends one is
+	// no message, and has nothing but this.
 	Reading Reading
 
-	// SessionPresent is what the broker said when the connection that brought the
-	// event was made. A Dup means something only where it is true.
+	// SessionPresent is what the broker said when the connection that brought the event was made. A
+	// Dup means something only where it is true.
 	SessionPresent bool
-	// Session counts the sessions of this Client: it grows whenever the broker has
-	// none present at a connect, and 0 is the one an earlier process may have left.
-	// Packet identifiers of different sessions have nothing to do with each other.
+	// Session counts the sessions of this Client: it grows whenever the broker has none present at
+	// a connect, and 0 is the one an earlier process may have left. Packet identifiers of different
+	// sessions have nothing to do with each other.
 	Session uint64
 	// Connection counts the receiving connections of this Client, from 1.
 	Connection uint64

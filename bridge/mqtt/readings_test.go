@@ -8,9 +8,9 @@ import (
 	"mqtt-stomp-bridge/bridge/mqtt"
 )
 
-// A reading that somebody waits for begins at once, again after a pause when it failed. One that only
-// makes sure, after a reconnect, begins a minute after the one before at the earliest, so that a
-// connection that comes and goes does not have everything read each time.
+// A reading that somebody waits for begins at once, again after a pause when it failed. One that
+// only makes sure, after a reconnect, begins a minute after the one before at the earliest, so that
+// a connection that comes and goes does not have everything read each time.
 func TestWhenRetainedAreRead(t *testing.T) {
 	now := time.Unix(0, 0)
 	r := mqtt.NewReadings("a")

@@ -111,8 +111,8 @@ func (r *retainedReader) readRound(ctx context.Context) error {
 			if err := r.take(e); err != nil {
 				return err
 			}
-			// Live events say nothing about the retained ones: where they never cease, neither would
-			// the round.
+			// Live events say nothing about the retained ones: where they never cease, neither
+			// would the round.
 			if !e.Retained && r.taken != behind {
 				continue
 			}

@@ -51,7 +51,8 @@ func dialFrom(from, addr string) (*websocket.Conn, *http.Response, error) {
 	return d.Dial("ws://"+addr+"/ws.communication", nil)
 }
 
-// Connections that never become a session are limited as sessions are, also by address, and end soon.
+// Connections that never become a session are limited as sessions are, also by address, and end
+// soon.
 func TestConnectionsWithoutHandshake(t *testing.T) {
 	h := newHouse(t, server.Config{Limits: server.Limits{Sessions: 50, SessionsPerAddress: 10, ConnectTimeout: time.Second}})
 	addr := h.serveTCP()
@@ -146,7 +147,8 @@ func (h *house) get(from string, header http.Header) int {
 	return w.Code
 }
 
-// However often a client is refused and whatever it sends, the log stays small and gives the number.
+// However often a client is refused and whatever it sends, the log stays small and gives the
+// number.
 func TestRefusalsInTheLog(t *testing.T) {
 	for name, test := range map[string]struct {
 		header http.Header

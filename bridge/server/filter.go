@@ -17,8 +17,8 @@ const (
 	maxSessionIDs = 1000
 )
 
-// parseFilter reads the header filter: a name that the queue's entries have an id by, and the ids to
-// select, as in conversation_id=UUID,UUID. It returns nil when there is no such header.
+// parseFilter reads the header filter: a name that the queue's entries have an id by, and the ids
+// to select, as in conversation_id=UUID,UUID. It returns nil when there is no such header.
 func (x *session) parseFilter(f *stomp.Frame, queue string) (*hub.Filter, error) {
 	text, ok := f.Get("filter")
 	if !ok {
@@ -56,8 +56,8 @@ func (x *session) filterIDs() (n int) {
 	return n
 }
 
-// refuseForeign refuses what other brokers offer on SUBSCRIBE and its client would take for granted:
-// a subscription that gets everything, or forgets, looks like one that works.
+// refuseForeign refuses what other brokers offer on SUBSCRIBE and its client would take for
+// granted: a subscription that gets everything, or forgets, looks like one that works.
 func refuseForeign(f *stomp.Frame) error {
 	if _, ok := f.Get("selector"); ok {
 		return clientError("selector is not supported",

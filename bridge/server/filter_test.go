@@ -47,8 +47,8 @@ func TestFilterLimits(t *testing.T) {
 	})
 }
 
-// Clients over TCP that each show a conversation of their own: they share a broadcast, and each gets
-// its messages alone, in order and without a gap.
+// Clients over TCP that each show a conversation of their own: they share a broadcast, and each
+// gets its messages alone, in order and without a gap.
 func TestFilteredSessionsShareABroadcast(t *testing.T) {
 	const clients, messages = 20, 100
 	h := newHouseWith(t, server.Config{}, hub.Config{}, journal.MemoryOptions{})

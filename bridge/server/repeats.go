@@ -37,8 +37,8 @@ func (p *placeCounts) add(at place) int {
 	return p.ends[at]
 }
 
-// countRepeats says once that the client has ended its session several times after the same message.
-// It is called when nothing is written any more.
+// countRepeats says once that the client has ended its session several times after the same
+// message. It is called when nothing is written any more.
 func (x *session) countRepeats() {
 	e := x.ended.Load()
 	byClient := e.closed != nil || e.cause == causeLost || e.cause == causeWriteTimeout

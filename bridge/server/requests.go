@@ -144,8 +144,8 @@ const silentFactor = 3
 
 // startHeartBeats begins to send and to expect heart-beats. Without them, as at STOMP 1.0,
 // WebSocket pings take their place: the pongs show that the client is alive. Whatever the client
-// asks for, something is sent at the interval of the configuration, which is chosen so that no proxy
-// on the way takes the connection for idle.
+// asks for, something is sent at the interval of the configuration, which is chosen so that no
+// proxy on the way takes the connection for idle.
 func (x *session) startHeartBeats(version stomp.Version, peer stomp.HeartBeat) {
 	h := x.server.config.HeartBeat
 	var send, receive time.Duration

@@ -50,7 +50,8 @@ func benchmarkDecode(b *testing.B, in []byte, piece int) {
 	}
 }
 
-// A MESSAGE with 400 bytes of body, into memory that is there: without and with something to escape.
+// A MESSAGE with 400 bytes of body, into memory that is there: without and with something to
+// escape.
 func BenchmarkAppendFrame(b *testing.B) {
 	for _, bench := range []struct{ name, id string }{{"plain", "sub-0"}, {"escaped", "a:b\\c"}} {
 		b.Run(bench.name, func(b *testing.B) {

@@ -30,9 +30,10 @@ func (l Limits) withDefaults() Limits {
 	}
 }
 
-// Decoder turns bytes into frames, however the bytes were split on their way. It keeps at most one partial frame within
-// its limits, whatever a content-length claims, and between frames it keeps nothing. Blanks around the names
-// and values of headers are trimmed at 1.0 alone, but in CONNECT: see Frame.TrimBlanks. It is not safe for concurrent use. NewDecoder is the only way to make one.
+// Decoder turns bytes into frames, however the bytes were split on their way. It keeps at most one
+// partial frame within its limits, whatever a content-length claims, and between frames it keeps
+// nothing. Blanks around the names and values of headers are trimmed at 1.0 alone, but in CONNECT:
+// see Frame.TrimBlanks. It is not safe for concurrent use. NewDecoder is the only way to make one.
 type Decoder struct {
 	limits  Limits
 	version Version
@@ -51,12 +52,13 @@ func NewDecoder(l Limits) *Decoder {
 	return &Decoder{limits: l.withDefaults()}
 }
 
-// SetVersion sets the version of the frames that Next has not returned yet. Call it when CONNECT or CONNECTED has
-// settled the version, before the next call of Next.
+// SetVersion sets the version of the frames that Next has not returned yet. Call it when CONNECT or
+// CONNECTED has settled the version, before the next call of Next.
 func (d *Decoder) SetVersion(v Version) { d.version = v }
 
-// Write lends p to the decoder until Next returns an error, which is ErrIncomplete when all of p is read; then p is the
-// caller's again. Write panics if it is called earlier. After an error it does nothing.
+// Write lends p to the decoder until Next returns an error, which is ErrIncomplete when all of p is
+// read; then p is the caller's again. Write panics if it is called earlier. After an error it does
+// nothing.
 func (d *Decoder) Write(p []byte) {
 	if d.err != nil {
 		return
@@ -67,8 +69,8 @@ func (d *Decoder) Write(p []byte) {
 	d.in = p
 }
 
-// Next returns the next frame, whose memory is the caller's, or ErrIncomplete when it needs more bytes. Any other error
-// is an *Error and final: it is returned again by every later call.
+// Next returns the next frame, whose memory is the caller's, or ErrIncomplete when it needs more
+// bytes. Any other error is an *Error and final: it is returned again by every later call.
 func (d *Decoder) Next() (Frame, error) {
 	if d.err != nil {
 		return Frame{}, d.err
@@ -185,7 +187,8 @@ func (d *Decoder) endHeaders() error {
 	return nil
 }
 
-// checkBody refuses a body of n bytes that the frame must not have. Every byte of a body passes it before it is kept.
+// checkBody refuses a body of n bytes that the frame must not have. Every byte of a body passes it
+// before it is kept.
 func (d *Decoder) checkBody(n int) error {
 	if n > 0 && !d.frame.Command.mayHaveBody(d.version) {
 		return malformed("a frame of this command must not have a body; perhaps the NUL byte that ends the frame was cut off")
@@ -250,8 +253,8 @@ func (d *Decoder) readLine(limit int, tooLong string) ([]byte, error) {
 	return text, nil
 }
 
-// parseHeader splits a line at its first colon and resolves the escapes of version v. Clients leave later colons as they
-// are, although from 1.1 on they should not.
+// parseHeader splits a line at its first colon and resolves the escapes of version v. Clients leave
+// later colons as they are, although from 1.1 on they should not.
 func parseHeader(line []byte, v Version) (Header, error) {
 	if !utf8.Valid(line) {
 		return Header{}, malformed("a header line is not valid text")
@@ -293,7 +296,8 @@ func contentLength(headers []Header) (int, error) {
 	return length, nil
 }
 
-// parseDecimal returns the number written by digits alone; one that no int can hold becomes the largest that can.
+// parseDecimal returns the number written by digits alone; one that no int can hold becomes the
+// largest that can.
 func parseDecimal(s string) (int, error) {
 	if strings.Trim(s, "0123456789") != "" {
 		return 0, strconv.ErrSyntax

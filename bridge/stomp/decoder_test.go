@@ -235,7 +235,8 @@ func TestDecodeStaysBroken(t *testing.T) {
 	}
 }
 
-// A client may send CONNECT and the next frame in one message: what CONNECT negotiates holds for the next frame.
+// A client may send CONNECT and the next frame in one message: what CONNECT negotiates holds for
+// the next frame.
 func TestSetVersionBetweenFramesOfOneWrite(t *testing.T) {
 	d := stomp.NewDecoder(stomp.Limits{})
 	d.Write([]byte("CONNECT\naccept-version:1.2\n\n\x00SUBSCRIBE\nid:a\\cb\n\n\x00"))
@@ -443,7 +444,8 @@ func TestIdleDecoderHoldsNothing(t *testing.T) {
 	}
 }
 
-// What a frame claims about itself costs the peer nothing, so it must cost us nothing. (A known codec allocated 1.4 GB.)
+// What a frame claims about itself costs the peer nothing, so it must cost us nothing. (A known
+// codec allocated 1.4 GB.)
 func TestClaimsAllocateNothing(t *testing.T) {
 	const most = 64 << 10
 	tests := []struct {

@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// AppendFrame appends the frame as it goes on the wire at version v and returns the extended slice: lines end in LF and
-// nothing comes before the command. A frame that has a body but no content-length gets one. A heart-beat is one LF.
-// What Next returned is appended so that it reads back the same.
+// AppendFrame appends the frame as it goes on the wire at version v and returns the extended slice:
+// lines end in LF and nothing comes before the command. A frame that has a body but no
+// content-length gets one. A heart-beat is one LF. What Next returned is appended so that it reads
+// back the same.
 func AppendFrame(dst []byte, v Version, f *Frame) []byte {
 	if f.Command == CommandHeartBeat {
 		return append(dst, '\n')
@@ -26,9 +27,10 @@ func AppendFrame(dst []byte, v Version, f *Frame) []byte {
 	return append(dst, 0)
 }
 
-// AppendHeader appends one header line, escaped as version v has it; for CONNECT, STOMP and CONNECTED, which do not
-// escape, give V10. An octet that the version can neither hold nor escape (a line end at 1.0, a carriage return at 1.1,
-// NUL at any) becomes a space, so that no value can end its line. The key must not be empty.
+// AppendHeader appends one header line, escaped as version v has it; for CONNECT, STOMP and
+// CONNECTED, which do not escape, give V10. An octet that the version can neither hold nor escape
+// (a line end at 1.0, a carriage return at 1.1, NUL at any) becomes a space, so that no value can
+// end its line. The key must not be empty.
 func AppendHeader(dst []byte, v Version, key, value string) []byte {
 	if v == V10 {
 		key = strings.ReplaceAll(key, ":", " ")
@@ -39,7 +41,8 @@ func AppendHeader(dst []byte, v Version, key, value string) []byte {
 	return append(dst, '\n')
 }
 
-// appendEscaped appends s with the escapes of version v (STOMP 1.2, "Value Encoding"; 1.1 has no \r).
+// appendEscaped appends s with the escapes of version v (STOMP 1.2, "Value Encoding"; 1.1 has no
+// \r).
 func appendEscaped(dst []byte, v Version, s string) []byte {
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -60,8 +63,8 @@ func appendEscaped(dst []byte, v Version, s string) []byte {
 	return dst
 }
 
-// unescape resolves the escapes of version v. Any other escape is a fatal error, which includes \r at 1.1
-// (STOMP 1.1 and 1.2, "Value Encoding").
+// unescape resolves the escapes of version v. Any other escape is a fatal error, which includes \r
+// at 1.1 (STOMP 1.1 and 1.2, "Value Encoding").
 func unescape(s string, v Version) (string, error) {
 	if v == V10 || strings.IndexByte(s, '\\') < 0 {
 		return s, nil

@@ -5,9 +5,9 @@ import "errors"
 // ErrIncomplete is what Next returns when the frame's end has not been written yet.
 var ErrIncomplete = errors.New("stomp: frame is incomplete")
 
-// Error is an error as the peer gets it: Message is the value of an ERROR frame's message header, Detail its body,
-// which may be empty. The codec's own errors are fixed texts, which hold nothing that a peer sent and no digits, so
-// that no client takes one for a status code.
+// Error is an error as the peer gets it: Message is the value of an ERROR frame's message header,
+// Detail its body, which may be empty. The codec's own errors are fixed texts, which hold nothing
+// that a peer sent and no digits, so that no client takes one for a status code.
 type Error struct{ Message, Detail string }
 
 // Error returns both parts.

@@ -24,8 +24,8 @@ var seeds = []string{
 // limits so small that the fuzzer meets them.
 var fuzzLimits = stomp.Limits{Line: 64, Headers: 6, Body: 64}
 
-// FuzzDecoder checks that it does not matter how the input is split: first comes a piece of the first length, then of
-// the second, and so on in turn.
+// FuzzDecoder checks that it does not matter how the input is split: first comes a piece of the
+// first length, then of the second, and so on in turn.
 func FuzzDecoder(f *testing.F) {
 	for i, seed := range seeds {
 		f.Add(uint8(i), []byte(seed), []byte{1})
@@ -44,8 +44,8 @@ func FuzzDecoder(f *testing.F) {
 	})
 }
 
-// FuzzRoundTrip checks that whatever parses is written so that it reads the same, and that writing is settled after one
-// turn.
+// FuzzRoundTrip checks that whatever parses is written so that it reads the same, and that writing
+// is settled after one turn.
 func FuzzRoundTrip(f *testing.F) {
 	for i, seed := range seeds {
 		f.Add(uint8(i), []byte(seed))
@@ -71,7 +71,8 @@ func FuzzRoundTrip(f *testing.F) {
 	})
 }
 
-// FuzzAppendHeader checks that no key and no value, however hostile, can end its line or add another header.
+// FuzzAppendHeader checks that no key and no value, however hostile, can end its line or add
+// another header.
 func FuzzAppendHeader(f *testing.F) {
 	f.Add(uint8(0), "key", "a\nforged:header\n\n\x00ERROR\n\n\x00")
 	f.Add(uint8(1), "a:b\r", "c\rd")

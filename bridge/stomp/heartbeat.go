@@ -9,14 +9,16 @@ import (
 // maxHeartBeat is what longer intervals count as.
 const maxHeartBeat = 24 * time.Hour
 
-// HeartBeat is what one side declares in its heart-beat header. Zero means that it cannot, or does not want to.
+// HeartBeat is what one side declares in its heart-beat header. Zero means that it cannot, or does
+// not want to.
 type HeartBeat struct {
 	Send    time.Duration // the shortest interval at which it can send
 	Receive time.Duration // the interval at which it would like to receive
 }
 
-// ParseHeartBeat reads the value of a heart-beat header: two counts of milliseconds, each taken as a day when it is
-// longer, with blanks around them or without. The empty string stands for a missing header, which means 0,0. The error is an *Error.
+// ParseHeartBeat reads the value of a heart-beat header: two counts of milliseconds, each taken as
+// a day when it is longer, with blanks around them or without. The empty string stands for a
+// missing header, which means 0,0. The error is an *Error.
 func ParseHeartBeat(s string) (HeartBeat, error) {
 	if strings.Trim(s, blanks) == "" {
 		return HeartBeat{}, nil
@@ -39,9 +41,9 @@ func (h HeartBeat) String() string {
 	return fmt.Sprintf("%d,%d", h.Send.Milliseconds(), h.Receive.Milliseconds())
 }
 
-// NegotiateHeartBeat returns at which interval we have to send and may expect to receive; zero means not at all. In each
-// direction the larger of the two declared intervals counts, and both sides must have declared one
-// (STOMP 1.2, "Heart-beating").
+// NegotiateHeartBeat returns at which interval we have to send and may expect to receive; zero
+// means not at all. In each direction the larger of the two declared intervals counts, and both
+// sides must have declared one (STOMP 1.2, "Heart-beating").
 func NegotiateHeartBeat(own, peer HeartBeat) (send, receive time.Duration) {
 	return agree(own.Send, peer.Receive), agree(peer.Send, own.Receive)
 }

@@ -16,7 +16,8 @@ import (
 	"strings"
 )
 
-// Version is a version of the protocol. The zero value is 1.0, which is what holds before a CONNECT has been answered.
+// Version is a version of the protocol. The zero value is 1.0, which is what holds before a CONNECT
+// has been answered.
 type Version uint8
 
 // The versions, in rising order.
@@ -49,8 +50,9 @@ func ParseVersion(s string) (Version, bool) {
 	return 0, false
 }
 
-// Negotiate returns the highest version named in the value of an accept-version header, or false if it names none of
-// ours. The empty string stands for a missing header, which means 1.0 (STOMP 1.2, "Protocol Negotiation").
+// Negotiate returns the highest version named in the value of an accept-version header, or false if
+// it names none of ours. The empty string stands for a missing header, which means 1.0 (STOMP 1.2,
+// "Protocol Negotiation").
 func Negotiate(acceptVersion string) (Version, bool) {
 	if acceptVersion == "" {
 		return V10, true
@@ -87,7 +89,8 @@ const (
 	CommandReceipt   Command = "RECEIPT"
 	CommandError     Command = "ERROR"
 
-	// CommandHeartBeat is the command of an EOL between frames. Such a frame has neither headers nor body.
+	// CommandHeartBeat is the command of an EOL between frames. Such a frame has neither headers
+	// nor body.
 	CommandHeartBeat Command = "\n"
 )
 
@@ -121,7 +124,8 @@ func (c Command) mayHaveBody(v Version) bool {
 	case CommandSend, CommandMessage, CommandError:
 		return true
 	case CommandConnect, CommandStomp:
-		// The version is not known yet, and no version has one: 1.0 says that "the body is empty in this case".
+		// The version is not known yet, and no version has one: 1.0 says that "the body is empty in
+		// this case".
 		return false
 	}
 	return v == V10 // STOMP 1.0: the body of SUBSCRIBE "is ignored"
@@ -135,8 +139,8 @@ func (c Command) settlesVersion() bool {
 // escaping returns the version whose escapes hold in the headers of this command.
 func (c Command) escaping(v Version) Version {
 	if c.settlesVersion() {
-		// STOMP 1.2, "Value Encoding": CONNECT and CONNECTED do not escape, to remain compatible with 1.0;
-		// "CONNECT or STOMP Frame": STOMP is handled in the same manner as CONNECT.
+		// STOMP 1.2, "Value Encoding": CONNECT and CONNECTED do not escape, to remain compatible
+		// with 1.0; "CONNECT or STOMP Frame": STOMP is handled in the same manner as CONNECT.
 		return V10
 	}
 	return v
@@ -160,8 +164,8 @@ func (h Header) trimBlanks() Header {
 }
 
 // TrimBlanks takes the blanks around names and values away, as STOMP 1.0 has it (its own examples
-// have a space behind the colon). From 1.1 on they belong to the header. The decoder does it for all
-// frames of 1.0 but CONNECT, which comes before the version is known.
+// have a space behind the colon). From 1.1 on they belong to the header. The decoder does it for
+// all frames of 1.0 but CONNECT, which comes before the version is known.
 func (f *Frame) TrimBlanks() {
 	for i, h := range f.Headers {
 		f.Headers[i] = h.trimBlanks()

@@ -22,8 +22,8 @@ type Queue struct {
 	Keyed     bool // each payload has a key, and the newest of each key is the present state
 	Conflated bool // of what waits for a client, a newer payload replaces older ones of its key
 
-	// Filters are the ids by which a client may select: name -> what finds the id in a body that was
-	// written here, as a part of the body.
+	// Filters are the ids by which a client may select: name -> what finds the id in a body that
+	// was written here, as a part of the body.
 	Filters map[string]func(body []byte) []byte
 }
 

@@ -27,7 +27,8 @@ func sums(root ast.Node) (found []Mistake) {
 	return found
 }
 
-// sumOf returns a + in the expression that is not known to join texts, and has no number of the rule.
+// sumOf returns a + in the expression that is not known to join texts, and has no number of the
+// rule.
 func sumOf(root ast.Node) (found *ast.BinaryNode) {
 	ast.Walk(&root, walkFunc(func(node ast.Node) {
 		n, ok := node.(*ast.BinaryNode)

@@ -10,8 +10,9 @@ import (
 	"mqtt-stomp-bridge/mapping/value"
 )
 
-// A patcher rewrites an expression, from the leaves up, so that the engine itself never touches data:
-// it fails on nil, does not know json.Number, and does not bound the work that an event can cause.
+// A patcher rewrites an expression, from the leaves up, so that the engine itself never touches
+// data: it fails on nil, does not know json.Number, and does not bound the work that an event can
+// cause.
 type patcher struct {
 	names *Names
 	reads uint64 // a bit for each root

@@ -21,8 +21,8 @@ type File struct {
 	next     map[*yaml.Node]*yaml.Node // node -> the one behind it in the text
 }
 
-// Parse reads data, which is in UTF-8, as one YAML document. A syntax error goes to report; the file
-// is still returned, so that later problems can quote its lines.
+// Parse reads data, which is in UTF-8, as one YAML document. A syntax error goes to report; the
+// file is still returned, so that later problems can quote its lines.
 func Parse(name string, data []byte, report *Report) *File {
 	text := strings.TrimPrefix(string(data), mark)
 	f := &File{Name: name, lines: Lines(text), redacted: map[int]int{}, secret: map[*yaml.Node]bool{}, next: map[*yaml.Node]*yaml.Node{}}

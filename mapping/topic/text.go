@@ -10,9 +10,9 @@ import (
 // MaxBytes is the most that a text of MQTT may have. MQTT 5, 1.5.4: it has a two-byte length.
 const MaxBytes = 65535
 
-// CheckText says what no text of MQTT may hold, be it a topic, a client id or a user name: the first
-// character for which a broker may end the connection (MQTT 5, 1.5.4), or too many bytes. nil: every
-// broker takes it. Message goes on from a subject: "has a line end".
+// CheckText says what no text of MQTT may hold, be it a topic, a client id or a user name: the
+// first character for which a broker may end the connection (MQTT 5, 1.5.4), or too many bytes.
+// nil: every broker takes it. Message goes on from a subject: "has a line end".
 func CheckText(text string) *Mistake {
 	offset := 0 // in characters
 	for i, r := range text {

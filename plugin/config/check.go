@@ -160,7 +160,8 @@ func (l *loader) shown(s setting) string {
 	return strconv.Quote(s.text)
 }
 
-// shownPath returns the path that s names as it may be told. One that leads nowhere may be a secret.
+// shownPath returns the path that s names as it may be told. One that leads nowhere may be a
+// secret.
 func (l *loader) shownPath(s setting, name string) string {
 	if _, err := os.Lstat(name); err != nil && s.file.Redacted(s.node) {
 		return redacted

@@ -17,9 +17,9 @@ var (
 	errKeyPassword   = errors.New("is an encrypted private key, and the password is not the right one")
 )
 
-// KeyPair returns the certificate with its private key, both in PEM form. The password is that of an
-// encrypted key in PKCS #8 form (RFC 5958), which crypto/x509 does not read; with a key that is not
-// encrypted it has no effect.
+// KeyPair returns the certificate with its private key, both in PEM form. The password is that of
+// an encrypted key in PKCS #8 form (RFC 5958), which crypto/x509 does not read; with a key that is
+// not encrypted it has no effect.
 func KeyPair(cert, key, password []byte) (tls.Certificate, error) {
 	key, err := decryptKey(key, password)
 	if err != nil {

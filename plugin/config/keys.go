@@ -65,7 +65,8 @@ const (
 	ever = 10 * 8760 * hour
 )
 
-// Keys returns all settings in the order of config.yaml. It is the one table behind the loader, the schema and the reference.
+// Keys returns all settings in the order of config.yaml. It is the one table behind the loader, the
+// schema and the reference.
 func Keys() []Key {
 	return slices.Clone(keys)
 }

@@ -253,7 +253,8 @@ func keysURL() kind {
 	}}
 }
 
-// requiredClaim is a claim and its value. Its name may hold anything but "=", and in quotes that too.
+// requiredClaim is a claim and its value. Its name may hold anything but "=", and in quotes that
+// too.
 func requiredClaim() kind {
 	schema := map[string]any{"type": "string", "pattern": "^[^=]+=."}
 	return kind{name: "CLAIM=VALUE", schema: schema, parse: func(s string) (any, error) {

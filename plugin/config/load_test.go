@@ -48,7 +48,8 @@ func putFile(t *testing.T, path, text string) {
 	}
 }
 
-// mustLoad loads a configuration without any problem, but for rules, which most of them do not need.
+// mustLoad loads a configuration without any problem, but for rules, which most of them do not
+// need.
 func mustLoad(t *testing.T, path string, environ ...string) *config.Config {
 	t.Helper()
 	c, problems := config.Load(path, environ)

@@ -11,9 +11,9 @@ import (
 	"mqtt-stomp-bridge/mapping/spelling"
 )
 
-// A value that stands near a secret may be one: under a key that is misspelt, in the place of a path,
-// or where YAML has divided a text. So no problem shows a value of a section with secrets, nor that
-// of an unknown key anywhere.
+// A value that stands near a secret may be one: under a key that is misspelt, in the place of a
+// path, or where YAML has divided a text. So no problem shows a value of a section with secrets,
+// nor that of an unknown key anywhere.
 
 var (
 	secretWord = regexp.MustCompile(`(?i)secr|passw|passphrase|token|credential`)
@@ -112,7 +112,8 @@ func withoutSecrets(problems []source.Problem, data []byte) []source.Problem {
 		if hidden {
 			problems[i].Text = ""
 		}
-		// What is wrong with an anchor quotes it. The other messages and the hints are our own or general.
+		// What is wrong with an anchor quotes it. The other messages and the hints are our own or
+		// general.
 		if yamls := strings.HasPrefix(p.Message, "YAML: "); yamls && (secret || hidden && strings.Contains(p.Message, "anchor")) {
 			problems[i].Message = "YAML: this line cannot be read; it is not shown, because it may hold a secret"
 			problems[i].Hint = "put the value in '…', or write ${VAR}, or name its file as password_file or secret_file"

@@ -23,8 +23,8 @@ type Config struct {
 
 	Broker mqtt.Config // how the bridge connects: as mqtt.NewVisit has it
 
-	// Keys fetches the published keys of a provider, and returns how many can be used; nil: they are
-	// not fetched.
+	// Keys fetches the published keys of a provider, and returns how many can be used; nil: they
+	// are not fetched.
 	Keys func(context.Context, config.JWT) (int, error)
 
 	Listen        time.Duration // how long to watch what the rules' topic filters bring

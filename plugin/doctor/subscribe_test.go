@@ -67,8 +67,8 @@ func police(c net.Conn, code byte, filters []string) {
 	}
 }
 
-// A broker that ends the connection at a SUBSCRIBE: each topic filter has its own verdict, with what
-// to do, and the rest is examined all the same.
+// A broker that ends the connection at a SUBSCRIBE: each topic filter has its own verdict, with
+// what to do, and the rest is examined all the same.
 func TestConnectionEndedAtSubscribe(t *testing.T) {
 	const closed = "the broker closed the connection at SUBSCRIBE"
 	tests := []struct {

@@ -11,8 +11,8 @@ import (
 // AnyHost in Options.Hosts has the endpoint answer to every name.
 const AnyHost = "*"
 
-// names are the host names, in lower case, that the endpoint answers to beside those that a stranger
-// cannot have lead here.
+// names are the host names, in lower case, that the endpoint answers to beside those that a
+// stranger cannot have lead here.
 type names map[string]bool
 
 func newNames(hosts []string) names {
@@ -35,8 +35,8 @@ func (n names) guard(next http.Handler) http.Handler {
 	})
 }
 
-// private are the ends of names that no registry sells: of this machine, of private networks, and of
-// Kubernetes.
+// private are the ends of names that no registry sells: of this machine, of private networks, and
+// of Kubernetes.
 var private = []string{".localhost", ".internal", ".svc", ".cluster.local"}
 
 // own reports whether a request for this host is answered. A stranger can have neither an address

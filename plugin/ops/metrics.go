@@ -14,7 +14,8 @@ import (
 	"mqtt-stomp-bridge/bridge/server"
 )
 
-// metricsHandler serves the figures of the bridge, of its reloads, of the key sets for tokens and of the process.
+// metricsHandler serves the figures of the bridge, of its reloads, of the key sets for tokens and
+// of the process.
 func metricsHandler(b Bridge, o Options) http.Handler {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collector{b, o.Reloads, o.TokenKeys}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

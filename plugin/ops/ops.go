@@ -48,8 +48,9 @@ type Readiness struct {
 // 503 with a Readiness, /metrics for Prometheus, and /sessions, a list of server.Status, those that
 // lag most first, with ?user= of one user alone. DELETE /sessions/ID ends one: 204, or 404 if there
 // is none. POST /reread?filter= reads retained messages again and answers 204 when they are
-// committed, 400 when there are none to read, 504 when it takes long. Requests for a name that is not the endpoint's get 421, and those that change something
-// 403 unless they come from this machine.
+// committed, 400 when there are none to read, 504 when it takes long. Requests for a name that is
+// not the endpoint's get 421, and those that change something 403 unless they come from this
+// machine.
 func Handler(b Bridge, o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metricsHandler(b, o))

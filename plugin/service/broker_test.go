@@ -9,8 +9,8 @@ import (
 	"mqtt-stomp-bridge/plugin/service"
 )
 
-// The certificate that the bridge shows to the broker may have an encrypted key, whose password file
-// is read again for each connection; and the broker's may have a name that is not the URL's.
+// The certificate that the bridge shows to the broker may have an encrypted key, whose password
+// file is read again for each connection; and the broker's may have a name that is not the URL's.
 func TestBrokerTLS(t *testing.T) {
 	const files = "../config/testdata/good/files/"
 	c := config.Default()

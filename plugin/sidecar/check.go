@@ -140,7 +140,8 @@ func (p *program) printCheck(path string, report checkReport) {
 	}
 }
 
-// tested says what became of the tests, behind the number of mistakes; "" when there was none to run.
+// tested says what became of the tests, behind the number of mistakes; "" when there was none to
+// run.
 func (r checkReport) tested() string {
 	switch {
 	case r.Failed > 0:

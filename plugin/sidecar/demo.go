@@ -96,8 +96,8 @@ Make something happen on the page:
 	return errors.Join(err, <-told)
 }
 
-// demoExample returns the line that makes something happen: with mosquitto_pub, which is what people
-// know, or this program's own pub where that is not installed.
+// demoExample returns the line that makes something happen: with mosquitto_pub, which is what
+// people know, or this program's own pub where that is not installed.
 func (p *program) demoExample(broker net.Addr) string {
 	if _, err := exec.LookPath("mosquitto_pub"); err != nil {
 		return demo.OwnExample(p.self(), broker)

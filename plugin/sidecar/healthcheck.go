@@ -99,7 +99,8 @@ func (p *program) opsListen(path string) []string {
 // errNobody is what ask returns when there is no answer at all.
 var errNobody = errors.New("nobody answers at ops.listen")
 
-// ask returns nil when the URL answers 200, and otherwise why not. It fills in what the bridge says.
+// ask returns nil when the URL answers 200, and otherwise why not. It fills in what the bridge
+// says.
 func (h *health) ask(ctx context.Context) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, h.URL, nil)
 	if err != nil {

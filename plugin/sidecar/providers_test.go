@@ -132,9 +132,9 @@ func providersConfig(issuers map[string]*issuer) string {
 	return b.String() + sourceRule("a/{n}", "first")
 }
 
-// Several issuers rotate their keys while their servers behave badly, each in its way. What is known
-// goes on, what is new waits for its own server alone, and when that has come to its senses, the new
-// keys count and the old ones do not.
+// Several issuers rotate their keys while their servers behave badly, each in its way. What is
+// known goes on, what is new waits for its own server alone, and when that has come to its senses,
+// the new keys count and the old ones do not.
 func TestIssuersThatBehaveBadly(t *testing.T) {
 	t.Parallel()
 	names := []string{"steady", "late", "onebad"}

@@ -22,7 +22,8 @@ import (
 	"mqtt-stomp-bridge/plugin/listen"
 )
 
-// stateRule maps the state of devices, retained or not, to a channel's name; how is deliver or skip.
+// stateRule maps the state of devices, retained or not, to a channel's name; how is deliver or
+// skip.
 func stateRule(how, source string) string {
 	return fmt.Sprintf(`
 rules:
@@ -35,8 +36,8 @@ rules:
 `, how, source)
 }
 
-// states returns the snapshot's channels: names and sources, with how many messages each came in. It takes a message that is
-// live for the end of the snapshot.
+// states returns the snapshot's channels: names and sources, with how many messages each came in.
+// It takes a message that is live for the end of the snapshot.
 func states(t *testing.T, url, token string, broker *mosquittotest.Broker) map[string]int {
 	t.Helper()
 	c, err := listen.Dial(t.Context(), listen.Config{URL: url, Token: token, Queues: []string{"/queue/channel/connected"}, Snapshot: true})
@@ -67,8 +68,8 @@ func states(t *testing.T, url, token string, broker *mosquittotest.Broker) map[s
 	}
 }
 
-// Whatever happened before: once the bridge is ready, a snapshot holds every retained state that a rule with `retained: deliver`
-// maps, and what the journal had is not sent once more.
+// Whatever happened before: once the bridge is ready, a snapshot holds every retained state that a
+// rule with `retained: deliver` maps, and what the journal had is not sent once more.
 func TestStateAfterWhatever(t *testing.T) {
 	binary := bridgetest.BuildFor(t)
 	for _, inMemory := range []bool{false, true} {
@@ -162,8 +163,9 @@ func TestStateAfterWhatever(t *testing.T) {
 	}
 }
 
-// Mosquitto's limits at their defaults cut off what a session gets at once. The snapshot is whole all the same, also when the
-// states have changed while the bridge was away and its queue at the broker was full.
+// Mosquitto's limits at their defaults cut off what a session gets at once. The snapshot is whole
+// all the same, also when the states have changed while the bridge was away and its queue at the
+// broker was full.
 func TestManyStates(t *testing.T) {
 	const devices = 10_000
 	broker := mosquittotest.Start(t, mosquittotest.Options{})

@@ -94,8 +94,8 @@ func TestCopyRunOn(t *testing.T) {
 	}
 }
 
-// TestCopyWhileAppending copies a file while it is written to. Such a copy may be damaged; otherwise
-// it knows what it holds under the right names, and nothing else.
+// TestCopyWhileAppending copies a file while it is written to. Such a copy may be damaged;
+// otherwise it knows what it holds under the right names, and nothing else.
 func TestCopyWhileAppending(t *testing.T) {
 	given, dir := ids{}, t.TempDir()
 	var files [][]byte

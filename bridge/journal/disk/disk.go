@@ -1,9 +1,9 @@
 // Package disk keeps a journal in a file.
 //
 // The file is a bbolt database, journal.db in the log's directory. Open reads all of it before it
-// trusts any, and while the log is open it looks whether the file is still there. Beside it, journal.open is there while a process has the log open: one that finds it
-// knows that the last one did not stop cleanly, so that one of the file's two heads may be half
-// written.
+// trusts any, and while the log is open it looks whether the file is still there. Beside it,
+// journal.open is there while a process has the log open: one that finds it knows that the last one
+// did not stop cleanly, so that one of the file's two heads may be half written.
 package disk
 
 import (

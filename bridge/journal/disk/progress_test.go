@@ -50,8 +50,8 @@ level=INFO msg="journal: open" first=1101 last=3300
 	}
 }
 
-// fillForProgress makes a file with 1100 keys, whose entries retention has passed, 2200 entries and as
-// many records.
+// fillForProgress makes a file with 1100 keys, whose entries retention has passed, 2200 entries and
+// as many records.
 func fillForProgress(t *testing.T, dir string) {
 	l := mustOpen(t, disk.Options{Dir: dir, MaxAge: time.Minute})
 	var old, young journal.Batch

@@ -44,8 +44,8 @@ func (l *Log) guard(work func() error) (err error) {
 	return work()
 }
 
-// Read implements journal.Log. An entry that is not there, or not what was written, is an error that
-// names its position.
+// Read implements journal.Log. An entry that is not there, or not what was written, is an error
+// that names its position.
 func (l *Log) Read(_ context.Context, after uint64, max int) (page []journal.Entry, err error) {
 	b := l.Bounds()
 	if l.isClosed() {

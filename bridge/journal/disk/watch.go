@@ -12,8 +12,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// What others do to the file while it is open is not seen by those who write and map it: a file that
-// was removed takes every Append, and loses it with the process.
+// What others do to the file while it is open is not seen by those who write and map it: a file
+// that was removed takes every Append, and loses it with the process.
 
 const lookEvery = 2 * time.Second
 
@@ -76,8 +76,8 @@ func (l *Log) checkState(tx *bolt.Tx) error {
 	return nil
 }
 
-// checkHead reports whether the file still begins with a page that bbolt can start from. Without, it
-// would panic with its locks held.
+// checkHead reports whether the file still begins with a page that bbolt can start from. Without,
+// it would panic with its locks held.
 func (l *Log) checkHead() error {
 	_, err := readMeta(l.file, l.pageSize, true)
 	return err

@@ -15,8 +15,8 @@ import (
 	"mqtt-stomp-bridge/bridge/journal/disk"
 )
 
-// TestFileTakenAway does to the file of an open log what operators and their scripts do. The log ends
-// by itself within seconds, says why, and takes nothing more.
+// TestFileTakenAway does to the file of an open log what operators and their scripts do. The log
+// ends by itself within seconds, says why, and takes nothing more.
 func TestFileTakenAway(t *testing.T) {
 	const moved = "removed, renamed or replaced"
 	for _, test := range []struct {
@@ -100,8 +100,8 @@ func TestFileStays(t *testing.T) {
 	})
 }
 
-// TestDamageWhileOpen overwrites pages of an open log. Reading and appending give errors or what was
-// written, but nothing panics, and the log can be closed.
+// TestDamageWhileOpen overwrites pages of an open log. Reading and appending give errors or what
+// was written, but nothing panics, and the log can be closed.
 func TestDamageWhileOpen(t *testing.T) {
 	source := t.TempDir()
 	want := smallLog(t, source)

@@ -8,14 +8,16 @@ import (
 	"testing"
 )
 
-// Ports for listeners lie below those that systems give to outgoing connections, from 32768 or higher: one of these would take
-// the port before its listener does, and who dials it while nobody listens may even reach itself.
+// Ports for listeners lie below those that systems give to outgoing connections, from 32768 or
+// higher: one of these would take the port before its listener does, and who dials it while nobody
+// listens may even reach itself.
 const (
 	lowestPort = 10000
 	ports      = 22000
 )
 
-// Ports are handed out in turn from a random one on, so that none comes twice in a process, and hardly ever in two at a time.
+// Ports are handed out in turn from a random one on, so that none comes twice in a process, and
+// hardly ever in two at a time.
 var (
 	firstPort = rand.Uint32N(ports)
 	handedOut atomic.Uint32

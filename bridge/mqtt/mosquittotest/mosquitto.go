@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// Require is the environment variable that makes a missing Mosquitto a failure rather
-// than a skipped test when it is "1".
+// Require is the environment variable that makes a missing Mosquitto a failure rather than a
+// skipped test when it is "1".
 const Require = "BRIDGE_TEST_REQUIRE"
 
 // logFile is where a broker logs, in its directory.
@@ -27,8 +27,8 @@ const (
 	stopTimeout  = 10 * time.Second
 )
 
-// Options say how a broker is set up. In Config and Files, {dir} stands for the
-// broker's own directory.
+// Options say how a broker is set up. In Config and Files, {dir} stands for the broker's own
+// directory.
 type Options struct {
 	Config []string          // configuration lines; those about a listener apply to the one on Addr
 	Files  map[string]string // file name -> content, written to the broker's directory
@@ -47,9 +47,9 @@ type Broker struct {
 	done chan struct{} // closed when cmd has ended
 }
 
-// Start runs a Mosquitto on a free loopback port and waits until it accepts
-// connections. The broker ends with the test. Where there is no Mosquitto the test is
-// skipped, or fails if [Require] says so.
+// Start runs a Mosquitto on a free loopback port and waits until it accepts connections. The broker
+// ends with the test. Where there is no Mosquitto the test is skipped, or fails if [Require] says
+// so.
 func Start(t testing.TB, o Options) *Broker {
 	t.Helper()
 	b := &Broker{t: t, bin: Look(t, "mosquitto"), Dir: t.TempDir()}
@@ -65,8 +65,8 @@ func Start(t testing.TB, o Options) *Broker {
 	return b
 }
 
-// Look returns the path of a program, such as Mosquitto's, also where only root's PATH has it. Where it is absent the test
-// is skipped, or fails if [Require] says so.
+// Look returns the path of a program, such as Mosquitto's, also where only root's PATH has it.
+// Where it is absent the test is skipped, or fails if [Require] says so.
 func Look(t testing.TB, name string) string {
 	t.Helper()
 	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/usr/local/sbin") {
@@ -116,8 +116,8 @@ func (b *Broker) Path(name string) string {
 	return filepath.Join(b.Dir, name)
 }
 
-// WriteFile writes a file of the broker's, which reads it at the next start; the ACL
-// and the passwords also at SIGHUP.
+// WriteFile writes a file of the broker's, which reads it at the next start; the ACL and the
+// passwords also at SIGHUP.
 func (b *Broker) WriteFile(name, content string) {
 	b.t.Helper()
 	if err := os.WriteFile(b.Path(name), []byte(content), 0o600); err != nil {

@@ -38,8 +38,8 @@ type header struct {
 	deadline time.Time // as it was set from above
 }
 
-// headerBuffer takes a header of version 1, which has to fit. It is no more than the connection needs
-// for the first bytes of its request anyway.
+// headerBuffer takes a header of version 1, which has to fit. It is no more than the connection
+// needs for the first bytes of its request anyway.
 const headerBuffer = 256
 
 func newHeader(conn net.Conn) *header {

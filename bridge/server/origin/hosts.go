@@ -71,8 +71,8 @@ func (h Hosts) Has(header string) bool {
 // privateDomains are those in which nobody outside can own a name.
 var privateDomains = []string{".localhost", ".internal", ".svc", ".cluster.local"}
 
-// Local reports whether a Host header names the server by an address, a name without a dot or one in
-// a private domain. No web site can have a name of its own lead there (DNS rebinding).
+// Local reports whether a Host header names the server by an address, a name without a dot or one
+// in a private domain. No web site can have a name of its own lead there (DNS rebinding).
 func Local(header string) bool {
 	name := hostName(header)
 	if name == "" {

@@ -27,7 +27,8 @@ func (w *Writer) askToJoin() {
 	if w.raw == nil || !w.changed || w.blocked || w.ending() {
 		return
 	}
-	// A snapshot may end without a write. One that cannot join otherwise asks again after a write only.
+	// A snapshot may end without a write. One that cannot join otherwise asks again after a write
+	// only.
 	w.changed = w.feed.Beginning()
 	profile, ok := w.feed.Profile()
 	if !ok {
@@ -171,7 +172,8 @@ func (b *broadcast) take(w *Writer) {
 }
 
 // leave has the feed go on alone. It returns what the broadcast is about to write and has not yet
-// written here, nil when there is nothing: it comes before all else. Others may have the same bytes.
+// written here, nil when there is nothing: it comes before all else. Others may have the same
+// bytes.
 func (w *Writer) leave() (rest []byte) {
 	b := w.broadcast
 	if b == nil {

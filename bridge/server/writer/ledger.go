@@ -52,8 +52,8 @@ type entry struct {
 	shared []byte
 }
 
-// minWait is how long a Writer waits at least before it can fail for the sake of memory: writes that
-// go on are over much sooner, however many there are.
+// minWait is how long a Writer waits at least before it can fail for the sake of memory: writes
+// that go on are over much sooner, however many there are.
 const minWait = time.Second
 
 // hold notes what the Writer keeps from now on.

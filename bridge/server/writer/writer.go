@@ -87,8 +87,8 @@ func (w *Writer) flush() {
 }
 
 // next is step, where that had nothing for the client before, as in a long replay of what is for
-// others, in turn: such steps of all Writers come one after the other, and pause. They must not keep
-// the processors from those who have something to write.
+// others, in turn: such steps of all Writers come one after the other, and pause. They must not
+// keep the processors from those who have something to write.
 func (w *Writer) next() (more bool) {
 	if !w.barren.Load() {
 		return w.step()

@@ -14,8 +14,8 @@ import (
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
 
-// Clients that connect and never become a session leave the descriptors that the ops endpoint and the
-// connection to the broker need, and do not fill the log.
+// Clients that connect and never become a session leave the descriptors that the ops endpoint and
+// the connection to the broker need, and do not fill the log.
 func TestDescriptorsAreLeft(t *testing.T) {
 	broker := mosquittotest.Start(t, mosquittotest.Options{})
 	b := newBridge(t, broker.Addr, t.TempDir(), "BRIDGE_SERVER_LIMITS_SESSIONS=50", "BRIDGE_SERVER_LIMITS_HANDSHAKE_TIMEOUT=2s")

@@ -23,8 +23,8 @@ rules:
     fields: {id: '=uuid("channel", mqtt.topic)', name: '=payload == "good" ? payload : nil', source: test, source_channel_id: x}
 `
 
-// Bridges at one broker, whose rules match each other's dead letters, make one letter each of a bad event, and not one of every
-// letter for ever.
+// Bridges at one broker, whose rules match each other's dead letters, make one letter each of a bad
+// event, and not one of every letter for ever.
 func TestBridgesDoNotMapEachOthersDeadLetters(t *testing.T) {
 	mosquittotest.Look(t, "mosquitto_pub")
 	const bad = 50
@@ -69,8 +69,8 @@ func TestBridgesDoNotMapEachOthersDeadLetters(t *testing.T) {
 	}
 }
 
-// Two brokers that are connected by MQTT 3.1.1 exchange the dead letters of the bridges beside them without the properties that
-// mark them. That must end too.
+// Two brokers that are connected by MQTT 3.1.1 exchange the dead letters of the bridges beside them
+// without the properties that mark them. That must end too.
 func TestDeadLettersBetweenBrokersEnd(t *testing.T) {
 	mosquittotest.Look(t, "mosquitto_pub")
 	const bad = 50

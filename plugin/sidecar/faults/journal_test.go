@@ -77,9 +77,10 @@ func TestJournalMovedAway(t *testing.T) {
 	results.add(v.row)
 }
 
-// A copy of the journal takes its place after it was run on. Every client has seen what the copy does not hold, and the copy
-// gives its positions out again: each queue says gap, once, also to a client that comes when the copy is longer than what it
-// has seen, and no message has the name of another.
+// A copy of the journal takes its place after it was run on. Every client has seen what the copy
+// does not hold, and the copy gives its positions out again: each queue says gap, once, also to a
+// client that comes when the copy is longer than what it has seen, and no message has the name of
+// another.
 func TestJournalRestored(t *testing.T) {
 	s := start(t, options{clients: 3})
 	s.load()
@@ -154,8 +155,9 @@ func (s *stream) namesOnce(t *testing.T) {
 	}
 }
 
-// The file is removed under a running bridge, which would write on into what nobody can open again. It ends with code 1 and
-// says why. Started again it begins an empty journal, and clients are told of the gap.
+// The file is removed under a running bridge, which would write on into what nobody can open again.
+// It ends with code 1 and says why. Started again it begins an empty journal, and clients are told
+// of the gap.
 func TestJournalRemoved(t *testing.T) {
 	s := start(t, options{clients: 3})
 	s.load()
@@ -191,8 +193,8 @@ func TestJournalRemoved(t *testing.T) {
 	results.add(v.row)
 }
 
-// Another program writes into the file of a running bridge. It ends with code 1 and a message, not with a trace of what it was
-// doing, and does not start again on what is left.
+// Another program writes into the file of a running bridge. It ends with code 1 and a message, not
+// with a trace of what it was doing, and does not start again on what is left.
 func TestJournalDamagedWhileOpen(t *testing.T) {
 	noise := make([]byte, 4096)
 	for i := range noise {

@@ -121,6 +121,11 @@ func TestReceivedBeforeTheBreak(t *testing.T) {
 	if diff := cmp.Diff(numbers(1, 8), nextPayloads(t, c, 8)); diff != "" {
 		t.Errorf("payloads (-want +got):\n%s", diff)
 	}
+	// Before it is noticed, Close would say that the broker did not take the offline status.
+	bridgetest.Eventually(t, "the loss of both connections to be noticed", func() bool {
+		s := c.State()
+		return !s.Receiving.Connected && !s.Sending.Connected
+	})
 }
 
 // A consumer that never takes anything must not stand in the way of a reconnect.

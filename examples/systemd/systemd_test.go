@@ -79,7 +79,7 @@ func TestUnitServes(t *testing.T) {
 	serve := p.command(t, start[0], environ...)
 	running := bridgetest.Start(t, serve, ops)
 	bridgetest.Eventually(t, "the bridge to come to life", func() bool {
-		return p.command(t, installed+" healthcheck -live -c "+configuration, environ...).Run() == nil
+		return p.command(t, installed+" healthcheck --live -c "+configuration, environ...).Run() == nil
 	})
 	running.Stop()
 	if journal, _ := filepath.Glob(filepath.Join(p.state, "*")); len(journal) == 0 {

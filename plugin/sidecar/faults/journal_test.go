@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // A journal that is not what was written: the bridge says what to do and ends with code 1. It
@@ -216,10 +218,26 @@ func TestJournalDamagedWhileOpen(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer f.Close()
-			if _, err := f.WriteAt(damage.with, damage.at); err != nil {
-				t.Fatal(err)
-			}
-			if code := s.bridge.process.Wait(); code != 1 {
+			// Again and again: a commit under way may write whole over what has just been damaged.
+			done := make(chan struct{})
+			var writing sync.WaitGroup
+			writing.Go(func() {
+				for ended := false; !ended; {
+					select {
+					case <-done: // and once more, so that the file is found damaged
+						ended = true
+					case <-time.After(20 * time.Millisecond):
+					}
+					if _, err := f.WriteAt(damage.with, damage.at); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+			code := s.bridge.process.Wait()
+			close(done)
+			writing.Wait()
+			if code != 1 {
 				t.Errorf("exit code %d", code)
 			}
 			if last := s.bridge.process.Log.Tail(1); !strings.Contains(last, "damaged") {

@@ -21,7 +21,6 @@ require (
 	go.etcd.io/bbolt v1.5.0 // the durable journal: one file, synced transactions, whole after a kill
 	go.uber.org/goleak v1.3.0 // tests: no goroutine left over
 	go.yaml.in/yaml/v4 v4.0.0 // YAML as nodes with places and styles
-	golang.org/x/time v0.16.0 // indirect; the rate of new connections
 )
 
 require (
@@ -36,5 +35,6 @@ require (
 	golang.org/x/crypto v0.57.0 // indirect
 	golang.org/x/net v0.59.0 // indirect
 	golang.org/x/sys v0.48.0 // indirect
+	golang.org/x/time v0.16.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 )

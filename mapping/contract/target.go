@@ -78,10 +78,11 @@ func toCount(v any) (int64, error) {
 	return 0, value.Refuse("not a count", "%v is not a whole number of 0 or more", n)
 }
 
-// toContent returns text as it is, and the JSON text of anything else.
+// toContent returns text as it is, bytes as the text that they are, and the JSON text of anything else.
 func toContent(v any) (string, error) {
-	if text, ok := v.(string); ok {
-		return text, nil
+	switch v.(type) {
+	case string, value.Bytes:
+		return value.Text(v)
 	}
 	b, err := value.AppendJSON(nil, v)
 	return string(b), err

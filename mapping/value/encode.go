@@ -1,6 +1,7 @@
 package value
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"math"
 	"slices"
@@ -24,6 +25,8 @@ func AppendJSON(b []byte, v any) ([]byte, error) {
 		return strconv.AppendBool(b, v), nil
 	case string:
 		return AppendText(b, v), nil
+	case Bytes:
+		return append(base64.StdEncoding.AppendEncode(append(b, '"'), []byte(v)), '"'), nil
 	case int:
 		return strconv.AppendInt(b, int64(v), 10), nil
 	case int64:

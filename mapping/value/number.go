@@ -11,6 +11,11 @@ func Text(v any) (string, error) {
 	switch v := v.(type) {
 	case string:
 		return v, nil
+	case Bytes:
+		if text, ok := String(v); ok {
+			return text, nil
+		}
+		return "", Refuse("not text", "these %d bytes are not UTF-8 text; write toBase64(…) or toHex(…)", len(v))
 	case json.Number:
 		if !strings.ContainsAny(v.String(), ".eE") {
 			return v.String(), nil

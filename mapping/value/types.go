@@ -13,10 +13,11 @@ const (
 	TypeList
 	TypeObject
 	TypeNothing
+	TypeBytes
 
 	TypeNumber    = TypeWhole | TypeFraction
 	AnyType       = TypeSomething | TypeNothing
-	TypeSomething = TypeText | TypeNumber | TypeTime | TypeBool | TypeList | TypeObject
+	TypeSomething = TypeText | TypeBytes | TypeNumber | TypeTime | TypeBool | TypeList | TypeObject
 )
 
 // String names a single type for people as TypeName does for a value. Of a set it says nothing
@@ -25,6 +26,8 @@ func (t Types) String() string {
 	switch t {
 	case TypeText:
 		return "text"
+	case TypeBytes:
+		return "bytes"
 	case TypeTime:
 		return "a time"
 	case TypeBool:

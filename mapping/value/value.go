@@ -1,14 +1,32 @@
 // Package value is a kit for the values that rules work on, from the bytes of a payload to JSON
 // text.
 //
-// A value is nil, bool, string, int64, int, float64, json.Number (a number that neither of the
+// A value is nil, bool, string, Bytes, int64, int, float64, json.Number (a number that neither of the
 // others holds), time.Time, []any, or map[string]any; map[string]string may stand for the latter.
 // Whatever is missing is nil. Decoding never panics and is bounded, by MaxPayload and MaxDepth;
 // encoding is bounded by MaxText. What cannot be done is a *Refusal, whose Kind is safe to log and
 // whose Reason may quote the value.
 package value
 
-import "time"
+import (
+	"time"
+	"unicode/utf8"
+)
+
+// Bytes are binary data, such as a byte string of CBOR. They are taken as text wherever text is
+// wanted and they are UTF-8; in JSON they are base64 text.
+type Bytes string
+
+// String returns v as a Go string where it is text, or Bytes that are UTF-8.
+func String(v any) (string, bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case Bytes:
+		return string(v), utf8.ValidString(string(v))
+	}
+	return "", false
+}
 
 // TypeName names the type of a value for people, as in "a list".
 func TypeName(v any) string {
@@ -17,6 +35,8 @@ func TypeName(v any) string {
 		return "nothing"
 	case string:
 		return "text"
+	case Bytes:
+		return "bytes"
 	case bool:
 		return "true or false"
 	case map[string]any, map[string]string:

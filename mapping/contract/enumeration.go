@@ -19,7 +19,7 @@ var (
 func (e enumeration) String() string { return strings.Join(e, ", ") }
 
 func (e enumeration) convert(v any) (string, error) {
-	text, ok := v.(string)
+	text, ok := value.String(v)
 	if !ok {
 		return "", value.Refuse("not one of the values", "%s is not one of %s", value.TypeName(v), e)
 	}

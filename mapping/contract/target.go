@@ -1,7 +1,6 @@
 package contract
 
 import (
-	"math"
 	"strconv"
 
 	"github.com/google/uuid"
@@ -44,7 +43,7 @@ func Checked[T any](convert func(any) (T, error)) func(any) (any, error) {
 }
 
 func toUUID(v any) (uuid.UUID, error) {
-	text, ok := v.(string)
+	text, ok := value.String(v)
 	if !ok {
 		return uuid.UUID{}, value.Refuse("not a UUID",
 			`%s is not a UUID; derive one with uuid("a name for this kind of id", …)`, value.TypeName(v))
@@ -59,7 +58,7 @@ func toUUID(v any) (uuid.UUID, error) {
 }
 
 func toCount(v any) (int64, error) {
-	if text, ok := v.(string); ok {
+	if text, ok := value.String(v); ok {
 		if n, err := strconv.ParseUint(text, 10, 63); err == nil {
 			return int64(n), nil
 		}
@@ -69,10 +68,7 @@ func toCount(v any) (int64, error) {
 	if !ok {
 		return 0, value.Refuse("not a count", "%s is not a whole number", value.TypeName(v))
 	}
-	if f, ok := n.(float64); ok && f == math.Trunc(f) && math.Abs(f) < 1<<53 {
-		n = int64(f)
-	}
-	if i, ok := n.(int64); ok && i >= 0 {
+	if i, ok := value.Whole(n); ok && i >= 0 {
 		return i, nil
 	}
 	return 0, value.Refuse("not a count", "%v is not a whole number of 0 or more", n)

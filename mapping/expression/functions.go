@@ -180,11 +180,14 @@ func callString(s *Scope, args []any) (any, error) {
 	case float64:
 		return strconv.FormatFloat(v, 'f', -1, 64), nil
 	case json.Number:
+		if f, err := v.Float64(); err == nil && strings.ContainsAny(v.String(), ".eE") {
+			return strconv.FormatFloat(f, 'f', -1, 64), nil
+		}
 		return v.String(), nil
 	case time.Time:
 		return v.UTC().Format(value.TimeLayout), nil
 	}
-	if _, ok := value.Number(args[0]); ok {
+	if _, ok := value.Number(args[0]); ok || isText(args[0]) {
 		return value.Text(args[0])
 	}
 	return nil, value.Refuse("expression", "string takes one value, not %s; write toJSON(…)", value.TypeName(args[0]))
@@ -215,9 +218,7 @@ func exact(v any) (int64, bool) {
 		i, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
 		return i, err == nil
 	}
-	n, _ := value.Number(v)
-	i, ok := n.(int64)
-	return i, ok
+	return value.Whole(v)
 }
 
 func callFloat(_ *Scope, args []any) (any, error) {

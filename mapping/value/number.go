@@ -2,6 +2,7 @@ package value
 
 import (
 	"encoding/json"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -21,10 +22,10 @@ func Text(v any) (string, error) {
 			return v.String(), nil
 		}
 	}
-	if n, ok := Number(v); ok {
-		if i, ok := n.(int64); ok {
-			return strconv.FormatInt(i, 10), nil
-		}
+	if i, ok := Whole(v); ok {
+		return strconv.FormatInt(i, 10), nil
+	}
+	if _, ok := Number(v); ok {
 		return "", Refuse("not text", "%v has a fraction or an exponent, and text takes whole numbers; write string(…) if it is meant", v)
 	}
 	return "", Refuse("not text", "%s is not text", TypeName(v))
@@ -45,6 +46,21 @@ func Number(v any) (any, bool) {
 		return f, true
 	}
 	return nil, false
+}
+
+// Whole returns v as an int64 where it is a whole number: 1.0 is the whole number 1. A fraction that
+// is too large for its digits to be exact is none.
+func Whole(v any) (int64, bool) {
+	n, _ := Number(v)
+	switch n := n.(type) {
+	case int64:
+		return n, true
+	case float64:
+		if n == math.Trunc(n) && math.Abs(n) < 1<<53 {
+			return int64(n), true
+		}
+	}
+	return 0, false
 }
 
 // Digits returns the number that the text consists of.

@@ -110,12 +110,13 @@ func TestRaw(t *testing.T) {
 }
 
 func TestText(t *testing.T) {
-	for want, v := range map[string]any{"a": "a", "7": 7, "-8": int64(-8), "123456789012345678901234567890": json.Number("123456789012345678901234567890")} {
+	for want, v := range map[string]any{"a": "a", "7": 7, "-8": int64(-8), "1": 1.0, "-100": json.Number("-1e2"), "2": value.Bytes("2"),
+		"123456789012345678901234567890": json.Number("123456789012345678901234567890")} {
 		if got, err := value.Text(v); err != nil || got != want {
 			t.Errorf("%v: %q, %v, want %q", v, got, err, want)
 		}
 	}
-	for _, v := range []any{nil, true, 1.5, json.Number("1e400"), []any{}, map[string]any{}, time.Time{}} {
+	for _, v := range []any{nil, true, 1.5, json.Number("1e400"), 9007199254740992.0, value.Bytes("\xff"), []any{}, map[string]any{}, time.Time{}} {
 		if got, err := value.Text(v); err == nil || value.KindOf(err) != "not text" {
 			t.Errorf("%v: %q, %v", v, got, err)
 		}

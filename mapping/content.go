@@ -15,67 +15,83 @@ import (
 // expressions in it.
 type template []templatePart
 
-// A templatePart is JSON text, or an expression whose value is put there as JSON.
+// A templatePart is JSON text and an expression, whose value follows it as JSON; either may be
+// missing.
 type templatePart struct {
-	text string
-	expr *expression.Expression
+	text     string
+	expr     *expression.Expression
+	member   bool // begins a member of an object: a comma goes before it, unless it is the first
+	optional bool // is left out if the expression has no value
 }
 
 func (t template) String() string { return "(built here)" }
 
 // value returns the JSON text, keys in the order of the rule. An expression that has no value is
-// null.
+// null, or its key is left out.
 func (t template) value(in *input) (any, error) {
 	var b []byte
 	for _, p := range t {
-		if p.expr == nil {
-			b = append(b, p.text...)
-			continue
-		}
-		v, err := p.expr.Eval(&in.scope)
-		if err == nil {
-			b, err = value.AppendJSON(b, v)
-		}
-		if err != nil {
+		var err error
+		if b, err = p.appendJSON(b, in); err != nil {
 			return nil, value.Refuse(value.KindOf(err), "=%s: %v", p.expr, err)
 		}
 	}
 	return string(b), nil
 }
 
+func (p *templatePart) appendJSON(b []byte, in *input) ([]byte, error) {
+	var v any
+	if p.expr != nil {
+		var err error
+		if v, err = p.expr.Eval(&in.scope); err != nil || v == nil && p.optional {
+			return b, err
+		}
+	}
+	if p.member && b[len(b)-1] != '{' { // no value ends in {
+		b = append(b, ',')
+	}
+	b = append(b, p.text...)
+	if p.expr == nil {
+		return b, nil
+	}
+	return value.AppendJSON(b, v)
+}
+
 // template compiles a content that is written as an object or a list.
 func (c *ruleCompiler) template(n *yaml.Node) template {
-	var t template
-	b := jsonBuilder{in: c.in}
-	flush := func() {
-		if len(b.text) > 0 {
-			t = append(t, templatePart{text: string(b.text)})
-			b.text = nil
-		}
-	}
-	b.scalar = func(n *yaml.Node) {
-		text, isExpr := strings.CutPrefix(n.Value, "=")
-		if !isExpr {
-			c.in.unmarked(n)
-			b.text = appendScalar(b.text, n)
-		} else if x := c.expr.parse(n, text, 1); x != nil {
-			flush()
-			t = append(t, templatePart{expr: x})
-		}
-	}
+	b := jsonBuilder{in: c.in, expr: c.expr}
 	b.node(n, 0)
-	flush()
-	return t
+	b.cut()
+	return b.done
+}
+
+// data returns YAML data as JSON text.
+func (r *reader) data(n *yaml.Node) []byte {
+	b := jsonBuilder{in: r}
+	b.node(n, 0)
+	return b.text
 }
 
 const maxYAMLNodes = 10000 // of one value, aliases followed: they multiply
 
-// A jsonBuilder writes YAML data as JSON text, the keys in their order.
+// A jsonBuilder writes YAML data as JSON text, the keys in their order. Where there is an expr the
+// data is a rule's: texts that begin with = are expressions, keys that end in ? are optional, and
+// null is written out.
 type jsonBuilder struct {
-	in     *reader
-	scalar func(n *yaml.Node) // appends the JSON of a scalar to text
-	text   []byte
-	nodes  int
+	in    *reader
+	expr  *expressionReader
+	done  template     // the parts before
+	part  templatePart // the present one, except its text
+	text  []byte       // of the present part
+	nodes int
+}
+
+// cut ends the present part.
+func (b *jsonBuilder) cut() {
+	if b.part.text = string(b.text); b.part.text != "" || b.part.expr != nil {
+		b.done = append(b.done, b.part)
+	}
+	b.part, b.text = templatePart{}, nil
 }
 
 func (b *jsonBuilder) node(n *yaml.Node, depth int) {
@@ -97,12 +113,24 @@ func (b *jsonBuilder) node(n *yaml.Node, depth int) {
 
 func (b *jsonBuilder) object(n *yaml.Node, depth int) {
 	b.text = append(b.text, '{')
+	keys := contentKeys{in: b.in, names: map[string]*yaml.Node{}}
+	varies := false // how many members there are so far
 	for i, p := range b.in.pairs(n, "an object") {
-		if i > 0 {
+		name, optional := p.Key.Value, false
+		if b.expr != nil {
+			name, optional = keys.read(p)
+		}
+		if varies = varies || optional; varies {
+			b.cut()
+			b.part.member = true
+		} else if i > 0 {
 			b.text = append(b.text, ',')
 		}
-		b.text = append(value.AppendText(b.text, p.Key.Value), ':')
-		b.node(p.Value, depth+1)
+		b.part.optional = optional
+		b.text = append(value.AppendText(b.text, name), ':')
+		if !b.in.empty(p, b.expr != nil) {
+			b.node(p.Value, depth+1)
+		}
 	}
 	b.text = append(b.text, '}')
 }
@@ -113,9 +141,55 @@ func (b *jsonBuilder) list(n *yaml.Node, depth int) {
 		if i > 0 {
 			b.text = append(b.text, ',')
 		}
+		if b.expr != nil && source.Unwritten(e) {
+			b.in.errorf(e, "write it behind the -, or null where null is meant", "this element of a list has no value")
+			continue
+		}
 		b.node(e, depth+1)
 	}
 	b.text = append(b.text, ']')
+}
+
+func (b *jsonBuilder) scalar(n *yaml.Node) {
+	text, isExpr := strings.CutPrefix(n.Value, "=")
+	switch {
+	case b.expr == nil:
+		b.text = appendScalar(b.text, n)
+	case !isExpr:
+		b.in.unmarked(n)
+		b.text = appendScalar(b.text, n)
+	default:
+		b.part.expr = b.expr.parse(n, text, 1)
+		b.cut()
+	}
+}
+
+// contentKeys read the keys of an object in a content.
+type contentKeys struct {
+	in    *reader
+	names map[string]*yaml.Node // those before
+}
+
+// read returns the key's name in the JSON text, and whether it is left out if it has no value: if it
+// ends in ?. A name that itself ends in ? has it twice.
+func (k *contentKeys) read(p source.Pair) (name string, optional bool) {
+	key := p.Key.Value
+	bare := strings.TrimRight(key, "?")
+	marks := len(key) - len(bare)
+	name, optional = bare+strings.Repeat("?", marks/2), marks%2 == 1
+	switch {
+	case optional && strings.TrimSpace(bare) != bare:
+		k.in.errorf(p.Key, "write "+strings.TrimSpace(bare)+"?:", "a blank stands before the ? of an optional key")
+	case optional && name == "":
+		k.in.errorf(p.Key, "a key that is itself ? is written ??", "the ? of an optional key stands behind its name")
+	case optional && !source.Unwritten(p.Value) && !strings.HasPrefix(p.Value.Value, "="):
+		k.in.errorf(p.Key, "leave the ? out: only an =expression may have no value; a key that itself ends in ? is written "+name+"??",
+			"%s is optional, but always has a value", name)
+	case k.names[name] != nil:
+		k.in.errorf(p.Key, "remove one of the two", "the key %q is already there as %s", name, k.names[name].Value)
+	}
+	k.names[name] = p.Key
+	return name, optional
 }
 
 // appendScalar appends the JSON of a YAML scalar: numbers, true, false and null as YAML has them,

@@ -63,6 +63,23 @@ func (r *reader) tagged(n *yaml.Node) bool {
 	return true
 }
 
+// empty reports a key that has no value: in { }, YAML makes one of what stands behind a comma. A key
+// with a colon and nothing behind it is null, which strict does not take either.
+func (r *reader) empty(p source.Pair, strict bool) bool {
+	cut := r.file.WithoutColon(p.Key)
+	if !source.Unwritten(p.Value) || !cut && !strict {
+		return false
+	}
+	hint := "write it behind the colon: '' for an empty text, or null where null is meant"
+	if before, after, colon := strings.Cut(p.Key.Value, ":"); cut && colon {
+		hint = "a blank follows the colon: " + before + ": " + after
+	} else if cut {
+		hint = "“, ” ends a value inside { }: put the whole text in '…'; where null is meant, write it: " + p.Key.Value + ": null"
+	}
+	r.errorf(p.Key, hint, "the key %q has no value", p.Key.Value)
+	return true
+}
+
 // keys are the keys of a mapping that has known ones.
 type keys struct {
 	pairs map[string]source.Pair

@@ -113,15 +113,8 @@ func (r *testReader) readPayload(t *test) {
 			"a test has payload or text, not both")
 	}
 	if t.event.Payload = []byte(r.text("text")); ok {
-		t.event.Payload = r.json(payload.Value)
+		t.event.Payload = r.in.data(payload.Value)
 	}
-}
-
-func (r *testReader) json(n *yaml.Node) []byte {
-	b := jsonBuilder{in: r.in}
-	b.scalar = func(n *yaml.Node) { b.text = appendScalar(b.text, n) }
-	b.node(n, 0)
-	return b.text
 }
 
 func (r *testReader) readUser(t *test) {
@@ -208,7 +201,7 @@ func (r *testReader) expected(n *yaml.Node) expected {
 		}
 		e.who = readAudience(r.in, nil, p, "").fixed
 	}
-	doc, err := value.DecodeJSON(bytes.TrimSpace(r.json(&fields)))
+	doc, err := value.DecodeJSON(bytes.TrimSpace(r.in.data(&fields)))
 	if err != nil {
 		r.in.errorf(n, "", "this payload %v", err)
 	}

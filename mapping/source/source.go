@@ -62,6 +62,17 @@ func (f *File) order(last, n *yaml.Node) *yaml.Node {
 	return last
 }
 
+// WithoutColon reports whether the key n stands in { } without a colon: YAML takes what a comma cuts
+// off a text for a key.
+func (f *File) WithoutColon(n *yaml.Node) bool {
+	if n.Line < 1 || n.Line > len(f.lines) || n.Value == "" {
+		return false
+	}
+	line := []rune(f.lines[n.Line-1])
+	rest, whole := strings.CutPrefix(string(line[min(n.Column-1, len(line)):]), n.Value)
+	return whole && !strings.HasPrefix(strings.TrimLeft(rest, " \t"), ":")
+}
+
 // breaks are what ends a line for the YAML reader, whose numbers of lines are everybody's here:
 // more than an editor may show.
 var breaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n")
@@ -300,6 +311,11 @@ func Quoted(n *yaml.Node) bool {
 // Null reports whether n is YAML's null: nothing written, or an unquoted null or ~.
 func Null(n *yaml.Node) bool {
 	return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null"
+}
+
+// Unwritten reports whether nothing stands where n should be, which YAML reads as null.
+func Unwritten(n *yaml.Node) bool {
+	return n.Kind == yaml.ScalarNode && n.Value == "" && !Quoted(n) && !Tagged(n)
 }
 
 // Describe names what n is, for use after "not".

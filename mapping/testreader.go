@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"mqtt-stomp-bridge/mapping/contract"
+	"mqtt-stomp-bridge/mapping/instant"
 	"mqtt-stomp-bridge/mapping/source"
 	"mqtt-stomp-bridge/mapping/spelling"
 	"mqtt-stomp-bridge/mapping/topic"
@@ -136,7 +137,7 @@ func (r *testReader) readReceived(t *test) {
 	if text == "" {
 		return
 	}
-	received, err := contract.ParseTime(text)
+	received, err := instant.Parse(text)
 	if err != nil {
 		r.in.errorf(r.at("received"), "write it as 2026-01-01T00:00:00Z", "received: %s is not a time", value.Quote(text))
 	}

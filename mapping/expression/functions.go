@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"maps"
+	"mqtt-stomp-bridge/mapping/instant"
 	"mqtt-stomp-bridge/mapping/value"
 )
 
@@ -126,19 +127,11 @@ func callTime(s *Scope, args []any) (any, error) {
 		return nil, value.Refuse("not a time", "time takes text and a layout, not %s and %s", value.TypeName(args[0]),
 			value.TypeName(args[1]))
 	}
-	t, err := time.ParseInLocation(layout, text, time.UTC) // or an abbreviation would mean what it does on this machine
+	t, err := instant.ParseLayout(text, layout, time.UTC)
 	if err != nil {
-		return nil, value.Refuse("not a time", "time: %s does not have the layout %s", value.Quote(text), value.Quote(layout))
+		return nil, value.Refuse("not a time", "time: %v", err)
 	}
-	if zone, _ := t.Zone(); zoneByName(layout) && zone != "UTC" && zone != "GMT" {
-		return nil, value.RefuseZone("time: "+value.Quote(text), zone, layout)
-	}
-	return t.UTC(), nil
-}
-
-// zoneByName reports whether nothing but an abbreviation says the time zone of the layout's times.
-func zoneByName(layout string) bool {
-	return strings.Contains(layout, "MST") && !strings.Contains(layout, "-07") && !strings.Contains(layout, "Z07")
+	return t, nil
 }
 
 // callJSON is json(text): the value that a JSON text stands for.

@@ -351,8 +351,8 @@ func TestTimeWithZoneAbbreviation(t *testing.T) {
 	t.Cleanup(func() { time.Local = local })
 	d := decode(t, `{}`)
 	tests := []struct{ text, layout, want string }{
-		{"14 Jul 2021 08:32 EDT", "02 Jan 2006 15:04 MST", `rejected: time: "14 Jul 2021 08:32 EDT": EDT is not an offset, and can mean several; have the sender write one, or replace it: time(replace(…, "EDT", "+hh:mm"), "02 Jan 2006 15:04 Z07:00")`},
-		{"14 Jul 2021 08:32 GMT+3", "02 Jan 2006 15:04 MST", `rejected: time: "14 Jul 2021 08:32 GMT+3": GMT+3 is not an offset, and can mean several; have the sender write one, or replace it: time(replace(…, "GMT+3", "+hh:mm"), "02 Jan 2006 15:04 Z07:00")`},
+		{"14 Jul 2021 08:32 EDT", "02 Jan 2006 15:04 MST", `rejected: time: "14 Jul 2021 08:32 EDT": EDT means different offsets in different places; name the place: time(…, "02 Jan 2006 15:04 MST", "America/New_York")`},
+		{"14 Jul 2021 08:32 GMT+3", "02 Jan 2006 15:04 MST", `rejected: time: "14 Jul 2021 08:32 GMT+3": GMT+3 means different offsets in different places; write the offset that it stands for, such as +02:00: time(replace(…, "GMT+3", "+02:00"), "02 Jan 2006 15:04 Z07:00")`},
 		{"14 Jul 2021 08:32 UTC", "02 Jan 2006 15:04 MST", `"2021-07-14T08:32:00.000Z"`},
 		{"14 Jul 2021 08:32 GMT", "02 Jan 2006 15:04 MST", `"2021-07-14T08:32:00.000Z"`},
 		{"14 Jul 2021 08:32 Z", "02 Jan 2006 15:04 Z07:00", `"2021-07-14T08:32:00.000Z"`},

@@ -3,7 +3,6 @@ package value
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -21,13 +20,6 @@ func (r *Refusal) Error() string { return r.Reason }
 // Refuse returns a *Refusal.
 func Refuse(kind, format string, args ...any) error {
 	return &Refusal{Kind: kind, Reason: fmt.Sprintf(format, args...)}
-}
-
-// RefuseZone is the refusal of a time that has only an abbreviation for its zone; the layout is of
-// such times. Abbreviations mean different offsets in different places, so none is looked up.
-func RefuseZone(time, zone, layout string) error {
-	return Refuse("not a time", `%s: %s is not an offset, and can mean several; have the sender write one, or replace it: time(replace(…, %q, "+hh:mm"), %q)`,
-		time, zone, zone, strings.Replace(layout, "MST", "Z07:00", 1))
 }
 
 // KindOf returns the kind of a refusal; "expression" for any other error.

@@ -111,7 +111,7 @@ func readTable(r *reader, p source.Pair) *table {
 	}
 	for _, e := range entries {
 		switch {
-		case r.tagged(e.Value):
+		case r.tagged(e.Value), r.cutOff(e):
 		case e.Value.Kind != yaml.ScalarNode || source.Null(e.Value):
 			r.errorf(e.Value, "write KEY: TEXT", "table %s, %q: an entry is a text, not %s", p.Key.Value, e.Key.Value, source.Describe(e.Value))
 		case strings.HasPrefix(e.Value.Value, "="):

@@ -95,7 +95,7 @@ func (c *ruleCompiler) children(prefix string) []string {
 }
 
 func (c *ruleCompiler) unknownField(p source.Pair, prefix string, known []string) {
-	hint := unknownKeyHint(p, known)
+	hint := c.in.unknownKeyHint(p, known)
 	for _, f := range c.rule.shape.Fields {
 		if strings.HasSuffix(f.Name, "."+p.Key.Value) && prefix == "" {
 			hint = "it belongs under " + strings.TrimSuffix(f.Name, "."+p.Key.Value) + ":"

@@ -80,6 +80,15 @@ func (r *reader) empty(p source.Pair, strict bool) bool {
 	return true
 }
 
+// cutOff reports what a comma in { } has cut off a text, where null could not be meant.
+func (r *reader) cutOff(p source.Pair) bool {
+	if !source.Unwritten(p.Value) || !r.file.WithoutColon(p.Key) {
+		return false
+	}
+	r.errorf(p.Key, "“, ” ends a value inside { }: put the whole text in '…'", "the key %q has no value", p.Key.Value)
+	return true
+}
+
 // keys are the keys of a mapping that has known ones.
 type keys struct {
 	pairs map[string]source.Pair
@@ -95,7 +104,7 @@ func (r *reader) keys(n *yaml.Node, what string, known []string) keys {
 		switch {
 		case !slices.Contains(known, p.Key.Value):
 			k.seen[spelling.Nearest(p.Key.Value, known)] = true
-			r.report.Errorf(r.file, p.Key, unknownKeyHint(p, known), "unknown field %q", p.Key.Value)
+			r.report.Errorf(r.file, p.Key, r.unknownKeyHint(p, known), "unknown field %q", p.Key.Value)
 		case r.tagged(p.Value):
 		default:
 			k.pairs[p.Key.Value] = p
@@ -118,9 +127,12 @@ func inWords(list []string) string {
 }
 
 // unknownKeyHint names the slip behind a key that is not known.
-func unknownKeyHint(p source.Pair, known []string) string {
+func (r *reader) unknownKeyHint(p source.Pair, known []string) string {
 	if strings.ContainsAny(p.Key.Value, `()"`) {
 		return "“, ” ends a value inside { }: put the whole expression in '…'"
+	}
+	if source.Unwritten(p.Value) && r.file.WithoutColon(p.Key) && spelling.Nearest(p.Key.Value, known) == "" {
+		return "“, ” ends a value inside { }: put the whole text in '…'"
 	}
 	return spelling.DidYouMean(p.Key.Value, known)
 }

@@ -125,6 +125,9 @@ func (r *testReader) readUser(t *test) {
 	}
 	t.event.User = map[string]string{}
 	for _, u := range r.in.pairs(p.Value, "user") {
+		if r.in.cutOff(u) {
+			continue
+		}
 		if u.Value.Kind != yaml.ScalarNode {
 			r.in.errorf(u.Value, "", "a user property is a text, not %s", source.Describe(u.Value))
 		}

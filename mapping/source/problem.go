@@ -21,6 +21,8 @@ type Problem struct {
 	Hint    string `json:"hint,omitempty"` // what to write instead
 	Warning bool   `json:"warning,omitempty"`
 
+	Rewrite Rewrite `json:"rewrite,omitzero"`
+
 	Text string `json:"-"` // the source line, without secrets
 }
 
@@ -33,7 +35,8 @@ func (p Problem) Error() string {
 	return fmt.Sprintf("%s:%d:%d: %s%s", p.File, p.Line, p.Column, kind, p.Message)
 }
 
-// String returns the message, the source line, a caret under the span, and the hint.
+// String returns the message, the source line, a caret under the span, the hint, and what to write
+// instead.
 func (p Problem) String() string {
 	var b strings.Builder
 	b.WriteString(p.Error() + "\n")
@@ -43,6 +46,9 @@ func (p Problem) String() string {
 	}
 	if p.Hint != "" {
 		fmt.Fprintf(&b, "       = %s\n", p.Hint)
+	}
+	if p.Rewrite.Text != "" {
+		b.WriteString(p.Rewrite.String())
 	}
 	return b.String()
 }
@@ -71,7 +77,15 @@ type Report struct {
 
 // Errorf reports a mistake at the node n of f; hint may be empty.
 func (r *Report) Errorf(f *File, n *yaml.Node, hint, format string, args ...any) {
-	r.add(f, at(f, n, hint, fmt.Sprintf(format, args...)))
+	r.mistake(f, n, at(f, n, hint, fmt.Sprintf(format, args...)))
+}
+
+// mistake adds p, which is at n, with what n was probably meant to be.
+func (r *Report) mistake(f *File, n *yaml.Node, p Problem) {
+	if p.Rewrite = f.rewriteOf(n); p.Rewrite.Text != "" && p.Hint == "" {
+		p.Hint = "YAML reads this line in another way than it looks"
+	}
+	r.add(f, p)
 }
 
 // Warnf reports a doubtful place at the node n of f; hint may be empty.
@@ -85,7 +99,7 @@ func (r *Report) Warnf(f *File, n *yaml.Node, hint, format string, args ...any) 
 // of its value. The place is exact for plain and simply quoted scalars on one line; elsewhere it
 // falls back to the scalar's start.
 func (r *Report) ErrorAt(f *File, n *yaml.Node, offset, width int, hint, format string, args ...any) {
-	r.add(f, within(f, n, offset, width, hint, fmt.Sprintf(format, args...)))
+	r.mistake(f, n, within(f, n, offset, width, hint, fmt.Sprintf(format, args...)))
 }
 
 // WarnAt is ErrorAt for a doubtful place.

@@ -81,11 +81,11 @@ var breaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u20
 func Lines(text string) []string { return strings.Split(breaks.Replace(text), "\n") }
 
 func (f *File) syntaxError(err error, report *Report) {
-	p := Problem{File: f.Name, Line: 1, Column: 1, Width: 1, Message: "YAML: " + err.Error()}
+	p := Problem{File: f.Name, Width: 1, Message: "YAML: " + err.Error()}
+	p.Line, p.Column = placeOf(err)
 	var le *yaml.LoadError
 	if errors.As(err, &le) {
 		p.Message = "YAML: " + strings.TrimPrefix(le.Message, "yaml: ")
-		p.Line, p.Column = max(1, le.Mark.Line), max(1, le.Mark.Column)
 	}
 	switch {
 	case strings.Contains(p.Message, "no documents in stream"):
@@ -95,7 +95,19 @@ func (f *File) syntaxError(err error, report *Report) {
 		p.Message = "YAML: a second document begins here, and a file holds one"
 	}
 	p.Hint = f.syntaxHint(p)
+	if w, r := f.rewrite(p.Line); w != nil && f.repairs(r) {
+		p.Rewrite = r
+	}
 	report.add(f, p)
+}
+
+// placeOf returns where the YAML reader found the error.
+func placeOf(err error) (line, column int) {
+	var le *yaml.LoadError
+	if !errors.As(err, &le) {
+		return 1, 1
+	}
+	return max(1, le.Mark.Line), max(1, le.Mark.Column)
 }
 
 // secondDocument returns the line that separates a second document from the first.
@@ -122,7 +134,7 @@ func (f *File) syntaxHint(p Problem) string {
 	case strings.Contains(p.Message, "mapping values are not allowed"):
 		return "YAML reads “: ” inside an unquoted value as a new key; put the whole value in '…'"
 	case strings.Contains(p.Message, "expected ',' or '}'"), strings.Contains(p.Message, "expected ',' or ']'"):
-		return "inside { } and [ ], a value that holds any of { } [ ] , is put in '…'"
+		return flowHint(at)
 	case strings.Contains(p.Message, "second document"):
 		return "put it into a file of its own"
 	case strings.Contains(p.Message, "invalid Unicode character escape code"):
@@ -140,6 +152,20 @@ func (f *File) syntaxHint(p Problem) string {
 		return "a value that begins with a quote, or with any of [ { ! & * % @ `, is read as YAML's own; put the whole value in '…'"
 	}
 	return ""
+}
+
+// flowHint says what broke a value inside { } or [ ], of which the rest is where YAML stopped.
+func flowHint(rest string) string {
+	const quote = ": put the value in '…'"
+	switch {
+	case strings.HasPrefix(rest, "["), strings.HasPrefix(rest, "]"):
+		return "inside { } and [ ], YAML reads [ and ] as a list" + quote
+	case strings.HasPrefix(rest, "{"), strings.HasPrefix(rest, "}"):
+		return "inside { } and [ ], YAML reads { and } as keys and values" + quote
+	case strings.HasPrefix(rest, ":"):
+		return "inside { } and [ ], YAML reads “: ” as the end of a key" + quote
+	}
+	return "inside { } and [ ], “, ” ends a value, and so does a closing quote" + quote + ", and close each { and ["
 }
 
 // deeper reports whether the n-th line is indented deeper than the line above that is not empty.

@@ -112,6 +112,9 @@ func withoutSecrets(problems []source.Problem, data []byte) []source.Problem {
 		if hidden {
 			problems[i].Text = ""
 		}
+		if hidden || !slices.Contains(expressionKeys(), top) {
+			problems[i].Rewrite = source.Rewrite{} // it has more lines
+		}
 		// What is wrong with an anchor quotes it. The other messages and the hints are our own or
 		// general.
 		if yamls := strings.HasPrefix(p.Message, "YAML: "); yamls && (secret || hidden && strings.Contains(p.Message, "anchor")) {

@@ -7,6 +7,7 @@ require (
 	github.com/eclipse/paho.golang v0.23.0 // the MQTT 5 client: manual acknowledgement, sessions, reconnects
 	github.com/expr-lang/expr v1.17.8 // the rules' expressions: compiled, without dependencies, built-ins by allow-list
 	github.com/fsnotify/fsnotify v1.10.1 // reload when a file changes
+	github.com/fxamacker/cbor/v2 v2.10.0 // payloads in CBOR: checked as a whole before memory is taken
 	github.com/golang-jwt/jwt/v5 v5.3.1 // tokens: parsing and signatures
 	github.com/google/go-cmp v0.7.0 // tests: differences of structs
 	github.com/google/uuid v1.6.0 // ids: parsing, and version 5
@@ -17,6 +18,7 @@ require (
 	github.com/prometheus/client_golang v1.25.0 // /metrics
 	github.com/spf13/cobra v1.10.2 // the command line: help, completions
 	github.com/spf13/pflag v1.0.10 // its flags
+	github.com/vmihailenco/msgpack/v5 v5.4.1 // payloads in MessagePack: the heads of its values
 	github.com/youmark/pkcs8 v0.0.0-20240726163527-a2c0da244d78 // encrypted keys of client certificates
 	go.etcd.io/bbolt v1.5.0 // the durable journal: one file, synced transactions, whole after a kill
 	go.uber.org/goleak v1.3.0 // tests: no goroutine left over
@@ -32,6 +34,8 @@ require (
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/rs/xid v1.4.0 // indirect
+	github.com/vmihailenco/tagparser/v2 v2.0.0 // indirect
+	github.com/x448/float16 v0.8.4 // indirect
 	golang.org/x/crypto v0.57.0 // indirect
 	golang.org/x/net v0.59.0 // indirect
 	golang.org/x/sys v0.48.0 // indirect

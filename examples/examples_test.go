@@ -9,6 +9,7 @@ import (
 
 	"mqtt-stomp-bridge/mapping"
 	"mqtt-stomp-bridge/mapping/source"
+	"mqtt-stomp-bridge/plugin/config"
 )
 
 func TestExamples(t *testing.T) {
@@ -51,7 +52,7 @@ func compileText(t *testing.T, name string, data []byte) *mapping.Mapper {
 	if s.Access != nil {
 		t.Errorf("%s: an example holds only tables, rules and tests", name)
 	}
-	m := mapping.Compile([]mapping.Source{s}, mapping.Options{}, &report)
+	m := mapping.Compile([]mapping.Source{s}, mapping.Options{ReadFile: config.ReadFirst}, &report)
 	for _, p := range report.Problems() {
 		t.Errorf("%s", p)
 	}

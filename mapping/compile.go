@@ -11,14 +11,18 @@ import (
 
 	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/mapping/expression"
+	"mqtt-stomp-bridge/mapping/payload"
 	"mqtt-stomp-bridge/mapping/source"
 	"mqtt-stomp-bridge/mapping/topic"
-	"mqtt-stomp-bridge/mapping/value"
 )
 
 // Options hold what rules need to know of the bridge. The zero value has the defaults.
 type Options struct {
 	BaseTopic string // topics at and under it never match a rule; default DefaultBaseTopic
+
+	// ReadFile returns what is in a file that a test names, but no more than its first most bytes.
+	// The name is a path from where those of the sources start. nil: no file can be read.
+	ReadFile func(name string, most int) ([]byte, error)
 }
 
 // DefaultBaseTopic is the base topic where Options name none.
@@ -28,7 +32,7 @@ const DefaultBaseTopic = "mqtt-stomp-bridge"
 // nil; the mapper must not be used when report.Err is not nil.
 func Compile(sources []Source, opts Options, report *source.Report) *Mapper {
 	c := newCompiler(sources, report)
-	c.encodings, c.base = value.Encodings(), cmp.Or(opts.BaseTopic, DefaultBaseTopic)
+	c.base, c.files = cmp.Or(opts.BaseTopic, DefaultBaseTopic), opts.ReadFile
 	for _, s := range sources {
 		c.readRules(s.File, s.Rules)
 	}
@@ -47,7 +51,8 @@ func Compile(sources []Source, opts Options, report *source.Report) *Mapper {
 type compiler struct {
 	report    *source.Report
 	base      string
-	encodings []*value.Encoding // shared by the rules: a payload is decoded once for each
+	files     func(name string, most int) ([]byte, error) // Options.ReadFile
+	encodings map[string]*payload.Encoding                // by name; shared by the rules: a payload is decoded once for each
 	tables    map[string]*table
 	visible   expression.Group // the tables, as expressions see them
 	named     map[string]place // name of a rule -> where it stands
@@ -56,7 +61,10 @@ type compiler struct {
 
 // newCompiler returns a compiler that has read the tables.
 func newCompiler(sources []Source, report *source.Report) *compiler {
-	c := &compiler{report: report, tables: map[string]*table{}, named: map[string]place{}}
+	c := &compiler{report: report, encodings: map[string]*payload.Encoding{}, tables: map[string]*table{}, named: map[string]place{}}
+	for _, e := range payload.Named() {
+		c.encodings[e.Name] = e
+	}
 	for _, s := range sources {
 		c.readTables(s.File, s.Tables)
 	}
@@ -179,6 +187,6 @@ func (r *rule) doubles(other *rule) bool {
 	if r.when != nil || r.each != nil || r.recipients != nil || len(r.routes) != 1 || len(other.routes) != 1 || r.routes[0].when != nil {
 		return false
 	}
-	sees := r.encoding.Name == other.encoding.Name || r.encoding.Name == "ignore"
+	sees := r.encoding == other.encoding || r.encoding.Name == "ignore"
 	return sees && r.routes[0].queue == other.routes[0].queue && (r.deliver || !other.deliver)
 }

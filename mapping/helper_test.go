@@ -1,6 +1,7 @@
 package mapping_test
 
 import (
+	"io/fs"
 	"os"
 	"testing"
 	"time"
@@ -12,9 +13,21 @@ import (
 // received is when the events of the tests were received.
 var received = time.Date(2026, 3, 4, 5, 6, 7, 890_123_456, time.UTC)
 
-// compile compiles the rules of one YAML file.
+// compile compiles the rules of one YAML file, beside which there are the files of readBeside.
 func compile(name, text string) (*mapping.Mapper, *source.Report) {
-	return compileWith(name, text, mapping.Options{})
+	return compileWith(name, text, mapping.Options{ReadFile: readBeside})
+}
+
+// readBeside reads one of the files that rules and tests can name.
+func readBeside(name string, most int) ([]byte, error) {
+	if name == "large.bin" {
+		return make([]byte, most), nil
+	}
+	data, ok := map[string]string{"frame.cbor": "\xa2\x61a\x01\x61b\x42\x00\xff"}[name]
+	if !ok {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	return []byte(data[:min(most, len(data))]), nil
 }
 
 func compileWith(name, text string, opts mapping.Options) (*mapping.Mapper, *source.Report) {

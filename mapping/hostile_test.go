@@ -81,7 +81,7 @@ rules:
 		{"an unfinished escape", "r", `"\`, "r rejected (not JSON)"},
 		{"an unfinished object", "r", `{"a"`, "r rejected (not JSON)"},
 		{"only white space", "r", " \n", "r rejected (not JSON)"},
-		{"a byte order mark", "r", "\uFEFF{}", "r rejected (not JSON)"},
+		{"a second byte order mark", "r", "\uFEFF\uFEFF{}", "r rejected (not JSON)"},
 		{"a zero byte", "r", "{}\x00", "r rejected (not JSON)"},
 	}
 	for _, tt := range tests {

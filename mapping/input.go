@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"mqtt-stomp-bridge/mapping/expression"
+	"mqtt-stomp-bridge/mapping/payload"
 	"mqtt-stomp-bridge/mapping/topic"
 	"mqtt-stomp-bridge/mapping/value"
 )
@@ -36,10 +37,10 @@ type input struct {
 	event  *Event
 	levels []string // of its topic
 	letter bool     // it is a dead letter
-	docs   map[*value.Encoding]*decoded
+	docs   map[*payload.Encoding]*decoded
 
 	// Of the rule.
-	encoding *value.Encoding
+	encoding *payload.Encoding
 	captures []string
 	payload  value.Document
 	have     bool // payload is decoded
@@ -70,7 +71,7 @@ func (in *input) matches(p *topic.Pattern) (ok bool) {
 }
 
 // begin begins a rule of that encoding, whose pattern has matched.
-func (in *input) begin(e *value.Encoding) {
+func (in *input) begin(e *payload.Encoding) {
 	in.encoding, in.payload, in.have = e, value.Document{}, false
 	in.element(nil, "", 0)
 	in.scope.Begin(in, len(in.event.Payload))

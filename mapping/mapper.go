@@ -6,13 +6,13 @@
 // the process, and the work on one event is bounded. The package does no I/O. Access to the queues
 // is written in the language of the rules, so it is compiled here too.
 //
-//	rules -> expression, contract, topic, source, audience; expression, contract -> value
+//	rules -> expression, contract, payload, topic, source, audience; expression, contract, payload -> value
 //
 // Files: parse.go (what a file says), compile.go and reader.go (reading nodes), rulecompiler.go,
-// fieldcompiler.go, content.go, expressions.go, recipients.go (one rule), names.go and input.go
-// (what expressions see), rule.go and run.go (one rule at work), mapper.go, filter.go and trace.go
-// (all of them), access.go, and ruletest.go, testreader.go and testdiff.go (the tests beside the
-// rules).
+// encodings.go, fieldcompiler.go, content.go, expressions.go, recipients.go (one rule), names.go and
+// input.go (what expressions see), rule.go and run.go (one rule at work), mapper.go, filter.go and
+// trace.go (all of them), access.go, and ruletest.go, testreader.go, testpayload.go and testdiff.go
+// (the tests beside the rules).
 package mapping
 
 import (
@@ -22,7 +22,7 @@ import (
 	"time"
 
 	"mqtt-stomp-bridge/mapping/audience"
-	"mqtt-stomp-bridge/mapping/value"
+	"mqtt-stomp-bridge/mapping/payload"
 )
 
 // A Mapper is a compiled set of rules. It is safe for concurrent use.
@@ -186,7 +186,7 @@ func (m *Mapper) run(e *Event, result *Result, trace *[]RuleTrace) {
 	}
 	in, ok := m.inputs.Get().(*input)
 	if !ok {
-		in = &input{docs: map[*value.Encoding]*decoded{}}
+		in = &input{docs: map[*payload.Encoding]*decoded{}}
 	}
 	in.see(e)
 	result.DeadLetter = in.letter

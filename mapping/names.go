@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"mqtt-stomp-bridge/mapping/expression"
+	"mqtt-stomp-bridge/mapping/payload"
 	"mqtt-stomp-bridge/mapping/value"
 )
 
@@ -14,7 +15,7 @@ import (
 type eventNames struct {
 	captures   []string // of the topic
 	anyCapture bool     // the topic is wrong: do not report what it fails to capture
-	encoding   *value.Encoding
+	encoding   *payload.Encoding
 	each       bool // the rule has one
 }
 
@@ -31,11 +32,8 @@ func (n eventNames) names(tables expression.Group) *expression.Names {
 		}}, tables},
 		Hint: n.hint,
 	}
-	switch {
-	case n.encoding.Text:
-		names.Roots = append(names.Roots, expression.Name{Name: "payload", Root: rootPayload, Types: value.TypeText})
-	case n.encoding.Decode != nil:
-		names.Roots = append(names.Roots, expression.Name{Name: "payload", Root: rootPayload, Types: value.AnyType})
+	if n.encoding.Decode != nil {
+		names.Roots = append(names.Roots, expression.Name{Name: "payload", Root: rootPayload, Types: n.encoding.Types})
 	}
 	if n.each {
 		names.Roots = append(names.Roots, expression.Name{Name: "item", Root: rootItem, Types: value.AnyType},

@@ -6,8 +6,8 @@ import (
 
 	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/mapping/expression"
+	"mqtt-stomp-bridge/mapping/payload"
 	"mqtt-stomp-bridge/mapping/topic"
-	"mqtt-stomp-bridge/mapping/value"
 )
 
 // A rule is a compiled rule.
@@ -16,7 +16,7 @@ type rule struct {
 	file       string
 	line       int
 	pattern    *topic.Pattern
-	encoding   *value.Encoding
+	encoding   *payload.Encoding
 	deliver    bool // also retained messages
 	each       *expression.Expression
 	when       *expression.Expression

@@ -137,22 +137,6 @@ func withoutShare(text string) string {
 	return parts[len(parts)-1]
 }
 
-func (c *ruleCompiler) readPayload() {
-	c.rule.encoding = c.all.encodings[0]
-	if n, ok := c.scalar("payload"); ok {
-		known := make([]string, len(c.all.encodings))
-		for i, e := range c.all.encodings {
-			if known[i] = e.Name; e.Name == n.Value {
-				c.rule.encoding = e
-			}
-		}
-		if !slices.Contains(known, n.Value) {
-			c.in.errorf(n, spelling.DidYouMean(n.Value, known), "no payload kind %q", n.Value)
-		}
-	}
-	c.names.encoding = c.rule.encoding
-}
-
 func (c *ruleCompiler) readRetained() {
 	n, ok := c.scalar("retained")
 	if !ok {

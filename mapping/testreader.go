@@ -18,7 +18,7 @@ import (
 
 // TestKeys returns the keys of a test.
 func TestKeys() []string {
-	return []string{"name", "topic", "payload", "text", "user", "content_type", "qos", "retained", "received", "expect"}
+	return []string{"name", "topic", "payload", "text", "base64", "file", "user", "content_type", "qos", "retained", "received", "expect"}
 }
 
 // testReceived is the time of receipt of an event in a test that names none.
@@ -34,7 +34,7 @@ func (c *compiler) readTests(f *source.File, n *yaml.Node) []*test {
 	}
 	var tests []*test
 	for _, e := range n.Content {
-		r := &testReader{in: &reader{file: f, report: c.report}, node: source.Deref(e)}
+		r := &testReader{in: &reader{file: f, report: c.report}, files: c.files, node: source.Deref(e)}
 		tests = append(tests, r.read())
 	}
 	return tests
@@ -42,9 +42,10 @@ func (c *compiler) readTests(f *source.File, n *yaml.Node) []*test {
 
 // A testReader reads one test.
 type testReader struct {
-	in   *reader
-	node *yaml.Node
-	keys keys
+	in    *reader
+	files func(name string, most int) ([]byte, error) // Options.ReadFile
+	node  *yaml.Node
+	keys  keys
 }
 
 func (r *testReader) read() *test {
@@ -105,17 +106,6 @@ func (r *testReader) choice(key string, values ...string) string {
 		r.in.errorf(r.at(key), "", "%s is one of %s, not %q", key, strings.Join(values, ", "), text)
 	}
 	return values[0]
-}
-
-func (r *testReader) readPayload(t *test) {
-	payload, ok := r.keys.pairs["payload"]
-	if _, both := r.keys.pairs["text"]; ok && both {
-		r.in.errorf(r.keys.pairs["text"].Key, "payload is YAML that becomes JSON, text is taken as it is",
-			"a test has payload or text, not both")
-	}
-	if t.event.Payload = []byte(r.text("text")); ok {
-		t.event.Payload = r.in.data(payload.Value)
-	}
 }
 
 func (r *testReader) readUser(t *test) {

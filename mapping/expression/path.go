@@ -1,10 +1,8 @@
 package expression
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"mqtt-stomp-bridge/mapping/value"
@@ -34,14 +32,7 @@ func (p *Path) upTo(n int) string {
 	var b strings.Builder
 	b.WriteString(p.name)
 	for _, st := range p.Steps[:n] {
-		switch {
-		case st.IsIndex:
-			fmt.Fprintf(&b, "[%d]", st.Index)
-		case IsName(st.Key):
-			b.WriteString("." + st.Key)
-		default:
-			b.WriteString("[" + strconv.Quote(st.Key) + "]")
-		}
+		b.WriteString(st.String())
 	}
 	return b.String()
 }

@@ -2,19 +2,18 @@ package value
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"strings"
 )
 
 // DecodeJSON decodes one JSON value: objects as map[string]any, lists as []any, numbers as int64
 // where they are whole and fit, as float64 where they have a fraction or an exponent, and as
-// json.Number where neither can hold them. A refusal's Reason is a predicate, such as "is not JSON:
+// json.Number where neither can hold them. A byte order mark before it is skipped. A refusal's Reason is a predicate, such as "is not JSON:
 // …", whose subject the caller puts before it.
 func DecodeJSON(text []byte) (Document, error) {
-	if err := checkBytes(text); err != nil {
+	if err := CheckText(text); err != nil {
 		return Document{}, err
 	}
+	text = WithoutMark(text)
 	if !json.Valid(text) {
 		return Document{}, notJSON(text)
 	}
@@ -22,18 +21,6 @@ func DecodeJSON(text []byte) (Document, error) {
 	r := jsonReader{text: raw}
 	value, err := r.value(0)
 	return Document{Value: value, Raw: raw}, err
-}
-
-func notJSON(text []byte) error {
-	err := json.Unmarshal(text, new(json.RawMessage))
-	r := &Refusal{Kind: "not JSON", Reason: fmt.Sprintf("is not JSON: %v", err)}
-	var se *json.SyntaxError
-	if errors.As(err, &se) && se.Offset > 1 {
-		r.Reason += fmt.Sprintf(", at byte %d of %d", se.Offset, len(text))
-	} else { // wrong from its first byte on: it may not be meant as JSON
-		r.hint = "text would take it as it is"
-	}
-	return r
 }
 
 // A jsonReader reads values out of text that json.Valid has accepted; so it need not look for

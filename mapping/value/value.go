@@ -9,6 +9,8 @@
 package value
 
 import (
+	"regexp"
+	"strconv"
 	"time"
 	"unicode/utf8"
 )
@@ -75,6 +77,19 @@ func (st Step) Of(v any) any {
 	}
 	return nil
 }
+
+// String returns the step as it is written behind what it leads from: .key, ["a key"] or [0].
+func (st Step) String() string {
+	switch {
+	case st.IsIndex:
+		return "[" + strconv.Itoa(st.Index) + "]"
+	case nameForm.MatchString(st.Key):
+		return "." + st.Key
+	}
+	return "[" + strconv.Quote(st.Key) + "]"
+}
+
+var nameForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // Element returns the element of the list, counted from its end where index is negative; nil where
 // there is none.

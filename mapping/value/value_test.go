@@ -26,46 +26,65 @@ func TestDecodeJSON(t *testing.T) {
 	}
 }
 
-// What is refused is said of "the payload" by an encoding, and without a subject by DecodeJSON.
+// What is refused is said without a subject, and with OfPayload of "the payload".
 func TestRefusals(t *testing.T) {
-	jsonEncoding, text := value.Encodings()[0], value.Encodings()[1]
+	const lenient, text = " (payload: {json: lenient} would take it)", " (payload: text would take it as it is)"
 	for _, tt := range []struct {
-		encoding       *value.Encoding
-		payload        string
-		kind, sentence string
+		payload, kind, reason, hint string
 	}{
-		{jsonEncoding, "hello", "not JSON", "the payload is not JSON: invalid character 'h' looking for beginning of value (payload: text would take it as it is)"},
-		{jsonEncoding, `{"a"}`, "not JSON", "the payload is not JSON: invalid character '}' after object key, at byte 5 of 5"},
-		{jsonEncoding, "\xff", "not UTF-8", "the payload is not UTF-8 text (payload: ignore does not look at it)"},
-		{jsonEncoding, `{"a":1,"a":2}`, "duplicate key", `the payload has the key "a" twice in one object`},
-		{jsonEncoding, strings.Repeat("[", 66) + strings.Repeat("]", 66), "too deep", "the payload nests deeper than 64 levels"},
-		{text, strings.Repeat("a", value.MaxPayload+1), "too large", "the payload is 1048577 bytes; at most 1048576 are decoded"},
-		{text, "\xff", "not UTF-8", "the payload is not UTF-8 text (payload: ignore does not look at it)"},
+		{"hello", "not JSON", "is not JSON: invalid character 'h' looking for beginning of value", text},
+		{"\ufeffhello", "not JSON", "is not JSON: invalid character 'h' looking for beginning of value", text},
+		{`{"a"}`, "not JSON", "is not JSON: invalid character '}' after object key, at byte 5 of 5", ""},
+		{"\xff", "not UTF-8", "is not UTF-8 text", " (payload: ignore does not look at it)"},
+		{`{"a":1,"a":2}`, "duplicate key", `has the key "a" twice in one object`, ""},
+		{strings.Repeat("[", 66) + strings.Repeat("]", 66), "too deep", "nests deeper than 64 levels", ""},
+		{strings.Repeat(" ", value.MaxPayload+1), "too large", "is 1048577 bytes; at most 1048576 are decoded", ""},
+		{`{"t": [1, {"x\"": 5, "a b": NaN}]}`, "not JSON", `is not JSON: t[1]["a b"] is NaN, at byte 29 of 34, and JSON has no such number: it allows null there`, lenient},
+		{`[{"a":{}},[],-Infinity]`, "not JSON", `is not JSON: [2] is -Infinity, at byte 14 of 23, and JSON has no such number: it allows null there`, lenient},
+		{`{"v":nan}`, "not JSON", `is not JSON: v is nan, at byte 6 of 9, and JSON has no such number: it allows null there`, lenient},
+		{`{"v":"nan","w":-inf,"v":`, "not JSON", `is not JSON: w is -inf, at byte 16 of 24, and JSON has no such number: it allows null there`, ""},
+		{`nan`, "not JSON", `is not JSON: it is nan, and JSON has no such number`, lenient},
+		{`{"a":1,}`, "not JSON", `is not JSON: invalid character '}' looking for beginning of object key string, at byte 8 of 8`, lenient},
+		{`// a comment`, "not JSON", `is not JSON: invalid character '/' looking for beginning of value`, text},
+		{`{} nan`, "not JSON", `is not JSON: invalid character 'n' after top-level value, at byte 4 of 6`, ""},
 	} {
-		_, err := tt.encoding.Decode([]byte(tt.payload))
+		_, err := value.DecodeJSON([]byte(tt.payload))
 		r, ok := err.(*value.Refusal)
-		if !ok || r.Kind != tt.kind || r.Reason != tt.sentence || !r.Payload {
-			t.Errorf("%.20q: %#v, want %s: %s", tt.payload, err, tt.kind, tt.sentence)
+		if !ok || r.Kind != tt.kind || r.Reason != tt.reason || r.Payload {
+			t.Errorf("%.40q: %v, want %s: %s", tt.payload, err, tt.kind, tt.reason)
+			continue
 		}
-	}
-	if _, err := value.DecodeJSON([]byte("hello")); err == nil || err.Error() != "is not JSON: invalid character 'h' looking for beginning of value" {
-		t.Errorf("DecodeJSON: %v", err)
+		r, ok = value.OfPayload(err).(*value.Refusal)
+		if want := "the payload " + tt.reason + tt.hint; !ok || r.Kind != tt.kind || r.Reason != want || !r.Payload {
+			t.Errorf("%.40q: %v, want %s", tt.payload, r, want)
+		}
 	}
 }
 
-func TestEncodings(t *testing.T) {
-	var got []string
-	for _, e := range value.Encodings() {
-		takes := ""
-		for size := range 2 {
-			if e.Takes(size) {
-				takes += string(rune('0' + size))
-			}
+func TestDecodeLenientJSON(t *testing.T) {
+	for _, tt := range []struct{ text, raw string }{
+		{` {"a": 1.50} `, `{"a": 1.50}`},
+		{"\ufeff[1]", `[1]`},
+		{`[NaN, nan, -nan, Infinity, -Infinity, +inf, INF]`, `[null, null, null, null, null, null, null]`},
+		{`{"NaN": "nan // , }", "b": nan,}`, `{"NaN": "nan // , }", "b": null }`},
+		{"{// one\n\"a\": 1, /* two, */ }", "{      \n\"a\": 1             }"},
+		{`[[1,],{"a":2 , },]`, `[[1 ],{"a":2   } ]`},
+		{`["\\",]`, `["\\" ]`},
+		{`[{"a":[],},]`, `[{"a":[] } ]`},
+	} {
+		d, err := value.DecodeLenientJSON([]byte(tt.text))
+		if err != nil || d.Raw != tt.raw {
+			t.Errorf("%s: %s, %v, want %s", tt.text, d.Raw, err, tt.raw)
 		}
-		got = append(got, e.Name+" "+takes)
+		strict, err := value.DecodeJSON([]byte(tt.raw))
+		if diff := cmp.Diff(strict, d); diff != "" || err != nil {
+			t.Errorf("%s (-want +got):\n%s", tt.text, diff)
+		}
 	}
-	if diff := cmp.Diff([]string{"json 1", "text 1", "empty 0", "ignore 01"}, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+	for _, text := range []string{``, `[,]`, `{,}`, `[1,,]`, `,`, `[1],`, `{"a":,}`, `{a: 1}`, `['a']`, `/* open`, `"open`, `[nano]`, `[1nan]`, `{nan: 1}`, `[1] /`} {
+		if d, err := value.DecodeLenientJSON([]byte(text)); value.KindOf(err) != "not JSON" {
+			t.Errorf("%s: %v, %v", text, d, err)
+		}
 	}
 }
 

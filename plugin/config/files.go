@@ -2,9 +2,11 @@ package config
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 )
 
@@ -49,4 +51,25 @@ func parseCertificates(data []byte) (*x509.CertPool, error) {
 		return nil, errors.New("holds no certificate in PEM form")
 	}
 	return pool, nil
+}
+
+// readBeside reads a file that a rule or a test names, as mapping.Options say.
+func (l *loader) readBeside(name string, most int) ([]byte, error) {
+	name = absolute("", name)
+	data, err := ReadFirst(name, most)
+	if err == nil {
+		l.addFile(name)
+		l.beside = append(l.beside, sha256.Sum256(data))
+	}
+	return data, err
+}
+
+// ReadFirst returns what is in a file, but no more than its first most bytes.
+func ReadFirst(name string, most int) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, int64(most)))
 }

@@ -41,6 +41,7 @@ func (l *loader) fingerprint(c *Config) string {
 			hashNode(h, n)
 		}
 	}
+	l.hashBeside(h)
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
@@ -51,7 +52,15 @@ func (l *loader) rulesFingerprint() string {
 		hashNode(h, s.Tables)
 		hashNode(h, s.Rules)
 	}
+	l.hashBeside(h)
 	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// hashBeside adds what the files hold that rules and tests name.
+func (l *loader) hashBeside(h hash.Hash) {
+	for _, sum := range l.beside {
+		h.Write(sum[:])
+	}
 }
 
 // hashSetting adds the value that a setting has.

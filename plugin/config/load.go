@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"io/fs"
 	"maps"
@@ -45,7 +46,7 @@ func Check(path string, environ []string) Result {
 	l, c := read(path, environ)
 	l.check(c)
 	l.readIncludes()
-	c.Mapper = mapping.Compile(l.sources, mapping.Options{BaseTopic: c.Broker.BaseTopic}, &l.report)
+	c.Mapper = mapping.Compile(l.sources, mapping.Options{BaseTopic: c.Broker.BaseTopic, ReadFile: l.readBeside}, &l.report)
 	c.Access = mapping.CompileAccess(l.sources, &l.report)
 	r := Result{}
 	if l.report.Err() == nil && !slices.ContainsFunc(l.broken, mistake) {
@@ -122,11 +123,12 @@ type loader struct {
 	providers []*provider // of auth.jwt as a list; none: it has the keys itself
 	sources   []mapping.Source
 
-	parsed    []*source.File // the configuration first, if it could be read
-	names     []string       // of files that problems may be in, in the order of reading; the configuration first
-	variables []string       // that override settings, as files are named in problems
-	files     []string       // that were read
-	authOrder []string       // the keys of auth, as they stand in the file
+	parsed    []*source.File      // the configuration first, if it could be read
+	names     []string            // of files that problems may be in, in the order of reading; the configuration first
+	variables []string            // that override settings, as files are named in problems
+	files     []string            // that were read
+	beside    [][sha256.Size]byte // of the files that rules and tests name, in the order of reading
+	authOrder []string            // the keys of auth, as they stand in the file
 	unwritten []unwritten
 }
 

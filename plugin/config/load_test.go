@@ -274,6 +274,27 @@ func TestEverySetting(t *testing.T) {
 	}
 }
 
+// A file that a test names lies beside the YAML file that has the test. What it holds counts as a
+// part of the configuration.
+func TestFilesBeside(t *testing.T) {
+	name := write(t, "config.yaml", "include: rules.d/*.yaml\n")
+	rules, frame := filepath.Join(filepath.Dir(name), "rules.d/rules.yaml"), filepath.Join(filepath.Dir(name), "rules.d/frames/a.bin")
+	putFile(t, rules, "tests: [{topic: a, file: frames/a.bin, expect: filtered}]\n")
+	putFile(t, frame, "one")
+	one := mustLoad(t, name)
+	if !slices.Contains(one.Files, frame) {
+		t.Errorf("Files lacks %s: %q", frame, one.Files)
+	}
+	putFile(t, frame, "two")
+	if two := mustLoad(t, name); two.Hash == one.Hash || two.RulesHash == one.RulesHash {
+		t.Errorf("another frame has the same hashes %s, %s", two.Hash, two.RulesHash)
+	}
+	putFile(t, frame, "one")
+	if again := mustLoad(t, name); again.Hash != one.Hash || again.RulesHash != one.RulesHash {
+		t.Errorf("the same frame has other hashes %s, %s", again.Hash, again.RulesHash)
+	}
+}
+
 func TestMissingFile(t *testing.T) {
 	c, problems := config.Load("testdata/none.yaml", nil)
 	if c != nil || len(problems) != 1 || problems[0].Error() != "testdata/none.yaml:1:1: cannot be read: no such file or directory" {

@@ -7,6 +7,7 @@ import (
 
 	"mqtt-stomp-bridge/mapping"
 	"mqtt-stomp-bridge/mapping/contract"
+	"mqtt-stomp-bridge/mapping/payload"
 	"mqtt-stomp-bridge/plugin/config"
 )
 
@@ -107,9 +108,16 @@ func ruleSchema() object {
 		conditions[q] = scalar()
 	}
 	known := object{
-		"name":     object{"description": "Unique name; appears in logs, metrics and dead letters.", "type": "string", "pattern": "^[A-Za-z0-9 _.-]{1,64}$"},
-		"topic":    object{"description": "Topic filter: {x} names one level, {x...} names the rest; + and # match without a name.", "type": "string"},
-		"payload":  object{"description": "How the payload is read.", "enum": []string{"json", "text", "empty", "ignore"}, "default": "json"},
+		"name":  object{"description": "Unique name; appears in logs, metrics and dead letters.", "type": "string", "pattern": "^[A-Za-z0-9 _.-]{1,64}$"},
+		"topic": object{"description": "Topic filter: {x} names one level, {x...} names the rest; + and # match without a name.", "type": "string"},
+		"payload": object{"description": "How the payload is read.", "default": "json", "anyOf": []any{
+			object{"enum": payloadKinds()},
+			options("json", object{"enum": []string{"lenient"}}),
+			options("csv", object{"type": "object", "additionalProperties": false, "properties": object{
+				"header": object{"description": "Whether the first row names the columns.", "type": "boolean", "default": false},
+				"comma":  object{"description": "What separates the columns.", "type": "string", "default": ","},
+			}}),
+		}},
 		"retained": object{"description": "What to do with a retained message that the broker sends when the bridge subscribes.", "enum": []string{"skip", "deliver"}, "default": "skip"},
 		"when":     object{"description": "Condition: an expression.", "type": []string{"string", "boolean"}},
 		"dedupe": object{"description": "Drops an event if the rule mapped one with the same key within the window before it.", "type": "object",
@@ -129,6 +137,19 @@ func ruleSchema() object {
 	}
 	return object{"type": "object", "additionalProperties": false, "required": []string{"name", "topic", "queue", "fields"},
 		"properties": only(known, mapping.RuleKeys())}
+}
+
+func payloadKinds() []string {
+	var names []string
+	for _, e := range payload.Named() {
+		names = append(names, e.Name)
+	}
+	return names
+}
+
+// options is the schema of a payload kind that is written with options.
+func options(kind string, schema object) object {
+	return object{"type": "object", "additionalProperties": false, "required": []string{kind}, "properties": object{kind: schema}}
 }
 
 // fieldsSchema holds the fields of all queues: which belong to a rule's own queue, check says.
@@ -154,16 +175,18 @@ func fieldsSchema() object {
 }
 
 func testSchema() object {
-	payload := object{"type": "object"}
+	body := object{"type": "object"}
 	expect := object{"rejected": object{"description": "Part of the reason."}}
 	for _, q := range contract.QueueNames() {
-		expect[q] = object{"anyOf": []any{payload, object{"type": "array", "items": payload}}}
+		expect[q] = object{"anyOf": []any{body, object{"type": "array", "items": body}}}
 	}
 	known := object{
 		"name":         object{"description": "Default: the topic.", "type": "string"},
 		"topic":        object{"description": "Topic of the event.", "type": "string"},
 		"payload":      object{"description": "The payload in YAML, sent as JSON."},
 		"text":         object{"description": "The payload, sent unchanged.", "type": []string{"string", "number", "boolean"}},
+		"base64":       object{"description": "The payload in base64.", "type": "string"},
+		"file":         object{"description": "The file of the payload; a relative path starts where this file is.", "type": "string"},
 		"user":         object{"description": "User properties.", "type": "object", "additionalProperties": scalar()},
 		"content_type": object{"description": "Content type of the event.", "type": "string"},
 		"qos":          object{"enum": []int{0, 1, 2}, "default": 0},

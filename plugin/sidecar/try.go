@@ -53,7 +53,7 @@ from the broker (--listen).`,
 	f.BoolVar(&o.event.Retained, "retained", false, "the event is a retained message that the broker sends at subscribe")
 	f.StringVar(&o.event.ContentType, "content-type", "", "the MQTT 5 content `type` of the event")
 	f.StringArrayVarP(&o.user, "user-property", "D", nil, "an MQTT 5 user property, `name=value`; can be repeated")
-	f.StringVar(&o.events, "events", "", `try the events in this `+"`file`"+`, one JSON object per line: {"topic": ..., "payload": ... or "text": ...}; - for standard input`)
+	f.StringVar(&o.events, "events", "", `try the events in this `+"`file`"+`, one JSON object per line: {"topic": ..., "payload": ... or "text": ... or "base64": ... or "file": ...}; - for standard input`)
 	f.IntVar(&o.live, "listen", 0, "try the next `N` messages from the broker, received at QoS 0 in a separate session; a running bridge gets them too")
 	waitFlag(c, &o.wait, "with --listen, end")
 	formatFlag(c, &o.format, "for programs, an object a line for each event")

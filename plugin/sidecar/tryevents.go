@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -20,7 +21,9 @@ import (
 type eventLine struct {
 	Topic       string            `json:"topic"`
 	Payload     json.RawMessage   `json:"payload"` // JSON
-	Text        *string           `json:"text"`    // anything else
+	Text        *string           `json:"text"`    // text
+	Base64      *[]byte           `json:"base64"`  // anything else
+	File        *string           `json:"file"`    // in which the payload is; relative to the file of events
 	QoS         *byte             `json:"qos"`
 	Retained    bool              `json:"retained"`
 	ContentType string            `json:"content_type"`
@@ -105,19 +108,20 @@ func (f *eventsTry) sumUp() {
 
 // An eventFile reads events, one a line.
 type eventFile struct {
-	name  string
-	size  int64 // in bytes; 0: not known before its end
-	input *flushingReader
-	lines *bufio.Scanner
-	line  int // the number of the last one read
+	name      string
+	directory string // where the relative paths of payloads start
+	size      int64  // in bytes; 0: not known before its end
+	input     *flushingReader
+	lines     *bufio.Scanner
+	line      int // the number of the last one read
 }
 
 // newEventFile returns one that flushes out before it waits for more, so that nothing is held back
 // meanwhile.
 func newEventFile(name string, r io.Reader, out *bufio.Writer) *eventFile {
-	f := &eventFile{name: name, input: &flushingReader{r: r, out: out}}
+	f := &eventFile{name: name, directory: filepath.Dir(name), input: &flushingReader{r: r, out: out}}
 	if name == "-" {
-		f.name = "standard input"
+		f.name, f.directory = "standard input", ""
 	}
 	if file, ok := r.(*os.File); ok {
 		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
@@ -136,7 +140,7 @@ func (f *eventFile) next() (mapping.Event, error) {
 		if len(bytes.TrimSpace(f.lines.Bytes())) == 0 {
 			continue
 		}
-		e, err := parseEvent(f.lines.Bytes())
+		e, err := parseEvent(f.lines.Bytes(), f.directory)
 		if err != nil {
 			err = fmt.Errorf("%s:%d: %w", f.name, f.line, err)
 		}
@@ -177,16 +181,15 @@ func (f *flushingReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// parseEvent reads one line of a file of events.
-func parseEvent(line []byte) (mapping.Event, error) {
+// parseEvent reads one line of a file of events. The relative paths of payloads start at directory.
+func parseEvent(line []byte, directory string) (mapping.Event, error) {
 	var l eventLine
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&l); err != nil {
-		return mapping.Event{}, fmt.Errorf("%w; an event is a JSON object with topic, payload or text, and maybe qos, retained, content_type, user, received", err)
+		return mapping.Event{}, fmt.Errorf("%w; an event is a JSON object with topic, payload or text or base64 or file, and maybe qos, retained, content_type, user, received", err)
 	}
-	e := mapping.Event{Topic: l.Topic, Payload: l.Payload, QoS: 1, Retained: l.Retained, ContentType: l.ContentType,
-		User: l.User, Received: l.Received}
+	e := mapping.Event{Topic: l.Topic, QoS: 1, Retained: l.Retained, ContentType: l.ContentType, User: l.User, Received: l.Received}
 	_, after := d.Token()
 	switch {
 	case after != io.EOF:
@@ -195,12 +198,8 @@ func parseEvent(line []byte) (mapping.Event, error) {
 		return e, errors.New("an event needs a topic")
 	case strings.ContainsAny(l.Topic, wildcards):
 		return e, errWildcard
-	case (l.Text == nil) == (l.Payload == nil):
-		return e, errors.New("an event needs payload or text, one of them")
 	case l.QoS != nil && *l.QoS > 2:
 		return e, fmt.Errorf("qos is 0, 1 or 2, not %d", *l.QoS)
-	case l.Text != nil:
-		e.Payload = []byte(*l.Text)
 	}
 	if l.QoS != nil {
 		e.QoS = *l.QoS
@@ -208,5 +207,30 @@ func parseEvent(line []byte) (mapping.Event, error) {
 	if e.Received.IsZero() {
 		e.Received = time.Now()
 	}
-	return e, nil
+	var err error
+	e.Payload, err = l.payload(directory)
+	return e, err
+}
+
+// payload returns the payload that the line has in one of four ways.
+func (l *eventLine) payload(directory string) ([]byte, error) {
+	switch {
+	case !oneOf(l.Payload != nil, l.Text != nil, l.Base64 != nil, l.File != nil):
+		return nil, errors.New("an event needs payload, text, base64 or file, one of them")
+	case l.Text != nil:
+		return []byte(*l.Text), nil
+	case l.Base64 != nil:
+		return *l.Base64, nil
+	case l.File != nil:
+		name := *l.File
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(directory, name)
+		}
+		data, err := config.ReadFirst(name, maxEventLine+1)
+		if err == nil && len(data) > maxEventLine {
+			err = fmt.Errorf("%s holds more than %d bytes", name, maxEventLine)
+		}
+		return data, err
+	}
+	return l.Payload, nil
 }

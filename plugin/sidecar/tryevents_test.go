@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -92,5 +93,34 @@ func TestCheckInterrupted(t *testing.T) {
 	code := p.run(ctx, []string{"check", "-c", "testdata/cli/failing.yaml"})
 	if want := "mqtt-stomp-bridge: interrupted after 1 of 4 tests\n"; code != exitFailure || stderr.String() != want || stdout.Len() > 0 {
 		t.Errorf("code %d, stderr %q, stdout %q, want %d, %q", code, stderr.String(), stdout.String(), exitFailure, want)
+	}
+}
+
+// The payload of an event in a file is JSON, text, base64 or another file.
+func TestParseEvent(t *testing.T) {
+	directory := t.TempDir()
+	write(t, filepath.Join(directory, "frame.bin"), "\x00\xff")
+	const ways = "an event needs payload, text, base64 or file, one of them"
+	for _, tt := range []struct{ members, want, mistake string }{
+		{`"payload": {"a": 1}`, `{"a": 1}`, ""},
+		{`"text": ""`, "", ""},
+		{`"base64": "AP8="`, "\x00\xff", ""},
+		{`"base64": ""`, "", ""},
+		{`"file": "frame.bin"`, "\x00\xff", ""},
+		{`"file": "` + directory + `/frame.bin"`, "\x00\xff", ""},
+		{`"qos": 1`, "", ways},
+		{`"text": "a", "base64": "AP8="`, "", ways},
+		{`"payload": 1, "file": "frame.bin"`, "", ways},
+		{`"base64": "AP8"`, "", "illegal base64 data at input byte 0; an event is a JSON object with topic, payload or text or base64 or file, and maybe qos, retained, content_type, user, received"},
+		{`"file": "none"`, "", "open " + directory + "/none: no such file or directory"},
+	} {
+		e, err := parseEvent([]byte(`{"topic": "a", `+tt.members+`}`), directory)
+		mistake := ""
+		if err != nil {
+			mistake = err.Error()
+		}
+		if mistake != tt.mistake || err == nil && string(e.Payload) != tt.want {
+			t.Errorf("%s: %q, %s, want %q, %s", tt.members, e.Payload, mistake, tt.want, tt.mistake)
+		}
 	}
 }

@@ -28,8 +28,15 @@ func (r *expressionReader) parse(n *yaml.Node, text string, offset int) *express
 		r.in.errorf(n, "write an expression after the =; for the text itself: '=\"=\"'", "the expression is empty")
 		return nil
 	}
+	if offset > 0 && strings.HasPrefix(trimmed, "=") {
+		r.in.errorAt(n, offset, 1, "write one: ="+strings.TrimLeft(trimmed, "= "), "a second = begins the expression")
+		return nil
+	}
 	x, m := r.names.Parse(trimmed)
 	if m != nil {
+		if rest := []rune(trimmed); m.Offset < len(rest) && strings.ContainsRune("“”„‘’‚", rest[m.Offset]) {
+			m.Message, m.Hint = string(rest[m.Offset])+" is no quote of an expression", `write " or '`
+		}
 		r.in.errorAt(n, offset+m.Offset, max(1, m.Width), m.Hint, "%s", m.Message)
 		return nil
 	}

@@ -153,10 +153,17 @@ var expressionLike = regexp.MustCompile(`^\s*(?:(?:payload|item|topic|mqtt|table
 // bracedForm matches the ways in which other programs mark an expression.
 var bracedForm = regexp.MustCompile(`\{\{\s*(.*?)\s*\}\}|\$\{\s*(.*?)\s*\}`)
 
+// typographic matches a text that a word processor has quoted.
+var typographic = regexp.MustCompile(`^(?:[“„].*[”“]|[‘‚].*[’‘])$`)
+
 // unmarked reports a text that looks like an expression without its =.
 func (r *reader) unmarked(n *yaml.Node) bool {
 	text, fix := n.Value, strings.TrimSpace(n.Value)
 	switch m := bracedForm.FindStringSubmatch(text); {
+	case typographic.MatchString(fix):
+		inner := strings.Trim(fix, "“”„‘’‚")
+		r.warnf(n, "write "+inner+", or \""+inner+"\"", "this sends the quotes too: to YAML, %s is a text without quotes", fix)
+		return false
 	case m != nil:
 		fix = m[1] + m[2]
 	case !expressionLike.MatchString(text):

@@ -129,6 +129,9 @@ func (s *flowScanner) top() (*written, bool) {
 	if !ok {
 		return nil, false
 	}
+	if key, _, colon := strings.Cut(w.text, ": "); s.key != nil && colon && takesKeys.MatchString(s.key.text+": "+key) {
+		return nil, false
+	}
 	s.blanks()
 	end := s.at
 	for end < len(s.text) && s.text[end] != '\n' {
@@ -164,6 +167,9 @@ func (s *flowScanner) ended(stops string) bool {
 	switch {
 	case s.at == len(s.text):
 		return stops == ""
+	case stops == "" && s.text[s.at] == ',' && (s.at+1 == len(s.text) || s.text[s.at+1] == '\n'):
+		s.at++ // as in JSON, and meaningless
+		return true
 	case stops == "":
 		return s.text[s.at] == '\n' || s.text[s.at] == '#' && s.text[s.at-1] == ' '
 	}

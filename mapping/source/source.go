@@ -3,7 +3,6 @@
 package source
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -79,104 +78,6 @@ var breaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u20
 
 // Lines returns the lines of a YAML text as problems count them.
 func Lines(text string) []string { return strings.Split(breaks.Replace(text), "\n") }
-
-func (f *File) syntaxError(err error, report *Report) {
-	p := Problem{File: f.Name, Width: 1, Message: "YAML: " + err.Error()}
-	p.Line, p.Column = placeOf(err)
-	var le *yaml.LoadError
-	if errors.As(err, &le) {
-		p.Message = "YAML: " + strings.TrimPrefix(le.Message, "yaml: ")
-	}
-	switch {
-	case strings.Contains(p.Message, "no documents in stream"):
-		return // an empty file, or one that holds only comments
-	case strings.Contains(p.Message, "found multiple"):
-		p.Line, p.Width = f.secondDocument(), len("---")
-		p.Message = "YAML: a second document begins here, and a file holds one"
-	}
-	p.Hint = f.syntaxHint(p)
-	if w, r := f.rewrite(p.Line); w != nil && f.repairs(r) {
-		p.Rewrite = r
-	}
-	report.add(f, p)
-}
-
-// placeOf returns where the YAML reader found the error.
-func placeOf(err error) (line, column int) {
-	var le *yaml.LoadError
-	if !errors.As(err, &le) {
-		return 1, 1
-	}
-	return max(1, le.Mark.Line), max(1, le.Mark.Column)
-}
-
-// secondDocument returns the line that separates a second document from the first.
-func (f *File) secondDocument() int {
-	content := false
-	for i, l := range f.lines {
-		if content && strings.HasPrefix(l, "---") {
-			return i + 1
-		}
-		t := strings.TrimSpace(l)
-		content = content || t != "" && !strings.HasPrefix(t, "#") && !strings.HasPrefix(t, "%")
-	}
-	return 1
-}
-
-// syntaxHint names the usual slip behind a YAML syntax error; "" when there is none to name.
-func (f *File) syntaxHint(p Problem) string {
-	line := []rune(f.line(p.Line))
-	at := string(line[min(p.Column-1, len(line)):])
-	before := strings.TrimLeft(string(line[:len(line)-len([]rune(at))]), " -")
-	switch {
-	case strings.Contains(p.Message, "mapping values are not allowed") && !strings.Contains(before, ":") && f.deeper(p.Line):
-		return "YAML reads this line as a continuation of the text above, because it is indented deeper; begin both at the same column"
-	case strings.Contains(p.Message, "mapping values are not allowed"):
-		return "YAML reads “: ” inside an unquoted value as a new key; put the whole value in '…'"
-	case strings.Contains(p.Message, "expected ',' or '}'"), strings.Contains(p.Message, "expected ',' or ']'"):
-		return flowHint(at)
-	case strings.Contains(p.Message, "second document"):
-		return "put it into a file of its own"
-	case strings.Contains(p.Message, "invalid Unicode character escape code"):
-		return `write the character itself, or one code for all of it: "\U0001F600"`
-	case strings.HasPrefix(at, "\t"):
-		return "YAML allows no tab in indentation; use spaces"
-	case strings.Contains(p.Message, "did not find expected key") && before == "":
-		return "what belongs together begins at the same column, and this line does not begin where the lines above do"
-	case strings.Contains(p.Message, "did not find expected '-'"):
-		return "each element of a list begins with “- ”, and all of them at the same column"
-	case strings.Contains(p.Message, "could not find expected ':'"):
-		return "each key ends with “: ”: this one's, or that of the line above"
-	case strings.Contains(p.Message, "cannot start any token"), strings.Contains(p.Message, "unknown anchor"),
-		strings.Contains(p.Message, "did not find expected key"):
-		return "a value that begins with a quote, or with any of [ { ! & * % @ `, is read as YAML's own; put the whole value in '…'"
-	}
-	return ""
-}
-
-// flowHint says what broke a value inside { } or [ ], of which the rest is where YAML stopped.
-func flowHint(rest string) string {
-	const quote = ": put the value in '…'"
-	switch {
-	case strings.HasPrefix(rest, "["), strings.HasPrefix(rest, "]"):
-		return "inside { } and [ ], YAML reads [ and ] as a list" + quote
-	case strings.HasPrefix(rest, "{"), strings.HasPrefix(rest, "}"):
-		return "inside { } and [ ], YAML reads { and } as keys and values" + quote
-	case strings.HasPrefix(rest, ":"):
-		return "inside { } and [ ], YAML reads “: ” as the end of a key" + quote
-	}
-	return "inside { } and [ ], “, ” ends a value, and so does a closing quote" + quote + ", and close each { and ["
-}
-
-// deeper reports whether the n-th line is indented deeper than the line above that is not empty.
-func (f *File) deeper(n int) bool {
-	for above := n - 1; above > 0; above-- {
-		if strings.TrimSpace(f.lines[above-1]) != "" {
-			return indent(f.lines[n-1]) > indent(f.lines[above-1])
-		}
-	}
-	return false
-}
 
 // Redact keeps n, with all lines that it stands on and everything below it, out of every problem's
 // text, because it is a secret. An alias takes with it what it stands for.

@@ -33,7 +33,7 @@ func (t template) value(in *input) (any, error) {
 	for _, p := range t {
 		var err error
 		if b, err = p.appendJSON(b, in); err != nil {
-			return nil, value.Refuse(value.KindOf(err), "=%s: %v", p.expr, err)
+			return nil, value.Within(err, "=%s", p.expr)
 		}
 	}
 	return string(b), nil

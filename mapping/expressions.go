@@ -16,6 +16,14 @@ type expressionReader struct {
 	in     *reader
 	names  *expression.Names
 	tables map[string]*table
+	lets   map[expression.Root]placedExpression
+	used   expression.Roots // by what has been compiled
+}
+
+// A placedExpression is an expression with its place.
+type placedExpression struct {
+	x    *expression.Expression
+	node *yaml.Node
 }
 
 // parse compiles the text, which begins at the offset-th character of the value of n. It returns
@@ -40,6 +48,7 @@ func (r *expressionReader) parse(n *yaml.Node, text string, offset int) *express
 		r.in.errorAt(n, offset+m.Offset, max(1, m.Width), m.Hint, "%s", m.Message)
 		return nil
 	}
+	r.used |= x.Reads()
 	for _, d := range x.Doubts() {
 		r.in.warnAt(n, offset+d.Offset, max(1, d.Width), d.Hint, "%s", d.Message)
 	}
@@ -85,7 +94,11 @@ func (r *expressionReader) fits(n *yaml.Node, x *expression.Expression, types va
 	if x.Types()&types != 0 {
 		return true
 	}
-	r.in.errorAt(n, offsetOf(n, x), len([]rune(x.String())), "", "%s, but this always gives %s", wants, x.Types())
+	hint := ""
+	if types == value.TypeList && x.Types() == value.TypeObject {
+		hint = "to go through its keys write keys(" + x.String() + ")"
+	}
+	r.in.errorAt(n, offsetOf(n, x), len([]rune(x.String())), hint, "%s, but this always gives %s", wants, x.Types())
 	return false
 }
 
@@ -96,6 +109,11 @@ func offsetOf(n *yaml.Node, x *expression.Expression) int { return strings.Index
 // checkKnown converts those values that the expression may have that are known at load. rule is the
 // name to report with a wrong entry of a table.
 func (r *expressionReader) checkKnown(f *contract.Field, rule string, n *yaml.Node, x *expression.Expression) {
+	if p := x.Path(); p != nil && len(p.Steps) == 0 {
+		if let, ok := r.lets[p.Root]; ok {
+			r.checkKnown(f, rule, let.node, let.x)
+		}
+	}
 	for _, k := range x.Known() {
 		if k.Table != "" {
 			r.checkTable(f, rule, k.Table)

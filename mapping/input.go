@@ -10,7 +10,6 @@ import (
 // The roots of the expressions of rules.
 const (
 	rootPayload expression.Root = iota
-	rootItem
 	rootIndex
 	rootReceived
 	rootTopic
@@ -18,8 +17,15 @@ const (
 	rootRetained
 	rootContentType
 	rootUser
-	rootCapture // the topic's first; the others follow
+
+	rootLevel   = 16                    // the outermost of each; the others follow
+	rootLet     = rootLevel + maxLevels // the first; the others follow
+	rootCapture = rootLet + maxLets     // the topic's first; the others follow
 )
+
+// elementRoots are what differs between the elements of an each; expressions may read it through
+// lets too.
+var elementRoots = expression.Range(rootLevel, maxLevels) | expression.Range(rootIndex, 1)
 
 // The cost of operations outside of expressions, in the units of expression.Scope.Spend.
 const (
@@ -40,15 +46,17 @@ type input struct {
 	docs   map[*payload.Encoding]*decoded
 
 	// Of the rule.
-	encoding *payload.Encoding
+	rule     *rule
 	captures []string
 	payload  value.Document
 	have     bool // payload is decoded
+	lets     []letValue
 
 	// Of the element of an each.
-	item  any
-	raw   string // its JSON text; "" when that is not known
-	index int
+	elements [maxLevels]any // of each level
+	at       [maxLevels]int // where they stand in their lists
+	raw      string         // the JSON text of the only level's; "" when that is not known
+	index    int            // of the innermost, among all of the event
 
 	body []byte // of the last output; scratch
 }
@@ -70,29 +78,37 @@ func (in *input) matches(p *topic.Pattern) (ok bool) {
 	return ok
 }
 
-// begin begins a rule of that encoding, whose pattern has matched.
-func (in *input) begin(e *payload.Encoding) {
-	in.encoding, in.payload, in.have = e, value.Document{}, false
-	in.element(nil, "", 0)
+// begin begins a rule, whose pattern has matched.
+func (in *input) begin(r *rule) {
+	in.rule, in.payload, in.have = r, value.Document{}, false
+	in.lets = append(in.lets[:0], make([]letValue, len(r.lets))...)
+	in.index = 0
 	in.scope.Begin(in, len(in.event.Payload))
 }
 
-// element begins an element of the rule's each.
-func (in *input) element(item any, raw string, index int) {
-	in.item, in.raw, in.index = item, raw, index
+// enter begins an element of the k-th level of the rule's each, the i-th of its list. What is
+// deeper has no element until it is entered in turn.
+func (in *input) enter(k, i int, element any) {
+	in.elements[k], in.at[k] = element, i
+	for n, l := range in.rule.lets {
+		if l.depth > k {
+			in.lets[n] = letValue{}
+		}
+	}
 }
 
 // decode decodes the payload as the rule's encoding says, once an event for all rules of that
 // encoding.
 func (in *input) decode() error {
-	if in.have || in.encoding.Decode == nil {
+	encoding := in.rule.encoding
+	if in.have || encoding.Decode == nil {
 		return nil
 	}
-	d := in.docs[in.encoding]
+	d := in.docs[encoding]
 	if d == nil {
 		d = new(decoded)
-		d.Document, d.err = in.encoding.Decode(in.event.Payload)
-		in.docs[in.encoding] = d
+		d.Document, d.err = encoding.Decode(in.event.Payload)
+		in.docs[encoding] = d
 	}
 	in.payload, in.have = d.Document, d.err == nil
 	return d.err
@@ -104,8 +120,6 @@ func (in *input) Value(r expression.Root) (any, error) {
 	case rootPayload:
 		err := in.decode()
 		return in.payload.Value, err
-	case rootItem:
-		return in.item, nil
 	case rootIndex:
 		return in.index, nil
 	case rootReceived:
@@ -124,7 +138,13 @@ func (in *input) Value(r expression.Root) (any, error) {
 	case rootUser:
 		return in.event.User, nil
 	}
-	return in.captures[r-rootCapture], nil
+	switch {
+	case r >= rootCapture:
+		return in.captures[r-rootCapture], nil
+	case r >= rootLet:
+		return in.let(int(r - rootLet))
+	}
+	return in.elements[r-rootLevel], nil
 }
 
 // rawAt returns the original JSON text at a path into the payload or the element; false where it is
@@ -144,9 +164,9 @@ func (in *input) rawAt(p *expression.Path) (string, bool, error) {
 	return raw, ok, nil
 }
 
-// elements returns the texts of the elements of a list in the payload; nil where they are not
+// rawElements returns the texts of the elements of a list in the payload; nil where they are not
 // known.
-func (in *input) elements(p *expression.Path) []string {
+func (in *input) rawElements(p *expression.Path) []string {
 	if p == nil || p.Root != rootPayload || in.payload.Raw == "" {
 		return nil
 	}
@@ -164,9 +184,11 @@ const maxKept = 64 << 10
 // release lets go of all that the input holds of its event.
 func (in *input) release() {
 	clear(in.docs)
+	clear(in.lets[:cap(in.lets)])
 	in.scope.Release()
 	if cap(in.body) > maxKept {
 		in.body = nil
 	}
-	*in = input{scope: in.scope, docs: in.docs, levels: in.levels, captures: in.captures, body: in.body}
+	*in = input{scope: in.scope, docs: in.docs, levels: in.levels, captures: in.captures, body: in.body,
+		lets: in.lets[:0]}
 }

@@ -151,7 +151,8 @@ func TestEach(t *testing.T) {
 		{"one bad", `{"kind":"batch","events":[` + good + `,` + bad + `,` + good + `]}`, "batch[0] mapped, batch[1] rejected (not a UUID), batch[2] mapped, "},
 		{"not for it, and no list either", `{"kind":"other"}`, "batch filtered (when), some filtered (items)"},
 		{"no list", `{"kind":"batch","events":{"a":1}}`, "batch rejected (not a list), some rejected (expression)"},
-		{"missing", `{"kind":"batch"}`, "batch rejected (missing), some filtered (items)"},
+		{"missing", `{"kind":"batch"}`, "batch filtered (items), some filtered (items)"},
+		{"null", `{"kind":"batch","events":null}`, "batch filtered (items), some filtered (items)"},
 		{"empty", `{"kind":"batch","events":[]}`, "batch filtered (items), some filtered (items)"},
 		{"too many", `{"kind":"batch","events":[0` + strings.Repeat(",0", 1000) + `]}`, "batch rejected (too many items), some rejected (too large)"},
 	}
@@ -249,8 +250,8 @@ rules:
 		{"l", `{"items":[{"a":"` + idA + `","b":[1]}]}`, `rule "list" item 0 field unread_message_count (rules.yaml:21): no value: item.b has 1 elements`},
 		{"l", `{"items":[{"a":"` + idA + `","b":[1,null]}]}`, `rule "list" item 0 field unread_message_count (rules.yaml:21): no value: item.b[1] is null`},
 		{"l", `{"items":[{"a":"` + idA + `","b":{"c":1}}]}`, `rule "list" item 0 field unread_message_count (rules.yaml:21): no value: item.b is an object, not a list`},
-		{"l", `{"items":null}`, `rule "list" (rules.yaml:19): each: payload.items is null`},
-		{"l", `null`, `rule "list" (rules.yaml:19): each: payload is null`},
+		{"l", `{"items":{"a":1}}`,
+			`rule "list" (rules.yaml:19): each: payload.items is an object, not a list; to go through its keys write keys(payload.items)`},
 		{"l", `{"items":"x"}`, `rule "list" (rules.yaml:19): each: payload.items is text, not a list`},
 		{"n", `7`, `rule "number" field conversation_id (rules.yaml:26): no value: the message has no user property "id"`},
 	}

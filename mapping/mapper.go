@@ -9,10 +9,10 @@
 //	rules -> expression, contract, payload, topic, source, audience; expression, contract, payload -> value
 //
 // Files: parse.go (what a file says), compile.go and reader.go (reading nodes), rulecompiler.go,
-// encodings.go, fieldcompiler.go, content.go, expressions.go, recipients.go (one rule), names.go and
-// input.go (what expressions see), rule.go and run.go (one rule at work), mapper.go, filter.go and
-// trace.go (all of them), access.go, and ruletest.go, testreader.go, testpayload.go and testdiff.go
-// (the tests beside the rules).
+// encodings.go, fieldcompiler.go, content.go, expressions.go, recipients.go, each.go, let.go (one
+// rule), names.go and input.go (what expressions see), rule.go and run.go (one rule at work),
+// mapper.go, filter.go and trace.go (all of them), access.go, and ruletest.go, testreader.go,
+// testpayload.go and testdiff.go (the tests beside the rules).
 package mapping
 
 import (
@@ -66,11 +66,17 @@ type Output struct {
 
 // A Rejection is one output that could not be made, with every field that failed.
 type Rejection struct {
-	Rule   string
-	Stage  string // decode, each, when, queue, dedupe, fields or panic; the bridge adds journal and message: too large for these
-	Queue  string // of stage fields: which payload was being made
-	Field  string // of stage fields: the first that failed; "audience" counts as one
-	Item   int    // the element of an each; -1: none
+	Rule  string
+	Stage string // decode, each, when, queue, dedupe, fields or panic; the bridge adds journal and message: too large for these
+	Queue string // of stage fields: which payload was being made
+	Field string // of stage fields: the first that failed; "audience" counts as one
+	Item  int    // the number of the innermost element of an each; -1: none
+
+	// Element names the element of an each whose levels have names, by its path:
+	// entry[0].changes[2]. With an Item of -1 it is that of an outer level, whose elements could not
+	// be found. "": none, or the each has no names.
+	Element string
+
 	File   string
 	Line   int    // of the field, of the key of the stage, or of the rule
 	Kind   string // of the refusal, without any value: for logs and counters
@@ -83,7 +89,10 @@ type Rejection struct {
 func (r Rejection) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "rule %q", r.Rule)
-	if r.Item >= 0 {
+	switch {
+	case r.Element != "":
+		b.WriteString(" element " + r.Element)
+	case r.Item >= 0:
 		fmt.Fprintf(&b, " item %d", r.Item)
 	}
 	if len(r.Fields) == 1 {

@@ -16,11 +16,22 @@ type eventNames struct {
 	captures   []string // of the topic
 	anyCapture bool     // the topic is wrong: do not report what it fails to capture
 	encoding   *payload.Encoding
-	each       bool // the rule has one
+	levels     []string  // of the rule's each, outermost first
+	named      bool      // the levels are named in the rule; otherwise there is one, called item
+	lets       []letName // of the rule
 }
 
-// names returns the names, with the tables.
-func (n eventNames) names(tables expression.Group) *expression.Names {
+// A letName is the name of a let, as expressions see it.
+type letName struct {
+	name  string
+	types value.Types
+	depth int  // how many levels of each must have an element before the let has a value
+	known bool // it has been read: those that are read later see it
+}
+
+// names returns the names, with the tables, where the elements of so many levels of the rule's each
+// are known.
+func (n eventNames) names(tables expression.Group, levels int) *expression.Names {
 	names := &expression.Names{
 		Roots: []expression.Name{{Name: "received", Root: rootReceived, Types: value.TypeTime}},
 		Groups: []expression.Group{n.topic(), {Name: "mqtt", Below: []expression.Name{
@@ -30,14 +41,21 @@ func (n eventNames) names(tables expression.Group) *expression.Names {
 			{Name: "topic", Root: rootTopic, Types: value.TypeText},
 			{Name: "user", Root: rootUser, Types: value.TypeObject},
 		}}, tables},
-		Hint: n.hint,
+		Hint: func(name string) string { return n.hint(name, levels) },
 	}
 	if n.encoding.Decode != nil {
 		names.Roots = append(names.Roots, expression.Name{Name: "payload", Root: rootPayload, Types: n.encoding.Types})
 	}
-	if n.each {
-		names.Roots = append(names.Roots, expression.Name{Name: "item", Root: rootItem, Types: value.AnyType},
-			expression.Name{Name: "index", Root: rootIndex, Types: value.TypeWhole})
+	for i, name := range n.levels[:levels] {
+		names.Roots = append(names.Roots, expression.Name{Name: name, Root: rootLevel + expression.Root(i), Types: value.AnyType})
+	}
+	if levels > 0 && levels == len(n.levels) {
+		names.Roots = append(names.Roots, expression.Name{Name: "index", Root: rootIndex, Types: value.TypeWhole})
+	}
+	for i, l := range n.lets {
+		if l.known && l.depth <= levels && !slices.Contains(n.levels, l.name) {
+			names.Roots = append(names.Roots, expression.Name{Name: l.name, Root: rootLet + expression.Root(i), Types: l.types})
+		}
 	}
 	return names
 }
@@ -51,15 +69,57 @@ func (n eventNames) topic() expression.Group {
 	return g
 }
 
-// hint says what to do about a name that the rule does not see.
-func (n eventNames) hint(name string) string {
-	switch name {
-	case "payload":
-		return fmt.Sprintf("a rule with payload: %s does not see the payload", n.encoding.Name)
-	case "item", "index":
-		return "item and index are the elements of each: and this rule has no each:"
+// hint says what to do about a name that an expression does not see where the elements of so many
+// levels are known.
+func (n eventNames) hint(name string, levels int) string {
+	if i := slices.Index(n.levels, name); i >= 0 && n.named {
+		return fmt.Sprintf("the list of a level comes before its elements: %s is known below the level %s", name, name)
 	}
-	return payloadHint(name)
+	if i := slices.IndexFunc(n.lets, func(l letName) bool { return l.name == name }); i >= 0 {
+		if l := n.lets[i]; l.known {
+			return fmt.Sprintf("%s depends on %s, which is not known where each looks for this list", name, n.dependency(l))
+		}
+		return "a let sees those that stand above it"
+	}
+	switch {
+	case name == "payload":
+		return fmt.Sprintf("a rule with payload: %s does not see the payload", n.encoding.Name)
+	case name != "item" && name != "index":
+		return payloadHint(name)
+	case len(n.levels) == 0:
+		return "item and index are the elements of each: and this rule has no each:"
+	case n.named && name == "item":
+		return "the levels of this each have names: " + strings.Join(n.levels, ", ")
+	}
+	return name + " is not known where each looks for its list"
+}
+
+// dependency names the element on which the let depends.
+func (n eventNames) dependency(l letName) string {
+	if name := n.levels[l.depth-1]; n.named || l.depth < len(n.levels) {
+		return name
+	}
+	return "item or index"
+}
+
+// reserved are the names that no level and no let can have, beside those of functions.
+func reserved() []string {
+	return []string{"payload", "topic", "mqtt", "table", "received", "item", "index", "memory", "key", "value",
+		"and", "or", "not", "in", "contains", "matches", "startsWith", "endsWith", "let", "if", "else", "true", "false", "nil"}
+}
+
+// taken says what has the name already, as in "payload is the name of …"; "" if it is free for a
+// level or a let.
+func (n eventNames) taken(name string) string {
+	switch {
+	case slices.Contains(reserved(), name):
+		return "a word of the rule language"
+	case slices.Contains(expression.Functions(), name):
+		return "a function"
+	case n.named && slices.Contains(n.levels, name):
+		return "a level of each"
+	}
+	return ""
 }
 
 // payloadHint knows what other programs call the payload.

@@ -54,7 +54,7 @@ func (r *recipients) audience(s *expression.Scope) (audience.Audience, error) {
 		var err error
 		if tokens, err = from.appendTokens(tokens, s); err != nil {
 			if len(r.fixed)+len(r.from) > 1 {
-				err = value.Refuse(value.KindOf(err), "=%s: %v", from.names, err)
+				err = value.Within(err, "=%s", from.names)
 			}
 			return nil, err
 		}

@@ -17,8 +17,10 @@ type rule struct {
 	line       int
 	pattern    *topic.Pattern
 	encoding   *payload.Encoding
-	deliver    bool // also retained messages
-	each       *expression.Expression
+	deliver    bool    // also retained messages
+	each       []level // outermost first
+	named      bool    // the levels of each have names of the rule's
+	lets       []let
 	when       *expression.Expression
 	routes     []route
 	shape      *contract.Shape
@@ -27,14 +29,12 @@ type rule struct {
 	window     time.Duration          // of dedupe
 	recipients *recipients            // who may get the outputs; nil: everybody
 
-	// Lines of the keys, for rejections.
-	eachLine, whenLine, dedupeLine int
-}
+	// whenPerElement says that when depends on the element of each, so that it is asked for each of
+	// them.
+	whenPerElement bool
 
-// whenPerItem reports whether when depends on the element of each, so that it is asked for each of
-// them.
-func (r *rule) whenPerItem() bool {
-	return r.when != nil && (r.when.Reads(rootItem) || r.when.Reads(rootIndex))
+	// Lines of the keys, for rejections.
+	whenLine, dedupeLine int
 }
 
 // A route is a queue of a rule with its condition; nil: always.

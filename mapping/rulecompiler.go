@@ -19,7 +19,7 @@ import (
 
 // RuleKeys returns the keys of a rule.
 func RuleKeys() []string {
-	return []string{"name", "topic", "payload", "retained", "each", "when", "dedupe", "queue", "audience", "fields"}
+	return []string{"name", "topic", "payload", "retained", "each", "let", "when", "dedupe", "queue", "audience", "fields"}
 }
 
 // A ruleCompiler compiles one rule.
@@ -30,11 +30,15 @@ type ruleCompiler struct {
 	names eventNames // of expr.names
 	keys  keys
 	rule  *rule
+
+	levels, lets []source.Pair // under each and let; a level without a name is called item
 }
 
 func newRuleCompiler(all *compiler, f *source.File) *ruleCompiler {
 	in := &reader{file: f, report: all.report}
-	return &ruleCompiler{all: all, in: in, expr: &expressionReader{in: in, tables: all.tables}}
+	return &ruleCompiler{all: all, in: in, expr: &expressionReader{
+		in: in, tables: all.tables, lets: map[expression.Root]placedExpression{},
+	}}
 }
 
 // compile compiles the rule at n, and keeps it when nothing is wrong with it.
@@ -54,18 +58,25 @@ func (c *ruleCompiler) compile(n *yaml.Node) {
 	c.readTopic()
 	c.readPayload()
 	c.readRetained()
-	c.expr.names = c.names.names(c.all.visible)
+	c.nameLevels()
+	c.readLets()
 	c.readEach()
-	c.expr.names = c.names.names(c.all.visible)
+	c.see(len(c.names.levels))
 	c.readWhen()
 	c.readDedupe()
 	c.readQueue()
 	c.readAudience()
 	c.readFields()
+	if !c.in.bad {
+		c.warnUnused()
+	}
 	if c.rule.pattern != nil && c.rule.shape != nil && !c.in.bad {
 		c.all.rules = append(c.all.rules, placedRule{c.rule, place{c.in.file, c.keys.pairs["topic"].Value}})
 	}
 }
+
+// see has expressions see what there is where the elements of so many levels of each are known.
+func (c *ruleCompiler) see(levels int) { c.expr.names = c.names.names(c.all.visible, levels) }
 
 // scalar returns the text of a key that takes one text.
 func (c *ruleCompiler) scalar(key string) (*yaml.Node, bool) {
@@ -149,25 +160,15 @@ func (c *ruleCompiler) readRetained() {
 	c.rule.deliver = n.Value == "deliver"
 }
 
-func (c *ruleCompiler) readEach() {
-	n, ok := c.bare("each")
-	if !ok {
-		return
-	}
-	c.rule.eachLine = n.Line
-	if c.rule.each = c.expr.bare(n); c.rule.each != nil {
-		c.expr.fits(n, c.rule.each, value.TypeList, "each takes a list")
-	}
-	c.names.each = true
-}
-
 func (c *ruleCompiler) readWhen() {
 	n, ok := c.bare("when")
 	if !ok {
 		return
 	}
 	c.rule.whenLine = n.Line
-	c.rule.when = c.expr.condition(n, "when")
+	if c.rule.when = c.expr.condition(n, "when"); c.rule.when != nil {
+		c.rule.whenPerElement = c.rule.allReads(c.rule.when)&elementRoots != 0
+	}
 }
 
 // Bounds of a dedupe's window.

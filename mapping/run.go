@@ -8,7 +8,6 @@ import (
 
 	"mqtt-stomp-bridge/mapping/audience"
 	"mqtt-stomp-bridge/mapping/contract"
-	"mqtt-stomp-bridge/mapping/expression"
 	"mqtt-stomp-bridge/mapping/value"
 )
 
@@ -18,11 +17,12 @@ type run struct {
 	in     *input
 	result *Result
 	trace  *[]RuleTrace // nil: not wanted
+	depth  int          // how many levels of each have an element
 }
 
 // run runs the rule, whose topic matches, for the event of the input.
 func (u *run) run() {
-	u.in.begin(u.rule.encoding)
+	u.in.begin(u.rule)
 	switch size := len(u.in.event.Payload); {
 	case u.in.letter:
 		u.filtered(-1, "dead letter", "a bridge's dead letter, which no rule maps")
@@ -38,7 +38,7 @@ func (u *run) run() {
 		u.guard(-1, u.one)
 		return
 	}
-	u.guard(-1, u.items)
+	u.guard(-1, u.each)
 }
 
 // guard runs f and turns a panic in it into a rejection.
@@ -54,64 +54,9 @@ func (u *run) guard(item int, f func(item int)) {
 	f(item)
 }
 
-// items runs the rule for the elements of its each.
-func (u *run) items(int) {
-	if !u.rule.whenPerItem() && !u.wanted(-1) {
-		return
-	}
-	if err := u.in.decode(); err != nil {
-		u.failed("decode", -1, u.rule.line, err)
-		return
-	}
-	each := u.rule.each
-	v, err := each.Eval(&u.in.scope)
-	list, isList := v.([]any)
-	switch {
-	case err != nil:
-		u.failed("each", -1, u.rule.eachLine, err)
-		return
-	case v == nil:
-		u.failed("each", -1, u.rule.eachLine, value.Refuse("missing", "each: %s", u.in.scope.Missing()))
-		return
-	case !isList:
-		u.failed("each", -1, u.rule.eachLine, value.Refuse("not a list", "each: %s is %s, not a list", each, value.TypeName(v)))
-		return
-	case len(list) > expression.MaxItems:
-		u.failed("each", -1, u.rule.eachLine, value.Refuse("too many items", "each: %d elements; at most %d are allowed",
-			len(list), expression.MaxItems))
-		return
-	case len(list) == 0:
-		u.filtered(-1, "items", "each "+each.String()+" has no elements")
-		return
-	}
-	u.note(-1, fmt.Sprintf("each %s: a list of %d", each, len(list)))
-	raw := u.in.elements(each.Path())
-	for i, item := range list {
-		text := ""
-		if i < len(raw) {
-			text = raw[i]
-		}
-		u.in.element(item, text, i)
-		if err := u.in.scope.Spend(workItem); err != nil {
-			u.giveUp(i, len(list), err)
-			return
-		}
-		u.guard(i, u.one)
-	}
-}
-
-// giveUp ends an each that has used up its work: one rejection for all elements that are left, so
-// that a hostile event cannot make a thousand dead letters.
-func (u *run) giveUp(from, to int, err error) {
-	u.failed("each", from, u.rule.eachLine, value.Refuse(value.KindOf(err), "elements %d to %d were not mapped: %v", from, to-1, err))
-	for i := from + 1; i < to; i++ {
-		u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.rule.name, Item: i, What: Rejected, Why: value.KindOf(err)})
-	}
-}
-
 // one makes one output: of the event, or of an element of the each.
 func (u *run) one(item int) {
-	if (item < 0 || u.rule.whenPerItem()) && !u.wanted(item) {
+	if (item < 0 || u.rule.whenPerElement) && !u.wanted(item) {
 		return
 	}
 	if err := u.in.decode(); err != nil {
@@ -200,10 +145,7 @@ func (u *run) fill(p contract.Payload, queue string, item int) (audience.Audienc
 	who, err := u.rule.recipients.audience(&u.in.scope)
 	fired.audience(u.rule.recipients, who, err)
 	if err != nil {
-		errs = append(errs, FieldError{
-			Field: "audience", Source: u.rule.recipients.String(), File: u.rule.file, Line: u.rule.recipients.line,
-			Kind: value.KindOf(err), Reason: err.Error(),
-		})
+		errs = append(errs, u.fieldError("audience", u.rule.recipients.String(), u.rule.recipients.line, err))
 	}
 	for i := range u.rule.fields {
 		f := &u.rule.fields[i]
@@ -213,9 +155,7 @@ func (u *run) fill(p contract.Payload, queue string, item int) (audience.Audienc
 		v, err := u.field(p, f)
 		fired.field(f, v, err)
 		if err != nil {
-			errs = append(errs, FieldError{
-				Field: f.spec.Name, Source: f.text(), File: u.rule.file, Line: f.line, Kind: value.KindOf(err), Reason: err.Error(),
-			})
+			errs = append(errs, u.fieldError(f.spec.Name, f.text(), f.line, err))
 		}
 	}
 	if len(errs) == 0 {
@@ -226,6 +166,21 @@ func (u *run) fill(p contract.Payload, queue string, item int) (audience.Audienc
 		Stage: "fields", Queue: queue, Field: first.Field, Item: item, Line: first.Line, Kind: first.Kind,
 		Reason: joinReasons(errs), Fields: errs,
 	}, false
+}
+
+// fieldError is the error of a field that stands at the line.
+func (u *run) fieldError(name, source string, line int, err error) FieldError {
+	return FieldError{
+		Field: name, Source: source, File: u.rule.file, Line: lineOf(err, line), Kind: value.KindOf(err), Reason: err.Error(),
+	}
+}
+
+// lineOf returns the line of the let that the refusal comes from, or else the line given.
+func lineOf(err error, line int) int {
+	if r, ok := err.(*value.Refusal); ok && r.Line > 0 {
+		return r.Line
+	}
+	return line
 }
 
 // field gives one field its value and returns it.
@@ -265,12 +220,13 @@ func (u *run) failed(stage string, item, line int, err error) {
 	if r, ok := err.(*value.Refusal); ok && r.Payload {
 		stage, line = "decode", u.rule.line
 	}
+	line = lineOf(err, line)
 	u.note(item, "rejected: "+err.Error())
 	u.rejected(Rejection{Stage: stage, Item: item, Line: line, Kind: value.KindOf(err), Reason: err.Error()})
 }
 
 func (u *run) rejected(r Rejection) {
-	r.Rule, r.File = u.rule.name, u.rule.file
+	r.Rule, r.File, r.Element = u.rule.name, u.rule.file, u.element()
 	u.result.Rejections = append(u.result.Rejections, r)
 	u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.rule.name, Item: r.Item, What: Rejected, Why: r.Kind})
 }

@@ -24,11 +24,13 @@ type Trace struct {
 // A RuleTrace is one step of a rule: why it did not fire, how many elements its each has, or the
 // fields of an output.
 type RuleTrace struct {
-	Rule   string
-	Item   int    // -1: none
-	Queue  string // "": the rule made no output here
-	Note   string // without a Queue: "no: …" with the reason
-	Fields []FieldTrace
+	Rule    string
+	Item    int    // -1: none
+	Element string // as of a Rejection
+	Queue   string // "": the rule made no output here
+	Note    string // without a Queue: "no: …" with the reason, which does not quote the event
+	Missing string // of a Note that says that there are no elements: why; it may quote the event
+	Fields  []FieldTrace
 }
 
 // A FieldTrace is a field with where its value comes from.
@@ -49,7 +51,7 @@ func (m *Mapper) Explain(e Event) Trace {
 
 func (u *run) note(item int, note string) {
 	if u.trace != nil {
-		*u.trace = append(*u.trace, RuleTrace{Rule: u.rule.name, Item: item, Note: note})
+		*u.trace = append(*u.trace, RuleTrace{Rule: u.rule.name, Item: item, Element: u.element(), Note: note})
 	}
 }
 
@@ -58,7 +60,7 @@ func (u *run) fired(item int, queue string) *RuleTrace {
 	if u.trace == nil {
 		return nil
 	}
-	*u.trace = append(*u.trace, RuleTrace{Rule: u.rule.name, Item: item, Queue: queue})
+	*u.trace = append(*u.trace, RuleTrace{Rule: u.rule.name, Item: item, Element: u.element(), Queue: queue})
 	return &(*u.trace)[len(*u.trace)-1]
 }
 
@@ -126,7 +128,12 @@ func (t Trace) Format(w io.Writer) error {
 		if r.Queue != "" {
 			note = r.verdict()
 		}
-		if r.Item >= 0 {
+		if r.Missing != "" {
+			note += ": " + r.Missing
+		}
+		if r.Element != "" {
+			note = r.Element + ": " + note
+		} else if r.Item >= 0 {
 			note = fmt.Sprintf("item %d: %s", r.Item, note)
 		}
 		fmt.Fprintf(&b, "  rule %-*s  %s\n", names, strconv.Quote(r.Rule), note)

@@ -1,6 +1,7 @@
 package commit
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -35,32 +36,47 @@ func deadLettersOf(e *mqtt.Event, rejections []mapping.Rejection) []deadLetter {
 // maxReasons is how many elements a letter tells of.
 const maxReasons = 20
 
-// reasons returns why, and the numbers of the elements, "" where the rule has no each.
-func (d deadLetter) reasons() (reason, items string) {
-	var why, numbers []string
+// reasons returns why, and which elements of an each: their numbers, and their paths where the
+// levels of the each have names. Both are "" where there is none.
+func (d deadLetter) reasons() (reason, items, elements string) {
+	var why, numbers, paths []string
 	for i, r := range d.rejections {
 		if i == maxReasons {
 			why = append(why, fmt.Sprintf("and %d more", len(d.rejections)-i))
-			numbers = append(numbers, "…")
+			numbers, paths = more(numbers), more(paths)
 			break
 		}
-		switch {
-		case r.Item < 0:
-			why = append(why, r.Reason)
-		case len(d.rejections) == 1:
-			why, numbers = append(why, r.Reason), append(numbers, strconv.Itoa(r.Item))
-		default:
-			why, numbers = append(why, fmt.Sprintf("item %d: %s", r.Item, r.Reason)), append(numbers, strconv.Itoa(r.Item))
+		element := r.Element
+		if r.Item >= 0 {
+			numbers = append(numbers, strconv.Itoa(r.Item))
+			element = cmp.Or(element, fmt.Sprint("item ", r.Item))
 		}
+		if r.Element != "" {
+			paths = append(paths, r.Element)
+		}
+		if element != "" && len(d.rejections) > 1 {
+			element += ": "
+		} else {
+			element = ""
+		}
+		why = append(why, element+r.Reason)
 	}
-	return strings.Join(why, "; "), strings.Join(numbers, ",")
+	return strings.Join(why, "; "), strings.Join(numbers, ","), strings.Join(paths, ",")
+}
+
+// more marks a list that is not whole.
+func more(list []string) []string {
+	if len(list) == 0 {
+		return nil
+	}
+	return append(list, "…")
 }
 
 // message returns what goes to the dead-letter topic: the event's own payload, and as user
 // properties why it is there.
 func (d deadLetter) message(baseTopic string) mqtt.Message {
 	r := d.rejections[0]
-	reason, items := d.reasons()
+	reason, items, elements := d.reasons()
 	m := mqtt.Message{
 		Topic:       baseTopic + "/dead-letter/" + r.Rule,
 		Payload:     d.event.Payload,
@@ -79,6 +95,7 @@ func (d deadLetter) message(baseTopic string) mqtt.Message {
 	add("stage", r.Stage)
 	add("field", r.Field)
 	add("item", items)
+	add("element", elements)
 	add("line", fmt.Sprintf("%s:%d", r.File, r.Line))
 	add("topic", d.event.Topic)
 	add("qos", strconv.Itoa(int(d.event.QoS)))

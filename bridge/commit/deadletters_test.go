@@ -236,11 +236,28 @@ func TestDeadLettersOfAnEach(t *testing.T) {
 	if len(letters) != 2 {
 		t.Fatalf("%d letters", len(letters))
 	}
-	reason, items := letters[0].reasons()
+	reason, items, _ := letters[0].reasons()
 	if !strings.HasPrefix(reason, "item 0: no; item 1: no; ") || !strings.HasSuffix(reason, "; and 980 more") || !strings.HasSuffix(items, ",19,…") {
 		t.Errorf("reason %q, items %q", reason, items)
 	}
-	if reason, items := letters[1].reasons(); reason != "not JSON" || items != "" {
+	if reason, items, _ := letters[1].reasons(); reason != "not JSON" || items != "" {
 		t.Errorf("reason %q, items %q", reason, items)
+	}
+}
+
+// Elements of an each whose levels have names are told by their paths too.
+func TestDeadLetterOfNamedLevels(t *testing.T) {
+	rejections := []mapping.Rejection{
+		{Rule: "a", Item: 3, Element: "entry[0].changes[1]", Reason: "no"}, {Rule: "a", Item: -1, Element: "entry[1]", Reason: "no list"},
+	}
+	letters := deadLettersOf(&mqtt.Event{}, rejections)
+	reason, items, elements := letters[0].reasons()
+	want := []string{"entry[0].changes[1]: no; entry[1]: no list", "3", "entry[0].changes[1],entry[1]"}
+	if diff := cmp.Diff(want, []string{reason, items, elements}); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	alone := deadLettersOf(&mqtt.Event{}, rejections[1:])[0].message("base").User
+	if !slices.Contains(alone, mqtt.UserProperty{Name: "element", Value: "entry[1]"}) || !slices.Contains(alone, mqtt.UserProperty{Name: "reason", Value: "no list"}) {
+		t.Errorf("user properties %v", alone)
 	}
 }

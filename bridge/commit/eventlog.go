@@ -77,10 +77,7 @@ func (n *notedEvent) outcomes(entries []journal.Entry) string {
 			texts = append(texts, fmt.Sprintf("and %d more", len(all)-i))
 			break
 		}
-		text := o.Rule
-		if o.Item >= 0 {
-			text += fmt.Sprint(" item ", o.Item)
-		}
+		text := o.Rule + n.element(o)
 		switch {
 		case o.What == mapping.Filtered:
 			text += ": filtered, " + n.why(o)
@@ -101,6 +98,19 @@ func (n *notedEvent) outcomes(entries []journal.Entry) string {
 		texts = append(texts, text)
 	}
 	return strings.Join(texts, "; ")
+}
+
+// element names the element of an each that has so ended; "" where there is none.
+func (n *notedEvent) element(o mapping.Outcome) string {
+	if o.Item < 0 {
+		return ""
+	}
+	for _, r := range n.steps {
+		if r.Rule == o.Rule && r.Item == o.Item && r.Element != "" {
+			return " " + r.Element
+		}
+	}
+	return fmt.Sprint(" item ", o.Item)
 }
 
 // why says why a rule has filtered the event.

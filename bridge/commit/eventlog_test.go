@@ -25,6 +25,12 @@ rules:
     each: payload.items
     queue: {/queue/channel/connected: item.on}
     fields: {id: '=uuid("c", item.id)', name: x, source: x, source_channel_id: x}
+  - name: lists
+    topic: b/lists
+    each: {entry: payload.entries, msg: entry.messages}
+    when: not msg.skip
+    queue: /queue/channel/connected
+    fields: {id: '=uuid("c", msg.id)', name: x, source: x, source_channel_id: x}
   - name: retained
     topic: +/x
     payload: ignore
@@ -47,6 +53,8 @@ func TestOneLineAnEventAtDebug(t *testing.T) {
 			{Topic: "a/x", Payload: []byte(`{"n": "secret", "id": 6}`), QoS: 1, PacketID: 9, Dup: true},
 			{Topic: "a/list", Payload: []byte(`{"n": 7, "items": [{"on": true, "id": 1}, {"on": false}, {"on": true}, {"on": "secret"}]}`)},
 			{Topic: "b/y", Payload: []byte(`secret`)},
+			{Topic: "b/lists", Payload: []byte(`{"entries":[{"messages":[{"id":"secret"},{"id":[]},{"skip":true}]}]}`)},
+			{Topic: "b/lists", Payload: []byte(`{"entries":[{"secret":1}]}`)},
 			{Topic: "a/z", Payload: []byte(`{"n": 2, "id": 5}`)},
 			{Topic: "a/list", Payload: []byte(`{"n": 7, "items": [` + strings.TrimSuffix(strings.Repeat(`{"on": true, "id": 2},`, 50), ",") + `]}`)},
 		} {
@@ -73,10 +81,13 @@ func TestOneLineAnEventAtDebug(t *testing.T) {
 				`list item 0: /queue/channel/connected at 4; list item 1: filtered, no queue's condition holds; ` +
 				`list item 2: rejected, fields id: missing (rules.yaml:13); list item 3: rejected, queue: not a condition (rules.yaml:12)"`,
 			`topic=b/y bytes=6 qos=0 retained=false rules="none matches the topic"`,
+			`topic=b/lists bytes=68 qos=0 retained=false rules="lists entries[0].messages[0]: /queue/channel/connected at 5; ` +
+				`lists entries[0].messages[1]: rejected, fields id: expression (rules.yaml:19); lists entries[0].messages[2]: filtered, when not msg.skip is false"`,
+			`topic=b/lists bytes=26 qos=0 retained=false rules="lists: filtered, each msg (entry.messages) has no elements"`,
 			`topic=a/z bytes=17 qos=0 retained=false rules="count: duplicate, by dedupe"`,
 		}
 		long := len(got) - 1
-		if !strings.HasSuffix(got[long], `; list item 18: /queue/channel/connected at 23; and 31 more"`) {
+		if !strings.HasSuffix(got[long], `; list item 18: /queue/channel/connected at 24; and 31 more"`) {
 			t.Errorf("got %s, want 20 outcomes", got[long])
 		}
 		got = got[:long]

@@ -93,6 +93,7 @@ var (
 	onlyLists = regexp.MustCompile(`^builtin (\S+) takes only array`)
 	besideNil = regexp.MustCompile(`^Operator \((\S+)\) and coalesce expressions`)
 	dotNumber = regexp.MustCompile(`^unexpected token Number\("\.(\d+)"\)`)
+	twice     = regexp.MustCompile(`^cannot redeclare (?:variable )?(\S+)`)
 	tooLarge  = regexp.MustCompile(`^invalid (integer|float) literal: .*value out of range|^integer literal is too large`)
 	literals  = regexp.MustCompile(`[0-9][0-9a-zA-Z_.]*`)
 )
@@ -123,6 +124,8 @@ func explainSyntax(m *Mistake, text, rest string) {
 		operator := besideNil.FindStringSubmatch(m.Message)[1]
 		m.Message = "?? and " + operator + " side by side need parentheses"
 		m.Hint = fmt.Sprintf("write a ?? (b %[1]s c), or (a ?? b) %[1]s c", operator)
+	case twice.MatchString(m.Message):
+		m.Message, m.Hint = twice.FindStringSubmatch(m.Message)[1]+" has a meaning already", "give this let another name"
 	case tooLarge.MatchString(m.Message):
 		explainTooLarge(m, text)
 	case dotNumber.MatchString(m.Message):

@@ -30,7 +30,7 @@ type Expression struct {
 	text    string
 	program *vm.Program
 	path    *Path // when it is nothing but a fixed path
-	reads   uint64
+	reads   Roots
 	types   value.Types
 	known   []Known
 	doubts  []Mistake
@@ -42,8 +42,8 @@ func (x *Expression) String() string { return x.text }
 // Path returns the path that is all of the expression; nil when it is more than that.
 func (x *Expression) Path() *Path { return x.path }
 
-// Reads reports whether the expression may ask for the value of the root.
-func (x *Expression) Reads(r Root) bool { return x.reads&(1<<r) != 0 }
+// Reads returns the roots whose values the expression may ask for.
+func (x *Expression) Reads() Roots { return x.reads }
 
 // Types returns the types that the value may have, as far as that is known without an event.
 func (x *Expression) Types() value.Types { return x.types }
@@ -82,15 +82,15 @@ func (x *Expression) Eval(s *Scope) (any, error) {
 	if x.path != nil {
 		return s.Read(x.path)
 	}
-	s.hasMiss = false
-	v, err := s.machine.Run(x.program, s)
+	s.why = Reason{}
+	v, err := s.vm().Run(x.program, s)
 	if err == nil {
 		return v, nil
 	}
 	var r *value.Refusal
 	if errors.As(err, &r) {
-		if s.hasMiss && r.Kind == "expression" {
-			r = &value.Refusal{Kind: r.Kind, Reason: r.Reason + ": " + s.miss.String()}
+		if s.why.known && r.Kind == "expression" && r.Line == 0 {
+			r = &value.Refusal{Kind: r.Kind, Reason: r.Reason + ": " + s.why.miss.String()}
 		}
 		return nil, r
 	}

@@ -48,7 +48,7 @@ func TestWhatIsKnownOfAnExpression(t *testing.T) {
 		}
 		var reads []expression.Root
 		for r := range rootUser + 1 {
-			if x.Reads(r) {
+			if x.Reads().Has(r) {
 				reads = append(reads, r)
 			}
 		}

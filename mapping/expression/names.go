@@ -10,9 +10,17 @@ import (
 	"mqtt-stomp-bridge/mapping/value"
 )
 
-// A Root is where a path begins. The owner of the Data numbers them from 0; Expression.Reads knows
-// those below 64 only.
+// A Root is where a path begins. The owner of the Data numbers them from 0.
 type Root int
+
+// Roots are a set of roots, of those below 64: it never has any other.
+type Roots uint64
+
+// Range returns the set of n roots from the first on.
+func Range(first Root, n int) Roots { return (1<<n - 1) << first }
+
+// Has reports whether the set has the root.
+func (s Roots) Has(r Root) bool { return s&(1<<r) != 0 }
 
 // Names are what the expressions of a rule can see. They must not change while expressions are
 // parsed.
@@ -125,6 +133,10 @@ func engineType(t value.Types) types.Type {
 		return types.Bool
 	case value.TypeTime:
 		return types.TypeOf(time.Time{})
+	case value.TypeFraction:
+		return types.Float
+	case value.TypeList:
+		return types.TypeOf([]any{})
 	case value.TypeObject:
 		return types.TypeOf(map[string]any{})
 	}

@@ -15,7 +15,7 @@ import (
 // cause.
 type patcher struct {
 	names *Names
-	reads uint64 // a bit for each root
+	reads Roots
 }
 
 // call replaces the node with a call of one of our functions, whose first argument is the scope.

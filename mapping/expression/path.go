@@ -53,7 +53,7 @@ func (p *Path) extend(st value.Step) *Path {
 
 // Read returns the value at the path, as an expression that is the path would.
 func (s *Scope) Read(p *Path) (any, error) {
-	s.hasMiss = false
+	s.why = Reason{}
 	return s.read(p)
 }
 

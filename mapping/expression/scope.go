@@ -29,20 +29,26 @@ type Data interface {
 // ready. It is not safe for concurrent use.
 type Scope struct {
 	machine vm.VM
+	inner   []*vm.VM // for evaluations within others, by how deep
+	depth   int      // of the evaluation that is going on
 
 	data Data
 	size int // bytes of the event
 	work int // what is left of maxWork
 
-	// Of the last evaluation.
-	miss    miss
-	hasMiss bool
+	why Reason // of the last evaluation
+}
+
+// A Reason is why an evaluation gave nil. The zero value knows none.
+type Reason struct {
+	miss  miss
+	known bool
 }
 
 // Begin begins a rule: its expressions see the data, which come from an event of size bytes, and it
 // may do all the work that a rule may do.
 func (s *Scope) Begin(data Data, size int) {
-	s.data, s.size, s.work, s.hasMiss = data, size, maxWork, false
+	s.data, s.size, s.work, s.why = data, size, maxWork, Reason{}
 }
 
 // errWork ends a rule that does more than a bounded amount of work on one event.
@@ -59,22 +65,61 @@ func (s *Scope) Spend(n int) error {
 
 // Missing says why the last evaluation gave nil.
 func (s *Scope) Missing() string {
-	if s.hasMiss {
-		return s.miss.String()
+	if s.why.known {
+		return s.why.miss.String()
 	}
 	return "the expression gives nothing"
 }
 
+// Inner evaluates x as Eval does, but for the Data's Value while another evaluation is going on,
+// which it does not disturb. It also returns why the value is nil.
+func (s *Scope) Inner(x *Expression) (v any, why Reason, err error) {
+	outer := s.why
+	s.depth++
+	defer func() { // also of a panic
+		s.depth--
+		why, s.why = s.why, outer
+	}()
+	v, err = x.Eval(s)
+	return v, Reason{}, err
+}
+
+// Because tells, while the Data's Value is asked, why it will return nil. Without it the reason is
+// that the root is null.
+func (s *Scope) Because(why Reason) {
+	if why.known {
+		s.missed(why.miss)
+	}
+}
+
+// vm returns the machine for the evaluation that is going on.
+func (s *Scope) vm() *vm.VM {
+	if s.depth == 0 {
+		return &s.machine
+	}
+	for len(s.inner) < s.depth {
+		s.inner = append(s.inner, new(vm.VM))
+	}
+	return s.inner[s.depth-1]
+}
+
 // Release drops everything that the scope holds of its event. The scope can begin again.
 func (s *Scope) Release() {
-	clear(s.machine.Stack[:cap(s.machine.Stack)])
-	clear(s.machine.Variables)
-	*s = Scope{machine: s.machine}
+	clearMachine(&s.machine)
+	for _, m := range s.inner {
+		clearMachine(m)
+	}
+	*s = Scope{machine: s.machine, inner: s.inner}
+}
+
+func clearMachine(m *vm.VM) {
+	clear(m.Stack[:cap(m.Stack)])
+	clear(m.Variables)
 }
 
 // missed keeps the first miss of an evaluation, which is the reason if the result is nil.
 func (s *Scope) missed(m miss) {
-	if !s.hasMiss {
-		s.miss, s.hasMiss = m, true
+	if !s.why.known {
+		s.why = Reason{m, true}
 	}
 }

@@ -59,11 +59,13 @@ type traced struct {
 
 // A tracedRule is a mapping.RuleTrace.
 type tracedRule struct {
-	Rule   string        `json:"rule"`
-	Item   *int          `json:"item,omitempty"`  // of an each
-	Queue  string        `json:"queue,omitempty"` // absent: the rule made no output here, and note says why
-	Note   string        `json:"note,omitempty"`
-	Fields []tracedField `json:"fields,omitempty"`
+	Rule    string        `json:"rule"`
+	Item    *int          `json:"item,omitempty"`    // of an each
+	Element string        `json:"element,omitempty"` // its path, where the levels of the each have names
+	Queue   string        `json:"queue,omitempty"`   // absent: the rule made no output here, and note says why
+	Note    string        `json:"note,omitempty"`
+	Missing string        `json:"missing,omitempty"` // why a list of an each has no elements
+	Fields  []tracedField `json:"fields,omitempty"`
 }
 
 // A tracedField is a mapping.FieldTrace.
@@ -85,9 +87,10 @@ type tracedOutput struct {
 
 // A tracedRejected is a dead letter.
 type tracedRejected struct {
-	Rule   string `json:"rule"`
-	Stage  string `json:"stage"`
-	Reason string `json:"reason"` // with the field and the place
+	Rule    string `json:"rule"`
+	Stage   string `json:"stage"`
+	Element string `json:"element,omitempty"` // as of a tracedRule
+	Reason  string `json:"reason"`            // with the element, the field and the place
 }
 
 func tracedOf(t mapping.Trace) traced {
@@ -110,13 +113,13 @@ func tracedOf(t mapping.Trace) traced {
 		v.Outputs = append(v.Outputs, out)
 	}
 	for _, r := range t.Result.Rejections {
-		v.Rejections = append(v.Rejections, tracedRejected{r.Rule, r.Stage, r.String()})
+		v.Rejections = append(v.Rejections, tracedRejected{r.Rule, r.Stage, r.Element, r.String()})
 	}
 	return v
 }
 
 func tracedRuleOf(r mapping.RuleTrace) tracedRule {
-	v := tracedRule{Rule: r.Rule, Queue: r.Queue, Note: r.Note}
+	v := tracedRule{Rule: r.Rule, Element: r.Element, Queue: r.Queue, Note: r.Note, Missing: r.Missing}
 	if r.Item >= 0 {
 		v.Item = &r.Item
 	}

@@ -9,8 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fxamacker/cbor/v2"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/vmihailenco/msgpack/v5"
+
+	"mqtt-stomp-bridge/mapping/value"
 )
 
 // chatRules are the first example of the documentation: one event, two queues.
@@ -154,6 +158,48 @@ func BenchmarkChat(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if r := m.Map(e); len(r.Outputs) == 0 {
+					b.Fatalf("%+v", r)
+				}
+			}
+		})
+	}
+}
+
+// chatEncoded returns the chat event in the encoding.
+func chatEncoded(t testing.TB, encoding string) string {
+	t.Helper()
+	d, err := value.DecodeJSON([]byte(chatPayload))
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch encoding {
+	case "json":
+		return chatPayload
+	case "cbor":
+		data, err := cbor.Marshal(d.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	var b bytes.Buffer
+	e := msgpack.NewEncoder(&b)
+	e.UseCompactInts(true)
+	if err := e.Encode(d.Value); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// BenchmarkEncodings maps the chat event, as it comes in each encoding.
+func BenchmarkEncodings(b *testing.B) {
+	for _, encoding := range []string{"json", "cbor", "msgpack"} {
+		m := mapper(b, strings.ReplaceAll(chatRules[:strings.Index(chatRules, chatRule)]+chatRule, "    when:", "    payload: "+encoding+"\n    when:"))
+		e := event(chatTopic, chatEncoded(b, encoding))
+		b.Run(encoding, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if r := m.Map(e); len(r.Outputs) != 1 {
 					b.Fatalf("%+v", r)
 				}
 			}

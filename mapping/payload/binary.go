@@ -7,6 +7,8 @@ import (
 	"math/big"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"mqtt-stomp-bridge/mapping/value"
 )
@@ -47,7 +49,7 @@ func refused(err error) error {
 		return err
 	}
 	if len(m.back) == 0 {
-		return value.Refuse(m.kind, "holds %s", m.reason)
+		return value.Refuse(m.kind, "holds %s", strings.TrimSuffix(m.reason, ","))
 	}
 	slices.Reverse(m.back)
 	return value.Refuse(m.kind, "holds %s at %s", m.reason, value.At(m.back))
@@ -83,6 +85,15 @@ func bigNumber(n *big.Int) (any, error) {
 		return nil, misfitOf("too large", "a whole number of "+strconv.Itoa(n.BitLen())+" bits")
 	}
 	return json.Number(n.String()), nil
+}
+
+// checkedTime returns a time as a value; the zero time is none.
+func checkedTime(t time.Time) (any, error) {
+	t = t.UTC()
+	if t.IsZero() || t.Year() < 0 || t.Year() > 9999 {
+		return nil, misfitOf("not a time", "a time that is none")
+	}
+	return t, nil
 }
 
 // keyOf returns the key of an object that a decoded key stands for: text, or the digits of a whole

@@ -1,58 +1,49 @@
 package payload
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/big"
-	"reflect"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/fxamacker/cbor/v2"
 
 	"mqtt-stomp-bridge/mapping/value"
 )
 
-// cborMode decodes objects whose keys are all text, as nearly all are; cborAnyKeys any others.
-var cborMode, cborAnyKeys = cborModeFor(map[string]any(nil)), cborModeFor(map[any]any(nil))
-
-func cborModeFor(object any) cbor.DecMode {
+// cborForm checks the form of what is to be read.
+var cborForm = func() cbor.DecMode {
 	mode, err := cbor.DecOptions{
-		DupMapKey:             cbor.DupMapKeyEnforcedAPF,
-		MaxNestedLevels:       value.MaxDepth + 1, // it counts the outermost too
-		MaxArrayElements:      maxValues,
-		MaxMapPairs:           maxValues,
-		MapKeyByteString:      cbor.MapKeyByteStringAllowed,
-		DefaultMapType:        reflect.TypeOf(object),
-		DefaultByteStringType: reflect.TypeFor[value.Bytes](),
-		BigIntDec:             cbor.BigIntDecodePointer,
+		MaxNestedLevels:  value.MaxDepth + 1, // it counts the outermost too
+		MaxArrayElements: maxValues,
+		MaxMapPairs:      maxValues,
 	}.DecMode()
 	if err != nil {
 		panic("payload: options of CBOR: " + err.Error())
 	}
 	return mode
-}
+}()
 
 // decodeCBOR decodes one item of CBOR (RFC 8949). Byte strings are Bytes, tags 0 and 1 times, 2 and
-// 3 whole numbers; of any other tag only the content counts.
+// 3 whole numbers; of any other tag only the content counts. The library checks the form of the
+// whole first, and what it lets through is read here, without the reflection that it would need.
 func decodeCBOR(payload []byte) (value.Document, error) {
 	if err := value.CheckSize(payload); err != nil {
 		return value.Document{}, err
 	}
-	if n := countCBOR(payload); n > maxValues {
+	if countCBOR(payload) > maxValues {
 		return value.Document{}, tooMany()
 	}
-	var v any
-	err := cborMode.Unmarshal(payload, &v)
-	if _, other := err.(*cbor.UnmarshalTypeError); other { // a key that is not text
-		v = nil
-		err = cborAnyKeys.Unmarshal(payload, &v)
-	}
-	if err != nil {
+	if err := cborForm.Wellformed(payload); err != nil {
 		return value.Document{}, notCBOR(err)
 	}
-	v, err = fromCBOR(v)
+	r := cborReader{text: string(payload)}
+	v, err := r.value()
 	return value.Document{Value: v}, refused(err)
 }
 
@@ -72,7 +63,7 @@ func countCBOR(payload []byte) int {
 			}
 			i += size
 		}
-		if (kind == 2 || kind == 3) && info <= 27 { // a byte string or a text, in one piece
+		if (kind == cborBytes || kind == cborText) && info <= 27 { // in one piece
 			if i > len(payload) || argument > uint64(len(payload)-i) {
 				return n
 			}
@@ -83,15 +74,11 @@ func countCBOR(payload []byte) int {
 }
 
 func notCBOR(err error) error {
-	switch err := err.(type) {
+	switch err.(type) {
 	case *cbor.MaxNestedLevelError:
 		return value.Refuse("too deep", "nests deeper than %d levels", value.MaxDepth)
 	case *cbor.MaxArrayElementsError, *cbor.MaxMapPairsError:
 		return tooMany()
-	case *cbor.DupMapKeyError:
-		return value.Refuse("duplicate key", "has the key %s twice in one object", value.Quote(fmt.Sprint(err.Key)))
-	case *cbor.InvalidMapKeyTypeError:
-		return value.Refuse("not a key", "holds a key that is neither text nor a whole number")
 	}
 	reason := strings.TrimPrefix(err.Error(), "cbor: ")
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
@@ -103,52 +90,111 @@ func notCBOR(err error) error {
 // endsEarly is said of a binary payload that is not whole.
 const endsEarly = "it ends within a value"
 
-// fromCBOR returns the value that a decoded item stands for. It reuses lists and objects.
-func fromCBOR(v any) (any, error) {
-	switch v := v.(type) {
-	case nil, bool, string, int64, value.Bytes:
-		return v, nil
-	case time.Time:
-		if v.IsZero() || v.Year() < 0 || v.Year() > 9999 { // the library takes NaN for the zero time
-			return nil, misfitOf("not a time", "a time that is none")
-		}
-		return v.UTC(), nil
-	case uint64:
-		return unsigned(v), nil
-	case float64:
-		return number(v)
-	case *big.Int:
-		return bigNumber(v)
-	case cbor.Tag:
-		return fromCBOR(v.Content)
-	case cbor.ByteString:
-		return value.Bytes(v), nil
-	case []any:
-		for i := range v {
-			var err error
-			if v[i], err = fromCBOR(v[i]); err != nil {
-				return nil, in(value.Step{Index: i, IsIndex: true}, err)
-			}
-		}
-		return v, nil
-	case map[string]any:
-		for key, member := range v {
-			var err error
-			if v[key], err = fromCBOR(member); err != nil {
-				return nil, in(value.Step{Key: key}, err)
-			}
-		}
-		return v, nil
-	case map[any]any:
-		return objectFromCBOR(v)
-	}
-	return nil, misfitOf("not a value", fmt.Sprintf("%v, which has no meaning here,", v)) // a simple value
+// The major types of items.
+const (
+	cborUnsigned = iota
+	cborNegative
+	cborBytes
+	cborText
+	cborList
+	cborObject
+	cborTag
+	cborSimple
+)
+
+// indefinite says in a head that a break ends the item, not a length.
+const indefinite = 31
+
+// A cborReader reads items of CBOR whose form has been checked. Texts are parts of the payload.
+type cborReader struct {
+	text string
+	pos  int
 }
 
-func objectFromCBOR(members map[any]any) (any, error) {
-	object := make(map[string]any, len(members))
-	for k, v := range members {
-		k, err := fromCBOR(k)
+// head reads the head of an item.
+func (r *cborReader) head() (kind, info byte, argument uint64) {
+	kind, info = r.text[r.pos]>>5, r.text[r.pos]&31
+	r.pos++
+	if info < 24 || info > 27 {
+		return kind, info, uint64(info)
+	}
+	for range 1 << (info - 24) {
+		argument = argument<<8 | uint64(r.text[r.pos])
+		r.pos++
+	}
+	return kind, info, argument
+}
+
+func (r *cborReader) value() (any, error) {
+	switch kind, info, n := r.head(); kind {
+	case cborUnsigned:
+		return unsigned(n), nil
+	case cborNegative:
+		if n <= math.MaxInt64 {
+			return -1 - int64(n), nil
+		}
+		return json.Number("-" + new(big.Int).Add(new(big.Int).SetUint64(n), big.NewInt(1)).String()), nil
+	case cborBytes:
+		return value.Bytes(r.string(info, n)), nil
+	case cborText:
+		text := r.string(info, n)
+		if !utf8.ValidString(text) {
+			return nil, misfitOf("not UTF-8", "text that is not UTF-8")
+		}
+		return text, nil
+	case cborList:
+		return r.list(info, n)
+	case cborObject:
+		return r.object(info, n)
+	case cborTag:
+		return r.tagged(n)
+	default:
+		return simple(info, n)
+	}
+}
+
+// string reads a string behind its head: so many bytes, or pieces up to a break.
+func (r *cborReader) string(info byte, n uint64) string {
+	if info != indefinite {
+		r.pos += int(n)
+		return r.text[r.pos-int(n) : r.pos]
+	}
+	var b strings.Builder
+	for !r.ended() {
+		_, info, n := r.head()
+		b.WriteString(r.string(info, n))
+	}
+	return b.String()
+}
+
+// ended steps over a break, and reports whether there was one.
+func (r *cborReader) ended() bool {
+	if r.text[r.pos] != 0xff {
+		return false
+	}
+	r.pos++
+	return true
+}
+
+func (r *cborReader) list(info byte, n uint64) (any, error) {
+	list := []any{}
+	if info != indefinite {
+		list = make([]any, 0, n)
+	}
+	for i := uint64(0); info == indefinite && !r.ended() || info != indefinite && i < n; i++ {
+		v, err := r.value()
+		if err != nil {
+			return nil, in(value.Step{Index: int(i), IsIndex: true}, err)
+		}
+		list = append(list, v)
+	}
+	return list, nil
+}
+
+func (r *cborReader) object(info byte, n uint64) (any, error) {
+	object := map[string]any{}
+	for i := uint64(0); info == indefinite && !r.ended() || info != indefinite && i < n; i++ {
+		k, err := r.value()
 		if err != nil {
 			return nil, err
 		}
@@ -156,7 +202,8 @@ func objectFromCBOR(members map[any]any) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if v, err = fromCBOR(v); err == nil {
+		v, err := r.value()
+		if err == nil {
 			err = put(object, key, v)
 		}
 		if err != nil {
@@ -164,4 +211,80 @@ func objectFromCBOR(members map[any]any) (any, error) {
 		}
 	}
 	return object, nil
+}
+
+// tagged reads the content of a tag.
+func (r *cborReader) tagged(tag uint64) (any, error) {
+	v, err := r.value()
+	if err != nil || tag > 3 {
+		return v, err
+	}
+	if tag < 2 {
+		return cborTime(v)
+	}
+	digits, ok := v.(value.Bytes)
+	if !ok {
+		return nil, misfitOf("not a number", "a tag of big numbers without bytes")
+	}
+	n := new(big.Int).SetBytes([]byte(digits))
+	if tag == 3 {
+		n.Not(n) // -1 - n
+	}
+	return bigNumber(n)
+}
+
+// cborTime returns the time that the content of a tag 0 or 1 stands for.
+func cborTime(v any) (any, error) {
+	var t time.Time
+	switch v := v.(type) {
+	case string:
+		if parsed, err := time.Parse(time.RFC3339, v); err == nil {
+			return parsed.UTC(), nil
+		}
+	case int64:
+		t = time.Unix(v, 0)
+	case float64:
+		seconds, part := math.Modf(v)
+		if math.Abs(seconds) < 1<<40 {
+			t = time.Unix(int64(seconds), int64(math.Round(part*1e6))*1000) // a float64 of today has microseconds
+		}
+	}
+	return checkedTime(t)
+}
+
+// simple returns a simple value or a float.
+func simple(info byte, n uint64) (any, error) {
+	switch {
+	case info == 20 || info == 21:
+		return info == 21, nil
+	case info == 22 || info == 23: // null, undefined
+		return nil, nil
+	case info == 25:
+		return number(half(uint16(n)))
+	case info == 26:
+		return number(float64(math.Float32frombits(uint32(n))))
+	case info == 27:
+		return number(math.Float64frombits(n))
+	}
+	return nil, misfitOf("not a value", fmt.Sprintf("the simple value %d, which has no meaning here,", n))
+}
+
+// half returns the number that 16 bits stand for (RFC 8949, appendix D).
+func half(bits uint16) float64 {
+	exponent, fraction := int(bits>>10&31), float64(bits&1023)
+	var f float64
+	switch {
+	case exponent == 0:
+		f = math.Ldexp(fraction, -24)
+	case exponent < 31:
+		f = math.Ldexp(fraction+1024, exponent-25)
+	case fraction == 0:
+		f = math.Inf(1)
+	default:
+		f = math.NaN()
+	}
+	if bits>>15 == 1 {
+		f = -f
+	}
+	return f
 }

@@ -1,10 +1,10 @@
 package payload
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -22,7 +22,8 @@ func decodeMessagePack(payload []byte) (value.Document, error) {
 	if err := value.CheckSize(payload); err != nil {
 		return value.Document{}, err
 	}
-	p := packReader{payload: payload, rest: bytes.NewReader(payload)}
+	p := packReader{payload: string(payload)}
+	p.rest = strings.NewReader(p.payload)
 	p.heads = msgpack.NewDecoder(p.rest)
 	v, err := p.value(0)
 	switch {
@@ -36,8 +37,8 @@ func decodeMessagePack(payload []byte) (value.Document, error) {
 
 // A packReader reads values of MessagePack.
 type packReader struct {
-	payload []byte
-	rest    *bytes.Reader    // of the payload
+	payload string           // of which the texts of the value are parts
+	rest    *strings.Reader  // of the payload
 	heads   *msgpack.Decoder // reads from rest, and not ahead
 	values  int              // claimed so far by lists and objects
 }
@@ -46,10 +47,11 @@ func (p *packReader) value(depth int) (any, error) {
 	if depth > value.MaxDepth {
 		return nil, value.Refuse("too deep", "nests deeper than %d levels", value.MaxDepth)
 	}
-	code, err := p.heads.PeekCode()
+	if p.rest.Len() == 0 {
+		return nil, io.ErrUnexpectedEOF
+	}
+	code := p.payload[p.at()]
 	switch {
-	case err != nil:
-		return nil, err
 	case msgpcode.IsFixedNum(code):
 		return checked(p.heads.DecodeInt64())
 	case msgpcode.IsFixedMap(code):
@@ -96,14 +98,17 @@ func checked[T any](v T, err error) (any, error) {
 	return v, nil
 }
 
+// at returns how much has been read.
+func (p *packReader) at() int { return len(p.payload) - p.rest.Len() }
+
 // take reads so many bytes.
 func (p *packReader) take(n int) (string, error) {
 	if n < 0 || n > p.rest.Len() { // less than 0: on machines of 32 bits
 		return "", io.ErrUnexpectedEOF
 	}
-	at := len(p.payload) - p.rest.Len()
+	at := p.at()
 	_, err := p.rest.Seek(int64(n), io.SeekCurrent)
-	return string(p.payload[at : at+n]), err
+	return p.payload[at : at+n], err
 }
 
 // claim counts n elements or members that the payload says to hold, each of so many values, before
@@ -204,9 +209,9 @@ func (p *packReader) extension() (any, error) {
 	}
 	t, ok := packTime([]byte(data))
 	if !ok {
-		return nil, misfitOf("not a time", "a timestamp that is none")
+		return nil, misfitOf("not a time", "a time that is none")
 	}
-	return t, nil
+	return checkedTime(t)
 }
 
 // packTime returns the time of a timestamp: seconds in 32 bits; nanoseconds in 30 bits and seconds
@@ -224,6 +229,5 @@ func packTime(data []byte) (time.Time, bool) {
 	default:
 		return time.Time{}, false
 	}
-	t := time.Unix(seconds, nanoseconds).UTC()
-	return t, nanoseconds < 1e9 && t.Year() >= 0 && t.Year() <= 9999
+	return time.Unix(seconds, nanoseconds), nanoseconds < 1e9
 }

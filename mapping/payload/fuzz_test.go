@@ -107,7 +107,7 @@ func FuzzCSV(f *testing.F) {
 }
 
 func FuzzAuto(f *testing.F) {
-	fuzzDecoder(f, named(f, "auto"), `{"a":1.0}`, "online", "\ufeff[NaN]", "-inf", `{"a":1,"a":2}`)
+	fuzzDecoder(f, named(f, "auto"), `{"a":1.0}`, "online", "\ufeff[NaN]", "-inf", `"inf`, "[\"nan\x01", `{"a":1,"a":2}`)
 }
 
 func FuzzLenientJSON(f *testing.F) {

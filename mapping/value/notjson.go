@@ -17,12 +17,12 @@ func notJSON(text []byte) error {
 	}
 	at := int(se.Offset) - 1 // of the first byte that is wrong
 	word, start := wordAt(text, at)
-	steps := stepsTo(text[:start])
+	steps, outside := stepsTo(text[:start])
 	switch {
-	case word != "" && len(steps) > 0:
+	case word != "" && outside && len(steps) > 0:
 		r.Reason = fmt.Sprintf("is not JSON: %s is %s, at byte %d of %d, and JSON has no such number: it allows null there",
 			At(steps), word, start+1, len(text))
-	case word != "" && start == 0:
+	case word != "" && outside && start == 0:
 		r.Reason = fmt.Sprintf("is not JSON: it is %s, and JSON has no such number", word)
 	case at > 0:
 		r.Reason += fmt.Sprintf(", at byte %d of %d", se.Offset, len(text))
@@ -60,31 +60,29 @@ func isWord(c byte) bool {
 }
 
 // stepsTo returns the way to the value that begins behind the text, which is the beginning of a
-// JSON text and ends outside of its strings.
-func stepsTo(text []byte) []Step {
+// JSON text; false if the text ends within a string.
+func stepsTo(text []byte) ([]Step, bool) {
 	var steps []Step
 	for i := 0; i < len(text); i++ {
 		last := len(steps) - 1
-		switch c := text[i]; c {
-		case '{', '[':
+		switch c := text[i]; {
+		case c == '{' || c == '[':
 			steps = append(steps, Step{IsIndex: c == '['})
-		case '}', ']':
-			steps = steps[:last]
-		case ',':
-			if steps[last].IsIndex {
-				steps[last].Index++
-			}
-		case '"':
-			start := i
-			for i++; text[i] != '"'; i++ {
-				if text[i] == '\\' {
-					i++
-				}
+		case c == '"':
+			n := stringLength(text[i:])
+			if i+n == len(text) && !json.Valid(text[i:]) {
+				return nil, false
 			}
 			if last >= 0 && !steps[last].IsIndex { // a key, or a value that the next key replaces
-				_ = json.Unmarshal(text[start:i+1], &steps[last].Key) // valid, as part of the text
+				_ = json.Unmarshal(text[i:i+n], &steps[last].Key) // valid, as part of the text
 			}
+			i += n - 1
+		case last < 0:
+		case c == '}' || c == ']':
+			steps = steps[:last]
+		case c == ',' && steps[last].IsIndex:
+			steps[last].Index++
 		}
 	}
-	return steps
+	return steps, true
 }

@@ -46,6 +46,9 @@ func TestRefusals(t *testing.T) {
 		{`nan`, "not JSON", `is not JSON: it is nan, and JSON has no such number`, lenient},
 		{`{"a":1,}`, "not JSON", `is not JSON: invalid character '}' looking for beginning of object key string, at byte 8 of 8`, lenient},
 		{`// a comment`, "not JSON", `is not JSON: invalid character '/' looking for beginning of value`, text},
+		{`"inf`, "not JSON", `is not JSON: unexpected end of JSON input, at byte 4 of 4`, ""},
+		{`{"a":"\"inf`, "not JSON", `is not JSON: unexpected end of JSON input, at byte 11 of 11`, ""},
+		{"[\"nan\x01\"]", "not JSON", `is not JSON: invalid character '\x01' in string literal, at byte 6 of 8`, ""},
 		{`{} nan`, "not JSON", `is not JSON: invalid character 'n' after top-level value, at byte 4 of 6`, ""},
 	} {
 		_, err := value.DecodeJSON([]byte(tt.payload))

@@ -53,8 +53,18 @@ type Memory struct {
 	newest    *retention.Newest
 	kept      map[uint64]*stored // position -> newest entry of a key, beyond retention
 	keptBytes int64
-	records   map[string]Record // by name; some have expired
+	records   map[string]*kind // by what the names of its records begin with
 }
+
+// A kind is the records whose names begin with the same word and a slash, or have no slash: there
+// may be a million of one that are not looked at where it is about another.
+type kind struct {
+	records map[string]Record // by name; some have expired
+	expire  bool              // some have a time to expire at
+}
+
+// kindOf returns what the name begins with, up to its first slash; "" if it has none.
+func kindOf(name string) string { return name[:strings.IndexByte(name, '/')+1] }
 
 var _ Log = (*Memory)(nil)
 
@@ -96,7 +106,7 @@ func NewMemory(o MemoryOptions) *Memory {
 		trimmed: map[string]uint64{},
 		newest:  retention.NewNewest(),
 		kept:    map[uint64]*stored{},
-		records: map[string]Record{},
+		records: map[string]*kind{},
 	}
 }
 
@@ -229,22 +239,55 @@ func (m *Memory) dropKeptLocked(position uint64) {
 	}
 }
 
-// recordLocked drops and keeps records, and looks at some, more than are added, for those that have
-// expired: ranging over a map begins anywhere, so in the end it finds them all.
+// recordLocked drops and keeps records. Of the kinds that expire it looks at some, more than are
+// added, for those that have: ranging over a map begins anywhere, so in the end it finds them all.
 func (m *Memory) recordLocked(b Batch) {
 	for _, prefix := range b.Drop {
-		maps.DeleteFunc(m.records, func(name string, _ Record) bool { return strings.HasPrefix(name, prefix) })
+		m.dropRecordsLocked(prefix)
 	}
+	now := m.now()
 	for _, r := range b.Records {
-		m.records[r.Name] = r
+		m.keepRecordLocked(r, now)
 	}
-	now, look := m.now(), 64+2*len(b.Records)
-	for name, r := range m.records {
+	for _, k := range m.records {
+		if k.expire {
+			k.sweep(now, 64+2*len(b.Records))
+		}
+	}
+}
+
+func (m *Memory) dropRecordsLocked(prefix string) {
+	for beginning, k := range m.records {
+		switch {
+		case strings.HasPrefix(beginning, prefix):
+			delete(m.records, beginning)
+		case strings.HasPrefix(prefix, beginning):
+			maps.DeleteFunc(k.records, func(name string, _ Record) bool { return strings.HasPrefix(name, prefix) })
+		}
+	}
+}
+
+func (m *Memory) keepRecordLocked(r Record, now time.Time) {
+	k := m.records[kindOf(r.Name)]
+	if k == nil {
+		k = &kind{records: map[string]Record{}}
+		m.records[kindOf(r.Name)] = k
+	}
+	if r.Expired(now) {
+		delete(k.records, r.Name)
+		return
+	}
+	k.records[r.Name] = r
+	k.expire = k.expire || !r.Expires.IsZero()
+}
+
+func (k *kind) sweep(now time.Time, look int) {
+	for name, r := range k.records {
 		if look--; look < 0 {
 			return
 		}
 		if r.Expired(now) {
-			delete(m.records, name)
+			delete(k.records, name)
 		}
 	}
 }
@@ -276,9 +319,14 @@ func (m *Memory) recordsWith(prefix string) ([]Record, error) {
 		return nil, errClosed
 	}
 	var found []Record
-	for name, r := range m.records {
-		if strings.HasPrefix(name, prefix) && !r.Expired(now) {
-			found = append(found, r)
+	for beginning, k := range m.records {
+		if !strings.HasPrefix(beginning, prefix) && !strings.HasPrefix(prefix, beginning) {
+			continue
+		}
+		for name, r := range k.records {
+			if strings.HasPrefix(name, prefix) && !r.Expired(now) {
+				found = append(found, r)
+			}
 		}
 	}
 	return found, nil

@@ -205,6 +205,7 @@ func (c *commit) forgetKeys(kept *bolt.Bucket) error {
 
 // record drops and keeps records, one Append after the other.
 func (c *commit) record(records *bolt.Bucket) error {
+	now := c.log.now()
 	for _, r := range c.group {
 		for _, prefix := range r.batch.Drop {
 			if err := c.dropRecords(records, []byte(prefix)); err != nil {
@@ -212,14 +213,26 @@ func (c *commit) record(records *bolt.Bucket) error {
 			}
 		}
 		for _, r := range r.batch.Records {
-			if records.Get([]byte(r.Name)) == nil {
-				c.totals.records++
-			}
-			if err := records.Put([]byte(r.Name), newRecord(r)); err != nil {
+			if err := c.keepRecord(records, r, now); err != nil {
 				return err
 			}
 			c.step.Entries++ // so that sweep looks at more than come
 		}
+	}
+	return nil
+}
+
+func (c *commit) keepRecord(records *bolt.Bucket, r journal.Record, now time.Time) error {
+	name, known := []byte(r.Name), records.Get([]byte(r.Name)) != nil
+	switch {
+	case !r.Expired(now):
+		if !known {
+			c.totals.records++
+		}
+		return records.Put(name, newRecord(r))
+	case known:
+		c.totals.records--
+		return records.Delete(name)
 	}
 	return nil
 }

@@ -87,6 +87,15 @@ func testDrop(t *testing.T, open Opener) {
 	check("what was refused dropped something", map[string]string{"a": "", "a/2": "kept", "b/1": ""})
 	mustDrop(t, w, "")
 	check("all", map[string]string{})
+
+	mustRecord(t, w, journal.Record{Name: "a/1/1"}, journal.Record{Name: "a/1/2"}, journal.Record{Name: "a/2"}, journal.Record{Name: "ab/1"},
+		journal.Record{Name: "b"}, journal.Record{Name: "ba"})
+	mustDrop(t, w, "a/1/2")
+	check("one", map[string]string{"a/1/1": "", "a/2": "", "ab/1": "", "b": "", "ba": ""})
+	mustDrop(t, w, "a/1")
+	check("below a slash", map[string]string{"a/2": "", "ab/1": "", "b": "", "ba": ""})
+	mustDrop(t, w, "a", "ba")
+	check("two", map[string]string{"b": ""})
 }
 
 func mustDrop(t *testing.T, w journal.Writer, prefixes ...string) {

@@ -48,7 +48,8 @@ func (f *File) slip(p *Problem, le *yaml.LoadError) bool {
 		return say(f.secondDocument(), 1, "a second document begins here, and a file holds one", "put it into a file of its own")
 	case le != nil && is("unexpected end of stream") && le.ContextMark.Line > 0:
 		return say(le.ContextMark.Line, le.ContextMark.Column, "this quote is not closed", "end the text with the same quote")
-	case le != nil && (is("expected ',' or '}'") || is("expected ',' or ']'")) && f.beginsLine(p.Line, p.Column) && le.ContextMark.Line < p.Line:
+	case le != nil && (is("expected ',' or '}'") || is("expected ',' or ']'")) &&
+		f.beginsLine(p.Line, p.Column) && le.ContextMark.Line < p.Line:
 		bracket, closing := "{", "}"
 		if is("',' or ']'") {
 			bracket, closing = "[", "]"
@@ -165,7 +166,7 @@ func (f *File) syntaxHint(p Problem) string {
 	case strings.Contains(p.Message, "did not find expected '-'") && dashed.MatchString(at):
 		return "an element of a list begins with - and a blank"
 	case strings.Contains(p.Message, "did not find expected '-'") && !strings.HasPrefix(at, "-") && f.besideDash(p.Line):
-		return "the lines above that begin at this column begin with “- ”, as elements of a list do: begin this line so too, or take their “- ” away"
+		return "the lines above at this column begin with “- ”, as elements of a list do: begin this line so too, or take their “- ” away"
 	case strings.Contains(p.Message, "did not find expected '-'"):
 		return "each element of a list begins with “- ”, and all of them at the same column"
 	case strings.Contains(p.Message, "cannot start any token"), strings.Contains(p.Message, "did not find expected key"):

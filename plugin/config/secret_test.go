@@ -127,6 +127,11 @@ func TestProblemsShowNoSecret(t *testing.T) {
 		"broker:\n  password: !secret hunter22\n",
 		"broker:\n  password: !hunter22\n",
 		"broker:\n  password: ${hunter22\n",
+		"broker: {client_id: a[0], password: hunter22}\n",
+		"broker: {client_id: f(a, b), keepalive: x, y, password: hunter22}\n",
+		"auth: {jwt: {issuer: a, b, secret: hunter22}, jwks_url: }\n",
+		"broker:\n  password:hunter22\n  client_id: x\n",
+		"broker:\n  client_id: {\n    x: y[0],\n    password: hunter22 }\n",
 		"key: |\n hunter22\n\nlog: {level: x}\n",
 	} {
 		t.Run("", func(t *testing.T) {

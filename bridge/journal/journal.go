@@ -167,6 +167,11 @@ type Log interface {
 	// the log's Follow and Close, nor a Writer's Append.
 	Follow(f func([]Entry)) Bounds
 
+	// Reach returns once the position has come, or is known to lie beyond the end: then this log
+	// knows as much of it as any other that shares its entries. The error is ctx's, or Err's when
+	// the log has ended.
+	Reach(ctx context.Context, position uint64) error
+
 	// Read returns entries after the position, in order: as many as fit in max entries and about a
 	// megabyte, none at the end of the log, ErrTrimmed when the entry after the position is no
 	// longer kept, ErrAway while the log cannot be reached.

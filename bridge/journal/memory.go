@@ -130,6 +130,9 @@ func (m *Memory) Follow(f func([]Entry)) Bounds {
 	return m.Bounds()
 }
 
+// Reach implements Log.
+func (m *Memory) Reach(context.Context, uint64) error { return m.Err() }
+
 // A memoryWriter is a Writer of a Memory.
 type memoryWriter struct {
 	*lead.Turn

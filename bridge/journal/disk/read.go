@@ -44,6 +44,9 @@ func (l *Log) guard(work func() error) (err error) {
 	return work()
 }
 
+// Reach implements journal.Log.
+func (l *Log) Reach(context.Context, uint64) error { return l.Err() }
+
 // Read implements journal.Log. An entry that is not there, or not what was written, is an error
 // that names its position.
 func (l *Log) Read(_ context.Context, after uint64, max int) (page []journal.Entry, err error) {

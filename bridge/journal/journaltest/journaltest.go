@@ -57,6 +57,7 @@ func Run(t *testing.T, open Opener) {
 		"drop":                testDrop,
 		"follow":              testFollow,
 		"follow, in between":  testFollowUnderAppends,
+		"reach":               testReach,
 		"too large":           testTooLarge,
 		"resign":              testResign,
 		"close":               testClose,
@@ -69,6 +70,17 @@ func Run(t *testing.T, open Opener) {
 func RunDurable(t *testing.T, open Opener) {
 	t.Run("entries and records", func(t *testing.T) { testReopen(t, open) })
 	t.Run("newest per key", func(t *testing.T) { testReopenLatest(t, open) })
+}
+
+// RunReplicas tests what logs do that are opened under one name at the same time, and so share
+// their entries.
+func RunReplicas(t *testing.T, open Opener) {
+	for name, test := range map[string]func(*testing.T, Opener){
+		"reach under appends": testReachUnderAppends,
+		"hand over":           testHandOver,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, open) })
+	}
 }
 
 // RunLead tests how the turns to write a log in this process follow one another.
@@ -219,6 +231,7 @@ func testClose(t *testing.T, open Opener) {
 	for name, err := range map[string]error{
 		"Append":  w.Append(t.Context(), journal.Batch{Entries: []journal.Entry{entry(queueMessage, "", 1)}}),
 		"Read":    read,
+		"Reach":   l.Reach(t.Context(), 99),
 		"Latest":  newest,
 		"Records": w.Records("", func(journal.Record) bool { return true }),
 		"Lead":    led,

@@ -14,6 +14,8 @@ import (
 func testTooLarge(t *testing.T, open Opener) {
 	l, w := lead(t, open, "a", Options{})
 	defer mustClose(t, l)
+	before := mustAppend(t, w, entry(queueMessage, "", 0))
+	mustRecord(t, w, journal.Record{Name: "before"})
 	body := bytes.Repeat([]byte("x"), w.MaxBatch()/1000) // held once
 	var b journal.Batch
 	for b.Size() <= w.MaxBatch() {
@@ -26,8 +28,12 @@ func testTooLarge(t *testing.T, open Opener) {
 	if isClosed(w.Done()) {
 		t.Errorf("ErrTooLarge has ended the turn")
 	}
-	if e := mustAppend(t, w, entry(queueMessage, "", 1))[0]; e.Position != 1 || len(records(t, w, "")) != 0 {
-		t.Errorf("a part of what is too large was committed: the next entry has position %d", e.Position)
+	all := append(before, mustAppend(t, w, entry(queueMessage, "", 1))...)
+	if diff := diffEntries(all, readAll(t, l, 0, 10)); diff != "" || all[1].Position != 2 {
+		t.Errorf("entries around what is too large (-want +got):\n%s", diff)
+	}
+	if got := records(t, w, ""); len(got) != 1 {
+		t.Errorf("records %v, want the one that was there", got)
 	}
 }
 

@@ -44,7 +44,7 @@ func (s *Seat) Take(ctx context.Context) (*Turn, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
-	s.turn = &Turn{seat: s, done: make(chan struct{})}
+	s.turn = &Turn{seat: s, done: make(chan struct{}), left: make(chan struct{})}
 	return s.turn, nil
 }
 
@@ -76,6 +76,7 @@ func (s *Seat) Err() error {
 type Turn struct {
 	seat *Seat
 	done chan struct{} // closed when the turn is over
+	left chan struct{} // closed when none of its writes runs any more, either
 
 	// guarded by seat.mu
 	over    bool
@@ -114,6 +115,9 @@ func (t *Turn) Resign() {
 // Done is closed when the turn is over.
 func (t *Turn) Done() <-chan struct{} { return t.done }
 
+// Left is closed when the turn is over and the last of its writes has ended.
+func (t *Turn) Left() <-chan struct{} { return t.left }
+
 func (t *Turn) endLocked() {
 	if t.over {
 		return
@@ -127,6 +131,7 @@ func (t *Turn) endLocked() {
 func (t *Turn) leaveLocked() {
 	if t.over && t.running == 0 && t.seat.turn == t {
 		t.seat.turn = nil
+		close(t.left)
 		t.seat.free <- struct{}{}
 	}
 }

@@ -1,0 +1,370 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"mqtt-stomp-bridge/bridge/journal"
+)
+
+const (
+	askTimeout  = 2 * time.Second        // of one request to the store
+	lookEvery   = time.Second            // for blocks that nobody has told of
+	awayPause   = 100 * time.Millisecond // between two attempts while the store cannot be reached
+	lagPause    = 20 * time.Millisecond  // between two attempts to read what who was asked does not have yet
+	lagAttempts = 100
+	shortFor    = 15 * time.Second // for how long a stream is shorter than it was before that is believed
+)
+
+// load reads what the stream holds.
+func (l *Log) load(ctx context.Context) error {
+	for {
+		err := l.loadAll(ctx)
+		switch {
+		case err == nil:
+			l.state.newest.loaded()
+			return nil
+		case ctx.Err() != nil:
+			return fmt.Errorf("journal: reading the stream: %w", errors.Join(ctx.Err(), err))
+		case errors.Is(err, errDamaged) || errors.Is(err, errRestored):
+			return err
+		}
+		l.logger.Warn("reading the journal's stream again from its beginning", "error", err)
+		if err := pause(ctx, awayPause); err != nil {
+			return err
+		}
+	}
+}
+
+// loadAll reads the stream to where it ends now. After an error the state is to be thrown away.
+func (l *Log) loadAll(ctx context.Context) error {
+	first, last, err := l.ends(ctx)
+	if err != nil {
+		return err
+	}
+	l.state = newState(first-1, journal.NewEpoch())
+	for next, attempt := first, 0; next <= last; {
+		messages, err := l.read(ctx, row{next, rowBlocks})
+		switch {
+		case err != nil:
+			return err
+		case len(messages) == 0 && attempt == lagAttempts:
+			return errLeft
+		case len(messages) == 0:
+			attempt++
+			if err := pause(ctx, lagPause); err != nil {
+				return err
+			}
+		}
+		for _, m := range messages {
+			b, err := decode(m)
+			if err == nil {
+				err = l.state.apply(next, b)
+			}
+			if err != nil {
+				return fmt.Errorf("at sequence %d: %w", next, err)
+			}
+			l.cache.put(next, b)
+			next, attempt = next+1, 0
+		}
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+func (l *Log) ends(ctx context.Context) (first, last uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return l.store.ends(ctx)
+}
+
+func (l *Log) read(ctx context.Context, r row) ([][]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return l.store.read(ctx, r.first, r.max, 2*rowBytes)
+}
+
+func (l *Log) readRow(ctx context.Context, r row) ([]*block, error) {
+	messages, err := l.read(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	blocks := make([]*block, len(messages))
+	for i, m := range messages {
+		if blocks[i], err = decode(m); err != nil {
+			return nil, fmt.Errorf("at sequence %d: %w", r.first+uint64(i), err)
+		}
+	}
+	return blocks, nil
+}
+
+// block returns the block of the sequence: ErrTrimmed when it has left the stream, ErrAway while it
+// cannot be had.
+func (l *Log) block(ctx context.Context, sequence uint64) (*block, error) {
+	for attempt := 0; ; attempt++ {
+		r, sum := l.row(sequence)
+		if r.max == 0 {
+			return nil, journal.ErrTrimmed
+		}
+		if attempt > 0 && sequence > r.first { // fewer than asked for came
+			r = row{sequence, r.max - int(sequence-r.first)}
+		}
+		b, err := l.cache.get(ctx, sequence, r)
+		switch {
+		case b != nil && b.sum == sum:
+			return b, nil
+		case b != nil:
+			return nil, fmt.Errorf("%w: another block at sequence %d", errRestored, sequence)
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case errors.Is(err, errDamaged):
+			return nil, err
+		case err != nil:
+			return nil, fmt.Errorf("%w: %w", journal.ErrAway, err)
+		case attempt == lagAttempts:
+			return nil, fmt.Errorf("%w: sequence %d is missing", journal.ErrAway, sequence)
+		}
+		if err := pause(ctx, lagPause); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// row returns the row that the sequence lies in, with the block's checksum; a row of 0 where the
+// sequence has left the stream. Whoever asks at about the same time and place gets the same row.
+func (l *Log) row(sequence uint64) (r row, sum uint32) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	s := l.state
+	if sequence < s.head || sequence > s.sequence {
+		return row{}, 0
+	}
+	aligned := sequence - sequence%rowBlocks
+	r.first = max(aligned, s.head)
+	bytes := int64(0)
+	for i := r.first; i <= s.sequence && i < aligned+rowBlocks; i++ {
+		if size := s.block(i).size; bytes > 0 && bytes+size > rowBytes {
+			if i > sequence {
+				break
+			}
+			r, bytes = row{first: i}, 0
+		}
+		bytes += s.block(i).size
+		r.max++
+	}
+	return r, s.block(sequence).sum
+}
+
+// tail takes a message as it was committed.
+func (l *Log) tail(sequence uint64, data []byte) {
+	switch next := l.next(sequence); {
+	case sequence == next:
+		l.deliver(sequence, data)
+	case sequence > next:
+		l.look()
+	}
+}
+
+// next notes that there is a block of the sequence, and returns which is to be applied next.
+func (l *Log) next(known uint64) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.known = max(l.known, known)
+	return l.state.sequence + 1
+}
+
+// deliver applies the message if it is the next one.
+func (l *Log) deliver(sequence uint64, data []byte) {
+	b, err := decode(data)
+	if err != nil {
+		l.end(fmt.Errorf("at sequence %d: %w", sequence, err))
+		return
+	}
+	var entries []journal.Entry
+	if len(b.entries) > 0 {
+		// Copied: those who keep entries would keep the whole block, of which they may have little.
+		entries = slices.Clone(b.entries)
+		for i := range entries {
+			entries[i].Body = slices.Clone(entries[i].Body)
+		}
+	}
+	l.apply(sequence, b, entries)
+}
+
+// apply applies the block if it is the next one, and calls those who follow with its entries.
+func (l *Log) apply(sequence uint64, b *block, entries []journal.Entry) {
+	l.applying.Lock()
+	defer l.applying.Unlock()
+	if l.Err() != nil || !l.advance(sequence, b) {
+		return
+	}
+	l.cache.put(sequence, b)
+	if len(entries) == 0 {
+		return
+	}
+	for _, f := range l.follow {
+		f(entries)
+	}
+}
+
+func (l *Log) advance(sequence uint64, b *block) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if sequence != l.state.sequence+1 {
+		return false
+	}
+	if err := l.state.apply(sequence, b); err != nil {
+		l.end(err)
+		return false
+	}
+	l.known = max(l.known, sequence)
+	return true
+}
+
+// look has keepUp look at once.
+func (l *Log) look() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// sync returns when all is applied that was in the stream when it was called. While the store
+// cannot be reached it waits.
+func (l *Log) sync(ctx context.Context) error {
+	done := make(chan struct{})
+	l.mu.Lock()
+	l.waiting = append(l.waiting, done)
+	l.mu.Unlock()
+	l.look()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.Done():
+		return l.Err()
+	case <-done:
+		return nil
+	}
+}
+
+// keepUp reads what the tail has missed, until the log ends: at once where it was told of a block
+// that lies further on, and every second in any case.
+func (l *Log) keepUp() {
+	var short time.Time // since when the stream has been shorter than it was; zero: it is not
+	var p purger
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for l.Err() == nil {
+		asked := false
+		select {
+		case <-l.ctx.Done():
+			return
+		case <-l.wake:
+		case <-tick.C:
+			asked = true
+		}
+		waiting := l.takeWaiting()
+		if err := l.catchUp(asked || len(waiting) > 0, &short); err != nil {
+			l.giveBack(waiting)
+			pause(l.ctx, awayPause)
+			continue
+		}
+		for _, done := range waiting {
+			close(done)
+		}
+		if asked && l.leads.Load() {
+			l.purge(&p)
+		}
+	}
+}
+
+func (l *Log) takeWaiting() []chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	waiting := l.waiting
+	l.waiting = nil
+	return waiting
+}
+
+// giveBack has those wait on for another look.
+func (l *Log) giveBack(waiting []chan struct{}) {
+	l.mu.Lock()
+	l.waiting = append(l.waiting, waiting...)
+	l.mu.Unlock()
+	l.look()
+}
+
+// errShort says that the stream seems to end before what was applied. Who has just begun or ceased
+// to lead the servers may say so for a while.
+var errShort = errors.New("journal: the stream is shorter than it was")
+
+// catchUp applies what the stream has, as far as is known or, if it is to ask, as there is.
+func (l *Log) catchUp(ask bool, short *time.Time) error {
+	l.mu.RLock()
+	applied, known := l.state.sequence, l.known
+	l.mu.RUnlock()
+	if ask {
+		_, last, err := l.ends(l.ctx)
+		switch {
+		case err != nil:
+			return err
+		case last >= applied:
+			*short = time.Time{}
+			known = max(known, last)
+		case short.IsZero():
+			*short = time.Now()
+			return errShort
+		case time.Since(*short) < shortFor:
+			return errShort
+		default:
+			l.end(fmt.Errorf("%w (it ends at sequence %d, and did at %d)", errRestored, last, applied))
+			return errRestored
+		}
+	}
+	return l.readTo(known)
+}
+
+// readTo reads and applies up to the sequence.
+func (l *Log) readTo(known uint64) error {
+	for {
+		next := l.next(0)
+		if next > known {
+			return nil
+		}
+		messages, err := l.read(l.ctx, row{next, rowBlocks})
+		if err != nil {
+			return err
+		}
+		if len(messages) == 0 {
+			return l.absent(next)
+		}
+		for i, m := range messages {
+			l.deliver(next+uint64(i), m)
+		}
+		if err := l.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+// absent returns why the next block, which is or was there, cannot be read.
+func (l *Log) absent(next uint64) error {
+	first, _, err := l.ends(l.ctx)
+	if err == nil && first > next {
+		err = fmt.Errorf("%w (sequence %d; it begins at %d)", errLeft, next, first)
+		l.end(err)
+		return err
+	}
+	return errors.Join(err, errShort)
+}

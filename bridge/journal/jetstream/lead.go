@@ -1,0 +1,134 @@
+package jetstream
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/bridge/journal/internal/lead"
+	"mqtt-stomp-bridge/bridge/journal/internal/retention"
+)
+
+// Lead implements Log.
+func (l *Log) Lead(ctx context.Context) (journal.Writer, error) {
+	turn, err := l.seat.Take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{Turn: turn, log: l}
+	if err := w.begin(ctx); err != nil {
+		turn.Resign()
+		return nil, cmp.Or(l.Err(), err)
+	}
+	return w, nil
+}
+
+// begin has the lease, and then fences off who led before.
+func (w *writer) begin(ctx context.Context) error {
+	l := w.log
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(l.ctx, cancel)()
+	l.lease.Lock() // until the turn before has given it up
+	lease, err := l.store.lease(ctx)
+	if err != nil {
+		l.lease.Unlock()
+		return fmt.Errorf("journal: waiting for the lease: %w", err)
+	}
+	l.wg.Go(func() {
+		defer l.lease.Unlock()
+		w.keep(lease)
+	})
+	return w.fence(ctx)
+}
+
+// keep ends the turn when the lease is lost, and releases it when the turn is over.
+func (w *writer) keep(lease lease) {
+	w.log.leads.Store(true)
+	defer w.log.leads.Store(false)
+	select {
+	case <-w.Left():
+	case <-lease.lost():
+		w.log.logger.Warn("the lease to lead the journal is lost")
+		w.Resign()
+		<-w.Left()
+	}
+	lease.release()
+}
+
+// fence appends the first block of the term, behind all there is.
+func (w *writer) fence(ctx context.Context) error {
+	l := w.log
+	w.appending.Lock()
+	defer w.appending.Unlock()
+	for {
+		if err := l.sync(ctx); err != nil {
+			return err
+		}
+		l.mu.RLock()
+		w.term = l.state.next(journal.NewEpoch())
+		w.clock = l.state.newClock(l.now)
+		l.mu.RUnlock()
+		err := w.write(ctx, journal.Batch{})
+		if err == nil {
+			l.logger.Info("leading the journal", "term", w.term.number, "position", w.term.since-1)
+			return nil
+		}
+		if !errors.Is(err, errFenced) { // by the one before, which still appends
+			return err
+		}
+	}
+}
+
+// newClock returns the log's clock as it goes on.
+func (s *state) newClock(wall func() time.Time) *retention.Clock {
+	if !s.begun {
+		return retention.NewClock(wall, 0, wall())
+	}
+	return retention.NewClock(wall, s.clock.lived, s.clock.left)
+}
+
+// A writer is a journal.Writer for one turn.
+type writer struct {
+	*lead.Turn
+	log *Log
+
+	appending sync.Mutex // one append at a time; guards the rest
+	term      term
+	clock     *retention.Clock
+}
+
+// MaxBatch implements Writer.
+func (w *writer) MaxBatch() int { return w.log.limits.block - headerSize }
+
+// Records implements Writer.
+func (w *writer) Records(prefix string, yield func(journal.Record) bool) error {
+	end, err := w.Begin()
+	if err != nil {
+		return err
+	}
+	defer end()
+	for _, r := range w.log.records(prefix) {
+		if !yield(r) {
+			break
+		}
+	}
+	return nil
+}
+
+func (l *Log) records(prefix string) (found []journal.Record) {
+	now := l.now()
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for name, m := range l.state.records {
+		if m.home >= l.state.head && strings.HasPrefix(name, prefix) && !m.Expired(now) {
+			found = append(found, m.Record)
+		}
+	}
+	return found
+}

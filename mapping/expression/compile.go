@@ -4,7 +4,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
@@ -19,7 +18,7 @@ const maxExpression = 4096 // bytes
 // find mistakes.
 func (n *Names) check(text string) (*vm.Program, error) {
 	options := append(engineOptions(), expr.Env(n.env()), expr.Optimize(false))
-	for _, f := range functions() {
+	for _, f := range calledIn(text) {
 		options = append(options, expr.Function(f.name, nothing, f.types...))
 	}
 	return expr.Compile(text, options...)
@@ -43,7 +42,7 @@ func engineOptions() []expr.Option {
 func (n *Names) compile(text string) (*Expression, *Mistake) {
 	p := &patcher{names: n}
 	options := append(engineOptions(), expr.Patch(p))
-	for _, f := range append(functions(), operators()...) {
+	for _, f := range append(calledIn(text), operators()...) {
 		options = append(options, expr.Function(f.name, func(args ...any) (any, error) {
 			return f.call(args[0].(*Scope), args[1:])
 		}))
@@ -55,7 +54,7 @@ func (n *Names) compile(text string) (*Expression, *Mistake) {
 	if e := incomplete(program.Node()); e != nil {
 		return nil, e
 	}
-	return &Expression{text: text, program: program, path: pathOf(program.Node()), reads: p.reads}, nil
+	return &Expression{program: program, path: pathOf(program.Node()), reads: p.reads}, nil
 }
 
 // Parse checks and compiles an expression, and returns the first mistake in it.
@@ -63,20 +62,37 @@ func (n *Names) Parse(text string) (*Expression, *Mistake) {
 	if len(text) > maxExpression {
 		return nil, &Mistake{Message: "the expression is longer than 4096 bytes", Hint: "put what is long into a table", Width: 1}
 	}
+	e := embrace(text)
+	x, m := n.parse(e.text)
+	if m != nil {
+		moved := e.mistake(*m)
+		return nil, &moved
+	}
+	x.text = text
+	for i, d := range x.doubts {
+		x.doubts[i] = e.mistake(d)
+	}
+	for i, k := range x.known {
+		x.known[i].Offset = e.written(k.Offset)
+	}
+	return x, nil
+}
+
+func (n *Names) parse(text string) (*Expression, *Mistake) {
 	checked, err := n.check(text)
 	if err != nil {
 		return nil, n.explain(text, err)
 	}
-	if e := forbidden(checked.Node()); e != nil {
-		return nil, e
+	if m := forbidden(checked.Node()); m != nil {
+		return nil, m
 	}
-	x, e := n.compile(text)
-	if e != nil {
-		return nil, e
+	x, m := n.compile(text)
+	if m != nil {
+		return nil, m
 	}
 	x.types = typesOf(checked.Node())
 	x.known = n.outcomes(checked.Node())
-	x.doubts = sums(checked.Node())
+	x.doubts = append(sums(checked.Node()), decoded(checked.Node())...)
 	return x, nil
 }
 
@@ -158,7 +174,7 @@ func (f walkFunc) Visit(node *ast.Node) { f(*node) }
 
 // forbidden returns the first thing in a checked expression that rules may not do.
 func forbidden(root ast.Node) (found *Mistake) {
-	at := func(n ast.Node, message, hint string) {
+	at := func(n ast.Node, message, hint string) { // mistakeAt
 		if found == nil {
 			found = &Mistake{Offset: n.Location().From, Width: n.Location().To - n.Location().From, Message: message, Hint: hint}
 		}
@@ -173,7 +189,11 @@ func forbidden(root ast.Node) (found *Mistake) {
 			if m, ok := n.Callee.(*ast.MemberNode); ok {
 				at(m.Property, "values have no methods", "call a function: upper(payload.x), not payload.x.upper()")
 			}
-			checkLayout(n, at)
+			if callee, ok := n.Callee.(*ast.IdentifierNode); ok {
+				if f := functionsByName[callee.Value]; f.check != nil {
+					f.check(n.Arguments, at)
+				}
+			}
 		case *ast.BinaryNode:
 			switch _, constant := n.Right.(*ast.StringNode); {
 			case n.Operator == "..":
@@ -183,15 +203,15 @@ func forbidden(root ast.Node) (found *Mistake) {
 			}
 		case *ast.BuiltinNode:
 			if !slices.Contains(predicates(), n.Name) {
-				at(n, n.Name+" is not a function of rules", "there are: "+strings.Join(Functions(), ", "))
+				at(n, n.Name+" is not a function of rules", "there are: "+listed())
 			}
 		case *ast.PredicateNode:
-			inner := n.Node
-			ast.Walk(&inner, walkFunc(func(node ast.Node) {
-				if _, nested := node.(*ast.PredicateNode); nested {
-					at(node, "a condition over a list may not contain another one", "")
+			for _, second := range predicatesIn(n) {
+				if third := predicatesIn(second); len(third) > 0 {
+					at(third[0], "a condition over a list may contain another one, but that may not contain a third",
+						"join the inner lists first: flatten(map(…))")
 				}
-			}))
+			}
 		}
 	}))
 	if f := uncalled(root); f != nil {
@@ -200,35 +220,35 @@ func forbidden(root ast.Node) (found *Mistake) {
 	return found
 }
 
-// uncalled returns a function that is named but not called, which the engine would look for in the
-// data; nil if there is none. No variable of let can have the name of a function.
-func uncalled(root ast.Node) (found *ast.IdentifierNode) {
-	called := map[ast.Node]bool{}
-	ast.Walk(&root, walkFunc(func(node ast.Node) {
-		if n, ok := node.(*ast.CallNode); ok {
-			called[n.Callee] = true
-		}
-	}))
-	functions := Functions()
-	ast.Walk(&root, walkFunc(func(node ast.Node) {
-		n, ok := node.(*ast.IdentifierNode)
-		if ok && found == nil && !called[n] && slices.Contains(functions, n.Value) {
-			found = n
+// predicatesIn returns the conditions over lists that the condition contains.
+func predicatesIn(n *ast.PredicateNode) (found []*ast.PredicateNode) {
+	ast.Walk(&n.Node, walkFunc(func(node ast.Node) {
+		if inner, ok := node.(*ast.PredicateNode); ok {
+			found = append(found, inner)
 		}
 	}))
 	return found
 }
 
-// checkLayout reports a call of time whose layout is not one.
-func checkLayout(n *ast.CallNode, at func(n ast.Node, message, hint string)) {
-	callee, ok := n.Callee.(*ast.IdentifierNode)
-	if !ok || callee.Value != "time" || len(n.Arguments) != 2 {
-		return
-	}
-	layout, ok := n.Arguments[1].(*ast.StringNode)
-	// If no part of the layout stands for a part of the time, formatting leaves it as it is.
-	if ok && time.Unix(1, 1).UTC().Format(layout.Value) == layout.Value {
-		at(layout, "the layout "+value.Quote(layout.Value)+" has no year, month or day in it",
-			`write how 2 January 2006, 15:04:05, would look: "2006-01-02 15:04:05"`)
-	}
+// uncalled returns a function that is named but not called, which the engine would look for in the
+// data; nil if there is none. No variable of let can have the name of a function.
+func uncalled(root ast.Node) (found *ast.IdentifierNode) {
+	known := map[ast.Node]bool{}   // names that are called
+	variables := map[string]bool{} // of let
+	ast.Walk(&root, walkFunc(func(node ast.Node) {
+		switch n := node.(type) {
+		case *ast.CallNode:
+			known[n.Callee] = true
+		case *ast.VariableDeclaratorNode:
+			variables[n.Name] = true
+		}
+	}))
+	functions := Functions()
+	ast.Walk(&root, walkFunc(func(node ast.Node) {
+		n, ok := node.(*ast.IdentifierNode)
+		if ok && found == nil && !known[n] && !variables[n.Value] && slices.Contains(functions, n.Value) {
+			found = n
+		}
+	}))
+	return found
 }

@@ -36,7 +36,12 @@ func (n *Names) explain(text string, err error) *Mistake {
 	m.Offset = min(m.Offset, len(runes))
 	if name := unknownName.FindStringSubmatch(fe.Message); name != nil {
 		after := string(runes[min(m.Offset+len([]rune(name[1])), len(runes)):])
-		m.Hint = n.meant(name[1], strings.HasPrefix(strings.TrimSpace(after), "("))
+		called := strings.HasPrefix(strings.TrimSpace(after), "(")
+		if !called && slices.Contains(Functions(), name[1]) {
+			m.Message, m.Hint = name[1]+" is a function", "call it: "+name[1]+"(…)"
+			return m
+		}
+		m.Hint = n.meant(name[1], called)
 		return m
 	}
 	if name := unknownField.FindStringSubmatch(fe.Message); name != nil {
@@ -53,7 +58,7 @@ func (n *Names) meant(name string, called bool) string {
 		if near := spelling.Nearest(name, Functions()); near != "" {
 			return fmt.Sprintf("did you mean %q?", near)
 		}
-		return "the functions are: " + strings.Join(Functions(), ", ")
+		return "the functions are: " + listed()
 	}
 	if n.Hint != nil {
 		if hint := n.Hint(name); hint != "" {

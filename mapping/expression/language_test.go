@@ -274,7 +274,9 @@ func TestExpressions(t *testing.T) {
 		{`time(payload.n, "2006-01-02")`, `rejected: time takes text and a layout, not a number and text`},
 
 		// Lists.
-		{`len(payload.list) + len(payload.x) + len("äö") + len(payload.o)`, `8`},
+		{`len(payload.list) + len("äö") + len(payload.o)`, `8`},
+		{`len(payload.x)`, `null`},
+		{`(len(payload.x) ?? 0) > 0`, `false`},
 		{`len(payload.n)`, `rejected: a number has no length`},
 		{`first(payload.list)`, `1`},
 		{`last(payload.list)`, `3`},

@@ -10,18 +10,21 @@ import (
 	"mqtt-stomp-bridge/mapping/value"
 )
 
-// A miss is where a path or a look-up found nothing.
+// A miss is where a path, a look-up or a function found nothing.
 type miss struct {
 	path  *Path
 	step  int // of path: which step had nothing; -1: the root
 	at    any // what the step was tried on
 	table string
 	key   string
+	text  string // of a function: all that there is to say
 }
 
 // String says what was missing, and what was there instead.
 func (m miss) String() string {
 	switch {
+	case m.text != "":
+		return m.text
 	case m.table != "":
 		return fmt.Sprintf("%s has no %s", m.table, value.Quote(m.key))
 	case m.step < 0 && m.path.name == "payload":

@@ -3,7 +3,6 @@ package expression
 import (
 	"math"
 	"reflect"
-	"regexp"
 	"strings"
 	"time"
 
@@ -16,33 +15,33 @@ import (
 // name.
 func operators() []function {
 	return []function{
-		{"$read", nil, func(s *Scope, args []any) (any, error) { return s.read(args[0].(*Path)) }},
-		{"$table", nil, lookup},
-		{"$index", nil, index},
-		{"$slice", nil, slice},
-		{"$list", nil, goThrough},
-		{"$bool", nil, func(_ *Scope, args []any) (any, error) { return truth(args[0]) }},
-		{"==", nil, func(s *Scope, args []any) (any, error) { return equal(s, args[0], args[1]) }},
-		{"!=", nil, func(s *Scope, args []any) (any, error) {
+		{name: "$read", call: func(s *Scope, args []any) (any, error) { return s.read(args[0].(*Path)) }},
+		{name: "$table", call: lookup},
+		{name: "$index", call: index},
+		{name: "$slice", call: slice},
+		{name: "$list", call: goThrough},
+		{name: "$bool", call: func(_ *Scope, args []any) (any, error) { return truth(args[0]) }},
+		{name: "==", call: func(s *Scope, args []any) (any, error) { return equal(s, args[0], args[1]) }},
+		{name: "!=", call: func(s *Scope, args []any) (any, error) {
 			same, err := equal(s, args[0], args[1])
 			return !same, err
 		}},
-		{"in", nil, in},
-		{"matches", nil, matches},
-		{"contains", nil, textTest("contains", strings.Contains)},
-		{"startsWith", nil, textTest("startsWith", strings.HasPrefix)},
-		{"endsWith", nil, textTest("endsWith", strings.HasSuffix)},
-		{"<", nil, order("<", func(c int) bool { return c < 0 })},
-		{"<=", nil, order("<=", func(c int) bool { return c <= 0 })},
-		{">", nil, order(">", func(c int) bool { return c > 0 })},
-		{">=", nil, order(">=", func(c int) bool { return c >= 0 })},
-		{"+", nil, add},
-		{"-", nil, arithmetic("-", subtractInts, func(a, b float64) float64 { return a - b })},
-		{"*", nil, arithmetic("*", multiplyInts, func(a, b float64) float64 { return a * b })},
-		{"/", nil, arithmetic("/", nil, func(a, b float64) float64 { return a / b })},
-		{"%", nil, arithmetic("%", remainder, math.Mod)},
-		{"**", nil, arithmetic("**", nil, math.Pow)},
-		{"^", nil, arithmetic("^", nil, math.Pow)},
+		{name: "in", call: in},
+		{name: "matches", call: matches},
+		{name: "contains", call: textTest("contains", strings.Contains)},
+		{name: "startsWith", call: textTest("startsWith", strings.HasPrefix)},
+		{name: "endsWith", call: textTest("endsWith", strings.HasSuffix)},
+		{name: "<", call: order("<", func(c int) bool { return c < 0 })},
+		{name: "<=", call: order("<=", func(c int) bool { return c <= 0 })},
+		{name: ">", call: order(">", func(c int) bool { return c > 0 })},
+		{name: ">=", call: order(">=", func(c int) bool { return c >= 0 })},
+		{name: "+", call: add},
+		{name: "-", call: arithmetic("-", subtractInts, func(a, b float64) float64 { return a - b })},
+		{name: "*", call: arithmetic("*", multiplyInts, func(a, b float64) float64 { return a * b })},
+		{name: "/", call: arithmetic("/", nil, func(a, b float64) float64 { return a / b })},
+		{name: "%", call: arithmetic("%", remainder, math.Mod)},
+		{name: "**", call: arithmetic("**", nil, math.Pow)},
+		{name: "^", call: arithmetic("^", nil, math.Pow)},
 	}
 }
 
@@ -68,7 +67,7 @@ func lookup(s *Scope, args []any) (any, error) {
 func index(_ *Scope, args []any) (any, error) {
 	switch v := args[0].(type) {
 	case map[string]any:
-		if key, ok := args[1].(string); ok {
+		if key, ok := value.String(args[1]); ok {
 			return v[key], nil
 		}
 	case []any:
@@ -103,6 +102,8 @@ func slice(s *Scope, args []any) (any, error) {
 	switch v := args[0].(type) {
 	case string:
 		return string([]rune(v)[from:to]), nil
+	case value.Bytes:
+		return v[from:to], nil
 	case []any:
 		return v[from:to:to], nil
 	}
@@ -176,16 +177,18 @@ func in(s *Scope, args []any) (any, error) {
 }
 
 func matches(s *Scope, args []any) (any, error) {
-	switch v := args[0].(type) {
-	case nil:
+	if args[0] == nil {
 		return false, nil
-	case string:
-		if err := s.Spend(workMatch * len(v)); err != nil {
-			return nil, err
-		}
-		return args[1].(*regexp.Regexp).MatchString(v), nil
 	}
-	return nil, value.Refuse("expression", "matches takes text, not %s", value.TypeName(args[0]))
+	text, ok := value.String(args[0])
+	if !ok {
+		return nil, refuseType("matches", "text", args[0])
+	}
+	p := args[1].(pattern)
+	if err := s.Spend(p.work * len(text)); err != nil {
+		return nil, err
+	}
+	return p.MatchString(text), nil
 }
 
 // order makes one of the comparisons.
@@ -200,11 +203,11 @@ func order(name string, holds func(c int) bool) func(*Scope, []any) (any, error)
 }
 
 func compare(a, b any) (int, bool) {
-	switch x := a.(type) {
-	case string:
-		y, ok := b.(string)
+	if x, ok := value.String(a); ok {
+		y, ok := value.String(b)
 		return strings.Compare(x, y), ok
-	case time.Time:
+	}
+	if x, ok := a.(time.Time); ok {
 		y, ok := b.(time.Time)
 		return x.Compare(y), ok
 	}
@@ -247,8 +250,8 @@ func toFloat(n any) float64 {
 
 // add is a + b of texts and of numbers.
 func add(s *Scope, args []any) (any, error) {
-	a, ok := args[0].(string)
-	b, ok2 := args[1].(string)
+	a, ok := value.String(args[0])
+	b, ok2 := value.String(args[1])
 	if !ok || !ok2 {
 		return addNumbers(s, args)
 	}
@@ -268,7 +271,7 @@ func addNumbers(s *Scope, args []any) (any, error) {
 }
 
 func isText(v any) bool {
-	_, ok := v.(string)
+	_, ok := value.String(v)
 	return ok
 }
 

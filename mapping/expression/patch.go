@@ -1,7 +1,6 @@
 package expression
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -103,15 +102,15 @@ func (p *patcher) read(node *ast.Node, path *Path) {
 	read(node, path)
 }
 
-// call gives a function of rules the scope, and does at load what can be done then: the namespace
-// of a literal kind of id.
+// call gives a function of rules the scope, and does at load what can be done then, such as
+// compiling a pattern.
 func (p *patcher) call(n *ast.CallNode) {
 	callee, ok := n.Callee.(*ast.IdentifierNode)
 	if !ok || strings.HasPrefix(callee.Value, "$") {
 		return
 	}
-	if kind, ok := n.Arguments[0].(*ast.StringNode); ok && callee.Value == "uuid" {
-		n.Arguments[0] = &ast.ConstantNode{Value: idSpace(kind.Value)}
+	if f := functionsByName[callee.Value]; f.prepare != nil {
+		f.prepare(n.Arguments)
 	}
 	n.Arguments = append([]ast.Node{&ast.IdentifierNode{Value: "$env"}}, n.Arguments...)
 }
@@ -169,8 +168,7 @@ func (p *patcher) binary(node *ast.Node, n *ast.BinaryNode) {
 			call(node, n.Operator, n.Left, n.Right)
 		}
 	case "matches":
-		// MustCompile cannot panic: the check has compiled it before.
-		call(node, n.Operator, n.Left, &ast.ConstantNode{Value: regexp.MustCompile(n.Right.(*ast.StringNode).Value)})
+		call(node, n.Operator, n.Left, &ast.ConstantNode{Value: newPattern(n.Right.(*ast.StringNode).Value)})
 	case "??":
 	default:
 		call(node, n.Operator, n.Left, n.Right)

@@ -37,6 +37,24 @@ func ParseLayout(text, layout string, zone *time.Location) (time.Time, error) {
 	return t.UTC(), nil
 }
 
+// ParseLayouts reads a time in the first of the layouts, at least one, that it has.
+func ParseLayouts(text string, layouts []string, zone *time.Location) (time.Time, error) {
+	var refused error // of a text that has a layout
+	for _, layout := range layouts {
+		t, err := ParseLayout(text, layout, zone)
+		if err == nil || len(layouts) == 1 {
+			return t, err
+		}
+		if refused == nil && fits(layout, text) {
+			refused = err
+		}
+	}
+	if refused != nil {
+		return time.Time{}, refused
+	}
+	return time.Time{}, value.Refuse("not a time", "%s has none of the %d layouts", value.Quote(text), len(layouts))
+}
+
 func refuseText(text, layout string) error {
 	return value.Refuse("not a time", "%s does not have the layout %s", value.Quote(text), value.Quote(layout))
 }

@@ -1,6 +1,8 @@
 package mapping
 
 import (
+	"go.yaml.in/yaml/v4"
+
 	"mqtt-stomp-bridge/mapping/expression"
 	"mqtt-stomp-bridge/mapping/source"
 	"mqtt-stomp-bridge/mapping/value"
@@ -26,6 +28,9 @@ func (c *ruleCompiler) readLets() {
 		return
 	}
 	c.lets = c.in.pairs(p.Value, "let")
+	if len(p.Value.Content) == 0 && p.Value.Kind == yaml.MappingNode {
+		c.in.errorf(p.Value, "write NAME: EXPRESSION, or leave let out", "let has no name")
+	}
 	if len(c.lets) > maxLets {
 		c.in.errorf(c.lets[maxLets].Key, "", "a rule has at most %d names under let", maxLets)
 		c.lets = c.lets[:maxLets]

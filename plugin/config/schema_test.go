@@ -125,7 +125,11 @@ func ruleSchema() object {
 				"key":    object{"description": "Identifies an event: an expression that returns text.", "type": "string"},
 				"window": object{"description": "A duration from 1s to 24h.", "type": "string"},
 			}, "required": []string{"key", "window"}, "additionalProperties": false},
-		"each": object{"description": "An expression that returns a list: one output per element, available as item and index.", "type": "string"},
+		"each": object{"description": "What to make an output for each element of.", "anyOf": []any{
+			object{"description": "An expression that returns a list, whose elements are item and index.", "type": "string"},
+			named("Lists within lists, outermost first, with names for their elements: an expression each.", 8),
+		}},
+		"let": named("Named parts of the rule: an expression each, evaluated when first used.", 32),
 		"queue": object{"description": "A queue, or several queues with a condition each.", "anyOf": []any{
 			object{"enum": contract.QueueNames()},
 			object{"type": "object", "additionalProperties": false, "minProperties": 1, "properties": conditions},
@@ -137,6 +141,12 @@ func ruleSchema() object {
 	}
 	return object{"type": "object", "additionalProperties": false, "required": []string{"name", "topic", "queue", "fields"},
 		"properties": only(known, mapping.RuleKeys())}
+}
+
+// named is the schema of expressions with names.
+func named(description string, most int) object {
+	return object{"description": description, "type": "object", "minProperties": 1, "maxProperties": most, "additionalProperties": scalar(),
+		"propertyNames": object{"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}}
 }
 
 func payloadKinds() []string {

@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/MicahParks/jwkset v0.11.4 // published key sets: fetching and reading them
+	github.com/bufbuild/protocompile v0.14.1 // .proto files: compiled as they stand, every mistake with its place
 	github.com/eclipse/paho.golang v0.23.0 // the MQTT 5 client: manual acknowledgement, sessions, reconnects
 	github.com/expr-lang/expr v1.17.8 // the rules' expressions: compiled, without dependencies, built-ins by allow-list
 	github.com/fsnotify/fsnotify v1.10.1 // reload when a file changes
@@ -23,6 +24,7 @@ require (
 	go.etcd.io/bbolt v1.5.0 // the durable journal: one file, synced transactions, whole after a kill
 	go.uber.org/goleak v1.3.0 // tests: no goroutine left over
 	go.yaml.in/yaml/v4 v4.0.0 // YAML as nodes with places and styles
+	google.golang.org/protobuf v1.36.12 // payloads of Protocol Buffers: messages that are known at run time
 )
 
 require (
@@ -38,7 +40,7 @@ require (
 	github.com/x448/float16 v0.8.4 // indirect
 	golang.org/x/crypto v0.57.0 // indirect
 	golang.org/x/net v0.59.0 // indirect
+	golang.org/x/sync v0.22.0 // indirect
 	golang.org/x/sys v0.48.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
-	google.golang.org/protobuf v1.36.12 // indirect
 )

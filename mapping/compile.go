@@ -20,8 +20,9 @@ import (
 type Options struct {
 	BaseTopic string // topics at and under it never match a rule; default DefaultBaseTopic
 
-	// ReadFile returns what is in a file that a test names, but no more than its first most bytes.
-	// The name is a path from where those of the sources start. nil: no file can be read.
+	// ReadFile returns what is in a file that a rule or a test names, but no more than its first most
+	// bytes. The name is a path from where those of the sources start; an error that is not
+	// fs.ErrNotExist is told. nil: no file can be read.
 	ReadFile func(name string, most int) ([]byte, error)
 }
 
@@ -32,7 +33,7 @@ const DefaultBaseTopic = "mqtt-stomp-bridge"
 // nil; the mapper must not be used when report.Err is not nil.
 func Compile(sources []Source, opts Options, report *source.Report) *Mapper {
 	c := newCompiler(sources, report)
-	c.base, c.files = cmp.Or(opts.BaseTopic, DefaultBaseTopic), opts.ReadFile
+	c.base, c.files = cmp.Or(opts.BaseTopic, DefaultBaseTopic), files(opts.ReadFile)
 	for _, s := range sources {
 		c.readRules(s.File, s.Rules)
 	}
@@ -51,8 +52,9 @@ func Compile(sources []Source, opts Options, report *source.Report) *Mapper {
 type compiler struct {
 	report    *source.Report
 	base      string
-	files     func(name string, most int) ([]byte, error) // Options.ReadFile
-	encodings map[string]*payload.Encoding                // by name; shared by the rules: a payload is decoded once for each
+	files     files
+	encodings map[string]*payload.Encoding // by name; shared by the rules: a payload is decoded once for each
+	schemas   map[string]*payload.Schema   // of .proto files, by path; nil: there are mistakes in it, which are reported
 	tables    map[string]*table
 	visible   expression.Group // the tables, as expressions see them
 	named     map[string]place // name of a rule -> where it stands
@@ -61,7 +63,7 @@ type compiler struct {
 
 // newCompiler returns a compiler that has read the tables.
 func newCompiler(sources []Source, report *source.Report) *compiler {
-	c := &compiler{report: report, encodings: map[string]*payload.Encoding{}, tables: map[string]*table{}, named: map[string]place{}}
+	c := &compiler{report: report, encodings: map[string]*payload.Encoding{}, schemas: map[string]*payload.Schema{}, tables: map[string]*table{}, named: map[string]place{}}
 	for _, e := range payload.Named() {
 		c.encodings[e.Name] = e
 	}

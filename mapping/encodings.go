@@ -35,8 +35,11 @@ func (c *ruleCompiler) encoding(n *yaml.Node) *payload.Encoding {
 	e := c.all.encodings[n.Value]
 	if e == nil || strings.HasPrefix(e.Name, "{") {
 		hint := spelling.DidYouMean(n.Value, payloadKinds())
-		if strings.HasPrefix(n.Value, "{") {
+		switch {
+		case strings.HasPrefix(n.Value, "{"):
 			hint = "write it without the quotes"
+		case n.Value == "protobuf":
+			hint = "write payload: {protobuf: FILE.proto, message: PACKAGE.NAME}"
 		}
 		c.in.errorf(n, hint, "no payload kind %q", n.Value)
 		return nil
@@ -55,30 +58,49 @@ func payloadKinds() []string {
 
 // encodingWithOptions returns the encoding of a map such as {json: lenient}.
 func (c *ruleCompiler) encodingWithOptions(n *yaml.Node) *payload.Encoding {
-	known := []string{"json", "csv"}
 	pairs := slices.DeleteFunc(c.in.pairs(n, "payload"), func(p source.Pair) bool { return c.in.tagged(p.Value) })
+	var kind source.Pair
+	var message *yaml.Node // of protobuf
 	for _, p := range pairs {
-		switch kind := p.Key.Value; {
-		case slices.Contains(known, kind):
-		case slices.Contains(payloadKinds(), kind):
-			c.in.errorf(p.Key, "write payload: "+kind, "%s has no options", kind)
+		switch name := p.Key.Value; {
+		case name == "message":
+			message = p.Value
+		case !c.hasOptions(p.Key):
+			return nil
+		case kind.Key != nil:
+			c.in.errorf(p.Key, "write two rules for two kinds", "payload has one kind, not %s and %s", kind.Key.Value, name)
 			return nil
 		default:
-			c.in.errorf(p.Key, spelling.DidYouMean(kind, known), "no payload kind %q with options", kind)
-			return nil
+			kind = p
 		}
 	}
 	switch {
-	case len(pairs) == 0:
-		c.in.errorf(n, "write payload: json, or {json: lenient}", "payload names no kind")
+	case kind.Key == nil:
+		c.in.errorf(n, "write payload: json, {json: lenient}, or {protobuf: FILE.proto, message: PACKAGE.NAME}", "payload names no kind")
 		return nil
-	case len(pairs) > 1:
-		c.in.errorf(pairs[1].Key, "write two rules for two kinds", "payload has one kind, not %s and %s", pairs[0].Key.Value, pairs[1].Key.Value)
+	case kind.Key.Value == "protobuf":
+		return c.protobuf(kind, message)
+	case message != nil:
+		c.in.errorf(message, "remove it", "message goes with protobuf, not with %s", kind.Key.Value)
 		return nil
-	case pairs[0].Key.Value == "csv":
-		return c.csv(pairs[0].Value)
+	case kind.Key.Value == "csv":
+		return c.csv(kind.Value)
 	}
-	return c.jsonWithOptions(pairs[0].Value)
+	return c.jsonWithOptions(kind.Value)
+}
+
+// hasOptions reports whether the key is a kind that takes options, or says what is wrong with it.
+func (c *ruleCompiler) hasOptions(key *yaml.Node) bool {
+	known := []string{"json", "csv", "protobuf", "message"}
+	switch kind := key.Value; {
+	case slices.Contains(known, kind):
+		return true
+	case slices.Contains(payloadKinds(), kind):
+		c.in.errorf(key, "write payload: "+kind, "%s has no options", kind)
+	default:
+		c.in.errorf(key, spelling.DidYouMean(kind, known), "no payload kind %q with options", kind)
+	}
+	return false
 }
 
 func (c *ruleCompiler) jsonWithOptions(n *yaml.Node) *payload.Encoding {

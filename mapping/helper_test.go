@@ -18,12 +18,23 @@ func compile(name, text string) (*mapping.Mapper, *source.Report) {
 	return compileWith(name, text, mapping.Options{ReadFile: readBeside})
 }
 
+var filesBeside = map[string]string{
+	"frame.cbor":              "\xa2\x61a\x01\x61b\x42\x00\xff",
+	"event.proto":             "syntax = \"proto3\";\npackage test;\nimport \"part.proto\";\nmessage Event { Part part = 1; uint64 n = 2; }\n",
+	"part.proto":              "syntax = \"proto3\";\npackage test;\nmessage Part { bytes id = 1; }\n",
+	"protos/up.proto":         "syntax = \"proto3\";\npackage test;\nimport \"part.proto\";\nimport \"below/deep.proto\";\nmessage Up { Part part = 1; Deep deep = 2; }\n",
+	"protos/below/deep.proto": "syntax = \"proto3\";\npackage test;\nimport \"google/protobuf/timestamp.proto\";\nmessage Deep { google.protobuf.Timestamp at = 1; }\n",
+	"protos/import.proto":     "syntax = \"proto3\";\npackage test;\nimport \"nowhere.proto\";\n",
+	"broken.proto":            "syntax = \"proto3\";\npackage test;\nmessage Event {\n  strin a = 1;\n  Part b = 2;\n}\n",
+	"empty.proto":             "syntax = \"proto3\";\n",
+}
+
 // readBeside reads one of the files that rules and tests can name.
 func readBeside(name string, most int) ([]byte, error) {
 	if name == "large.bin" {
 		return make([]byte, most), nil
 	}
-	data, ok := map[string]string{"frame.cbor": "\xa2\x61a\x01\x61b\x42\x00\xff"}[name]
+	data, ok := filesBeside[name]
 	if !ok {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}

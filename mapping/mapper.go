@@ -9,9 +9,9 @@
 //	rules -> expression, contract, payload, topic, source, audience; expression, contract, payload -> value
 //
 // Files: parse.go (what a file says), compile.go and reader.go (reading nodes), rulecompiler.go,
-// encodings.go, fieldcompiler.go, content.go, expressions.go, recipients.go, each.go, let.go (one
-// rule), names.go and input.go (what expressions see), rule.go and run.go (one rule at work),
-// mapper.go, filter.go and trace.go (all of them), access.go, and ruletest.go, testreader.go,
+// encodings.go, protobuf.go, fieldcompiler.go, content.go, expressions.go, recipients.go, each.go,
+// let.go (one rule), names.go and input.go (what expressions see), rule.go and run.go (one rule at
+// work), mapper.go, filter.go and trace.go (all of them), access.go, and ruletest.go, testreader.go,
 // testpayload.go and testdiff.go (the tests beside the rules).
 package mapping
 

@@ -46,6 +46,10 @@ func TestPayloadKinds(t *testing.T) {
 		{"cbor", "=payload", string(cbor), `{"id":1,"nx":"AP8=","text":"hi"}`}, {"msgpack", "=payload", string(pack), `{"id":1,"nx":"AP8=","text":"hi"}`},
 		{"cbor", "=payload.text", string(cbor), `hi`}, {"cbor", "=payload", "\xff", `decode: the payload is not CBOR: unexpected "break" code`},
 		{"csv", "=payload[1][0]", "a,b\nc,d", `c`}, {`{csv: {header: true, comma: ";"}}`, "=payload[0].b", "a;b\n1;2", `2`},
+		{"{protobuf: event.proto, message: test.Event}", "=payload", "\x0a\x04\x0a\x02\x00\xff\x10\x05", `{"n":5,"part":{"id":"AP8="}}`},
+		{"{protobuf: event.proto, message: test.Event}", "=payload", "\x10\x05", `{"n":5}`}, {"{protobuf: ./protos/../event.proto, message: test.Event}", "=payload.n", "\x10\x05", `5`},
+		{"{protobuf: event.proto, message: test.Event}", "=payload", "\x10", `decode: the payload is not a message test.Event: it ends within a field`},
+		{"{protobuf: protos/up.proto, message: test.Up}", "=payload", "\x12\x08\x0a\x06\x08\xa0\xf3\xc4\x80\x06", `{"deep":{"at":"2021-01-27T10:00:00.000Z"}}`},
 		{`{csv: {comma: tab}}`, "=payload[0]", "1,5\t2", `["1,5","2"]`}, {`{csv: {comma: "\t"}}`, "=payload[0]", "1\t2", `["1","2"]`}, {`{csv: {}}`, "=payload[0]", "1,2", `["1","2"]`},
 	} {
 		if got := sentContent(t, tt.kind, tt.content, tt.bytes); got != tt.want {
@@ -65,6 +69,7 @@ func TestEqualEncodingsDouble(t *testing.T) {
 `
 	for kinds, want := range map[[2]string]bool{
 		{"csv", "{csv: {header: false}}"}: true, {`{csv: {comma: ";"}}`, `{csv: {header: false, comma: ";"}}`}: true,
+		{"{protobuf: event.proto, message: test.Event}", "{protobuf: ./event.proto, message: test.Event}"}: true,
 		{"csv", `{csv: {comma: ";"}}`}: false, {"json", "{json: lenient}"}: false, {"{json: lenient}", "{json: lenient}"}: true,
 	} {
 		text := "rules:" + strings.NewReplacer("NAME", "one", "KIND", kinds[0]).Replace(rule) + strings.NewReplacer("NAME", "two", "KIND", kinds[1]).Replace(rule)
@@ -103,7 +108,7 @@ tests:
 		t.Fatalf("the frame is %s", got)
 	}
 	_, report := compileWith("rules.yaml", rules, mapping.Options{})
-	want := []string{"rules.yaml:9:22: file: no file can be read here"}
+	want := []string{`rules.yaml:9:22: file: "frame.cbor": no file can be read here`}
 	var got []string
 	for _, p := range report.Problems() {
 		got = append(got, p.Error())

@@ -2,9 +2,6 @@ package mapping
 
 import (
 	"encoding/base64"
-	"errors"
-	"io/fs"
-	"path/filepath"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -52,30 +49,12 @@ func (r *testReader) base64(n *yaml.Node) []byte {
 // readFile returns what is in the file, whose path starts where the YAML file is.
 func (r *testReader) readFile(n *yaml.Node) []byte {
 	name := r.text("file")
-	switch {
-	case name == "" || n.Kind != yaml.ScalarNode:
+	if name == "" || n.Kind != yaml.ScalarNode {
 		return nil // reported, or YAML's null
-	case r.files == nil:
-		r.in.errorf(n, "write base64: instead", "file: no file can be read here")
-		return nil
 	}
-	data, err := r.files(besides(r.in.file.Name, name), value.MaxPayload+1)
-	switch {
-	case err == nil && len(data) > value.MaxPayload:
-		r.in.errorf(n, "", "file: %s holds more than %d bytes", value.Quote(name), value.MaxPayload)
-	case err != nil:
-		if pe, ok := errors.AsType[*fs.PathError](err); ok {
-			err = pe.Err
-		}
-		r.in.errorf(n, "a relative path starts where this file is", "file: %s: %v", value.Quote(name), err)
+	data, err := r.files.read(beside(r.in.file.Name, name))
+	if err != nil {
+		r.in.errorf(n, relativeHint(err), "file: %s: %v", value.Quote(name), err)
 	}
 	return data
-}
-
-// besides returns the path of a file that the named file calls name.
-func besides(file, name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(filepath.Dir(file), name)
 }

@@ -43,7 +43,7 @@ func (c *compiler) readTests(f *source.File, n *yaml.Node) []*test {
 // A testReader reads one test.
 type testReader struct {
 	in    *reader
-	files func(name string, most int) ([]byte, error) // Options.ReadFile
+	files files
 	node  *yaml.Node
 	keys  keys
 }

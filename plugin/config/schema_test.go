@@ -117,6 +117,10 @@ func ruleSchema() object {
 				"header": object{"description": "Whether the first row names the columns.", "type": "boolean", "default": false},
 				"comma":  object{"description": "What separates the columns.", "type": "string", "default": ","},
 			}}),
+			object{"type": "object", "additionalProperties": false, "required": []string{"protobuf", "message"}, "properties": object{
+				"protobuf": object{"description": "The .proto file; a relative path starts where this file is.", "type": "string"},
+				"message":  object{"description": "The message, with its package.", "type": "string"},
+			}},
 		}},
 		"retained": object{"description": "What to do with a retained message that the broker sends when the bridge subscribes.", "enum": []string{"skip", "deliver"}, "default": "skip"},
 		"when":     object{"description": "Condition: an expression.", "type": []string{"string", "boolean"}},

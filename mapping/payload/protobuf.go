@@ -99,6 +99,9 @@ func (c *fieldCounter) message(d protoreflect.MessageDescriptor, bytes []byte, d
 
 func (c *fieldCounter) field(f protoreflect.FieldDescriptor, kind protowire.Type, bytes []byte, depth int) error {
 	switch {
+	case f.ContainingMessage().IsMapEntry() && f.Number() == 1 && kind != keyType(f.Kind()):
+		// The library (v1.36) panics where a member has a second key that is not of the key's type.
+		return errKey
 	case kind == protowire.StartGroupType && f.Message() != nil:
 		body, _ := protowire.ConsumeGroup(f.Number(), bytes)
 		return c.message(f.Message(), body, depth+1)
@@ -109,6 +112,21 @@ func (c *fieldCounter) field(f protoreflect.FieldDescriptor, kind protowire.Type
 		return c.add(max(1, packed(f.Kind(), bytes)))
 	}
 	return c.add(1)
+}
+
+var errKey = errors.New("a key of a map is of another type")
+
+// keyType returns how keys of the kind are written.
+func keyType(kind protoreflect.Kind) protowire.Type {
+	switch kind {
+	case protoreflect.StringKind:
+		return protowire.BytesType
+	case protoreflect.Fixed32Kind, protoreflect.Sfixed32Kind:
+		return protowire.Fixed32Type
+	case protoreflect.Fixed64Kind, protoreflect.Sfixed64Kind:
+		return protowire.Fixed64Type
+	}
+	return protowire.VarintType
 }
 
 // packed returns how many elements a packed list of the kind has at most.

@@ -131,6 +131,8 @@ func TestProtobuf(t *testing.T) {
 		{message{}.bytes(7, string(message{}.bytes(1, "\xff"))), "holds text that is not UTF-8 at parts[0].id"},
 		{message{}.bytes(1, "\xff"), "is not a message test.Event: field test.Event.name contains invalid UTF-8"},
 		{message{}.bytes(12, string(message{}.varint(1, 1<<62))), "holds a time that is none at at"},
+		{message{}.bytes(8, string(message{}.varint(1, 5).bytes(1, "five"))), "is not a message test.Event: a key of a map is of another type"},
+		{message{}.bytes(13, string(message{}.bytes(1, string(message{}.bytes(1, "a").varint(1, 5))))), "is not a message test.Event: a key of a map is of another type"},
 		{message("\x0a\x05a"), "is not a message test.Event: it ends within a field"},
 		{message("\xff"), "is not a message test.Event: it ends within a field"},
 		{message("\x07"), "is not a message test.Event: invalid field number"},

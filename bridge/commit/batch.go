@@ -14,6 +14,7 @@ import (
 const (
 	maxEvents     = 256
 	maxBatchBytes = 4 << 20 // of the entries
+	maxEvicted    = 1000    // keys that a bound takes after one event
 )
 
 // recordSize is more than a record takes of a batch: for each event one of its packet identifier,
@@ -35,7 +36,7 @@ type batch struct {
 // events again.
 func (c *Committer) commitBatch(ctx context.Context, events []*mqtt.Event) (n int, err error) {
 	r := c.rules.Load() // one set of rules for the whole batch
-	b := batch{limit: c.store.MaxBatch(), log: newEventLog(c.logger)}
+	b := batch{limit: c.store.MaxBatch() - recordSize*len(c.redeliveries.unlogged), log: newEventLog(c.logger)}
 	if events[0].Reading == mqtt.ReadingBegins {
 		if err := c.begin(ctx); err != nil {
 			return 0, err
@@ -158,21 +159,26 @@ func (b *batch) add(e *mqtt.Event, outputs []mapping.Output) {
 // indices of those outputs.
 func (c *Committer) dropRepeats(e *mqtt.Event, outputs []mapping.Output, there []int, b *batch, from int) (repeated []int) {
 	kept := from
+	tx := c.memory.Begin(e.Received)
 	for i, o := range outputs {
 		if slices.Contains(there, i) {
 			repeated = append(repeated, i)
 			continue
 		}
-		known, records := c.dedupe.seen(o, e.Received)
-		if known {
-			repeated = append(repeated, i)
-			continue
+		if o.DedupeKey != "" {
+			if tx.Repeats(o.Rule, o.DedupeKey, o.DedupeWindow) {
+				repeated = append(repeated, i)
+				continue
+			}
+			tx.Note(o.Rule, o.DedupeKey, o.DedupeWindow)
 		}
-		b.Records = append(b.Records, records...)
 		b.Entries[kept] = b.Entries[from+i]
 		kept++
 	}
 	b.Entries = b.Entries[:kept]
+	b.Records = append(b.Records, toJournal(tx.Records())...)
+	tx.Commit()
+	b.Records = append(b.Records, toJournal(c.memory.Evict(maxEvicted))...)
 	return repeated
 }
 

@@ -21,6 +21,7 @@ import (
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/memory"
 )
 
 // A Source is where events come from and are acknowledged. A *mqtt.Client is one.
@@ -93,7 +94,7 @@ type Committer struct {
 
 	// Owned by the goroutine that commits.
 	redeliveries *redeliveries
-	dedupe       *dedupe
+	memory       *memory.Store
 	echoes       echoes
 	stamp        func(conversation string, received time.Time) time.Time // an unreadClock's next
 	topics       *topics
@@ -116,7 +117,7 @@ func New(ctx context.Context, c Config) (*Committer, error) {
 	if k.redeliveries, err = newRedeliveries(c.Store); err != nil {
 		return nil, err
 	}
-	if k.dedupe, err = newDedupe(c.Store); err != nil {
+	if k.memory, err = loadMemory(c.Store); err != nil {
 		return nil, err
 	}
 	var unread unreadClock

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -58,7 +59,7 @@ func TestOneLineAnEventAtDebug(t *testing.T) {
 			{Topic: "a/z", Payload: []byte(`{"n": 2, "id": 5}`)},
 			{Topic: "a/list", Payload: []byte(`{"n": 7, "items": [` + strings.TrimSuffix(strings.Repeat(`{"on": true, "id": 2},`, 50), ",") + `]}`)},
 		} {
-			e.SessionPresent, e.Connection = true, 1
+			e.SessionPresent, e.Connection, e.Received = true, 1, time.Now()
 			h.events <- &e
 		}
 		close(h.events)

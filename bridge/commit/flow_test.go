@@ -100,7 +100,8 @@ func (h *house) run(ctx context.Context) { go func() { h.ended <- h.committer.Ru
 func (h *house) send(payloads ...string) {
 	for _, p := range payloads {
 		h.packetID++
-		h.events <- &mqtt.Event{Topic: "t", Payload: []byte(p), QoS: 1, PacketID: h.packetID, SessionPresent: true, Connection: 1}
+		h.events <- &mqtt.Event{Topic: "t", Payload: []byte(p), QoS: 1, PacketID: h.packetID, SessionPresent: true, Connection: 1,
+			Received: time.Now()}
 	}
 }
 

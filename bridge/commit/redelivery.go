@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,13 +30,25 @@ const certain = 3
 type redeliveries struct {
 	uses       map[uint16]packetUse
 	pending    []uint16        // used, and not committed
+	unlogged   []unlogged      // committed without a record, since there was nothing to write
+	received   uint64          // events with an identifier, in this process
 	void       map[uint16]bool // whose record in the log is of a use that is forgotten
 	session    uint64
 	connection uint64
 	before     uint64 // pings answered to earlier processes, as far as is known
 }
 
-// A packetUse is one event that has become entries.
+// unconfirmed is more than how many of the newest events the broker may not have had the
+// acknowledgements of: mqtt.Config.ReceiveMaximum is what it sends before.
+const unconfirmed = 1024
+
+// An unlogged use is of the identifier, by the event of that number.
+type unlogged struct {
+	id     uint16
+	number uint64
+}
+
+// A packetUse is one event that must not be mapped again.
 type packetUse struct {
 	sum   [16]byte // of topic and payload
 	pongs uint64   // pings answered before it was committed, earlier processes' included
@@ -68,7 +81,7 @@ func (r *redeliveries) seen(e *mqtt.Event) (duplicate, absent bool) {
 		r.session, absent = e.Session, true
 		clear(r.uses)
 		clear(r.void)
-		r.pending = nil
+		r.pending, r.unlogged = nil, nil
 	}
 	if e.Connection != r.connection {
 		r.connection = e.Connection
@@ -77,6 +90,7 @@ func (r *redeliveries) seen(e *mqtt.Event) (duplicate, absent bool) {
 	if e.QoS == 0 {
 		return false, absent
 	}
+	r.received++
 	u, known := r.uses[e.PacketID]
 	// DUP alone says only that the broker has tried before; the identifier may have been given to
 	// another event since, which is lost if it is taken for the copy. So the content must be that
@@ -106,35 +120,58 @@ func (r *redeliveries) settle(pongs uint64) {
 	}
 }
 
-// use remembers an event that becomes entries.
+// use remembers an event that has become something, or whose outcome depends on what came before:
+// mapped again after later events, it could become something else.
 func (r *redeliveries) use(e *mqtt.Event) {
 	r.uses[e.PacketID] = packetUse{sum: sumOf(e), pongs: uncommitted}
 	r.pending = append(r.pending, e.PacketID)
 }
 
 // records returns what is to be committed about the events since the last call, after so many pongs
-// of this process. Where no entries are committed these are only the records without which the log
-// would tell of earlier uses: events that become nothing shall cost no write.
-func (r *redeliveries) records(pongs uint64, entries bool) (records []journal.Record) {
+// of this process. Where nothing else is written these are only the records without which the log
+// would tell of earlier uses: events that become nothing shall cost no write. The next call with
+// something to write makes up for it, as far as the broker may send those events again: until then
+// the log is as it was when they were mapped.
+func (r *redeliveries) records(pongs uint64, write bool) (records []journal.Record) {
+	if write {
+		for _, l := range r.unlogged {
+			if u, ok := r.uses[l.id]; ok && !u.logged && u.pongs != uncommitted && r.mayLack(l) {
+				records = append(records, r.log(l.id, u))
+			}
+		}
+		r.unlogged = nil
+	}
 	for _, id := range r.pending {
 		u, ok := r.uses[id]
 		if !ok {
 			continue // the identifier was used again in the same batch, for an event that became nothing
 		}
 		u.pongs = r.before + pongs
-		u.logged = u.logged || entries
 		r.uses[id] = u
-		if u.logged {
-			delete(r.void, id)
-			records = append(records, journal.Record{Name: recordName(id), Value: u.append(nil)})
+		if u.logged || write {
+			records = append(records, r.log(id, u))
+			continue
 		}
+		r.unlogged = append(r.unlogged, unlogged{id, r.received})
 	}
 	for id := range r.void {
 		records = append(records, journal.Record{Name: recordName(id), Expires: time.Unix(0, 0)})
 	}
 	r.pending = nil
 	clear(r.void)
+	r.unlogged = slices.DeleteFunc(r.unlogged, func(l unlogged) bool { return !r.mayLack(l) })
 	return records
+}
+
+// mayLack reports whether the broker may not have had the acknowledgement of the use.
+func (r *redeliveries) mayLack(l unlogged) bool { return r.received-l.number < unconfirmed }
+
+// log notes that the log knows the use, and returns the record of that.
+func (r *redeliveries) log(id uint16, u packetUse) journal.Record {
+	u.logged = true
+	r.uses[id] = u
+	delete(r.void, id)
+	return journal.Record{Name: recordName(id), Value: u.append(nil)}
 }
 
 func recordName(id uint16) string { return recordsRedelivery + strconv.Itoa(int(id)) }

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
 )
@@ -205,6 +207,38 @@ func TestRecordsOfEventsThatBecomeNothing(t *testing.T) {
 			t.Errorf("event %d: records %v, want %d", i, records, step.want)
 		}
 	}
+}
+
+// An event whose outcome depends on what came before is known as soon as the log holds anything that
+// came after: mapped again after that, it could become something else.
+func TestRecordsAreMadeUpFor(t *testing.T) {
+	r, err := newRedeliveries(lead(t, journal.NewMemory(journal.MemoryOptions{})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	records := func(id uint16, write bool, want ...string) {
+		t.Helper()
+		e := mqtt.Event{Topic: "a/b", Payload: []byte{byte(id)}, QoS: 1, PacketID: id, SessionPresent: true, Connection: 1}
+		r.seen(&e)
+		r.use(&e)
+		var got []string
+		for _, k := range r.records(0, write) {
+			got = append(got, k.Name)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("records after identifier %d (-want +got):\n%s", id, diff)
+		}
+	}
+	records(1, false)
+	records(2, false)
+	records(1, false) // used again: the broker has had the first acknowledgement
+	records(3, true, "packet/1", "packet/2", "packet/3")
+	records(4, true, "packet/4")
+	records(5, false)
+	for range unconfirmed - 1 {
+		records(6, false)
+	}
+	records(7, true, "packet/6", "packet/7") // 5 was longer ago than what the broker may lack
 }
 
 // What is to be forgotten of packet identifiers leaves the log as well, whatever becomes of the

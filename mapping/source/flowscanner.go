@@ -190,6 +190,7 @@ func (s *flowScanner) mapping(m mode) (*written, bool) {
 		}
 		k := s.scalarAt(s.at)
 		k.text = strings.TrimSpace(key[:strings.LastIndexByte(key, ':')])
+		k.quoted = strings.ContainsAny(k.text[:1], `"'`)
 		s.at += len([]rune(key[:strings.LastIndexByte(key, ':')+1]))
 		s.space()
 		v, ok := s.value(m.below(strings.Trim(k.text, `"'`)), ",}")

@@ -58,6 +58,7 @@ func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	o.MaxBytes = cmp.Or(o.MaxBytes, retention.DefaultMaxBytes)
 	o.Cache = cmp.Or(o.Cache, 64<<20)
 	o.slack = cmp.Or(o.slack, 1<<20)
 	return o

@@ -208,14 +208,7 @@ func BenchmarkEncodings(b *testing.B) {
 }
 
 // otherRules are rules whose topics do not match the chat event.
-func otherRules(n int) string {
-	var b strings.Builder
-	for i := range n {
-		b.WriteString(strings.NewReplacer("chat message", fmt.Sprint("other ", i), "chat/{channel_id}/{conversation_id}/message",
-			fmt.Sprintf("chat/{channel_id}/{conversation_id}/other%d", i)).Replace(chatRule))
-	}
-	return b.String()
-}
+func otherRules(n int) string { return rulesWith(n, "chat/{channel_id}/{conversation_id}/other%d") }
 
 // BenchmarkAudience maps an event whose audience are so many users.
 func BenchmarkAudience(b *testing.B) {

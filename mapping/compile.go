@@ -13,7 +13,6 @@ import (
 	"mqtt-stomp-bridge/mapping/expression"
 	"mqtt-stomp-bridge/mapping/payload"
 	"mqtt-stomp-bridge/mapping/source"
-	"mqtt-stomp-bridge/mapping/topic"
 )
 
 // Options hold what rules need to know of the bridge. The zero value has the defaults.
@@ -37,10 +36,11 @@ func Compile(sources []Source, opts Options, report *source.Report) *Mapper {
 	for _, s := range sources {
 		c.readRules(s.File, s.Rules)
 	}
-	m := &Mapper{base: c.base}
-	for _, r := range c.rules {
-		m.rules = append(m.rules, r.rule)
+	rules := make([]*rule, len(c.rules))
+	for i, r := range c.rules {
+		rules[i] = r.rule
 	}
+	m := newMapper(c.base, rules)
 	c.compareTopics()
 	for _, s := range sources {
 		m.tests = append(m.tests, c.readTests(s.File, s.Tests)...)
@@ -80,10 +80,11 @@ type place struct {
 	node *yaml.Node
 }
 
-// A placedRule is a rule with the place of its topic.
+// A placedRule is a rule with the places of its topics.
 type placedRule struct {
-	rule  *rule
-	topic place
+	rule   *rule
+	file   *source.File
+	topics []*yaml.Node
 }
 
 // A table is a look-up table.
@@ -153,35 +154,6 @@ var ruleName = regexp.MustCompile(`^[A-Za-z0-9_.-]([A-Za-z0-9 _.-]*[A-Za-z0-9_.-
 
 // keys returns the keys of the table, sorted.
 func (t *table) keys() []string { return slices.Sorted(maps.Keys(t.entries)) }
-
-// compareTopics warns about rules that send the same thing twice, and about topics that overlap
-// only partly.
-func (c *compiler) compareTopics() {
-	seen := map[string]bool{} // filters of the rules so far
-	for i, b := range c.rules {
-		f := b.rule.pattern.Filter()
-		overlap := seen[f] // one warning for each filter is enough
-		seen[f] = true
-		for _, a := range c.rules[:i] {
-			switch g := a.rule.pattern.Filter(); {
-			case !topic.Intersects(f, g):
-			case topic.Covers(g, f) && a.rule.doubles(b.rule):
-				c.report.Warnf(b.topic.file, b.topic.node, "give one of the two a when",
-					"what this rule sends goes to %s twice: rule %q (%s:%d) sends every event of the topic there",
-					b.rule.routes[0].queue, a.rule.name, a.rule.file, a.rule.line)
-			case topic.Covers(f, g) && b.rule.doubles(a.rule):
-				c.report.Warnf(b.topic.file, b.topic.node, "give one of the two a when",
-					"what rule %q (%s:%d) sends goes to %s twice: this rule sends every event of that topic there",
-					a.rule.name, a.rule.file, a.rule.line, a.rule.routes[0].queue)
-			case !topic.Covers(f, g) && !topic.Covers(g, f) && !overlap:
-				overlap = true
-				c.report.Warnf(b.topic.file, b.topic.node, "nothing is wrong, but the broker sends more than the rules need",
-					"this topic and that of rule %q (%s:%d), %s, overlap: the bridge subscribes to %s, which covers both",
-					a.rule.name, a.rule.file, a.rule.line, a.rule.pattern, topic.Join(f, g))
-			}
-		}
-	}
-}
 
 // doubles reports whether r sends to the same queue as other, for every event for which other sends
 // something.

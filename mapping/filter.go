@@ -11,20 +11,23 @@ type Filter struct {
 // Filters returns the topic filters to subscribe to, in the order of the rules. Together they match
 // every topic that a rule matches, and no two of them match the same topic, so that a broker that
 // sends one copy for each matching subscription sends one copy. Of rules whose topics overlap only
-// partly, the narrowest filter around both is taken.
+// partly, the narrowest filter around both is taken. A {name...} before the last level widens the
+// filter to all that begins like the topic.
 func (m *Mapper) Filters() []Filter {
 	var all []string
-	for _, r := range m.rules {
-		all = append(all, r.pattern.Filter())
+	for _, t := range m.topics {
+		all = append(all, t.pattern.Filter())
 	}
 	set := topic.Disjoint(all)
+	var index topic.Index
 	filters := make([]Filter, len(set))
 	for i, f := range set {
 		filters[i] = Filter{Topic: f, SkipRetained: true}
-		for _, r := range m.rules {
-			if r.deliver && topic.Covers(f, r.pattern.Filter()) {
-				filters[i].SkipRetained = false
-			}
+		index.AddFilter(f, i)
+	}
+	for _, f := range m.Retained() {
+		for _, i := range index.Intersecting(nil, f) {
+			filters[i].SkipRetained = false
 		}
 	}
 	return filters
@@ -34,9 +37,9 @@ func (m *Mapper) Filters() []Filter {
 // No two of them match the same topic.
 func (m *Mapper) Retained() []string {
 	var all []string
-	for _, r := range m.rules {
-		if r.deliver {
-			all = append(all, r.pattern.Filter())
+	for _, t := range m.topics {
+		if m.rules[t.rule].deliver {
+			all = append(all, t.pattern.Filter())
 		}
 	}
 	return topic.Disjoint(all)

@@ -45,9 +45,12 @@ func TestTopicMatch(t *testing.T) {
 		{"a/{x...}", []string{"a/b/c", "a/b", "a"}, []string{"b"}},
 		{"{x}", []string{"a"}, []string{"$a", "a/b"}},
 		{"{x...}", []string{"a", "a/b"}, []string{"$a"}},
+		{"a/{x...}/c", []string{"a/b/c", "a/b/b/c", "a//c", "a/c/c"}, []string{"a/c", "a/b/c/d", "b/b/c", "c"}},
+		{"{x...}/c", []string{"a/c", "a/b/c", "/c"}, []string{"c", "$a/c", "$SYS/b/c"}},
 		{"mqtt-stomp-bridge2/#", []string{"mqtt-stomp-bridge2/a"}, nil},
 		// The bridge's own topics match nothing.
 		{"#", nil, []string{"mqtt-stomp-bridge", "mqtt-stomp-bridge/dead-letter/r0"}},
+		{"{x...}/state", nil, []string{"mqtt-stomp-bridge/state", "mqtt-stomp-bridge/dead-letter/state"}},
 		{"+/state", nil, []string{"mqtt-stomp-bridge/state"}},
 	}
 	for _, tt := range tests {
@@ -84,6 +87,51 @@ rules:
 	}
 }
 
+// Each topic of a list gives the names their texts, whatever their order, and the rule fires once.
+func TestTopicList(t *testing.T) {
+	m := mapper(t, `
+rules:
+  - name: before
+    topic: ['c/{one}', 'a/{one...}']
+    payload: ignore
+    queue: /queue/unread-count
+    fields: {conversation_id: '=uuid("x", mqtt.topic)', unread_message_count: 1}
+  - name: list
+    topic:
+      - a/{one}/{two}
+      - b/{two...}/{one}
+      - a/{one}/{two...}
+      - '{two}/x/{one}'
+    payload: ignore
+    queue: /queue/channel/connected
+    fields: {id: '=uuid("x", "y")', name: '=topic.one + "|" + topic.two', source: s, source_channel_id: c}
+`)
+	for topic, want := range map[string]string{
+		"a/1/2": "1|2", "b/1/2": "2|1", "b/1/2/3": "3|1/2", "a/1": "1|", "a/1/2/3": "1|2/3", "a/x/2": "x|2", "b/x/2": "2|x", "c/x/2": "2|c", "c/2": "", "d": "",
+	} {
+		r := m.Map(event(topic, ""))
+		var got []string
+		for _, o := range r.Outputs {
+			if o.Rule == "list" {
+				got = append(got, string(o.Body))
+			}
+		}
+		if want == "" && len(got) > 0 || want != "" && (len(got) != 1 || !strings.Contains(got[0], `"name":"`+want+`"`)) {
+			t.Errorf("topic %q: %q, want the name %q once", topic, got, want)
+		}
+	}
+	if got := outcomes(m.Map(event("a/1/2", ""))); got != "before mapped, list mapped" {
+		t.Errorf("outcomes %s, want those of both rules in their order", got)
+	}
+	notes := m.Explain(event("e", "")).Rules
+	if len(notes) != 2 || notes[1].Note != "no: the topic does not match a/{one}/{two}, b/{two...}/{one}, a/{one}/{two...}, {two}/x/{one}" {
+		t.Errorf("notes %+v", notes)
+	}
+	if diff := cmp.Diff([]string{"c/{one}", "a/{one...}"}, m.Rules()[0].Topics); diff != "" {
+		t.Errorf("topics (-want +got):\n%s", diff)
+	}
+}
+
 func TestBaseTopic(t *testing.T) {
 	m, report := compileWith("rules.yaml", rulesFor("#"), mapping.Options{BaseTopic: "own/topics"})
 	if err := report.Err(); err != nil {
@@ -107,6 +155,10 @@ func TestFilters(t *testing.T) {
 		{"the same", []string{"a/{x}", "a/+", "a/{y} deliver"}, "a/+:false"},
 		{"covered", []string{"a/b/c", "a/{x...}", "a/b"}, "a/#:true"},
 		{"covered before", []string{"a/#", "a/b deliver"}, "a/#:false"},
+		{"several in the middle", []string{"a/{x...}/b", "a/{x...}/c/{y} deliver"}, "a/#:false"},
+		{"several in the middle takes in another", []string{"a/{x}", "b", "a/{x...}/b"}, "b:true a/#:true"},
+		{"several in the middle of others", []string{"a/{x...}/b", "+/c"}, "#:true"},
+		{"several in front", []string{"{x...}/b deliver", "$SYS/a"}, "#:false $SYS/a:true"},
 		{"parent level", []string{"a", "a/#"}, "a/#:true"},
 		{"everything", []string{"a/b", "+/#", "c"}, "#:true"},
 		{"not of $", []string{"#", "$SYS/a", "$SYS/#"}, "#:true $SYS/#:true"},

@@ -40,10 +40,11 @@ type input struct {
 	scope expression.Scope
 
 	// Of the event.
-	event  *Event
-	levels []string // of its topic
-	letter bool     // it is a dead letter
-	docs   map[*payload.Encoding]*decoded
+	event    *Event
+	levels   []string // of its topic
+	letter   bool     // it is a dead letter
+	matching []int    // indices of the topics of rules that match
+	docs     map[*payload.Encoding]*decoded
 
 	// Of the rule.
 	rule     *rule
@@ -72,13 +73,12 @@ func (in *input) see(e *Event) {
 	in.levels = topic.AppendLevels(in.levels[:0], e.Topic)
 }
 
-// matches reports whether the pattern matches the topic of the event, and keeps the captures.
-func (in *input) matches(p *topic.Pattern) (ok bool) {
-	in.captures, ok = p.Match(in.event.Topic, in.levels, in.captures[:0])
-	return ok
+// capture keeps what the pattern, which matches the topic of the event, captures under the names.
+func (in *input) capture(p *topic.Pattern, names []string) {
+	in.captures = p.Captures(in.captures, names, in.event.Topic, in.levels)
 }
 
-// begin begins a rule, whose pattern has matched.
+// begin begins a rule, whose topic has matched.
 func (in *input) begin(r *rule) {
 	in.rule, in.payload, in.have = r, value.Document{}, false
 	in.lets = append(in.lets[:0], make([]letValue, len(r.lets))...)
@@ -189,6 +189,6 @@ func (in *input) release() {
 	if cap(in.body) > maxKept {
 		in.body = nil
 	}
-	*in = input{scope: in.scope, docs: in.docs, levels: in.levels, captures: in.captures, body: in.body,
+	*in = input{scope: in.scope, docs: in.docs, levels: in.levels, matching: in.matching, captures: in.captures, body: in.body,
 		lets: in.lets[:0]}
 }

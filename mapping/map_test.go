@@ -410,7 +410,7 @@ func TestSeveralFiles(t *testing.T) {
 		t.Errorf("outcomes %s", got)
 	}
 	for _, r := range m.Rules() {
-		want := mapping.RuleInfo{Name: r.Name, Topic: r.Name, Queues: []string{contract.QueueChannelConnected}, File: r.Name + ".yaml", Line: 1}
+		want := mapping.RuleInfo{Name: r.Name, Topics: []string{r.Name}, Queues: []string{contract.QueueChannelConnected}, File: r.Name + ".yaml", Line: 1}
 		if diff := cmp.Diff(want, r); diff != "" {
 			t.Errorf("rule (-want +got):\n%s", diff)
 		}

@@ -6,6 +6,8 @@
 // the process, and the work on one event is bounded. The package does no I/O. Access to the queues
 // is written in the language of the rules, so it is compiled here too.
 //
+// The topics of rules are read in topiccompiler.go, and compared in topicoverlap.go.
+//
 //	rules -> expression, contract, payload, topic, source, audience; expression, contract, payload -> value
 //
 // Files: parse.go (what a file says), compile.go and reader.go (reading nodes), rulecompiler.go,
@@ -23,14 +25,34 @@ import (
 
 	"mqtt-stomp-bridge/mapping/audience"
 	"mqtt-stomp-bridge/mapping/payload"
+	"mqtt-stomp-bridge/mapping/topic"
 )
 
 // A Mapper is a compiled set of rules. It is safe for concurrent use.
 type Mapper struct {
 	base   string
 	rules  []*rule
+	topics []ruleTopic // of all rules, in their order
+	index  topic.Index // of the indices in topics
 	tests  []*test
 	inputs sync.Pool // of *input
+}
+
+// A ruleTopic is one of the topics of a rule.
+type ruleTopic struct {
+	rule    int // its index
+	pattern *topic.Pattern
+}
+
+func newMapper(base string, rules []*rule) *Mapper {
+	m := &Mapper{base: base, rules: rules}
+	for i, r := range rules {
+		for _, p := range r.topics {
+			m.index.Add(p, len(m.topics))
+			m.topics = append(m.topics, ruleTopic{i, p})
+		}
+	}
+	return m
 }
 
 // An Event is one MQTT message as the bridge received it. Map only reads it, and its Result does
@@ -163,7 +185,7 @@ func (m *Mapper) Map(e Event) Result {
 // A RuleInfo describes a rule for logs and status.
 type RuleInfo struct {
 	Name   string
-	Topic  string // as the rule has it, with its {names}
+	Topics []string // as the rule has them, with their {names}
 	Queues []string
 	File   string
 	Line   int
@@ -175,7 +197,7 @@ type RuleInfo struct {
 func (m *Mapper) Rules() []RuleInfo {
 	infos := make([]RuleInfo, len(m.rules))
 	for i, r := range m.rules {
-		infos[i] = RuleInfo{Name: r.name, Topic: r.pattern.String(), File: r.file, Line: r.line, Retained: r.deliver}
+		infos[i] = RuleInfo{Name: r.name, Topics: r.topicTexts(), File: r.file, Line: r.line, Retained: r.deliver}
 		for _, route := range r.routes {
 			infos[i].Queues = append(infos[i].Queues, route.queue)
 		}
@@ -199,14 +221,20 @@ func (m *Mapper) run(e *Event, result *Result, trace *[]RuleTrace) {
 	}
 	in.see(e)
 	result.DeadLetter = in.letter
-	for _, r := range m.rules {
-		u := run{rule: r, in: in, result: result, trace: trace}
-		if in.matches(r.pattern) {
-			u.run()
-		} else if trace != nil {
-			u.note(-1, "no: the topic does not match "+r.pattern.String())
+	in.matching = m.index.Match(in.matching[:0], in.levels)
+	last := -1 // the rule before
+	for _, i := range in.matching {
+		t := m.topics[i]
+		if t.rule == last {
+			continue // another of its topics has matched
 		}
+		noteUnmatched(trace, m.rules[last+1:t.rule])
+		last = t.rule
+		u := run{rule: m.rules[t.rule], in: in, result: result, trace: trace}
+		in.capture(t.pattern, u.rule.captures)
+		u.run()
 	}
+	noteUnmatched(trace, m.rules[last+1:])
 	if len(e.Payload) <= maxKept {
 		in.release()
 		m.inputs.Put(in)

@@ -15,7 +15,8 @@ type rule struct {
 	name       string
 	file       string
 	line       int
-	pattern    *topic.Pattern
+	topics     []*topic.Pattern // which capture the same names
+	captures   []string         // these names
 	encoding   *payload.Encoding
 	deliver    bool    // also retained messages
 	each       []level // outermost first
@@ -35,6 +36,15 @@ type rule struct {
 
 	// Lines of the keys, for rejections.
 	whenLine, dedupeLine int
+}
+
+// topicTexts returns the topics as written in the rule.
+func (r *rule) topicTexts() []string {
+	texts := make([]string, len(r.topics))
+	for i, p := range r.topics {
+		texts[i] = p.String()
+	}
+	return texts
 }
 
 // A route is a queue of a rule with its condition; nil: always.

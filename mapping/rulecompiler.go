@@ -13,7 +13,6 @@ import (
 	"mqtt-stomp-bridge/mapping/expression"
 	"mqtt-stomp-bridge/mapping/source"
 	"mqtt-stomp-bridge/mapping/spelling"
-	"mqtt-stomp-bridge/mapping/topic"
 	"mqtt-stomp-bridge/mapping/value"
 )
 
@@ -24,12 +23,13 @@ func RuleKeys() []string {
 
 // A ruleCompiler compiles one rule.
 type ruleCompiler struct {
-	all   *compiler
-	in    *reader
-	expr  *expressionReader
-	names eventNames // of expr.names
-	keys  keys
-	rule  *rule
+	all    *compiler
+	in     *reader
+	expr   *expressionReader
+	names  eventNames // of expr.names
+	keys   keys
+	rule   *rule
+	topics []*yaml.Node // of rule.topics
 
 	levels, lets []source.Pair // under each and let; a level without a name is called item
 }
@@ -70,8 +70,8 @@ func (c *ruleCompiler) compile(n *yaml.Node) {
 	if !c.in.bad {
 		c.warnUnused()
 	}
-	if c.rule.pattern != nil && c.rule.shape != nil && !c.in.bad {
-		c.all.rules = append(c.all.rules, placedRule{c.rule, place{c.in.file, c.keys.pairs["topic"].Value}})
+	if len(c.rule.topics) > 0 && c.rule.shape != nil && !c.in.bad {
+		c.all.rules = append(c.all.rules, placedRule{c.rule, c.in.file, c.topics})
 	}
 }
 
@@ -106,46 +106,6 @@ func (c *ruleCompiler) readName() {
 	default:
 		c.all.named[n.Value] = place{c.in.file, n}
 	}
-}
-
-func (c *ruleCompiler) readTopic() {
-	n, ok := c.scalar("topic")
-	if !ok {
-		c.names.anyCapture = true
-		return
-	}
-	p, mistakes := topic.ParsePattern(n.Value)
-	c.names.captures = p.Names()
-	for _, m := range mistakes {
-		c.in.errorAt(n, m.Offset, m.Width, m.Hint, "%s", m.Message)
-	}
-	if len(mistakes) > 0 {
-		c.names.anyCapture = true // so that the mistake is not reported again where a capture is used
-		return
-	}
-	c.rule.pattern = p
-	switch first, _, _ := strings.Cut(n.Value, "/"); {
-	case first == "$share" || first == "$queue":
-		c.in.errorf(n, "write the topic filter itself: "+withoutShare(n.Value),
-			"the bridge makes its own subscriptions; a rule cannot ask for a shared one")
-	case n.Value == c.all.base || strings.HasPrefix(n.Value, c.all.base+"/"):
-		c.in.errorf(n, "map another topic, or change broker.base_topic",
-			"topics under %s are the bridge's own and never match a rule", c.all.base)
-	case first == "$SYS":
-		c.in.warnf(n, "", "topics under $SYS are the broker's own: they are retained, and many brokers do not show them to everyone")
-	}
-	if m := topic.Blank(n.Value); m != nil {
-		c.in.warnAt(n, m.Offset, m.Width, m.Hint, "the topic %s", m.Message)
-	}
-}
-
-// withoutShare returns the filter of a shared subscription.
-func withoutShare(text string) string {
-	parts := strings.SplitN(text, "/", 3)
-	if parts[0] == "$queue" {
-		return strings.TrimPrefix(text, "$queue/")
-	}
-	return parts[len(parts)-1]
 }
 
 func (c *ruleCompiler) readRetained() {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -47,6 +48,17 @@ func (m *Mapper) Explain(e Event) Trace {
 	t := Trace{Event: e}
 	m.run(&e, &t.Result, &t.Rules)
 	return t
+}
+
+// noteUnmatched adds to the trace, where there is one, that the topic matches none of the rules.
+func noteUnmatched(trace *[]RuleTrace, rules []*rule) {
+	if trace == nil {
+		return
+	}
+	for _, r := range rules {
+		note := "no: the topic does not match " + strings.Join(r.topicTexts(), ", ")
+		*trace = append(*trace, RuleTrace{Rule: r.name, Item: -1, Note: note})
+	}
 }
 
 func (u *run) note(item int, note string) {

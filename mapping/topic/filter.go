@@ -113,33 +113,6 @@ func Join(a, b string) string {
 	return normal(strings.Join(levels, "/"))
 }
 
-// Disjoint returns filters that together match every topic that one of the given ones matches, no
-// topic matched by two of them: a broker that sends one copy for each matching subscription then
-// sends one copy. Filters that intersect only partly become their Join. The order is that of the
-// given ones.
-func Disjoint(filters []string) []string {
-	var set []string
-	for _, f := range filters {
-		set = addDisjoint(set, normal(f))
-	}
-	return set
-}
-
-func addDisjoint(set []string, f string) []string {
-	for i, g := range set {
-		if !Intersects(f, g) {
-			continue
-		}
-		joined := Join(f, g)
-		if joined == g {
-			return set
-		}
-		// The join may reach further than either and meet others of the set.
-		return addDisjoint(append(set[:i:i], set[i+1:]...), joined)
-	}
-	return append(set, f)
-}
-
 // normal returns the one form of filters that match the same topics: +/# is #.
 func normal(filter string) string {
 	if filter == "+/#" {

@@ -49,7 +49,9 @@ func TestMatch(t *testing.T) {
 		}
 		check := func(name string, want bool) {
 			t.Helper()
-			_, matched := p.Match(name, topic.AppendLevels(nil, name), nil)
+			var index topic.Index
+			index.Add(p, 7)
+			matched := slices.Equal(index.Match(nil, topic.AppendLevels(nil, name)), []int{7})
 			if got := topic.Match(tt.filter, name); got != want || matched != want || topic.Covers(tt.filter, name) != want {
 				t.Errorf("%q matches %q: %t, as a pattern %t, want %t", tt.filter, name, got, matched, want)
 			}
@@ -145,10 +147,33 @@ func TestPattern(t *testing.T) {
 	if diff := cmp.Diff([]string{"id", "rest"}, p.Names()); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
 	}
-	const name = "chat/7/x/y/z"
-	captures, ok := p.Match(name, topic.AppendLevels(nil, name), nil)
-	if diff := cmp.Diff([]string{"7", "y/z"}, captures); !ok || diff != "" {
-		t.Errorf("captures of %s: %t (-want +got):\n%s", name, ok, diff)
+}
+
+func TestCaptures(t *testing.T) {
+	for _, tt := range []struct{ pattern, topic, want string }{
+		{"chat/{id}/+/{rest...}", "chat/7/x/y/z", "id=7 rest=y/z"},
+		{"chat/{id}/+/{rest...}", "chat/7/x", "id=7 rest="},
+		{"chat/{id}/+/{rest...}", "chat//x/", "id= rest="},
+		{"a/{x...}/b", "a/1/b", "x=1"},
+		{"a/{x...}/b", "a/1/2/3/b", "x=1/2/3"},
+		{"a/{x...}/b", "a//b", "x="},
+		{"a/{x...}/b", "a///b", "x=/"},
+		{"a/{x...}/b", "a/b/b/b", "x=b/b"},
+		{"{x...}/b", "ü/b", "x=ü"},
+		{"{y}/{x...}/{z}/+", "1/2/3/4/5", "x=2/3 y=1 z=4"},
+	} {
+		p, mistakes := topic.ParsePattern(tt.pattern)
+		if mistakes != nil {
+			t.Fatalf("%q: %v", tt.pattern, mistakes)
+		}
+		names := slices.Sorted(slices.Values(p.Names())) // another order than that of the levels
+		var got []string
+		for i, text := range p.Captures([]string{"left", "over"}, names, tt.topic, topic.AppendLevels(nil, tt.topic)) {
+			got = append(got, names[i]+"="+text)
+		}
+		if diff := cmp.Diff(tt.want, strings.Join(got, " ")); diff != "" {
+			t.Errorf("captures of %s from %s (-want +got):\n%s", tt.pattern, tt.topic, diff)
+		}
 	}
 }
 
@@ -157,10 +182,12 @@ func TestPatternMistakes(t *testing.T) {
 		"":                         {0, 1, "the topic is empty", "write a topic filter, such as chat/{channel_id}/message"},
 		"a/{x":                     {2, 2, "a brace is missing", "write {x}"},
 		"a/{x}-b":                  {2, 5, "a {name} takes a whole topic level", `split it in the expression: split(topic.x, "-")`},
-		"ä/#/b":                    {2, 1, "# must be the last level", "+ stands for one level"},
+		"ä/#/b":                    {2, 1, "# must be the last level", "write + for one level here, or {name...} for one or more"},
 		"a+/b":                     {0, 2, "+ and # take a whole topic level", "match the whole level, and test its text in when"},
 		"{a b}":                    {0, 5, "{a b} is not a name", "a name is made of letters, digits and _, such as {device_id}"},
-		"{x...}/b":                 {0, 6, "{x...} must be the last level", "{x} stands for one level"},
+		"{x...}/b/{y...}":          {9, 6, "the topic has {x...} already, and only one of its levels may stand for several", "{name} and + stand for one level"},
+		"a/{x...}/#":               {9, 1, "the topic has {x...} already, and only one of its levels may stand for several", "{name} and + stand for one level"},
+		"{x...}/{x}":               {7, 3, "{x} appears twice in the topic", "give the two levels different names"},
 		"{x}/{x}":                  {4, 3, "{x} appears twice in the topic", "give the two levels different names"},
 		"ä/\n":                     {2, 1, "the topic has a line end", "write it on one line, without | or > before it"},
 		"a/\r\nb":                  {2, 1, "the topic has a line end", "write it on one line, without | or > before it"},

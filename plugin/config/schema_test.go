@@ -108,8 +108,9 @@ func ruleSchema() object {
 		conditions[q] = scalar()
 	}
 	known := object{
-		"name":  object{"description": "Unique name; appears in logs, metrics and dead letters.", "type": "string", "pattern": "^[A-Za-z0-9 _.-]{1,64}$"},
-		"topic": object{"description": "Topic filter: {x} names one level, {x...} names the rest; + and # match without a name.", "type": "string"},
+		"name": object{"description": "Unique name; appears in logs, metrics and dead letters.", "type": "string", "pattern": "^[A-Za-z0-9 _.-]{1,64}$"},
+		"topic": object{"description": "Topic filter, or a list of them that have the same names: {x} names one level, {x...} one or more, or the rest; + and # match without a name.",
+			"anyOf": []any{object{"type": "string"}, object{"type": "array", "minItems": 1, "uniqueItems": true, "items": object{"type": "string"}}}},
 		"payload": object{"description": "How the payload is read.", "default": "json", "anyOf": []any{
 			object{"enum": payloadKinds()},
 			options("json", object{"enum": []string{"lenient"}}),

@@ -137,8 +137,8 @@ func (d *doctor) examineLimits(p *paho.ConnackProperties) {
 			set:   d.line("retain_available", "retain_available true") + "; or " + d.locations.of("broker.status") + ": false",
 		})
 	}
-	wild := func(r mapping.RuleInfo) bool { return strings.ContainsAny(r.Topic, "+#{") }
-	if !p.WildcardSubAvailable && slices.ContainsFunc(d.cfg.Settings.Mapper.Rules(), wild) {
+	wild := func(f mapping.Filter) bool { return strings.ContainsAny(f.Topic, "+#") }
+	if !p.WildcardSubAvailable && slices.ContainsFunc(d.cfg.Settings.Mapper.Filters(), wild) {
 		d.add(finding{
 			level: Fail, check: "wildcards",
 			seen:  "the broker does not support wildcard subscriptions",

@@ -10,11 +10,14 @@ import (
 
 // subscriptions are the filters asked for, and how each stands.
 type subscriptions struct {
-	mu      sync.Mutex
-	wanted  []*subscription
-	dropped []string      // topic filters to unsubscribe once every wanted one is granted
-	epoch   int           // grows with each connection
-	settled chan struct{} // closed while every wanted filter is granted and none is to be dropped
+	mu       sync.Mutex
+	wanted   []*subscription
+	index    *topic.Index // of the indices of wanted
+	levels   []string     // of a topic name; scratch, and so is matching
+	matching []int
+	dropped  []string      // topic filters to unsubscribe once every wanted one is granted
+	epoch    int           // grows with each connection
+	settled  chan struct{} // closed while every wanted filter is granted and none is to be dropped
 }
 
 type subscription struct {
@@ -31,7 +34,7 @@ func newSubscriptions(filters []Filter, stale []string) *subscriptions {
 	for _, f := range filters {
 		s.wanted = append(s.wanted, &subscription{Filter: f})
 	}
-	s.dropped = slices.DeleteFunc(s.dropped, s.wantsLocked)
+	s.wantLocked()
 	return s
 }
 
@@ -39,28 +42,36 @@ func newSubscriptions(filters []Filter, stale []string) *subscriptions {
 func (s *subscriptions) replace(filters []Filter) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old := s.wanted
+	old := map[Filter]*subscription{}
+	for _, o := range s.wanted {
+		old[o.Filter] = o
+		s.dropped = append(s.dropped, o.Topic)
+	}
 	s.wanted = make([]*subscription, 0, len(filters))
 	for _, f := range filters {
-		sub := &subscription{Filter: f}
-		for _, o := range old {
-			if o.Filter == f {
-				sub = o
-			}
+		sub := old[f]
+		if sub == nil {
+			sub = &subscription{Filter: f}
 		}
 		s.wanted = append(s.wanted, sub)
 	}
-	for _, o := range old {
-		if !slices.Contains(s.dropped, o.Topic) {
-			s.dropped = append(s.dropped, o.Topic)
-		}
-	}
-	s.dropped = slices.DeleteFunc(s.dropped, s.wantsLocked)
+	s.wantLocked()
 	s.updateLocked()
 }
 
-func (s *subscriptions) wantsLocked(filter string) bool {
-	return slices.ContainsFunc(s.wanted, func(w *subscription) bool { return w.Topic == filter })
+// wantLocked indexes what is wanted, and keeps of dropped what is not, each filter once.
+func (s *subscriptions) wantLocked() {
+	s.index = new(topic.Index)
+	known := map[string]bool{}
+	for i, w := range s.wanted {
+		s.index.AddFilter(w.Topic, i)
+		known[w.Topic] = true
+	}
+	s.dropped = slices.DeleteFunc(s.dropped, func(filter string) bool {
+		twice := known[filter]
+		known[filter] = true
+		return twice
+	})
 }
 
 // reset makes every filter one that is still to be granted, on a new connection.
@@ -111,7 +122,9 @@ func (s *subscriptions) answered() bool {
 func (s *subscriptions) covers(filter string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.wanted, func(w *subscription) bool { return w.granted && topic.Covers(w.Topic, filter) })
+	return slices.ContainsFunc(s.index.Intersecting(nil, filter), func(i int) bool {
+		return s.wanted[i].granted && topic.Covers(s.wanted[i].Topic, filter)
+	})
 }
 
 // surplus returns the topic filters that can be unsubscribed now.
@@ -174,10 +187,10 @@ func (s *subscriptions) wait(ctx context.Context) error {
 func (s *subscriptions) count(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, w := range s.wanted {
-		if topic.Match(w.Topic, name) {
-			w.events++
-		}
+	s.levels = topic.AppendLevels(s.levels[:0], name)
+	s.matching = s.index.Match(s.matching[:0], s.levels)
+	for _, i := range s.matching {
+		s.wanted[i].events++
 	}
 }
 

@@ -369,17 +369,26 @@ func TestReloadUnderLoad(t *testing.T) {
 // While the topic filter itself changes, every event arrives at least once.
 func TestReloadFilterUnderLoad(t *testing.T) {
 	broker := mosquittotest.Start(t, mosquittotest.Options{})
-	s := startSidecar(t, sourceRule("load/{n}", "first"), "BRIDGE_BROKER_URL=mqtt://"+broker.Addr)
+	for _, tt := range []struct{ name, before, after, load, last string }{
+		{"wider", "load/{n}", "{root}/{n}", "load/%d", "other/last%d"},
+		{"several levels in the middle", "load/{n}/up", "load/{n...}/up", "load/%d/up", "load/last%d/of/all/up"},
+	} {
+		t.Run(tt.name, func(t *testing.T) { reloadFilter(t, broker.Addr, tt.before, tt.after, tt.load, tt.last) })
+	}
+}
+
+func reloadFilter(t *testing.T, addr, before, after, load, last string) {
+	s := startSidecar(t, sourceRule(before, "first"), "BRIDGE_BROKER_URL=mqtt://"+addr)
 	c := s.dial("grace", "/queue/channel/connected")
 	const events, rate = 1500, 500
 	published := make(chan error, 1)
-	go func() { published <- publishLoad(t.Context(), broker.Addr, "load/%d", events, rate) }()
+	go func() { published <- publishLoad(t.Context(), addr, load, events, rate) }()
 	seen := map[string]int{}
 	for len(seen) < events {
 		got := nextChannel(t, c)
 		seen[got.Name]++
 		if len(seen) == events/3 && seen[got.Name] == 1 {
-			replace(t, s.config, sourceRule("{root}/{n}", "second"))
+			replace(t, s.config, sourceRule(after, "second"))
 		}
 	}
 	if err := <-published; err != nil {
@@ -391,4 +400,13 @@ func TestReloadFilterUnderLoad(t *testing.T) {
 		twice += n - 1
 	}
 	t.Logf("%d of %d came twice", twice, events)
+	// What only the new filter matches comes now.
+	if err := publishLoad(t.Context(), addr, last, 1, rate); err != nil {
+		t.Fatal(err)
+	}
+	for got := nextChannel(t, c); !strings.HasPrefix(got.Name, "last"); got = nextChannel(t, c) {
+		if seen[got.Name] == 0 {
+			t.Fatalf("got %+v", got)
+		}
+	}
 }

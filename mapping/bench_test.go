@@ -210,6 +210,46 @@ func BenchmarkEncodings(b *testing.B) {
 // otherRules are rules whose topics do not match the chat event.
 func otherRules(n int) string { return rulesWith(n, "chat/{channel_id}/{conversation_id}/other%d") }
 
+// BenchmarkEach maps 100 messages that stand in one list, and in lists within lists as a messenger's
+// webhook sends them.
+func BenchmarkEach(b *testing.B) {
+	const message = `{"id":7,"from":"4915112345678","text":{"body":"Where is my order?","lang":"en"},"at":1611741600}`
+	list := func(n int, element string) string {
+		return "[" + strings.TrimSuffix(strings.Repeat(element+",", n), ",") + "]"
+	}
+	rule := func(each, item string) string {
+		return `
+rules:
+  - name: r
+    topic: t
+    each: ` + each + strings.ReplaceAll(`
+    queue: /queue/message
+    fields:
+      conversation_id: =uuid("conversation", item.from)
+      channel_id: `+idA+`
+      message: {id: '=uuid("message", item.id)', content: =item.text, delivery_state: DELIVERED, sender_type: source_contact, sent_at: =item.at}
+`, "item.", item+".")
+	}
+	for _, bench := range []struct{ name, rules, payload string }{
+		{"flat", rule("payload.messages", "item"), `{"messages":` + list(100, message) + `}`},
+		{"nested 4x5x5", rule("{entry: payload.entry, change: entry.changes, msg: change.value.messages}", "msg"),
+			`{"entry":` + list(4, `{"id":"P1","changes":`+list(5, `{"field":"messages","value":{"messages":`+list(5, message)+`}}`)+`}`) + `}`},
+		{"nested 100x1x1", rule("{entry: payload.entry, change: entry.changes, msg: change.messages}", "msg"),
+			`{"entry":` + list(100, `{"changes":[{"messages":[`+message+`]}]}`) + `}`},
+	} {
+		m := mapper(b, bench.rules)
+		e := event("t", bench.payload)
+		b.Run(bench.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if r := m.Map(e); len(r.Outputs) != 100 {
+					b.Fatalf("%+v", r)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkAudience maps an event whose audience are so many users.
 func BenchmarkAudience(b *testing.B) {
 	for _, n := range []int{1, 10, 1000} {

@@ -54,7 +54,7 @@ func (p *templatePart) appendJSON(b []byte, in *input) ([]byte, error) {
 	if p.expr == nil {
 		return b, nil
 	}
-	return value.AppendJSON(b, v)
+	return in.scope.AppendJSON(b, v)
 }
 
 // template compiles a content that is written as an object or a list.

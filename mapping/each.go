@@ -166,18 +166,11 @@ func (u *run) each(int) {
 func (e *eachRun) level(k int) {
 	e.depth = k
 	list := e.list(k)
-	var raw []string
-	if len(list) > 0 && len(e.rule.each) == 1 {
-		raw = e.in.rawElements(e.rule.each[0].list.Path())
-	}
 	for i, element := range list {
 		if e.stopped {
 			return
 		}
 		e.in.enter(k, i, element)
-		if e.in.raw = ""; i < len(raw) {
-			e.in.raw = raw[i]
-		}
 		e.depth = k + 1
 		switch err := e.in.scope.Spend(workItem); {
 		case err != nil:

@@ -149,8 +149,7 @@ func (c *ruleCompiler) value(spec *contract.Field, n *yaml.Node) valueSource {
 		return nil
 	}
 	c.expr.checkKnown(spec, c.rule.name, n, x)
-	if p := x.Path(); spec.Target == contract.ContentTarget && p != nil &&
-		(p.Root == rootPayload || p.Root == rootLevel && !c.rule.named) {
+	if spec.Target == contract.ContentTarget {
 		return verbatim{x}
 	}
 	return formula{x}

@@ -48,6 +48,29 @@ rules:
     payload: text
     queue: /queue/channel/connected
     fields: {id: '=uuid("t", payload)', name: '=payload[2:]', source: =trim(payload), source_channel_id: =mqtt.user.id, image_url: =payload}
+  - name: levels
+    topic: '#'
+    let:
+      m: payload.x ?? payload
+      ids: 'map(b, .id)'
+      n: string(index) + toJSON(c)
+      deep: n + (first(ids) ?? string(payload.n))
+    each: {a: payload.items ?? payload.list, b: a.content ?? payload.list, c: b, d: '[c, m, ids]'}
+    when: d != nil and index < 7
+    queue: /queue/message
+    dedupe: {key: =deep, window: 1m}
+    fields:
+      conversation_id: =uuid("c", n)
+      channel_id: =uuid("c", deep)
+      message: {id: '=uuid("m", index)', content: {d: =d, m: =m, 'o?': =payload.o}, delivery_state: PENDING, sender_type: app_user}
+  - name: bytes
+    topic: '#'
+    let: {m: payload.x ?? payload}
+    queue: /queue/message
+    fields:
+      conversation_id: =uuid("c", toJSON(m))
+      channel_id: =uuid("c", toJSON(first(payload.list) ?? m))
+      message: {id: '=uuid("m", toJSON(fromJSON(payload.json) ?? m))', content: =m.a ?? m, delivery_state: PENDING, sender_type: app_user}
   - name: private
     topic: '#'
     queue: /queue/channel/connected
@@ -63,6 +86,8 @@ func FuzzMap(f *testing.F) {
 		`{"items":[{"id":"` + idA + `","content":{"z":1.50},"state":"a","at":1611741600},{"n":7},{},null,5]}`,
 		`{"x":{"a":[1]},"y":{"a":[1]},"list":[1,"a",{}],"n":5,"m":2.5,"text":"ä/b/c","json":"[1,2]","id":"` + idB + `","at":"2021-01-27T10:00:00Z"}`,
 		`{"list":["ada","bob"],"text":"support","x":["a",7]}`,
+		`{"items":[{"content":[[{"id":"a"},{"id":1.0}],[]]},{"content":[[1e2]]},{"content":{}},{}],"x":{"a": [ ]}}`,
+		`{"list":[[[[1]]]],"n":0.0,"x":[ ]}`,
 		`{"z":1,"list":[1.0,2],"n":-9223372036854775808,"m":9223372036854775807,"text":"\ud83d\u0000\u2028","json":"{"}`,
 		" { \"items\" : [ { \"content\" : [ 1 , \"]\\\"}\" ] , \"n\" : 1e3 } ] , \"\" : { } } ",
 	} {

@@ -45,6 +45,7 @@ type input struct {
 	letter   bool     // it is a dead letter
 	matching []int    // indices of the topics of rules that match
 	docs     map[*payload.Encoding]*decoded
+	texts    value.Texts // of what has been decoded
 
 	// Of the rule.
 	rule     *rule
@@ -56,7 +57,6 @@ type input struct {
 	// Of the element of an each.
 	elements [maxLevels]any // of each level
 	at       [maxLevels]int // where they stand in their lists
-	raw      string         // the JSON text of the only level's; "" when that is not known
 	index    int            // of the innermost, among all of the event
 
 	body []byte // of the last output; scratch
@@ -83,7 +83,7 @@ func (in *input) begin(r *rule) {
 	in.rule, in.payload, in.have = r, value.Document{}, false
 	in.lets = append(in.lets[:0], make([]letValue, len(r.lets))...)
 	in.index = 0
-	in.scope.Begin(in, len(in.event.Payload))
+	in.scope.Begin(in, &in.texts, len(in.event.Payload))
 }
 
 // enter begins an element of the k-th level of the rule's each, the i-th of its list. What is
@@ -109,6 +109,7 @@ func (in *input) decode() error {
 		d = new(decoded)
 		d.Document, d.err = encoding.Decode(in.event.Payload)
 		in.docs[encoding] = d
+		in.texts.Add(d.Document)
 	}
 	in.payload, in.have = d.Document, d.err == nil
 	return d.err
@@ -147,34 +148,18 @@ func (in *input) Value(r expression.Root) (any, error) {
 	return in.elements[r-rootLevel], nil
 }
 
-// rawAt returns the original JSON text at a path into the payload or the element; false where it is
-// not known.
+// rawAt returns the JSON text at a path into the payload as it came; false where it is not known,
+// and for a nil path. It finds one text sooner than the texts of the input, which read all of the
+// payload first.
 func (in *input) rawAt(p *expression.Path) (string, bool, error) {
-	raw := in.raw
-	if p.Root == rootPayload {
-		raw = in.payload.Raw
-	}
-	if raw == "" {
+	if p == nil || p.Root != rootPayload || in.payload.Raw == "" {
 		return "", false, nil
 	}
-	if err := in.scope.Spend(len(raw) / workScan); err != nil {
+	if err := in.scope.Spend(len(in.payload.Raw) / workScan); err != nil {
 		return "", false, err
 	}
-	raw, ok := value.RawAt(raw, p.Steps)
-	return raw, ok, nil
-}
-
-// rawElements returns the texts of the elements of a list in the payload; nil where they are not
-// known.
-func (in *input) rawElements(p *expression.Path) []string {
-	if p == nil || p.Root != rootPayload || in.payload.Raw == "" {
-		return nil
-	}
 	raw, ok := value.RawAt(in.payload.Raw, p.Steps)
-	if !ok {
-		return nil
-	}
-	return value.RawElements(raw)
+	return raw, ok, nil
 }
 
 // maxKept is the largest payload after which an input is reused: the engine may still hold a part
@@ -184,11 +169,12 @@ const maxKept = 64 << 10
 // release lets go of all that the input holds of its event.
 func (in *input) release() {
 	clear(in.docs)
+	in.texts.Reset()
 	clear(in.lets[:cap(in.lets)])
 	in.scope.Release()
 	if cap(in.body) > maxKept {
 		in.body = nil
 	}
-	*in = input{scope: in.scope, docs: in.docs, levels: in.levels, matching: in.matching, captures: in.captures, body: in.body,
-		lets: in.lets[:0]}
+	*in = input{scope: in.scope, docs: in.docs, texts: in.texts, levels: in.levels, matching: in.matching, captures: in.captures,
+		body: in.body, lets: in.lets[:0]}
 }

@@ -89,19 +89,22 @@ func (f formula) value(in *input) (any, error) { return f.x.Eval(&in.scope) }
 
 func (f formula) String() string { return "=" + f.x.String() }
 
-// A verbatim is a payload path used as content: a value that is not a string keeps its original
-// JSON bytes.
+// A verbatim is an expression used as content: an object or a list keeps the bytes with which it
+// came, wherever the rule has passed it on.
 type verbatim struct{ x *expression.Expression }
 
 func (f verbatim) value(in *input) (any, error) {
 	v, err := f.x.Eval(&in.scope)
-	if _, isText := v.(string); isText || v == nil || err != nil {
+	switch v.(type) {
+	case []any, map[string]any:
+	default:
 		return v, err
 	}
 	if raw, ok, err := in.rawAt(f.x.Path()); ok || err != nil {
 		return raw, err
 	}
-	return v, nil
+	b, err := in.scope.AppendJSON(nil, v)
+	return string(b), err
 }
 
 func (f verbatim) String() string { return "=" + f.x.String() }

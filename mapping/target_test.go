@@ -75,7 +75,7 @@ func TestTargets(t *testing.T) {
 		{"text", `1.5`, `rejected: 1.5 has a fraction or an exponent, and text takes whole numbers; write string(…) if it is meant`},
 		{"text", `1e3`, `"1000"`},
 		{"text", `1.0`, `"1"`},
-		{"text", `1e300`, `rejected: 1e+300 has a fraction or an exponent, and text takes whole numbers; write string(…) if it is meant`},
+		{"text", `1e300`, `rejected: 1e300 has a fraction or an exponent, and text takes whole numbers; write string(…) if it is meant`},
 		{"count", `1.0`, `1`},
 		{"text", `true`, `rejected: true or false is not text`},
 		{"text", `{}`, `rejected: an object is not text`},
@@ -140,10 +140,10 @@ func TestTargets(t *testing.T) {
 		{"content", `1e400`, `"1e400"`},
 		{"content", `true`, `"true"`},
 		{"content", `null`, `rejected: no value: payload.v is null`},
-		{"built", `{"z": 1.50, "a" :[ 9007199254740993,"<&>" ]}`, `"{\"a\":[9007199254740993,\"<&>\"],\"z\":1.5}"`},
+		{"built", `{"z": 1.50, "a" :[ 9007199254740993,"<&>" ]}`, `"{\"z\": 1.50, \"a\" :[ 9007199254740993,\"<&>\" ]}"`},
 		{"built", `123456789012345678901234567890`, `"123456789012345678901234567890"`},
 		{"built", `1e400`, `"1e400"`},
-		{"built", `[1e21, -0.5, null, false]`, `"[1e+21,-0.5,null,false]"`},
+		{"built", `[1e21, -0.5, null, false]`, `"[1e21, -0.5, null, false]"`},
 
 		{"state", `"delivered"`, `"DELIVERED"`},
 		{"state", `"DELIVERD"`, `rejected: "DELIVERD" is not one of PENDING, FAILED, DELIVERED; did you mean DELIVERED?`},
@@ -166,8 +166,8 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// A content that is a fixed path keeps the bytes of its value, wherever it stands; a path that ends
-// at nothing has none.
+// A content that is a path keeps the bytes of its value, wherever it stands; a path that ends at
+// nothing has none.
 func TestContentKeepsBytes(t *testing.T) {
 	payload := `{"o": { "\u0061b" : [ 1.0, {"deep": 1.50 }, "text" ] }, "n": 1e2 }`
 	for expression, want := range map[string]string{
@@ -179,9 +179,9 @@ func TestContentKeepsBytes(t *testing.T) {
 		`payload["o"]["ab"]`:     `[ 1.0, {"deep": 1.50 }, "text" ]`,
 		"payload?.o?.ab[1]":      `{"deep": 1.50 }`,
 		"payload.n":              `1e2`,
-		"payload.o.ab[-2]":       `{"deep":1.5}`, // not fixed: written anew
-		"payload.o.ab[3 - 2]":    `{"deep":1.5}`,
-		"payload.o.x ?? payload": `{"n":100,"o":{"ab":[1,{"deep":1.5},"text"]}}`,
+		"payload.o.ab[-2]":       `{"deep": 1.50 }`, // not fixed
+		"payload.o.ab[3 - 2]":    `{"deep": 1.50 }`,
+		"payload.o.x ?? payload": payload,
 	} {
 		m := mapper(t, `
 rules:

@@ -77,7 +77,7 @@ func evaluate(text string, d expression.Data) string {
 		return "load: " + mistake.Message
 	}
 	var s expression.Scope
-	s.Begin(d, 1000)
+	s.Begin(d, nil, 1000)
 	v, err := x.Eval(&s)
 	var b []byte
 	if err == nil {
@@ -159,7 +159,7 @@ func TestExpressions(t *testing.T) {
 		{`payload.x == nil`, `true`},
 		{`nil == payload.x`, `true`},
 		{`payload.n == payload.o`, `false`},
-		{`payload.list in [[1, 2, 3]]`, `false`},
+		{`payload.list in [[1, 2, 3]]`, `true`},
 		{`payload.f < 2.5`, `false`},
 		{`payload.n == payload.f * 2`, `true`},
 		{`payload.n != nil`, `true`},
@@ -265,7 +265,7 @@ func TestExpressions(t *testing.T) {
 		{`float("Inf")`, `rejected: "Inf" is not a number`},
 		{`toJSON(payload.items[0])`, `"{\"id\":1,\"ok\":true}"`},
 		{`toJSON(payload.x)`, `null`},
-		{`json(payload.json).a[1]`, `2.5`},
+		{`json(payload.json).a[1]`, `2.50`},
 		{`json(payload.x)`, `null`},
 		{`json("{")`, `rejected: json: the text is not JSON: unexpected end of JSON input`},
 		{`time(payload.t, "2006-01-02 15:04:05")`, `"2021-01-27T11:00:00.000Z"`},

@@ -25,7 +25,7 @@ func objectFunctions() []function {
 			doc: Doc{"fromJSON(text) json(text)", "the value of a JSON text", `fromJSON("[1, 2.5]")[1]`, `2.5`}},
 		{name: "json", types: fromJSON, call: parsing("json")},
 		{name: "toJSON", types: signature(new(func(any) string)), call: callToJSON,
-			doc: Doc{"toJSON(x)", "the JSON text of a value, on one line, keys sorted", `toJSON(payload.secret)`, `"{\"id\":7,\"token\":\"x\"}"`}},
+			doc: Doc{"toJSON(x)", "the JSON text of a value: as it came, if it came as JSON; otherwise on one line, keys sorted", `toJSON({"id": payload.no})`, `"{\"id\":7}"`}},
 	}
 }
 
@@ -145,6 +145,7 @@ func parsing(name string) func(*Scope, []any) (any, error) {
 		if err != nil {
 			return nil, value.Refuse("not JSON", "%s: the text %v", name, err)
 		}
+		s.texts.Add(d)
 		return d.Value, nil
 	}
 }
@@ -153,7 +154,7 @@ func callToJSON(s *Scope, args []any) (any, error) {
 	if args[0] == nil {
 		return nil, nil
 	}
-	b, err := value.AppendJSON(nil, args[0])
+	b, err := s.AppendJSON(nil, args[0])
 	if err != nil {
 		return nil, err
 	}

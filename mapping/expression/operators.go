@@ -2,11 +2,8 @@ package expression
 
 import (
 	"math"
-	"reflect"
 	"strings"
 	"time"
-
-	"github.com/expr-lang/expr/vm/runtime"
 
 	"mqtt-stomp-bridge/mapping/value"
 )
@@ -136,13 +133,8 @@ func equal(s *Scope, a, b any) (bool, error) {
 		if err := s.Spend(s.size); err != nil {
 			return false, err
 		}
-		return reflect.DeepEqual(a, b), nil
 	}
-	if x, ok := a.(string); ok {
-		y, ok := b.(string)
-		return ok && x == y, nil
-	}
-	return runtime.Equal(a, b), nil
+	return value.Equal(a, b), nil
 }
 
 func nested(v any) bool {

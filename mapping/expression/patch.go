@@ -157,14 +157,14 @@ func incomplete(root ast.Node) (found *Mistake) {
 
 // binary rewrites an operator into a call of the function of its name. The engine's own and, or and
 // ?? stay, since they must not evaluate their right side before they need it; so does a comparison
-// with a literal, which the engine gets right for any value.
+// with a literal that is no number, which the engine gets right for any value.
 func (p *patcher) binary(node *ast.Node, n *ast.BinaryNode) {
 	switch n.Operator {
 	case "and", "&&", "or", "||":
 		condition(&n.Left)
 		condition(&n.Right)
 	case "==", "!=":
-		if !scalar(n.Left) && !scalar(n.Right) {
+		if !comparable(n.Left) && !comparable(n.Right) {
 			call(node, n.Operator, n.Left, n.Right)
 		}
 	case "matches":
@@ -173,6 +173,16 @@ func (p *patcher) binary(node *ast.Node, n *ast.BinaryNode) {
 	default:
 		call(node, n.Operator, n.Left, n.Right)
 	}
+}
+
+// comparable reports whether the engine can compare the literal with any value. It cannot compare a
+// number with a json.Number.
+func comparable(node ast.Node) bool {
+	switch node.(type) {
+	case *ast.IntegerNode, *ast.FloatNode:
+		return false
+	}
+	return scalar(node)
 }
 
 func scalar(node ast.Node) bool {

@@ -32,9 +32,10 @@ type Scope struct {
 	inner   []*vm.VM // for evaluations within others, by how deep
 	depth   int      // of the evaluation that is going on
 
-	data Data
-	size int // bytes of the event
-	work int // what is left of maxWork
+	data  Data
+	texts *value.Texts // of JSON that has been decoded for the event
+	size  int          // bytes of the event
+	work  int          // what is left of maxWork
 
 	why Reason // of the last evaluation
 }
@@ -46,9 +47,21 @@ type Reason struct {
 }
 
 // Begin begins a rule: its expressions see the data, which come from an event of size bytes, and it
-// may do all the work that a rule may do.
-func (s *Scope) Begin(data Data, size int) {
-	s.data, s.size, s.work, s.why = data, size, maxWork, Reason{}
+// may do all the work that a rule may do. The texts, which may be nil, keep the bytes of JSON as
+// they came; the scope adds what its expressions decode.
+func (s *Scope) Begin(data Data, texts *value.Texts, size int) {
+	s.data, s.texts, s.size, s.work, s.why = data, texts, size, maxWork, Reason{}
+}
+
+// AppendJSON appends the JSON text of v: as it came, where it came as JSON. It spends the work of
+// finding that text, but not what it appends.
+func (s *Scope) AppendJSON(b []byte, v any) ([]byte, error) {
+	if nested(v) {
+		if err := s.Spend(s.texts.Unread()); err != nil {
+			return b, err
+		}
+	}
+	return s.texts.AppendJSON(b, v)
 }
 
 // errWork ends a rule that does more than a bounded amount of work on one event.

@@ -6,9 +6,10 @@ import (
 )
 
 // DecodeJSON decodes one JSON value: objects as map[string]any, lists as []any, numbers as int64
-// where they are whole and fit, as float64 where they have a fraction or an exponent, and as
-// json.Number where neither can hold them. A byte order mark before it is skipped. A refusal's Reason is a predicate, such as "is not JSON:
-// …", whose subject the caller puts before it.
+// where they are whole and fit, as float64 where they have a fraction, and as json.Number where
+// neither can hold them or their text would be lost. A byte order mark before it is skipped. A
+// refusal's Reason is a predicate, such as "is not JSON: …", whose subject the caller puts before
+// it.
 func DecodeJSON(text []byte) (Document, error) {
 	if err := CheckText(text); err != nil {
 		return Document{}, err
@@ -102,6 +103,9 @@ func (r *jsonReader) object(depth int) (any, error) {
 func (r *jsonReader) list(depth int) (any, error) {
 	r.pos++
 	list := []any{}
+	if r.skipSpace(); r.text[r.pos-1] != '[' && r.text[r.pos] == ']' {
+		list = make([]any, 0, 1) // an identity of its own, by which Texts finds the space in it
+	}
 	for r.more(']') {
 		v, err := r.value(depth + 1)
 		if err != nil {

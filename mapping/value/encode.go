@@ -14,9 +14,15 @@ import (
 const MaxText = 1 << 20
 
 // AppendJSON appends the JSON text of v: keys sorted, no HTML escapes, whole numbers exact.
-func AppendJSON(b []byte, v any) ([]byte, error) {
+func AppendJSON(b []byte, v any) ([]byte, error) { return appendJSON(b, v, nil) }
+
+// appendJSON appends v as AppendJSON does; those of its parts whose texts are known, as they are.
+func appendJSON(b []byte, v any, texts *Texts) ([]byte, error) {
 	if len(b) > MaxText {
 		return b, Refuse("too large", "the JSON text is longer than %d bytes", MaxText)
+	}
+	if text, ok := texts.Of(v); ok {
+		return append(b, text...), nil
 	}
 	switch v := v.(type) {
 	case nil:
@@ -38,9 +44,9 @@ func AppendJSON(b []byte, v any) ([]byte, error) {
 	case time.Time:
 		return AppendTime(b, v), nil
 	case []any:
-		return appendList(b, v)
+		return appendList(b, v, texts)
 	case map[string]any:
-		return appendObject(b, v)
+		return appendObject(b, v, texts)
 	}
 	return b, Refuse("not JSON", "%s has no JSON text", TypeName(v))
 }
@@ -53,21 +59,21 @@ func appendFloat(b []byte, f float64) ([]byte, error) {
 	return append(b, text...), err
 }
 
-func appendList(b []byte, list []any) ([]byte, error) {
+func appendList(b []byte, list []any, texts *Texts) ([]byte, error) {
 	var err error
 	b = append(b, '[')
 	for i, v := range list {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		if b, err = AppendJSON(b, v); err != nil {
+		if b, err = appendJSON(b, v, texts); err != nil {
 			return b, err
 		}
 	}
 	return append(b, ']'), nil
 }
 
-func appendObject(b []byte, object map[string]any) ([]byte, error) {
+func appendObject(b []byte, object map[string]any, texts *Texts) ([]byte, error) {
 	var err error
 	b = append(b, '{')
 	for i, k := range sortedKeys(object) {
@@ -75,7 +81,7 @@ func appendObject(b []byte, object map[string]any) ([]byte, error) {
 			b = append(b, ',')
 		}
 		b = append(AppendText(b, k), ':')
-		if b, err = AppendJSON(b, object[k]); err != nil {
+		if b, err = appendJSON(b, object[k], texts); err != nil {
 			return b, err
 		}
 	}

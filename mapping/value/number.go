@@ -3,8 +3,10 @@ package value
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Text returns v as text where it is text or a whole number; anything else is refused.
@@ -63,6 +65,67 @@ func Whole(v any) (int64, bool) {
 	return 0, false
 }
 
+// Equal reports whether two values are the same: numbers by what they stand for, however they are
+// written, and objects and lists by what is in them.
+func Equal(a, b any) bool {
+	switch x := a.(type) {
+	case string:
+		y, ok := b.(string)
+		return ok && x == y
+	case int64:
+		if y, ok := b.(int64); ok {
+			return x == y
+		}
+	case map[string]any:
+		y, ok := b.(map[string]any)
+		if !ok || len(x) != len(y) {
+			return false
+		}
+		for key, v := range x {
+			if w, there := y[key]; !there || !Equal(v, w) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		y, ok := b.([]any)
+		return ok && slices.EqualFunc(x, y, Equal)
+	case time.Time:
+		y, ok := b.(time.Time)
+		return ok && x.Equal(y)
+	}
+	if m, ok := Number(a); ok {
+		n, ok := Number(b)
+		return ok && equalNumbers(a, b, m, n)
+	}
+	switch b.(type) {
+	case map[string]any, []any:
+		return false // these cannot be compared by ==
+	}
+	return a == b
+}
+
+// equalNumbers compares the numbers m and n, which a and b stand for. Those that a float64 may not
+// hold exactly must be written alike.
+func equalNumbers(a, b, m, n any) bool {
+	i, whole := m.(int64)
+	j, whole2 := n.(int64)
+	if whole && whole2 {
+		return i == j
+	}
+	x, y := asFloat(m), asFloat(n)
+	text, isText := a.(json.Number)
+	text2, isText2 := b.(json.Number)
+	return x == y && (!isText || !isText2 || math.Abs(x) < 1<<53 || text == text2)
+}
+
+func asFloat(n any) float64 {
+	if i, ok := n.(int64); ok {
+		return float64(i)
+	}
+	return n.(float64)
+}
+
 // Digits returns the number that the text consists of.
 func Digits(text string) (any, bool) {
 	if text == "" || strings.Trim(text, "0123456789.") != "" {
@@ -75,14 +138,25 @@ func Digits(text string) (any, bool) {
 	return f, err == nil
 }
 
-// JSONNumber returns the number that the JSON text stands for.
+// JSONNumber returns the number that the JSON text stands for; the json.Number of the text where the
+// JSON text of the number would be another.
 func JSONNumber(text string) any {
 	if strings.ContainsAny(text, ".eE") {
-		if f, err := strconv.ParseFloat(text, 64); err == nil {
+		if f, err := strconv.ParseFloat(text, 64); err == nil && plain(text) {
 			return f
 		}
 	} else if i, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return i
 	}
 	return json.Number(text)
+}
+
+// plain reports whether the JSON text of a number with a fraction is surely the one of its float64:
+// of those there is one text of at most 15 digits, if neither an exponent nor an end of zeros is
+// another way to write it.
+func plain(text string) bool {
+	const mostDigits = 15
+	digits := strings.TrimPrefix(text, "-")
+	return len(digits) <= mostDigits+len(".") && digits[len(digits)-1] != '0' && !strings.ContainsAny(digits, "eE") &&
+		!strings.HasPrefix(digits, "0.00000")
 }

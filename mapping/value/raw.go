@@ -81,15 +81,3 @@ func (r *jsonReader) element(index int) (string, bool) {
 	}
 	return "", false
 }
-
-// RawElements returns the texts of the elements of the list that the JSON text is, as RawAt does.
-func RawElements(text string) []string {
-	r := jsonReader{text: text}
-	r.skipSpace()
-	r.pos++
-	var elements []string
-	for r.more(']') {
-		elements = append(elements, r.skip())
-	}
-	return elements
-}

@@ -1,11 +1,11 @@
 // Package value is a kit for the values that rules work on, from the bytes of a payload to JSON
 // text.
 //
-// A value is nil, bool, string, Bytes, int64, int, float64, json.Number (a number that neither of the
-// others holds), time.Time, []any, or map[string]any; map[string]string may stand for the latter.
-// Whatever is missing is nil. Decoding never panics and is bounded, by MaxPayload and MaxDepth;
-// encoding is bounded by MaxText. What cannot be done is a *Refusal, whose Kind is safe to log and
-// whose Reason may quote the value.
+// A value is nil, bool, string, Bytes, int64, int, float64, json.Number (a number that these cannot
+// hold, or whose text they would lose, as of 1.0), time.Time, []any, or map[string]any;
+// map[string]string may stand for the latter. Whatever is missing is nil. Decoding never panics and
+// is bounded, by MaxPayload and MaxDepth; encoding is bounded by MaxText. What cannot be done is a
+// *Refusal, whose Kind is safe to log and whose Reason may quote the value.
 package value
 
 import (

@@ -15,7 +15,7 @@ import (
 func TestDecodeJSON(t *testing.T) {
 	const text = ` {"a": [1, -2.5, 1e2, 9223372036854775808, "\u00e4\"", true, null], "": {}} `
 	want := map[string]any{
-		"a": []any{int64(1), -2.5, 100.0, json.Number("9223372036854775808"), "ä\"", true, nil}, "": map[string]any{},
+		"a": []any{int64(1), -2.5, json.Number("1e2"), json.Number("9223372036854775808"), "ä\"", true, nil}, "": map[string]any{},
 	}
 	d, err := value.DecodeJSON([]byte(text))
 	if err != nil || d.Raw != strings.TrimSpace(text) {
@@ -125,9 +125,6 @@ func TestRaw(t *testing.T) {
 		if got != strings.TrimSpace(want) && got != want {
 			t.Errorf("%v: %s, want %s", steps, got, want)
 		}
-	}
-	if diff := cmp.Diff([]string{"1.0", `{"b}": "]\"" }`}, value.RawElements(`[ 1.0, {"b}": "]\"" } ]`)); diff != "" {
-		t.Errorf("elements (-want +got):\n%s", diff)
 	}
 }
 

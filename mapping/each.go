@@ -50,6 +50,7 @@ func (c *ruleCompiler) nameLevels() {
 	for _, l := range c.levels {
 		c.freeName(l, "a level of each")
 		c.names.levels = append(c.names.levels, l.Key.Value)
+		c.in.own = append(c.in.own, l.Key.Value)
 	}
 }
 

@@ -38,6 +38,7 @@ func (c *ruleCompiler) readLets() {
 	for _, l := range c.lets {
 		c.freeName(l, "a let")
 		c.names.lets = append(c.names.lets, letName{name: l.Key.Value, types: value.AnyType})
+		c.in.own = append(c.in.own, l.Key.Value)
 	}
 	for i, l := range c.lets {
 		c.see(len(c.names.levels))

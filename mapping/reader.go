@@ -16,7 +16,8 @@ import (
 type reader struct {
 	file   *source.File
 	report *source.Report
-	bad    bool // there was a mistake: what was read cannot be used
+	bad    bool     // there was a mistake: what was read cannot be used
+	own    []string // names that the rule has given, under each and let
 }
 
 // errorf reports a mistake at the node.
@@ -150,6 +151,15 @@ func braces(n *yaml.Node) string {
 var expressionLike = regexp.MustCompile(`^\s*(?:(?:payload|item|topic|mqtt|table|received)\s*(?:\?\?|\?\.|\.[A-Za-z_]|\[)|` +
 	`payload$|item$|received$|\$\.|(?:uuid|time|json|toJSON)\()`)
 
+// pathLike matches a text that goes on from a name as an expression would.
+var pathLike = regexp.MustCompile(`^\s*([A-Za-z_][A-Za-z0-9_]*)\s*(?:\?\?|\?\.|\.[A-Za-z_]|\[)`)
+
+// ownPath reports a text that goes on from a name of the rule's own.
+func (r *reader) ownPath(text string) bool {
+	m := pathLike.FindStringSubmatch(text)
+	return m != nil && slices.Contains(r.own, m[1])
+}
+
 // bracedForm matches the ways in which other programs mark an expression.
 var bracedForm = regexp.MustCompile(`\{\{\s*(.*?)\s*\}\}|\$\{\s*(.*?)\s*\}`)
 
@@ -166,7 +176,10 @@ func (r *reader) unmarked(n *yaml.Node) bool {
 		return false
 	case m != nil:
 		fix = m[1] + m[2]
-	case !expressionLike.MatchString(text):
+	case slices.Contains(r.own, fix):
+		r.warnf(n, "for its value write ="+fix+" (for the text itself: ='"+text+"')", "this sends the text %q itself, not what the rule calls so", text)
+		return false
+	case !expressionLike.MatchString(text) && !r.ownPath(text):
 		return false
 	case strings.HasPrefix(fix, "$."):
 		fix = "payload" + strings.TrimPrefix(fix, "$")

@@ -112,3 +112,11 @@ func TestContentOfManyObjects(t *testing.T) {
 		t.Errorf("%d outputs, %v", len(r.Outputs), r.Rejections)
 	}
 }
+
+// A table is no part of the payload, and has no bytes of its own.
+func TestContentOfATable(t *testing.T) {
+	m := mapper(t, "tables: {t: {b: x, a: y}}"+contentRule("=table.t", ""))
+	if got, want := content(t, m.Map(event("t", `{"p": 1}`))), `{"a":"y","b":"x"}`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}

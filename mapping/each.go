@@ -136,8 +136,9 @@ func (u *run) element() string {
 type eachRun struct {
 	*run
 	count    int        // of innermost elements, so far
-	rejected bool       // a list, with all that was in it
+	rejected int        // lists, each with all that was in it
 	stopped  bool       // what is left cannot be mapped
+	noted    int        // lists that the trace tells of
 	empty    *RuleTrace // of the first list without elements, while there are none at all
 }
 
@@ -152,7 +153,7 @@ func (u *run) each(int) {
 	}
 	e := eachRun{run: u}
 	e.level(0)
-	if e.count == 0 && !e.rejected {
+	if e.count == 0 && e.rejected == 0 {
 		u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.rule.name, Item: -1, What: Filtered, Why: "items"})
 		if e.empty != nil {
 			e.empty.Note = "no: " + e.empty.Note
@@ -205,18 +206,33 @@ func (e *eachRun) list(k int) []any {
 			expression.MaxItems)
 		e.stopped = true
 	default:
-		if e.trace != nil {
+		if e.notes() {
 			e.note(-1, fmt.Sprintf("%s: a list of %d", e.describe(l), len(list)))
 		}
 		return list
 	}
-	e.rejected = true
+	e.refused(l, err)
+	return nil
+}
+
+// refused rejects a list. The last of them that there may be ends the each.
+func (e *eachRun) refused(l *level, err error) {
 	what := "each"
 	if e.rule.named {
 		what += " " + l.name
 	}
-	e.failed("each", -1, l.line, value.Within(err, "%s", what))
-	return nil
+	r := value.Within(err, "%s", what)
+	if e.rejected++; e.rejected == expression.MaxItems {
+		e.stopped = true
+		r.Reason += fmt.Sprintf("; after %d such lists, no more were mapped", e.rejected)
+	}
+	e.failed("each", -1, l.line, r)
+}
+
+// notes reports whether the trace is to tell of one more list.
+func (e *eachRun) notes() bool {
+	e.noted++
+	return e.trace != nil && e.noted <= expression.MaxItems
 }
 
 // goByKeys says what to write where an object has come in the place of a list.
@@ -237,7 +253,7 @@ func (e *eachRun) describe(l *level) string {
 
 // without keeps for the trace that a list has no elements.
 func (e *eachRun) without(l *level, missing bool) {
-	if e.trace == nil {
+	if !e.notes() {
 		return
 	}
 	t := RuleTrace{Rule: e.rule.name, Item: -1, Element: e.element(), Note: e.describe(l) + " has no elements"}
@@ -255,7 +271,7 @@ func (e *eachRun) without(l *level, missing bool) {
 // rejection for all elements that are left, so that a hostile event cannot make a thousand dead
 // letters.
 func (e *eachRun) giveUp(k, i, n int, err error) {
-	e.rejected, e.stopped = true, true
+	e.rejected, e.stopped = e.rejected+1, true
 	what := "this element and those after it"
 	if !e.rule.named {
 		what = fmt.Sprintf("elements %d to %d", i, n-1)

@@ -155,6 +155,30 @@ func TestWorkOfLevels(t *testing.T) {
 	}
 }
 
+// Whatever stands in the place of lists, what is told of it is bounded.
+func TestHostileLevels(t *testing.T) {
+	ones := "[1" + strings.Repeat(",1", 999) + "]"
+	for name, payload := range map[string]string{
+		"no lists":        `{"l":[` + strings.TrimSuffix(strings.Repeat(ones+",", 500), ",") + "]}",
+		"empty lists":     `{"l":[` + strings.TrimSuffix(strings.Repeat("["+strings.Repeat("[],", 300)+"[]],", 500), ",") + "]}",
+		"lists of no use": `{"l":[` + strings.TrimSuffix(strings.Repeat("["+strings.Repeat("{},", 300)+"{}],", 500), ",") + "]}",
+		"deep lists":      strings.Repeat(`{"l":[`, 30) + strings.Repeat("]}", 30),
+	} {
+		m := mapper(t, countRule("c", "    each: {a: payload.l, b: a, c: b.x ?? b}\n"))
+		var r mapping.Result
+		var trace mapping.Trace
+		cost(func() { r = m.Map(event("t", payload)) }).check(t, 128<<20)
+		cost(func() { trace = m.Explain(event("t", payload)) }).check(t, 128<<20)
+		if len(r.Rejections) > 1000 || len(r.Outcomes) > 1000 || len(r.Outcomes) == 0 || len(trace.Rules) > 2001 {
+			t.Errorf("%s: %d rejections, %d outcomes, a trace of %d lines", name, len(r.Rejections), len(r.Outcomes), len(trace.Rules))
+		}
+		if name == "no lists" && !strings.HasSuffix(r.Rejections[len(r.Rejections)-1].Reason,
+			"each c: b.x ?? b is a number, not a list; after 1000 such lists, no more were mapped") {
+			t.Errorf("last %s", r.Rejections[len(r.Rejections)-1])
+		}
+	}
+}
+
 func TestLevelsExplained(t *testing.T) {
 	m := mapper(t, countRule("c", levels))
 	for payload, want := range map[string][]string{

@@ -23,6 +23,9 @@ const (
 	rootCapture = rootLet + maxLets     // the topic's first; the others follow
 )
 
+// rootTable is that of all tables, which are no data of an event.
+const rootTable expression.Root = -1
+
 // elementRoots are what differs between the elements of an each; expressions may read it through
 // lets too.
 var elementRoots = expression.Range(rootLevel, maxLevels) | expression.Range(rootIndex, 1)

@@ -157,7 +157,7 @@ func accessNames(tables expression.Group) *expression.Names {
 func tableGroup(tables map[string]*table) expression.Group {
 	g := expression.Group{Name: "table", Hint: "there are no tables; write one under tables:"}
 	for _, name := range slices.Sorted(maps.Keys(tables)) {
-		g.Below = append(g.Below, expression.Name{Name: name, Types: value.TypeObject, Entries: tables[name].entries})
+		g.Below = append(g.Below, expression.Name{Name: name, Root: rootTable, Types: value.TypeObject, Entries: tables[name].entries})
 	}
 	return g
 }

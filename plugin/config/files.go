@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 )
 
 // ReadSecretFile returns the secret in a file, without the line break at its end. A file without a
@@ -56,10 +58,12 @@ func parseCertificates(data []byte) (*x509.CertPool, error) {
 // readBeside reads a file that a rule or a test names, as mapping.Options say.
 func (l *loader) readBeside(name string, most int) ([]byte, error) {
 	name = absolute("", name)
+	if _, err := os.Stat(filepath.Dir(name)); err == nil && !slices.Contains(l.beside, name) { // only a folder that exists can be watched
+		l.beside = append(l.beside, name)
+	}
 	data, err := ReadFirst(name, most)
 	if err == nil {
-		l.addFile(name)
-		l.beside = append(l.beside, sha256.Sum256(data))
+		l.sums = append(l.sums, sha256.Sum256(data))
 	}
 	return data, err
 }

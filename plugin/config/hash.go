@@ -1,11 +1,13 @@
 package config
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -56,9 +58,11 @@ func (l *loader) rulesFingerprint() string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// hashBeside adds what the files hold that rules and tests name.
+// hashBeside adds what the files hold that rules and tests name, in whatever order they were read:
+// imports of .proto files come in any.
 func (l *loader) hashBeside(h hash.Hash) {
-	for _, sum := range l.beside {
+	slices.SortFunc(l.sums, func(a, b [sha256.Size]byte) int { return bytes.Compare(a[:], b[:]) })
+	for _, sum := range l.sums {
 		h.Write(sum[:])
 	}
 }

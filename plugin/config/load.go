@@ -27,6 +27,10 @@ type Result struct {
 	Mapper *mapping.Mapper
 
 	Problems []source.Problem // every mistake and warning; none ever shows a secret
+
+	// Beside are the files that rules and tests name. Some may not exist, where others were found or
+	// one is missing.
+	Beside []string
 }
 
 // Load reads the configuration at path, the files that it includes and the BRIDGE_ variables of
@@ -54,12 +58,15 @@ func Check(path string, environ []string) Result {
 	}
 	if r.Mapper != nil && l.wrong.Err() == nil {
 		l.doubtRules(c)
+		for _, name := range l.beside {
+			l.addFile(name)
+		}
 		c.Files = l.files
 		c.Hash = l.fingerprint(c)
 		c.RulesHash = l.rulesFingerprint()
 		r.Config = c
 	}
-	r.Problems = l.problems()
+	r.Problems, r.Beside = l.problems(), l.beside
 	return r
 }
 
@@ -127,7 +134,8 @@ type loader struct {
 	names     []string            // of files that problems may be in, in the order of reading; the configuration first
 	variables []string            // that override settings, as files are named in problems
 	files     []string            // that were read
-	beside    [][sha256.Size]byte // of the files that rules and tests name, in the order of reading
+	beside    []string            // files that rules and tests name, also those that are not there
+	sums      [][sha256.Size]byte // of what is in them
 	authOrder []string            // the keys of auth, as they stand in the file
 	unwritten []unwritten
 }

@@ -17,7 +17,7 @@ import (
 // Files are the files of a configuration, in which changes are noticed. NewFiles is the only way to
 // make them. They are not safe for concurrent use.
 type Files struct {
-	load     func() (*config.Config, []source.Problem)
+	load     func() config.Result
 	names    []string          // of the files that were read; at first the configuration alone
 	patterns []string          // of included files
 	seen     [sha256.Size]byte // fingerprint of the files when they were last read
@@ -28,7 +28,7 @@ type Files struct {
 }
 
 // NewFiles returns the files of the configuration at the path, which load reads.
-func NewFiles(path string, load func() (*config.Config, []source.Problem)) *Files {
+func NewFiles(path string, load func() config.Result) *Files {
 	return &Files{load: load, names: []string{path}}
 }
 
@@ -39,24 +39,30 @@ func (f *Files) Read() (*config.Config, []source.Problem) {
 		files := f.all()
 		f.watch()
 		f.seen = fingerprint(files)
-		c, problems := f.load()
-		f.note(c, problems)
+		r := f.load()
+		f.note(r)
 		if slices.Equal(f.all(), files) {
-			return c, problems
+			return r.Config, r.Problems
 		}
 	}
 }
 
 // note takes down the files to look after. Of a configuration with mistakes these are the earlier
-// ones, and those that the mistakes are in.
-func (f *Files) note(c *config.Config, problems []source.Problem) {
-	if c != nil {
-		f.names, f.patterns = c.Files, c.Include
+// ones, and those in which it may be mended.
+func (f *Files) note(r config.Result) {
+	if r.Config != nil {
+		f.names, f.patterns = r.Config.Files, r.Config.Include
 		return
 	}
-	for _, p := range problems {
-		if _, err := os.Stat(p.File); err == nil && !slices.Contains(f.names, p.File) { // a problem may be in a variable
-			f.names = append(slices.Clip(f.names), p.File)
+	wrong := slices.Clone(r.Beside)
+	for _, p := range r.Problems {
+		if _, err := os.Stat(p.File); err == nil { // a problem may be in a variable
+			wrong = append(wrong, p.File)
+		}
+	}
+	for _, name := range wrong {
+		if !slices.Contains(f.names, name) {
+			f.names = append(slices.Clip(f.names), name)
 		}
 	}
 }

@@ -88,14 +88,14 @@ func TestReload(t *testing.T) {
 	doubtful := source.Problem{File: "f", Line: 3, Column: 1, Message: "doubtful", Warning: true}
 	wrong := source.Problem{File: "f", Line: 1, Column: 2, Message: "wrong"}
 	results := make(chan []source.Problem, 1) // of the next load; with a mistake there is no configuration
-	files := service.NewFiles(c.Files[0], func() (*config.Config, []source.Problem) {
+	files := service.NewFiles(c.Files[0], func() config.Result {
 		problems := <-results
 		for _, p := range problems {
 			if !p.Warning {
-				return nil, problems
+				return config.Result{Problems: problems}
 			}
 		}
-		return c, problems
+		return config.Result{Config: c, Problems: problems}
 	})
 	results <- nil
 	files.Read()

@@ -71,14 +71,15 @@ rules:
 // when it could not be compiled before.
 func TestSchemaReload(t *testing.T) {
 	broker := startDemoBroker(t)
-	s := prepareSidecar(t, `
+	const rules = `
 rules:
   - name: frame
     topic: frames/{n}
     payload: {protobuf: frame.proto, message: Frame}
     queue: /queue/channel/connected
     fields: {id: '=uuid("frame", topic.n)', name: =payload.name ?? payload.part.other, source: protobuf, source_channel_id: =topic.n}
-`, "BRIDGE_BROKER_URL=mqtt://"+broker.Addr().String())
+`
+	s := prepareSidecar(t, rules, "BRIDGE_BROKER_URL=mqtt://"+broker.Addr().String())
 	folder := filepath.Dir(s.config)
 	write(t, filepath.Join(folder, "frame.proto"), "syntax = \"proto3\";\nimport \"part.proto\";\nmessage Frame { optional string name = 1; Part part = 2; }\n")
 	write(t, filepath.Join(folder, "part.proto"), "syntax = \"proto3\";\nmessage Part { string other = 2; }\n")
@@ -103,4 +104,13 @@ rules:
 	write(t, filepath.Join(folder, "part.proto"), "syntax = \"proto3\";\nmessage Part { string other = 1; }\n")
 	bridgetest.Eventually(t, "a reload", func() bool { return strings.Contains(s.log.String(), "msg=reloaded") })
 	next("one")
+
+	write(t, s.config, strings.ReplaceAll(rules, "frame.proto", "later.proto"))
+	bridgetest.Eventually(t, "the missing file to be told", func() bool { return strings.Contains(s.log.String(), `"later.proto": file does not exist`) })
+	write(t, filepath.Join(folder, "later.proto"), "syntax = \"proto3\"\n")
+	bridgetest.Eventually(t, "its mistake to be told", func() bool { return strings.Contains(s.log.String(), "later.proto:2:1: syntax error") })
+	write(t, filepath.Join(folder, "later.proto"), "syntax = \"proto3\";\nmessage Frame { optional string name = 2; Part part = 3; }\nmessage Part { string other = 1; }\n")
+	bridgetest.Eventually(t, "another reload", func() bool { return strings.Count(s.log.String(), "msg=reloaded") == 2 })
+	write(t, frame, "\x12\x03two")
+	next("two")
 }

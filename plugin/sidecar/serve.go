@@ -36,7 +36,7 @@ func (p *program) serve(ctx context.Context, path string) error {
 	if p.serving != nil {
 		p.serving(isTerminal(p.stdin))
 	}
-	files := service.NewFiles(path, func() (*config.Config, []source.Problem) { return config.Load(path, p.environ) })
+	files := service.NewFiles(path, func() config.Result { return config.Check(path, p.environ) })
 	c, problems := files.Read()
 	level := &slog.LevelVar{}
 	if c == nil {

@@ -72,19 +72,24 @@ func (t *topicComparison) add(b placedTopic) {
 func (t *topicComparison) findDoubles(b placedTopic, before []*topicGroup) {
 	doubled, doubles := false, false
 	for _, g := range before {
+		wider := !doubled && g.all[0].pattern.Covers(b.pattern)
+		narrower := !doubles && b.pattern.Covers(g.all[0].pattern)
+		if !wider && !narrower {
+			continue
+		}
 		others := g.broad
 		if b.rule.doubles(b.rule) {
 			others = g.all
 		}
 		for _, a := range others {
 			switch {
-			case a.rule == b.rule || doubled && doubles:
-			case !doubled && a.rule.doubles(b.rule) && a.pattern.Covers(b.pattern):
+			case a.rule == b.rule:
+			case wider && !doubled && a.rule.doubles(b.rule):
 				doubled = true
 				t.report.Warnf(b.file, b.node, "give one of the two a when",
 					"what this rule sends goes to %s twice: rule %q (%s:%d) sends every event of the topic there",
 					b.rule.routes[0].queue, a.rule.name, a.rule.file, a.rule.line)
-			case !doubles && b.rule.doubles(a.rule) && b.pattern.Covers(a.pattern):
+			case narrower && !doubles && b.rule.doubles(a.rule):
 				doubles = true
 				t.report.Warnf(b.file, b.node, "give one of the two a when",
 					"what rule %q (%s:%d) sends goes to %s twice: this rule sends every event of that topic there",
@@ -96,6 +101,9 @@ func (t *topicComparison) findDoubles(b placedTopic, before []*topicGroup) {
 
 // findCovered warns about a topic that can never be the first of its rule to match.
 func (t *topicComparison) findCovered(b placedTopic, before []*topicGroup) {
+	if len(b.rule.topics) == 1 {
+		return
+	}
 	for _, g := range before {
 		a := g.all[len(g.all)-1]
 		if a.rule == b.rule && a.pattern.Covers(b.pattern) {

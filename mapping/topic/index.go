@@ -29,7 +29,9 @@ func (x *Index) Add(p *Pattern, id int) {
 		if n.tails == nil {
 			n.tails = new(node)
 		}
-		n = n.tails.at(reversed(p.tail()))
+		tail := slices.Clone(p.tail())
+		slices.Reverse(tail)
+		n = n.tails.at(tail)
 		n.here = append(n.here, id)
 	case p.rest < len(p.levels):
 		n.below = append(n.below, id)

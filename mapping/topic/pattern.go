@@ -214,9 +214,12 @@ func (p *Pattern) Covers(q *Pattern) bool {
 		tail := p.tail()
 		return coversEach(p.levels[:p.rest], q.levels[:p.rest]) && coversEach(tail, q.levels[len(q.levels)-len(tail):])
 	}
-	head, tail := p.levels[:p.rest], p.tail()
-	headQ, tailQ := q.levels[:q.rest], q.tail()
-	return coversEach(head, anyBehind(headQ, len(head))) && coversEach(reversed(tail), anyBehind(reversed(tailQ), len(tail)))
+	// What stands in the middle of a topic of q is anything: behind its head, and before its tail.
+	tail, tailQ := p.tail(), q.tail()
+	same := min(len(tail), len(tailQ))
+	head := min(p.rest, q.rest)
+	return coversEach(p.levels[:head], q.levels) && coversAll(p.levels[head:p.rest]) &&
+		coversEach(tail[len(tail)-same:], tailQ[len(tailQ)-same:]) && coversAll(tail[:len(tail)-same])
 }
 
 // coversEach reports whether each of the levels matches whatever the level of the same index in
@@ -230,20 +233,9 @@ func coversEach(levels, others []level) bool {
 	return true
 }
 
-// anyBehind returns the levels, and behind them as many + as are lacking to n: what may stand
-// between the head and the tail of a pattern.
-func anyBehind(levels []level, n int) []level {
-	levels = slices.Clone(levels)
-	for len(levels) < n {
-		levels = append(levels, level{wild: '+'})
-	}
-	return levels
-}
-
-func reversed(levels []level) []level {
-	levels = slices.Clone(levels)
-	slices.Reverse(levels)
-	return levels
+// coversAll reports whether each of the levels matches everything.
+func coversAll(levels []level) bool {
+	return !slices.ContainsFunc(levels, func(l level) bool { return l.wild == 0 })
 }
 
 // AppendLevels appends the levels of the topic.

@@ -18,6 +18,8 @@ type Feed struct {
 	leaving []*Cursor // unsubscribed, but frames of them are not written yet
 	oldest  time.Time // receipt of the oldest live entry appended; zero: none
 
+	reading *reading // of what was not at hand; nil: there is none
+
 	watching bool // since the last Next began, see Config.Watching
 
 	// How far it has come.
@@ -128,6 +130,7 @@ func (f *Feed) Unsubscribe(c *Cursor) {
 
 // Close takes all cursors out. What Next has appended without a Wrote counts as left behind.
 func (f *Feed) Close() {
+	f.dropReading()
 	for _, c := range f.cursors {
 		c.leave(f)
 		c.close(f.hub)

@@ -101,7 +101,10 @@ func (f *Feed) NewGroup(owner Owner) *Group {
 }
 
 // Close ends a group without members.
-func (g *Group) Close() { g.feed.hub.detach(&g.feed, g.feed.cursors...) }
+func (g *Group) Close() {
+	g.feed.dropReading()
+	g.feed.hub.detach(&g.feed, g.feed.cursors...)
+}
 
 // Next is Feed.Next, for all members, each of which is then written what Frames returns for it, or
 // leaves.

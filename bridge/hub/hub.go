@@ -21,6 +21,7 @@ type Log interface {
 	Follow(func([]Entry)) journal.Bounds
 	Bounds() journal.Bounds
 	Epoch(position uint64) string
+	Reach(ctx context.Context, position uint64) error
 	Trimmed(queue string) uint64
 	Read(ctx context.Context, after uint64, max int) ([]Entry, error)
 	Latest(ctx context.Context, queue string, after uint64, max int) ([]Entry, error)
@@ -125,6 +126,10 @@ func (h *Hub) Close() {
 	h.searches.mu.Unlock()
 	h.waker.Wait()
 }
+
+// Reach returns once the hub knows of the position whatever there is to know, so that Subscribe can
+// tell whether it can resume there. The error is ctx's or the log's.
+func (h *Hub) Reach(ctx context.Context, position uint64) error { return h.log.Reach(ctx, position) }
 
 // Epoch returns what names an entry together with its position; see journal.Log.
 func (h *Hub) Epoch(position uint64) string { return h.log.Epoch(position) }

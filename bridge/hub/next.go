@@ -14,9 +14,13 @@ import (
 // no more use.
 var ErrBehind = errors.New("hub: the next entries are no longer kept")
 
+// ErrAway is the journal's.
+var ErrAway = journal.ErrAway
+
 // Next appends the frames of what waits for the feed to dst, up to about limit bytes, and moves its
 // cursors. The caller writes them and calls Wrote. Without more there is nothing left, until the
-// hub wakes the feed. The error is ErrBehind or the log's own.
+// hub wakes the feed. It waits for nothing that is not at hand: that is read meanwhile, and wakes
+// the feed. The error is ErrBehind or the log's own; ErrAway comes only after a minute.
 func (f *Feed) Next(dst []byte, limit int) (out []byte, more bool, err error) {
 	return f.next(dst, limit, math.MaxUint64)
 }
@@ -212,8 +216,10 @@ const pageEntries = 128
 // has them ahead. What the log holds beyond last is not published yet.
 func (f *Feed) replay(dst []byte, lagging *Cursor, last uint64, limit int) (out []byte, more bool, err error) {
 	after := lagging.pos
-	page, err := f.hub.log.Read(f.hub.ctx, after, pageEntries)
+	page, err := f.page(ask{after: after, max: pageEntries})
 	switch {
+	case errors.Is(err, errReading):
+		return dst, false, nil
 	case errors.Is(err, journal.ErrTrimmed) && f.hub.skipTrimmed(lagging):
 		return dst, true, nil
 	case errors.Is(err, journal.ErrTrimmed):
@@ -286,8 +292,11 @@ func (f *Feed) takeSnapshot(dst []byte, c *Cursor, limit int) (out []byte, more 
 	if c.search != nil {
 		return f.takeFound(dst, c, limit)
 	}
-	page, err := f.hub.log.Latest(f.hub.ctx, c.queue, c.pos, pageEntries)
-	if err != nil {
+	page, err := f.page(ask{queue: c.queue, after: c.pos, max: pageEntries})
+	switch {
+	case errors.Is(err, errReading):
+		return dst, false, nil
+	case err != nil:
 		return dst, false, fmt.Errorf("hub: reading the newest of %s after position %d: %w", c.queue, c.pos, err)
 	}
 	if len(page) == 0 || page[0].Position > c.liveFrom {

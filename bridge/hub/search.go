@@ -3,6 +3,7 @@ package hub
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -91,7 +92,7 @@ func (h *Hub) searchQueue(ctx context.Context, queue string, round []*search) {
 	at := slices.MinFunc(round, func(a, b *search) int { return cmp.Compare(a.after, b.after) }).after
 	for len(round) > 0 && ctx.Err() == nil {
 		began := time.Now()
-		page, err := h.log.Latest(ctx, queue, at, pageEntries)
+		page, err := h.readPatiently(ctx, ask{queue: queue, after: at, max: pageEntries})
 		round = slices.DeleteFunc(round, func(s *search) bool {
 			if !s.take(page, err) {
 				return false
@@ -154,8 +155,11 @@ func (f *Feed) takeFound(dst []byte, c *Cursor, limit int) (out []byte, more boo
 	full := len(dst) + limit
 	for s.err == nil && len(s.found) > 0 && c.room() > 0 && len(dst) < full {
 		position := s.found[0]
+		page, err := f.page(ask{queue: c.queue, after: position - 1, max: 1})
+		if errors.Is(err, errReading) {
+			return dst, false, nil
+		}
 		s.found = s.found[1:]
-		page, err := f.hub.log.Latest(f.hub.ctx, c.queue, position-1, 1)
 		if err != nil {
 			s.err = fmt.Errorf("hub: reading the newest of %s at position %d: %w", c.queue, position, err)
 			break

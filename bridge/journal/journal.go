@@ -167,19 +167,20 @@ type Log interface {
 	// the log's Follow and Close, nor a Writer's Append.
 	Follow(f func([]Entry)) Bounds
 
-	// Reach returns once the position has come, or is known to lie beyond the end: then this log
+	// Reach returns once the position has come to all who follow, or is known to lie beyond the end: then this log
 	// knows as much of it as any other that shares its entries. The error is ctx's, or Err's when
 	// the log has ended.
 	Reach(ctx context.Context, position uint64) error
 
 	// Read returns entries after the position, in order: as many as fit in max entries and about a
 	// megabyte, none at the end of the log, ErrTrimmed when the entry after the position is no
-	// longer kept, ErrAway while the log cannot be reached.
+	// longer kept, ErrAway while the log cannot be reached. With a ctx that has ended it returns what
+	// is at hand, or ctx's error where it would have to wait.
 	Read(ctx context.Context, after uint64, max int) ([]Entry, error)
 
 	// Latest returns one page of the newest entries per key that lie in the queue, also those
 	// beyond retention: at most max of them and about a megabyte, with positions after the given
-	// one, in order; none at the end; ErrAway as Read does. A key has one newest entry over all
+	// one, in order; none at the end; errors, and a ctx that has ended, as of Read. A key has one newest entry over all
 	// queues: where two queues share keys, such as channel/ID, an entry in one takes the key out of
 	// the other.
 	Latest(ctx context.Context, queue string, after uint64, max int) ([]Entry, error)

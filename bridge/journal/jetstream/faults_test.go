@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -292,4 +293,30 @@ func TestLargeKeptEntry(t *testing.T) {
 		}
 		l.Close()
 	})
+}
+
+// TestReachTellsThoseWhoFollow has one who follows take its time: Reach waits for it.
+func TestReachTellsThoseWhoFollow(t *testing.T) {
+	s := newStream()
+	first := mustOpen(t, &memoryStore{stream: s}, Options{})
+	defer first.Close()
+	second := mustOpen(t, &memoryStore{stream: s}, Options{})
+	defer second.Close()
+	called, goOn := make(chan struct{}), make(chan struct{})
+	var followed atomic.Uint64
+	second.Follow(func(entries []journal.Entry) {
+		close(called)
+		<-goOn
+		followed.Store(entries[0].Position)
+	})
+	w := mustLead(t, first)
+	go func() { _ = w.Append(t.Context(), message(1)) }()
+	<-called
+	if b := second.Bounds(); b.Last != 1 {
+		t.Fatalf("Bounds = %v", b)
+	}
+	time.AfterFunc(time.Millisecond, func() { close(goOn) })
+	if err := second.Reach(t.Context(), 1); err != nil || followed.Load() != 1 {
+		t.Errorf("Reach = %v while those who follow have been told of %d", err, followed.Load())
+	}
 }

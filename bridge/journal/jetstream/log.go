@@ -142,10 +142,14 @@ func (l *Log) Follow(f func([]journal.Entry)) journal.Bounds {
 
 // Reach implements Log.
 func (l *Log) Reach(ctx context.Context, position uint64) error {
-	if l.Bounds().Last >= position {
-		return nil
+	if l.Bounds().Last < position {
+		if err := l.sync(ctx); err != nil {
+			return err
+		}
 	}
-	return l.sync(ctx)
+	l.applying.Lock() // until those who follow have been called with it, too
+	defer l.applying.Unlock()
+	return l.Err()
 }
 
 // pageBytes is about how much one Read or Latest returns.

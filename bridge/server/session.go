@@ -273,6 +273,9 @@ func (x *session) feedFailed(err error) {
 	case errors.Is(err, hub.ErrBehind):
 		e.cause, e.detail, e.code = "too slow", nil, websocket.CloseTryAgainLater
 		e.err = &stomp.Error{Message: "too slow, the next messages are no longer kept"}
+	case errors.Is(err, hub.ErrAway):
+		e.code = websocket.CloseTryAgainLater
+		e.err = &stomp.Error{Message: "the journal cannot be reached"}
 	case errors.Is(err, writer.ErrUnread):
 		e.cause, e.code = "too slow", websocket.CloseTryAgainLater
 		e.err = &stomp.Error{Message: "too slow, too much waits to be read"}

@@ -1,11 +1,14 @@
 package server
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"mqtt-stomp-bridge/bridge/hub"
 	"mqtt-stomp-bridge/bridge/stomp"
@@ -38,6 +41,9 @@ func (x *session) subscribe(f *stomp.Frame) error {
 	s, o, err := x.parseSubscribe(f)
 	if err != nil {
 		return err
+	}
+	if !x.reach(o.Resume) {
+		return nil
 	}
 	destination, _ := f.Get("destination")
 	if s.mode != ackAuto {
@@ -77,6 +83,35 @@ func (x *session) subscribe(f *stomp.Frame) error {
 	})
 	x.log(slog.LevelDebug, "subscribed", "user", x.user(), "subscription", s.id, "queue", destination, "after", after)
 	return nil
+}
+
+// For how long a client that resumes waits for a journal that cannot be reached, and how often is
+// looked whether its session goes on.
+const (
+	reachFor  = time.Minute
+	reachLook = time.Second
+)
+
+// reach waits until the hub knows of the message after which the client resumes: it may have it
+// from another replica, which was ahead. It reports false when the session ends.
+func (x *session) reach(r *hub.Resume) bool {
+	if r == nil {
+		return true
+	}
+	for began := time.Now(); x.ended.Load() == nil; {
+		ctx, cancel := context.WithTimeout(x.server.context, reachLook)
+		err := x.server.config.Hub.Reach(ctx, r.Position)
+		cancel()
+		switch {
+		case err == nil:
+			return true
+		case !errors.Is(err, context.DeadlineExceeded):
+			x.feedFailed(err)
+		case time.Since(began) >= reachFor:
+			x.feedFailed(hub.ErrAway)
+		}
+	}
+	return false
 }
 
 // Skipped implements hub.Watcher: with the lines of the events, these answer why a client did not

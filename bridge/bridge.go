@@ -59,6 +59,8 @@ type Bridge struct {
 	server *server.Server
 	logger *slog.Logger
 
+	unread commit.UnreadClock // of all intakes
+
 	reload sync.Mutex             // one Reload at a time; before mu
 	intake atomic.Pointer[intake] // the newest, also when its turn is over; nil before the first
 
@@ -82,6 +84,7 @@ func New(c Config) (*Bridge, error) {
 		return nil, err
 	}
 	b := &Bridge{log: c.Log, logger: c.Logger, rules: rules{c.Mapper, c.RulesHash, map[string]string{"config": c.ConfigHash}}}
+	c.Log.Follow(b.unread.Follow)
 	b.hub = hub.New(c.Log, hubConfig(c.Logger))
 	c.Server.Hub, c.Server.Logger = b.hub, c.Logger
 	b.server = server.New(c.Server)
@@ -140,7 +143,7 @@ func (b *Bridge) lead(ctx context.Context) error {
 		case !over:
 			return err // another turn would end the same way
 		}
-		b.logger.Warn("the turn to read from the broker has ended; waiting for the next", "error", err)
+		b.logger.Warn("waiting for the next turn to read from the broker", "error", err)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -150,12 +153,18 @@ func (b *Bridge) lead(ctx context.Context) error {
 }
 
 // takeTurn waits for a turn and has an intake run until ctx is done, the turn is over, or an error.
+// What takes long is done before the turn, while another one may still lead.
 func (b *Bridge) takeTurn(ctx context.Context) (over bool, err error) {
+	if err := b.unread.Load(ctx, b.log); err != nil {
+		return errors.Is(err, journal.ErrAway), err
+	}
 	w, err := b.log.Lead(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer w.Resign()
+	b.unread.Lead(true)
+	defer b.unread.Lead(false)
 	in, err := b.newIntake(ctx, w)
 	if err == nil {
 		err = in.run(ctx)
@@ -164,7 +173,7 @@ func (b *Bridge) takeTurn(ctx context.Context) (over bool, err error) {
 	case <-w.Done():
 		return true, err
 	default:
-		return false, err
+		return errors.Is(err, journal.ErrAway), err
 	}
 }
 
@@ -173,7 +182,7 @@ func (b *Bridge) takeTurn(ctx context.Context) (over bool, err error) {
 func (b *Bridge) newIntake(ctx context.Context, w journal.Writer) (*intake, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	in, err := newIntake(ctx, b.config, b.rules, w)
+	in, err := newIntake(ctx, b.config, b.rules, w, &b.unread)
 	if err == nil {
 		b.intake.Store(in)
 	}
@@ -268,13 +277,18 @@ type JournalCounts struct {
 	Bytes, Limit int64     // of the entries there, and how many they may be
 }
 
+// countTimeout bounds the reading of a figure.
+const countTimeout = time.Second
+
 func countJournal(log journal.Log) JournalCounts {
 	bounds := log.Bounds()
 	c := JournalCounts{First: bounds.First, Last: bounds.Last}
 	c.Bytes, c.Limit = log.Size()
-	// Between the two calls it may have left the log, and then there is nothing to tell until the
-	// next time.
-	if page, err := log.Read(context.Background(), bounds.First-1, 1); err == nil && len(page) > 0 {
+	// Between the two calls it may have left the log, or the log may be away, and then there is
+	// nothing to tell until the next time.
+	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
+	defer cancel()
+	if page, err := log.Read(ctx, bounds.First-1, 1); err == nil && len(page) > 0 {
 		c.Oldest = page[0].Time
 	}
 	return c

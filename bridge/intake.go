@@ -25,7 +25,7 @@ type intake struct {
 
 // newIntake returns an intake that goes on where the turn before has left the log. Nothing runs
 // before run.
-func newIntake(ctx context.Context, c Config, r rules, w journal.Writer) (*intake, error) {
+func newIntake(ctx context.Context, c Config, r rules, w journal.Writer, unread *commit.UnreadClock) (*intake, error) {
 	in := &intake{writer: w, timeout: c.ShutdownTimeout, logger: c.Logger}
 	var err error
 	c.MQTT.Filters, c.MQTT.Retained = filters(r.mapper), r.mapper.Retained()
@@ -43,6 +43,7 @@ func newIntake(ctx context.Context, c Config, r rules, w journal.Writer) (*intak
 		Pauser:     in.client,
 		Store:      w,
 		Snapshot:   c.Log,
+		Unread:     unread,
 		Mapper:     r.mapper,
 		RulesHash:  r.hash,
 		BaseTopic:  c.BaseTopic,

@@ -12,6 +12,7 @@
 package commit
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -65,13 +66,14 @@ type Snapshot interface {
 	Latest(ctx context.Context, queue string, after uint64, max int) ([]journal.Entry, error)
 }
 
-// Config holds what a Committer works with. All of it is required.
+// Config holds what a Committer works with. All of it is required but where a default is named.
 type Config struct {
 	Source     Source
 	Publisher  Publisher
 	Pauser     Pauser
 	Store      Store
-	Snapshot   Snapshot // of the log that Store appends to
+	Snapshot   Snapshot     // of the log that Store appends to
+	Unread     *UnreadClock // nil: one of its own
 	Mapper     *mapping.Mapper
 	RulesHash  string // see UseRules
 	BaseTopic  string // dead letters go to <base topic>/dead-letter/<rule>
@@ -96,7 +98,7 @@ type Committer struct {
 	redeliveries *redeliveries
 	memory       *memory.Store
 	echoes       echoes
-	stamp        func(conversation string, received time.Time) time.Time // an unreadClock's next
+	stamp        func(conversation string, received time.Time) time.Time // an UnreadClock's next
 	topics       *topics
 	newest       *newest // nil: retained messages are not being read
 	snapshot     Snapshot
@@ -120,8 +122,8 @@ func New(ctx context.Context, c Config) (*Committer, error) {
 	if k.memory, err = loadMemory(c.Store); err != nil {
 		return nil, err
 	}
-	var unread unreadClock
-	if err := unread.load(ctx, c.Snapshot); err != nil {
+	unread := cmp.Or(c.Unread, new(UnreadClock))
+	if err := unread.Load(ctx, c.Snapshot); err != nil {
 		return nil, err
 	}
 	k.stamp = unread.next

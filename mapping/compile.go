@@ -19,11 +19,18 @@ import (
 type Options struct {
 	BaseTopic string // topics at and under it never match a rule; default DefaultBaseTopic
 
+	// MaxMessage is the size in bytes of a MESSAGE frame: an output that would become a larger one
+	// is rejected. 0: there is no limit.
+	MaxMessage int
+
 	// ReadFile returns what is in a file that a rule or a test names, but no more than its first most
 	// bytes. The name is a path from where those of the sources start; an error that is not
 	// fs.ErrNotExist is told. nil: no file can be read.
 	ReadFile func(name string, most int) ([]byte, error)
 }
+
+// messageHeaders is what the headers of a MESSAGE frame count as.
+const messageHeaders = 1 << 10
 
 // DefaultBaseTopic is the base topic where Options name none.
 const DefaultBaseTopic = "mqtt-stomp-bridge"
@@ -32,7 +39,10 @@ const DefaultBaseTopic = "mqtt-stomp-bridge"
 // nil; the mapper must not be used when report.Err is not nil.
 func Compile(sources []Source, opts Options, report *source.Report) *Mapper {
 	c := newCompiler(sources, report)
-	c.base, c.files = cmp.Or(opts.BaseTopic, DefaultBaseTopic), files(opts.ReadFile)
+	c.base, c.files, c.maxMessage = cmp.Or(opts.BaseTopic, DefaultBaseTopic), files(opts.ReadFile), opts.MaxMessage
+	for _, s := range sources {
+		c.readMemories(s.File, s.Memory)
+	}
 	for _, s := range sources {
 		c.readRules(s.File, s.Rules)
 	}
@@ -41,7 +51,13 @@ func Compile(sources []Source, opts Options, report *source.Report) *Mapper {
 		rules[i] = r.rule
 	}
 	m := newMapper(c.base, rules)
+	for _, name := range c.memoryNames {
+		m.memories = append(m.memories, c.memories[name].Settings)
+	}
 	c.compareTopics()
+	if report.Err() == nil { // the rule that is wrong may be the one that uses a memory
+		c.warnMemories()
+	}
 	for _, s := range sources {
 		m.tests = append(m.tests, c.readTests(s.File, s.Tests)...)
 	}
@@ -50,20 +66,26 @@ func Compile(sources []Source, opts Options, report *source.Report) *Mapper {
 
 // A compiler collects the tables, rules and tests of all files.
 type compiler struct {
-	report    *source.Report
-	base      string
-	files     files
-	encodings map[string]*payload.Encoding // by name; shared by the rules: a payload is decoded once for each
-	schemas   map[string]*payload.Schema   // of .proto files, by path; nil: there are mistakes in it, which are reported
-	tables    map[string]*table
-	visible   expression.Group // the tables, as expressions see them
-	named     map[string]place // name of a rule -> where it stands
-	rules     []placedRule
+	report      *source.Report
+	base        string
+	maxMessage  int // Options.MaxMessage
+	files       files
+	encodings   map[string]*payload.Encoding // by name; shared by the rules: a payload is decoded once for each
+	schemas     map[string]*payload.Schema   // of .proto files, by path; nil: there are mistakes in it, which are reported
+	tables      map[string]*table
+	visible     expression.Group          // the tables, as expressions see them
+	memories    map[string]*memorySection // by name
+	memoryNames []string                  // in the order of the files
+	named       map[string]place          // name of a rule -> where it stands
+	rules       []placedRule
 }
 
 // newCompiler returns a compiler that has read the tables.
 func newCompiler(sources []Source, report *source.Report) *compiler {
-	c := &compiler{report: report, encodings: map[string]*payload.Encoding{}, schemas: map[string]*payload.Schema{}, tables: map[string]*table{}, named: map[string]place{}}
+	c := &compiler{
+		report: report, encodings: map[string]*payload.Encoding{}, schemas: map[string]*payload.Schema{}, tables: map[string]*table{},
+		memories: map[string]*memorySection{}, named: map[string]place{},
+	}
 	for _, e := range payload.Named() {
 		c.encodings[e.Name] = e
 	}

@@ -57,9 +57,9 @@ func (p *templatePart) appendJSON(b []byte, in *input) ([]byte, error) {
 	return in.scope.AppendJSON(b, v)
 }
 
-// template compiles a content that is written as an object or a list.
-func (c *ruleCompiler) template(n *yaml.Node) template {
-	b := jsonBuilder{in: c.in, expr: c.expr}
+// template compiles a value that is written in YAML; verb says what becomes of it.
+func (c *ruleCompiler) template(n *yaml.Node, verb string) template {
+	b := jsonBuilder{in: c.in, expr: c.expr, verb: verb}
 	b.node(n, 0)
 	b.cut()
 	return b.done
@@ -80,6 +80,7 @@ const maxYAMLNodes = 10000 // of one value, aliases followed: they multiply
 type jsonBuilder struct {
 	in    *reader
 	expr  *expressionReader
+	verb  string       // of a rule's: what becomes of the data
 	done  template     // the parts before
 	part  templatePart // the present one, except its text
 	text  []byte       // of the present part
@@ -156,7 +157,7 @@ func (b *jsonBuilder) scalar(n *yaml.Node) {
 	case b.expr == nil:
 		b.text = appendScalar(b.text, n)
 	case !isExpr:
-		b.in.unmarked(n)
+		b.in.unmarkedAs(n, b.verb)
 		b.text = appendScalar(b.text, n)
 	default:
 		b.part.expr = b.expr.parse(n, text, 1)

@@ -95,7 +95,11 @@ func (c *ruleCompiler) continues(l level) (base int, path string) {
 	switch {
 	case p == nil:
 	case p.Root == rootPayload:
-		if path := strings.TrimPrefix(strings.TrimPrefix(p.String(), "payload"), "."); path != "" {
+		root := "payload"
+		if c.names.expired {
+			root = "value"
+		}
+		if path := strings.TrimPrefix(strings.TrimPrefix(p.String(), root), "."); path != "" {
 			return -1, path
 		}
 	case p.Root >= rootLevel && p.Root < rootLet:

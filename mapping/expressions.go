@@ -13,11 +13,12 @@ import (
 
 // An expressionReader compiles the expressions in the nodes that its reader reads.
 type expressionReader struct {
-	in     *reader
-	names  *expression.Names
-	tables map[string]*table
-	lets   map[expression.Root]placedExpression
-	used   expression.Roots // by what has been compiled
+	in       *reader
+	names    *expression.Names
+	tables   map[string]*table
+	memories map[string]*memorySection
+	lets     map[expression.Root]placedExpression
+	used     expression.Roots // by what has been compiled
 }
 
 // A placedExpression is an expression with its place.
@@ -49,6 +50,9 @@ func (r *expressionReader) parse(n *yaml.Node, text string, offset int) *express
 		return nil
 	}
 	r.used |= x.Reads()
+	for _, name := range x.Memories() {
+		r.memories[name].read = true
+	}
 	for _, d := range x.Doubts() {
 		r.in.warnAt(n, offset+d.Offset, max(1, d.Width), d.Hint, "%s", d.Message)
 	}

@@ -132,7 +132,7 @@ func (c *ruleCompiler) readField(spec *contract.Field, n *yaml.Node) {
 func (c *ruleCompiler) value(spec *contract.Field, n *yaml.Node) valueSource {
 	switch {
 	case n.Kind != yaml.ScalarNode && spec.Target == contract.ContentTarget && braces(n) == "":
-		return c.template(n)
+		return c.template(n, "sends")
 	case n.Kind != yaml.ScalarNode:
 		c.in.errorf(n, braces(n), "%s takes one value, not %s", spec.Name, source.Describe(n))
 		return nil

@@ -17,6 +17,8 @@ const (
 	rootRetained
 	rootContentType
 	rootUser
+	rootKey    // of a key whose time is up
+	rootMemory // of all memories
 
 	rootLevel   = 16                    // the outermost of each; the others follow
 	rootLet     = rootLevel + maxLevels // the first; the others follow
@@ -26,13 +28,15 @@ const (
 // rootTable is that of all tables, which are no data of an event.
 const rootTable expression.Root = -1
 
-// elementRoots are what differs between the elements of an each; expressions may read it through
-// lets too.
-var elementRoots = expression.Range(rootLevel, maxLevels) | expression.Range(rootIndex, 1)
+// elementRoots are what may differ between the elements of an each, of which one sees what the one
+// before has changed in memory. Expressions may read it through lets too.
+var elementRoots = expression.Range(rootLevel, maxLevels) | expression.Range(rootIndex, 1) | expression.Range(rootMemory, 1)
 
 // The cost of operations outside of expressions, in the units of expression.Scope.Spend.
 const (
 	workItem   = 64 // one element of an each
+	workRecall = 64 // one key that is looked up in a memory
+	workChange = 64 // one that is remembered or forgotten
 	workMember = 32 // one member of an audience
 	workScan   = 16 // bytes of JSON text that may be searched for one unit
 )
@@ -44,6 +48,7 @@ type input struct {
 
 	// Of the event.
 	event    *Event
+	key      string   // whose time is up; the event is of the value that was remembered under it
 	levels   []string // of its topic
 	letter   bool     // it is a dead letter
 	matching []int    // indices of the topics of rules that match
@@ -141,6 +146,8 @@ func (in *input) Value(r expression.Root) (any, error) {
 		return in.event.ContentType, nil
 	case rootUser:
 		return in.event.User, nil
+	case rootKey:
+		return in.key, nil
 	}
 	switch {
 	case r >= rootCapture:
@@ -149,6 +156,32 @@ func (in *input) Value(r expression.Root) (any, error) {
 		return in.let(int(r - rootLet))
 	}
 	return in.elements[r-rootLevel], nil
+}
+
+// Recall implements expression.Memory.
+func (in *input) Recall(memory, key string) (any, error) {
+	if in.event.State == nil {
+		return nil, nil
+	}
+	text, ok := in.event.State.Recall(memory, key)
+	if !ok {
+		return nil, nil
+	}
+	if err := in.scope.Spend(workRecall + len(text)); err != nil {
+		return nil, err
+	}
+	d, err := value.DecodeJSON([]byte(text))
+	in.texts.Add(d)
+	return d.Value, err
+}
+
+// remembered forgets those lets that come of what was remembered before.
+func (in *input) remembered() {
+	for i, l := range in.rule.lets {
+		if l.reads.Has(rootMemory) {
+			in.lets[i] = letValue{}
+		}
+	}
 }
 
 // rawAt returns the JSON text at a path into the payload as it came; false where it is not known,

@@ -14,11 +14,12 @@ const maxLets = 32
 // A let is a named part of a rule. Its value is worked out when it is first asked for, and again
 // when an element has changed on which it depends.
 type let struct {
-	name  string
-	x     *expression.Expression
-	line  int
-	reads expression.Roots // also through other lets
-	depth int              // how many levels of each it depends on
+	name     string
+	x        *expression.Expression
+	line     int
+	reads    expression.Roots // also through other lets
+	memories []string         // that it reads, also through other lets
+	depth    int              // how many levels of each it depends on
 }
 
 // readLets reads the names first, since each of them is taken for all others.
@@ -54,7 +55,7 @@ func (c *ruleCompiler) readLet(name *letName, p source.Pair) let {
 		return l
 	}
 	if l.x = c.expr.bare(p.Value); l.x != nil {
-		l.reads = c.rule.allReads(l.x)
+		l.reads, l.memories = c.rule.allReads(l.x), c.rule.memories(l.x)
 		l.depth = c.rule.depthOf(l.reads, len(c.names.levels))
 		name.types, name.depth = l.x.Types(), l.depth
 		c.expr.lets[rootLet+expression.Root(len(c.rule.lets))] = placedExpression{l.x, p.Value}

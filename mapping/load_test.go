@@ -40,7 +40,7 @@ func TestBad(t *testing.T) {
 			for _, p := range report.Problems() {
 				got.WriteString(p.String() + "\n")
 			}
-			if warnings := strings.Contains("overlap.yaml let-unused.yaml", filepath.Base(name)); (report.Err() == nil) != warnings {
+			if warnings := strings.Contains("overlap.yaml let-unused.yaml memory-unused.yaml", filepath.Base(name)); (report.Err() == nil) != warnings {
 				t.Errorf("Err() = %v, only warnings: %t", report.Err(), warnings)
 			}
 			golden(t, strings.TrimSuffix(name, ".yaml")+".txt", got.String())

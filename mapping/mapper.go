@@ -24,18 +24,20 @@ import (
 	"time"
 
 	"mqtt-stomp-bridge/mapping/audience"
+	"mqtt-stomp-bridge/mapping/memory"
 	"mqtt-stomp-bridge/mapping/payload"
 	"mqtt-stomp-bridge/mapping/topic"
 )
 
 // A Mapper is a compiled set of rules. It is safe for concurrent use.
 type Mapper struct {
-	base   string
-	rules  []*rule
-	topics []ruleTopic // of all rules, in their order
-	index  topic.Index // of the indices in topics
-	tests  []*test
-	inputs sync.Pool // of *input
+	base     string
+	rules    []*rule
+	topics   []ruleTopic // of all rules, in their order
+	index    topic.Index // of the indices in topics
+	tests    []*test
+	memories []memory.Settings // in the order of the files
+	inputs   sync.Pool         // of *input
 }
 
 // A ruleTopic is one of the topics of a rule.
@@ -66,6 +68,10 @@ type Event struct {
 	User        map[string]string // user properties; the last of those with the same name
 	Received    time.Time
 
+	// State is what the rules know of earlier events, and what they change. nil: they know nothing,
+	// and what they would remember is only in the Result.
+	State State
+
 	// Stamp gives the timestamp of an unread count whose rule leaves it to the time of receipt. It
 	// is called once for each such output that is made. nil: Received as it is.
 	Stamp func(conversation string, received time.Time) time.Time
@@ -80,8 +86,8 @@ type Output struct {
 
 	Audience audience.Audience // who may get it; nil: everybody. Outputs may share it
 
-	// DedupeKey identifies the event within its rule: a second output with the same key within
-	// DedupeWindow is a duplicate. "": it is never one.
+	// DedupeKey identifies the event within its rule: one with the same key within DedupeWindow
+	// after it is a duplicate, as the State of the event knows. "": it is never one.
 	DedupeKey    string
 	DedupeWindow time.Duration
 }
@@ -89,7 +95,7 @@ type Output struct {
 // A Rejection is one output that could not be made, with every field that failed.
 type Rejection struct {
 	Rule  string
-	Stage string // decode, each, when, queue, dedupe, fields or panic; the bridge adds journal and message: too large for these
+	Stage string // decode, each, when, queue, dedupe, remember, forget, fields, message or panic; the bridge adds journal: too large for it
 	Queue string // of stage fields: which payload was being made
 	Field string // of stage fields: the first that failed; "audience" counts as one
 	Item  int    // the number of the innermost element of an each; -1: none
@@ -153,9 +159,10 @@ const (
 	Mapped What = iota
 	Filtered
 	Rejected
+	Duplicate // the State knows the key of the rule's dedupe
 )
 
-func (w What) String() string { return [...]string{"mapped", "filtered", "rejected"}[w] }
+func (w What) String() string { return [...]string{"mapped", "filtered", "rejected", "duplicate"}[w] }
 
 // An Outcome is how one rule, whose topic matched, ended for the event or for one element of its
 // each.
@@ -163,7 +170,12 @@ type Outcome struct {
 	Rule string
 	Item int // -1: none
 	What What
-	Why  string // of Filtered: dead letter, retained, payload, when, queue or items; of Rejected: the Kind
+
+	// Silent says of Mapped that there is no output: the rule only remembers or forgets. The others
+	// that are Mapped have one each, in their order.
+	Silent bool
+
+	Why string // of Filtered: dead letter, retained, payload, when, queue or items; of Rejected: the Kind
 }
 
 // A Result is what all matching rules made of one event, in the order of the rules. No outcome: no
@@ -172,7 +184,8 @@ type Result struct {
 	Outputs    []Output
 	Rejections []Rejection
 	Outcomes   []Outcome
-	DeadLetter bool // the event is a bridge's dead letter, which every matching rule filters
+	Changes    []Change // of what is remembered, made in the State of the event
+	DeadLetter bool     // the event is a bridge's dead letter, which every matching rule filters
 }
 
 // Map runs the event through every rule. It is safe for concurrent use and does not panic.
@@ -185,19 +198,22 @@ func (m *Mapper) Map(e Event) Result {
 // A RuleInfo describes a rule for logs and status.
 type RuleInfo struct {
 	Name   string
-	Topics []string // as the rule has them, with their {names}
+	Topics []string // as the rule has them, with their {names}; none: it is for keys whose time is up
 	Queues []string
 	File   string
 	Line   int
 
-	Retained bool // it maps retained messages too
+	Retained  bool   // it maps retained messages too
+	Forgotten string // the memory for whose keys it is when their time is up; "": it is for events
 }
 
 // Rules describes the rules in the order of their files.
 func (m *Mapper) Rules() []RuleInfo {
 	infos := make([]RuleInfo, len(m.rules))
 	for i, r := range m.rules {
-		infos[i] = RuleInfo{Name: r.name, Topics: r.topicTexts(), File: r.file, Line: r.line, Retained: r.deliver}
+		infos[i] = RuleInfo{
+			Name: r.name, Topics: r.topicTexts(), File: r.file, Line: r.line, Retained: r.deliver, Forgotten: r.forgotten,
+		}
 		for _, route := range r.routes {
 			infos[i].Queues = append(infos[i].Queues, route.queue)
 		}
@@ -215,10 +231,7 @@ func (m *Mapper) run(e *Event, result *Result, trace *[]RuleTrace) {
 	if m.own(e.Topic) {
 		return
 	}
-	in, ok := m.inputs.Get().(*input)
-	if !ok {
-		in = &input{docs: map[*payload.Encoding]*decoded{}}
-	}
+	in := m.input()
 	in.see(e)
 	result.DeadLetter = in.letter
 	in.matching = m.index.Match(in.matching[:0], in.levels)
@@ -235,7 +248,20 @@ func (m *Mapper) run(e *Event, result *Result, trace *[]RuleTrace) {
 		u.run()
 	}
 	noteUnmatched(trace, m.rules[last+1:])
-	if len(e.Payload) <= maxKept {
+	m.release(in)
+}
+
+func (m *Mapper) input() *input {
+	in, ok := m.inputs.Get().(*input)
+	if !ok {
+		in = &input{docs: map[*payload.Encoding]*decoded{}}
+	}
+	return in
+}
+
+// release takes back an input whose event has been mapped.
+func (m *Mapper) release(in *input) {
+	if len(in.event.Payload) <= maxKept {
 		in.release()
 		m.inputs.Put(in)
 	}

@@ -16,6 +16,7 @@ type eventNames struct {
 	captures   []string // of the topic
 	anyCapture bool     // the topic is wrong: do not report what it fails to capture
 	encoding   *payload.Encoding
+	expired    bool      // there is no event, but a key whose time is up
 	levels     []string  // of the rule's each, outermost first
 	named      bool      // the levels are named in the rule; otherwise there is one, called item
 	lets       []letName // of the rule
@@ -29,21 +30,27 @@ type letName struct {
 	known bool // it has been read: those that are read later see it
 }
 
-// names returns the names, with the tables, where the elements of so many levels of the rule's each
-// are known.
-func (n eventNames) names(tables expression.Group, levels int) *expression.Names {
+// names returns the names, with those of the groups, where the elements of so many levels of the
+// rule's each are known.
+func (n eventNames) names(groups []expression.Group, levels int) *expression.Names {
 	names := &expression.Names{
-		Roots: []expression.Name{{Name: "received", Root: rootReceived, Types: value.TypeTime}},
-		Groups: []expression.Group{n.topic(), {Name: "mqtt", Below: []expression.Name{
+		Roots:  []expression.Name{{Name: "received", Root: rootReceived, Types: value.TypeTime}},
+		Groups: groups,
+		Hint:   func(name string) string { return n.hint(name, levels) },
+	}
+	if n.expired {
+		names.Roots = append(names.Roots, expression.Name{Name: "key", Root: rootKey, Types: value.TypeText},
+			expression.Name{Name: "value", Root: rootPayload, Types: value.AnyType})
+	} else {
+		names.Groups = append([]expression.Group{n.topic(), {Name: "mqtt", Below: []expression.Name{
 			{Name: "content_type", Root: rootContentType, Types: value.TypeText},
 			{Name: "qos", Root: rootQoS, Types: value.TypeWhole},
 			{Name: "retained", Root: rootRetained, Types: value.TypeBool},
 			{Name: "topic", Root: rootTopic, Types: value.TypeText},
 			{Name: "user", Root: rootUser, Types: value.TypeObject},
-		}}, tables},
-		Hint: func(name string) string { return n.hint(name, levels) },
+		}}}, groups...)
 	}
-	if n.encoding.Decode != nil {
+	if n.encoding.Decode != nil && !n.expired {
 		names.Roots = append(names.Roots, expression.Name{Name: "payload", Root: rootPayload, Types: n.encoding.Types})
 	}
 	for i, name := range n.levels[:levels] {
@@ -82,6 +89,10 @@ func (n eventNames) hint(name string, levels int) string {
 		return "a let sees those that stand above it"
 	}
 	switch {
+	case n.expired && slices.Contains([]string{"payload", "topic", "mqtt"}, name):
+		return "there is no event: a rule with forgotten sees key, value, received, memory and table"
+	case name == "key" || name == "value":
+		return "key and value are what a rule with forgotten: sees"
 	case name == "payload":
 		return fmt.Sprintf("a rule with payload: %s does not see the payload", n.encoding.Name)
 	case name != "item" && name != "index":
@@ -145,7 +156,7 @@ func accessNames(tables expression.Group) *expression.Names {
 		},
 		Groups: []expression.Group{tables},
 		Hint: func(name string) string {
-			if slices.Contains([]string{"payload", "item", "index", "received", "topic", "mqtt"}, name) {
+			if slices.Contains([]string{"payload", "item", "index", "received", "topic", "mqtt", "memory", "key", "value"}, name) {
 				return "access is asked when a client subscribes: there is no event, only claims, table, user"
 			}
 			return payloadHint(name)

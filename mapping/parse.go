@@ -12,12 +12,13 @@ import (
 type Source struct {
 	File   *source.File
 	Tables *yaml.Node
+	Memory *yaml.Node
 	Rules  *yaml.Node
 	Tests  *yaml.Node
 	Access *yaml.Node
 }
 
-// ParseSource reads a YAML file that holds tables, rules, tests and access, each where it is there,
+// ParseSource reads a YAML file that holds tables, memory, rules, tests and access, each where it is there,
 // and nothing else. Every mistake goes to report; what can be read is returned all the same.
 func ParseSource(name string, data []byte, report *source.Report) Source {
 	s := Source{File: source.Parse(name, data, report)}
@@ -26,7 +27,7 @@ func ParseSource(name string, data []byte, report *source.Report) Source {
 	}
 	for _, p := range s.File.Pairs(s.File.Root, "the file", report) {
 		if !s.Take(p) {
-			known := []string{"tables", "rules", "tests", "access"}
+			known := []string{"tables", "memory", "rules", "tests", "access"}
 			report.Errorf(s.File, p.Key, spelling.DidYouMean(p.Key.Value, known), "unknown key %q", p.Key.Value)
 		}
 	}
@@ -39,6 +40,8 @@ func (s *Source) Take(p source.Pair) bool {
 	switch p.Key.Value {
 	case "tables":
 		s.Tables = p.Value
+	case "memory":
+		s.Memory = p.Value
 	case "rules":
 		s.Rules = p.Value
 	case "tests":

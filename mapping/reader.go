@@ -166,24 +166,27 @@ var bracedForm = regexp.MustCompile(`\{\{\s*(.*?)\s*\}\}|\$\{\s*(.*?)\s*\}`)
 // typographic matches a text that a word processor has quoted.
 var typographic = regexp.MustCompile(`^(?:[“„].*[”“]|[‘‚].*[’‘])$`)
 
-// unmarked reports a text that looks like an expression without its =.
-func (r *reader) unmarked(n *yaml.Node) bool {
+// unmarked reports a text to be sent that looks like an expression without its =.
+func (r *reader) unmarked(n *yaml.Node) bool { return r.unmarkedAs(n, "sends") }
+
+// unmarkedAs is unmarked for a text of which what says what becomes of it.
+func (r *reader) unmarkedAs(n *yaml.Node, what string) bool {
 	text, fix := n.Value, strings.TrimSpace(n.Value)
 	switch m := bracedForm.FindStringSubmatch(text); {
 	case typographic.MatchString(fix):
 		inner := strings.Trim(fix, "“”„‘’‚")
-		r.warnf(n, "write "+inner+", or \""+inner+"\"", "this sends the quotes too: to YAML, %s is a text without quotes", fix)
+		r.warnf(n, "write "+inner+", or \""+inner+"\"", "this %s the quotes too: to YAML, %s is a text without quotes", what, fix)
 		return false
 	case m != nil:
 		fix = m[1] + m[2]
 	case slices.Contains(r.own, fix):
-		r.warnf(n, "for its value write ="+fix+" (for the text itself: ='"+text+"')", "this sends the text %q itself, not what the rule calls so", text)
+		r.warnf(n, "for its value write ="+fix+" (for the text itself: ='"+text+"')", "this %s the text %q itself, not what the rule calls so", what, text)
 		return false
 	case !expressionLike.MatchString(text) && !r.ownPath(text):
 		return false
 	case strings.HasPrefix(fix, "$."):
 		fix = "payload" + strings.TrimPrefix(fix, "$")
 	}
-	r.errorf(n, "for its value write ="+fix+" (for the text itself: ='"+text+"')", "this sends the text %q itself", text)
+	r.errorf(n, "for its value write ="+fix+" (for the text itself: ='"+text+"')", "this %s the text %q itself", what, text)
 	return true
 }

@@ -15,8 +15,9 @@ type rule struct {
 	name       string
 	file       string
 	line       int
-	topics     []*topic.Pattern // which capture the same names
+	topics     []*topic.Pattern // which capture the same names; none: the rule is not for events
 	captures   []string         // these names
+	forgotten  string           // instead of topics, the memory for whose keys the rule is when their time is up
 	encoding   *payload.Encoding
 	deliver    bool    // also retained messages
 	each       []level // outermost first
@@ -24,11 +25,13 @@ type rule struct {
 	lets       []let
 	when       *expression.Expression
 	routes     []route
-	shape      *contract.Shape
+	shape      *contract.Shape // nil: the rule sends nothing
 	fields     []field
 	dedupe     *expression.Expression // nil: none
 	window     time.Duration          // of dedupe
 	recipients *recipients            // who may get the outputs; nil: everybody
+	changes    []change               // of what is remembered
+	maxMessage int                    // Options.MaxMessage
 
 	// whenPerElement says that when depends on the element of each, so that it is asked for each of
 	// them.

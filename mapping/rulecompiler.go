@@ -1,9 +1,7 @@
 package mapping
 
 import (
-	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -11,6 +9,7 @@ import (
 
 	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/mapping/expression"
+	"mqtt-stomp-bridge/mapping/payload"
 	"mqtt-stomp-bridge/mapping/source"
 	"mqtt-stomp-bridge/mapping/spelling"
 	"mqtt-stomp-bridge/mapping/value"
@@ -18,7 +17,8 @@ import (
 
 // RuleKeys returns the keys of a rule.
 func RuleKeys() []string {
-	return []string{"name", "topic", "payload", "retained", "each", "let", "when", "dedupe", "queue", "audience", "fields"}
+	return []string{"name", "topic", "forgotten", "payload", "retained", "each", "let", "when", "dedupe", "remember", "forget",
+		"queue", "audience", "fields"}
 }
 
 // A ruleCompiler compiles one rule.
@@ -37,7 +37,7 @@ type ruleCompiler struct {
 func newRuleCompiler(all *compiler, f *source.File) *ruleCompiler {
 	in := &reader{file: f, report: all.report}
 	return &ruleCompiler{all: all, in: in, expr: &expressionReader{
-		in: in, tables: all.tables, lets: map[expression.Root]placedExpression{},
+		in: in, tables: all.tables, memories: all.memories, lets: map[expression.Root]placedExpression{},
 	}}
 }
 
@@ -50,14 +50,14 @@ func (c *ruleCompiler) compile(n *yaml.Node) {
 	if n.Kind != yaml.MappingNode {
 		return
 	}
-	c.rule = &rule{file: c.in.file.Name, line: n.Line}
-	if lacking := c.keys.lacking("name", "topic", "queue", "fields"); lacking != "" {
-		c.in.errorf(n, "", "the rule lacks %s", lacking)
-	}
+	c.rule = &rule{file: c.in.file.Name, line: n.Line, maxMessage: c.all.maxMessage}
+	c.checkLacking(n)
 	c.readName()
-	c.readTopic()
-	c.readPayload()
-	c.readRetained()
+	if !c.readForgotten() {
+		c.readTopic()
+		c.readPayload()
+		c.readRetained()
+	}
 	c.nameLevels()
 	c.readLets()
 	c.readEach()
@@ -65,18 +65,68 @@ func (c *ruleCompiler) compile(n *yaml.Node) {
 	c.readWhen()
 	c.readDedupe()
 	c.readQueue()
+	c.readChanges()
 	c.readAudience()
 	c.readFields()
 	if !c.in.bad {
 		c.warnUnused()
 	}
-	if len(c.rule.topics) > 0 && c.rule.shape != nil && !c.in.bad {
+	if !c.in.bad && (len(c.rule.topics) > 0 || c.rule.forgotten != "") && (c.rule.shape != nil || c.rule.changes != nil) {
 		c.all.rules = append(c.all.rules, placedRule{c.rule, c.in.file, c.topics})
 	}
 }
 
+// checkLacking reports the keys without which the rule, at n, says nothing.
+func (c *ruleCompiler) checkLacking(n *yaml.Node) {
+	needed, hint := []string{"name"}, ""
+	if !c.keys.seen["forgotten"] {
+		needed = append(needed, "topic")
+	}
+	sends, remembers := c.keys.seen["queue"] || c.keys.seen["fields"], c.keys.seen["remember"] || c.keys.seen["forget"]
+	if sends || !remembers {
+		needed = append(needed, "queue", "fields")
+	}
+	if !sends && !remembers {
+		hint = "only a rule with remember or forget needs no queue and no fields"
+	}
+	if lacking := c.keys.lacking(needed...); lacking != "" {
+		c.in.errorf(n, hint, "the rule lacks %s", lacking)
+	}
+	if p, ok := c.keys.pairs["audience"]; ok && !sends && remembers {
+		c.in.errorf(p.Key, "", "audience says who gets what the rule sends, and this one sends nothing")
+	}
+}
+
+// readForgotten reads the memory for whose keys the rule is when their time is up; false if the rule
+// is for events.
+func (c *ruleCompiler) readForgotten() bool {
+	if _, ok := c.keys.pairs["forgotten"]; !ok {
+		return false
+	}
+	c.names.expired, c.rule.encoding = true, c.all.encodings[payload.Default]
+	c.names.encoding = c.rule.encoding
+	c.in.own = append(c.in.own, "key", "value")
+	if topic, ok := c.keys.pairs["topic"]; ok {
+		c.in.errorf(topic.Key, "write two rules", "a rule is for the events of a topic or for forgotten keys, not for both")
+	}
+	for _, key := range []string{"payload", "retained"} {
+		if p, ok := c.keys.pairs[key]; ok {
+			c.in.errorf(p.Key, "leave it out", "%s says what to do with an event, and a rule with forgotten has none: it sees key, value and received", key)
+		}
+	}
+	if n, ok := c.scalar("forgotten"); ok {
+		if m := c.memoryAt(n); m != nil {
+			m.read = true
+			c.rule.forgotten = m.Name
+		}
+	}
+	return true
+}
+
 // see has expressions see what there is where the elements of so many levels of each are known.
-func (c *ruleCompiler) see(levels int) { c.expr.names = c.names.names(c.all.visible, levels) }
+func (c *ruleCompiler) see(levels int) {
+	c.expr.names = c.names.names([]expression.Group{c.all.visible, c.all.memoryGroup()}, levels)
+}
 
 // scalar returns the text of a key that takes one text.
 func (c *ruleCompiler) scalar(key string) (*yaml.Node, bool) {
@@ -151,14 +201,7 @@ func (c *ruleCompiler) readDedupe() {
 		}
 		return
 	}
-	d, err := time.ParseDuration(window.Value)
-	if err != nil || d < minWindow || d > maxWindow {
-		hint := "write 10m"
-		if _, err := strconv.ParseUint(window.Value, 10, 64); err == nil {
-			hint = fmt.Sprintf("write %[1]ss for seconds, %[1]sm for minutes", window.Value)
-		}
-		c.in.errorf(window, hint, "window is a duration from 1s to 24h, not %s", source.Describe(window))
-	}
+	d := c.in.duration(window, "window", minWindow, maxWindow)
 	if !c.expr.isBare(key, "key") {
 		return
 	}

@@ -54,7 +54,8 @@ func (u *run) guard(item int, f func(item int)) {
 	f(item)
 }
 
-// one makes one output: of the event, or of an element of the each.
+// one makes one output, or only changes what is remembered: for the event, or for an element of the
+// each.
 func (u *run) one(item int) {
 	if (item < 0 || u.rule.whenPerElement) && !u.wanted(item) {
 		return
@@ -72,22 +73,47 @@ func (u *run) one(item int) {
 		u.failed("dedupe", item, u.rule.dedupeLine, err)
 		return
 	}
+	if u.repeats(key, item) {
+		return
+	}
+	changes, ok := u.changes(item)
+	if !ok {
+		return
+	}
+	if u.rule.shape == nil {
+		u.note(item, "yes")
+		u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.rule.name, Item: item, What: Mapped, Silent: true})
+	} else if !u.send(queue, key, item) {
+		return
+	}
+	u.succeed(key, changes, item)
+}
+
+// send makes the output. If it returns false, it has ended the rule.
+func (u *run) send(queue, key string, item int) bool {
 	p := u.rule.shape.Make()
 	who, rejection, ok := u.fill(p, queue, item)
 	if !ok {
 		u.rejected(rejection)
-		return
+		return false
 	}
 	u.in.body = p.AppendJSON(u.in.body[:0])
+	if size, most := len(u.in.body)+messageHeaders, u.rule.maxMessage; most > 0 && size > most {
+		reason := fmt.Sprintf("becomes a message of %d bytes, server.limits.message is %d", size, most)
+		u.note(item, "rejected: "+reason)
+		u.rejected(Rejection{Stage: "message", Queue: queue, Item: item, Line: u.rule.line, Kind: "too large", Reason: reason})
+		return false
+	}
 	body := bytes.Clone(u.in.body) // of its own size: journals keep thousands
 	if err := u.in.scope.Spend(len(body)); err != nil {
 		u.failed("fields", item, u.rule.line, err)
-		return
+		return false
 	}
 	u.result.Outputs = append(u.result.Outputs, Output{
 		Rule: u.rule.name, Queue: queue, Key: p.Key(), Audience: who, Body: body, DedupeKey: key, DedupeWindow: u.rule.window,
 	})
 	u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.rule.name, Item: item, What: Mapped})
+	return true
 }
 
 // dedupeKey returns the key that repeats of the event share; "" if the rule has no dedupe, or its
@@ -118,8 +144,12 @@ func (u *run) wanted(item int) bool {
 	return ok
 }
 
-// route returns the first queue whose condition holds. If it returns false, it has ended the rule.
+// route returns the first queue whose condition holds; "" if the rule sends nothing. If it returns
+// false, it has ended the rule.
 func (u *run) route(item int) (string, bool) {
+	if u.rule.shape == nil {
+		return "", true
+	}
 	for _, r := range u.rule.routes {
 		if r.when == nil {
 			return r.queue, true

@@ -12,14 +12,16 @@ import (
 
 	"mqtt-stomp-bridge/mapping/audience"
 	"mqtt-stomp-bridge/mapping/contract"
+	"mqtt-stomp-bridge/mapping/memory"
 	"mqtt-stomp-bridge/mapping/value"
 )
 
 // A Trace tells how each rule came to its end for one event.
 type Trace struct {
-	Event  Event
-	Rules  []RuleTrace
-	Result Result
+	Event   Event
+	Expired *memory.Expired // what it is of instead: a key whose time is up
+	Rules   []RuleTrace
+	Result  Result
 }
 
 // A RuleTrace is one step of a rule: why it did not fire, how many elements its each has, or the
@@ -50,12 +52,16 @@ func (m *Mapper) Explain(e Event) Trace {
 	return t
 }
 
-// noteUnmatched adds to the trace, where there is one, that the topic matches none of the rules.
+// noteUnmatched adds to the trace, where there is one, that the topic matches none of the rules,
+// of those that are for events.
 func noteUnmatched(trace *[]RuleTrace, rules []*rule) {
 	if trace == nil {
 		return
 	}
 	for _, r := range rules {
+		if r.forgotten != "" {
+			continue
+		}
 		note := "no: the topic does not match " + strings.Join(r.topicTexts(), ", ")
 		*trace = append(*trace, RuleTrace{Rule: r.name, Item: -1, Note: note})
 	}
@@ -130,7 +136,11 @@ func sent(spec *contract.Field, v any) string {
 // bodies and the dead letters.
 func (t Trace) Format(w io.Writer) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s  %d bytes retained=%t\n", t.Event.Topic, len(t.Event.Payload), t.Event.Retained)
+	if x := t.Expired; x != nil {
+		fmt.Fprintf(&b, "memory.%s[%s]  its time was up at %s\n", x.Memory, shortened(strconv.Quote(x.Key)), x.At.UTC().Format(value.TimeLayout))
+	} else {
+		fmt.Fprintf(&b, "%s  %d bytes retained=%t\n", t.Event.Topic, len(t.Event.Payload), t.Event.Retained)
+	}
 	names := 0
 	for _, r := range t.Rules {
 		names = max(names, utf8.RuneCountInString(strconv.Quote(r.Rule)))
@@ -163,10 +173,13 @@ func (t Trace) Format(w io.Writer) error {
 		}
 		fmt.Fprintf(&b, "\n     %s\n", o.Body)
 	}
+	for _, c := range t.Result.Changes {
+		fmt.Fprintf(&b, "  -> %s\n", c)
+	}
 	for _, r := range t.Result.Rejections {
 		r.format(&b)
 	}
-	if len(t.Result.Outputs)+len(t.Result.Rejections) == 0 {
+	if len(t.Result.Outputs)+len(t.Result.Changes)+len(t.Result.Rejections) == 0 {
 		b.WriteString("  -> nothing\n")
 	}
 	_, err := w.Write(b.Bytes())

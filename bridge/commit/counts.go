@@ -46,7 +46,7 @@ func (c *ruleCounts) count(r mapping.Result, duplicate bool, repeated []int) {
 		switch {
 		case o.What == mapping.Filtered:
 			n.Filtered++
-		case duplicate:
+		case duplicate, o.What == mapping.Duplicate:
 			n.Duplicate++
 		case o.What == mapping.Mapped:
 			n.Mapped++

@@ -54,7 +54,7 @@ func (n *Names) compile(text string) (*Expression, *Mistake) {
 	if e := incomplete(program.Node()); e != nil {
 		return nil, e
 	}
-	return &Expression{program: program, path: pathOf(program.Node()), reads: p.reads}, nil
+	return &Expression{program: program, path: pathOf(program.Node()), reads: p.reads, memories: p.memories}, nil
 }
 
 // Parse checks and compiles an expression, and returns the first mistake in it.
@@ -84,6 +84,9 @@ func (n *Names) parse(text string) (*Expression, *Mistake) {
 		return nil, n.explain(text, err)
 	}
 	if m := forbidden(checked.Node()); m != nil {
+		return nil, m
+	}
+	if m := n.dotted(checked.Node(), []rune(text)); m != nil {
 		return nil, m
 	}
 	x, m := n.compile(text)

@@ -27,13 +27,14 @@ import (
 // An Expression is a compiled expression of a rule. It is safe for concurrent use, each with its
 // own scope.
 type Expression struct {
-	text    string
-	program *vm.Program
-	path    *Path // when it is nothing but a fixed path
-	reads   Roots
-	types   value.Types
-	known   []Known
-	doubts  []Mistake
+	text     string
+	program  *vm.Program
+	path     *Path // when it is nothing but a fixed path
+	reads    Roots
+	memories []string
+	types    value.Types
+	known    []Known
+	doubts   []Mistake
 }
 
 // String returns the text of the expression, without the = before it.
@@ -44,6 +45,9 @@ func (x *Expression) Path() *Path { return x.path }
 
 // Reads returns the roots whose values the expression may ask for.
 func (x *Expression) Reads() Roots { return x.reads }
+
+// Memories returns the names of the memories that the expression may ask for a value, each once.
+func (x *Expression) Memories() []string { return x.memories }
 
 // Types returns the types that the value may have, as far as that is known without an event.
 func (x *Expression) Types() value.Types { return x.types }

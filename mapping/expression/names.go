@@ -41,6 +41,10 @@ type Name struct {
 	// Entries make the name that of a look-up table: they are its value, for which the Data is not
 	// asked.
 	Entries map[string]any
+
+	// Memory makes the name that of a memory: it has no value of its own, and the Data, a Memory, is
+	// asked for what is under a key of it. The expression then reads the Root.
+	Memory bool
 }
 
 // A Group is a name without a value of its own: only the names below it have values.

@@ -14,6 +14,7 @@ func operators() []function {
 	return []function{
 		{name: "$read", call: func(s *Scope, args []any) (any, error) { return s.read(args[0].(*Path)) }},
 		{name: "$table", call: lookup},
+		{name: "$recall", call: recall},
 		{name: "$index", call: index},
 		{name: "$slice", call: slice},
 		{name: "$list", call: goThrough},

@@ -13,8 +13,9 @@ import (
 // data: it fails on nil, does not know json.Number, and does not bound the work that an event can
 // cause.
 type patcher struct {
-	names *Names
-	reads Roots
+	names    *Names
+	reads    Roots
+	memories []string // that it reads, each once
 }
 
 // call replaces the node with a call of one of our functions, whose first argument is the scope.
@@ -96,7 +97,7 @@ func (p *patcher) identifier(node *ast.Node, name string) {
 
 // read rewrites the node into one that reads the path, whose root the expression then reads.
 func (p *patcher) read(node *ast.Node, path *Path) {
-	if path.entries == nil {
+	if path.entries == nil && path.memory == "" {
 		p.reads |= 1 << path.Root
 	}
 	read(node, path)
@@ -131,6 +132,12 @@ func (p *patcher) member(node *ast.Node, n *ast.MemberNode) {
 	switch {
 	case base == nil:
 		call(node, "$index", n.Node, n.Property)
+	case base.memory != "":
+		p.reads |= 1 << base.Root
+		if !slices.Contains(p.memories, base.memory) {
+			p.memories = append(p.memories, base.memory)
+		}
+		call(node, "$recall", &ast.ConstantNode{Value: base}, n.Property)
 	case base.entries != nil && !(fixed && !st.IsIndex):
 		call(node, "$table", &ast.ConstantNode{Value: base}, n.Property)
 	case !fixed && base.group == nil:
@@ -142,14 +149,16 @@ func (p *patcher) member(node *ast.Node, n *ast.MemberNode) {
 	}
 }
 
-// incomplete finds a group without a name behind it.
+// incomplete finds a group without a name behind it, or a memory without a key.
 func incomplete(root ast.Node) (found *Mistake) {
 	ast.Walk(&root, walkFunc(func(node ast.Node) {
-		if path := pathOf(node); path != nil && path.group != nil && found == nil {
-			found = &Mistake{
-				Offset: node.Location().From, Width: len(path.name),
-				Message: path.name + " is not a value by itself", Hint: path.group.hint(),
-			}
+		path := pathOf(node)
+		if path == nil || path.complete() || found != nil {
+			return
+		}
+		found = &Mistake{Offset: node.Location().From, Width: len(path.name), Message: path.name + " is not a value by itself"}
+		if found.Hint = "a key stands behind it: " + path.name + "[key]"; path.group != nil {
+			found.Hint = path.group.hint()
 		}
 	}))
 	return found

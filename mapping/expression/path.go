@@ -22,7 +22,11 @@ type Path struct {
 	name    string         // the root as the rule wrote it: payload, topic.device, mqtt.user
 	group   *Group         // the name is a group's, and needs another behind it
 	entries map[string]any // of a table: Data is not asked
+	memory  string         // the name is this memory's, and needs a key behind it
 }
+
+// complete reports whether the path has a value, and needs nothing behind it.
+func (p *Path) complete() bool { return p.group == nil && p.memory == "" }
 
 // String returns the text of the path.
 func (p *Path) String() string { return p.upTo(len(p.Steps)) }
@@ -44,7 +48,11 @@ func (p *Path) extend(st value.Step) *Path {
 		if n == nil {
 			return nil
 		}
-		return &Path{Root: n.Root, name: p.name + "." + n.Name, entries: n.Entries}
+		longer := &Path{Root: n.Root, name: p.name + "." + n.Name, entries: n.Entries}
+		if n.Memory {
+			longer.memory = n.Name
+		}
+		return longer
 	}
 	longer := *p
 	longer.Steps = append(slices.Clip(p.Steps), st)

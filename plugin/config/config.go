@@ -32,18 +32,18 @@ type Config struct {
 	Ops     Ops      `mapstructure:"ops"`
 	Include []string `mapstructure:"include"` // patterns of further rule files
 
-	// Mapper is the compiled rules, tables and tests of all files.
+	// Mapper is the compiled rules of all files, with their tables, memories and tests.
 	Mapper *mapping.Mapper `mapstructure:"-"`
 
 	// Access is who may subscribe to what; nil: everybody to everything.
 	Access *mapping.Access `mapstructure:"-"`
 
-	// Hash identifies the configuration: the effective settings, access, tables, rules and tests,
+	// Hash identifies the configuration: the effective settings, access, tables, memory, rules and tests,
 	// whatever file or variable they came from. Secrets are left out of it, so that it can be
 	// published; a new secret does not change it.
 	Hash string `mapstructure:"-"`
 
-	// RulesHash identifies the tables and rules alone.
+	// RulesHash identifies the tables, memories and rules alone.
 	RulesHash string `mapstructure:"-"`
 
 	// Files are all files that were read: the configuration first, then secrets and certificates,

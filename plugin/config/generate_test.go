@@ -65,8 +65,8 @@ const sampleHead = `# yaml-language-server: $schema=config.schema.json
 #   BRIDGE_AUTH_JWT_SECRET=... mqtt-stomp-bridge serve -c config.yaml
 #
 # A setting may contain ${VAR} for an environment variable, ${VAR:-default} if the variable may be missing, and
-# ${VAR:?message} if it must not be empty. Write $${ for a literal ${. Nothing is replaced in access, tables, rules and
-# tests. An environment variable BRIDGE_<PATH> overrides a setting: BRIDGE_BROKER_URL for broker.url. Separate list items
+# ${VAR:?message} if it must not be empty. Write $${ for a literal ${. Nothing is replaced in access, tables, memory,
+# rules and tests. An environment variable BRIDGE_<PATH> overrides a setting: BRIDGE_BROKER_URL for broker.url. Separate list items
 # with commas. Relative paths start at this file. SIGHUP reloads the configuration, and so does a change of any file that
 # was read.
 # Durations: 15s, 5m, 1h30m. Sizes: 64KiB, 256MiB, 1GB, or a number of bytes.
@@ -145,7 +145,7 @@ This page is generated from the table of keys in keys.go. [config.yaml](../../co
 - A setting that is left out or empty has its default.
 - A setting may contain ` + "`${VAR}`" + ` for an environment variable; it is a mistake if the variable is not set.
   ` + "`${VAR:-default}`" + ` uses the default if the variable is not set or empty. ` + "`${VAR:?message}`" + ` reports this message in that case.
-  ` + "`$${`" + ` stands for a literal ` + "`${`" + `. Nothing is replaced in access, tables, rules and tests.
+  ` + "`$${`" + ` stands for a literal ` + "`${`" + `. Nothing is replaced in access, tables, memory, rules and tests.
 - The environment variable in the table overrides the setting. The variable of ` + "`password`" + ` also overrides ` + "`password_file`" + `
   and the other way round; likewise ` + "`secret`" + ` and ` + "`secret_file`" + `. If ` + "`auth.jwt`" + ` is a list, variables override nothing in it:
   write ` + "`${NAME}`" + ` there. Separate list items with commas; a secret is never
@@ -156,8 +156,8 @@ This page is generated from the table of keys in keys.go. [config.yaml](../../co
 - Reports of mistakes show ` + "`***`" + ` for every value of ` + "`broker` and `auth`" + `, for that of an unknown key, and for a path in these
   sections that leads nowhere: each may be a secret in the wrong place.
 - SIGHUP reloads the configuration, and so does a change of any file that was read. A reload applies the settings marked *yes*, and
-  ` + "`access`, `tables`, `rules` and `tests`" + `. The log names changed settings that need a restart.
-- Besides the settings, the file holds ` + "`access`" + `, which says who may subscribe to what, and ` + "`tables`, `rules` and `tests`" + `.
+  ` + "`access`, `tables`, `memory`, `rules` and `tests`" + `. The log names changed settings that need a restart.
+- Besides the settings, the file holds ` + "`access`" + `, which says who may subscribe to what, and ` + "`tables`, `memory`, `rules` and `tests`" + `.
   Included files hold only the last three. The [rules' reference](../../examples/README.md) describes all four.
 `
 

@@ -12,6 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"mqtt-stomp-bridge/mapping"
 	"mqtt-stomp-bridge/mapping/source"
 )
 
@@ -42,6 +43,7 @@ func (l *loader) fingerprint(c *Config) string {
 		for _, n := range []*yaml.Node{s.Access, s.Tables, s.Rules, s.Tests} {
 			hashNode(h, n)
 		}
+		hashMemory(h, s)
 	}
 	l.hashBeside(h)
 	return hex.EncodeToString(h.Sum(nil)[:8])
@@ -53,9 +55,17 @@ func (l *loader) rulesFingerprint() string {
 	for _, s := range l.sources {
 		hashNode(h, s.Tables)
 		hashNode(h, s.Rules)
+		hashMemory(h, s)
 	}
 	l.hashBeside(h)
 	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// hashMemory adds the memories of a file. One without has the hash that it had when there were none.
+func hashMemory(h hash.Hash, s mapping.Source) {
+	if s.Memory != nil {
+		hashNode(h, s.Memory)
+	}
 }
 
 // hashBeside adds what the files hold that rules and tests name, in whatever order they were read:

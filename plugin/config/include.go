@@ -65,7 +65,7 @@ func match(pattern string) []string {
 	return names
 }
 
-// readRules reads one included file, which may hold only tables, rules and tests.
+// readRules reads one included file, which may hold only tables, memory, rules and tests.
 func (l *loader) readRules(s setting, name string) {
 	if absolute("", name) == absolute("", l.names[0]) {
 		l.errorf(s, "keep included files in a directory of their own", "%q matches the configuration itself", s.text)
@@ -89,7 +89,7 @@ func (l *loader) readRules(s setting, name string) {
 		if slices.Contains(children(""), p.Key.Value) {
 			hint = "settings belong in " + l.names[0]
 		}
-		l.report.Errorf(f, p.Key, hint, "an included file may hold only tables, rules and tests, not %q", p.Key.Value)
+		l.report.Errorf(f, p.Key, hint, "an included file may hold only tables, memory, rules and tests, not %q", p.Key.Value)
 	}
 	l.addRules(rules)
 }

@@ -241,7 +241,7 @@ var keys = []Key{
 		Meaning: "Host names that this endpoint answers to, such as `bridge.example.org`. It always answers to addresses, to names without a dot or in a private domain (`.localhost`, `.internal`, `.svc`, `.cluster.local`), and to the host of `ops.listen`. Others get 421, so that a foreign web page cannot read it through DNS rebinding. `*`: answer to every name."},
 
 	{Path: "include", List: true, Reloaded: true, kind: pattern(),
-		Meaning: "Further files with `tables`, `rules` and `tests`, read in byte order of their names, like Mosquitto's `include_dir`. A name without wildcards must exist."},
+		Meaning: "Further files with `tables`, `memory`, `rules` and `tests`, read in byte order of their names, like Mosquitto's `include_dir`. A name without wildcards must exist."},
 }
 
 // keyAt returns the setting at path, nil when there is none.
@@ -296,7 +296,7 @@ func children(section string) []string {
 }
 
 // ruleKeys are the keys of a rule file, which the top level of config.yaml has as well.
-var ruleKeys = []string{"tables", "rules", "tests"}
+var ruleKeys = []string{"tables", "memory", "rules", "tests"}
 
 // accessKey is the key of config.yaml that says who may subscribe to what.
 const accessKey = "access"

@@ -50,7 +50,9 @@ func Check(path string, environ []string) Result {
 	l, c := read(path, environ)
 	l.check(c)
 	l.readIncludes()
-	c.Mapper = mapping.Compile(l.sources, mapping.Options{BaseTopic: c.Broker.BaseTopic, ReadFile: l.readBeside}, &l.report)
+	c.Mapper = mapping.Compile(l.sources, mapping.Options{
+		BaseTopic: c.Broker.BaseTopic, MaxMessage: int(c.Server.Limits.Message), ReadFile: l.readBeside,
+	}, &l.report)
 	c.Access = mapping.CompileAccess(l.sources, &l.report)
 	r := Result{}
 	if l.report.Err() == nil && !slices.ContainsFunc(l.broken, mistake) {
@@ -217,7 +219,7 @@ func (l *loader) readMain(path string) {
 
 // addRules adds a file's share of the rules and of access, if it has any.
 func (l *loader) addRules(s mapping.Source) {
-	if s.Tables != nil || s.Rules != nil || s.Tests != nil || s.Access != nil {
+	if s.Tables != nil || s.Memory != nil || s.Rules != nil || s.Tests != nil || s.Access != nil {
 		l.sources = append(l.sources, s)
 	}
 }

@@ -16,7 +16,7 @@ type object = map[string]any
 // schema returns the JSON Schema of config.yaml and of included files. It is of draft 7, which
 // editors know best.
 func schema() object {
-	root := section("Configuration of mqtt-stomp-bridge, or an included file with tables, rules and tests.")
+	root := section("Configuration of mqtt-stomp-bridge, or an included file with tables, memory, rules and tests.")
 	root["$schema"] = "http://json-schema.org/draft-07/schema#"
 	for _, s := range config.Sections() {
 		put(root, s.Path, section(s.Meaning))
@@ -73,10 +73,21 @@ func ruleSchemas() object {
 	return object{
 		"tables": object{"description": "Look-up tables; write table.NAME[key] in an expression. Reloaded.", "type": []string{"object", "null"},
 			"additionalProperties": object{"type": "object", "additionalProperties": scalar()}},
+		"memory": memorySchema(),
 		"access": accessSchema(),
 		"rules":  listOf("What events become. Reloaded.", ruleSchema()),
 		"tests":  listOf("Events, and what the rules must make of them; check runs them. Reloaded.", testSchema()),
 	}
+}
+
+func memorySchema() object {
+	known := object{
+		"for":       object{"description": "How long a key is remembered since it was last written, 1s to 87600h.", "type": "string", "default": "720h"},
+		"max_keys":  object{"description": "How many keys; of more those written longest ago go.", "type": "integer", "minimum": 1, "maximum": 10_000_000, "default": 100_000},
+		"max_bytes": object{"description": "How much its keys and values take, 1KiB to 64GiB; of more those written longest ago go.", "type": []string{"string", "integer"}, "default": "64MiB"},
+	}
+	return object{"description": "What rules remember of earlier events; write memory.NAME[key] in an expression. Reloaded.", "type": []string{"object", "null"},
+		"additionalProperties": object{"type": []string{"object", "null"}, "additionalProperties": false, "properties": only(known, mapping.MemoryKeys())}}
 }
 
 func accessSchema() object {
@@ -130,6 +141,10 @@ func ruleSchema() object {
 				"key":    object{"description": "Identifies an event: an expression that returns text.", "type": "string"},
 				"window": object{"description": "A duration from 1s to 24h.", "type": "string"},
 			}, "required": []string{"key", "window"}, "additionalProperties": false},
+		"forgotten": object{"description": "Instead of a topic, a memory: the rule is for its keys whose time is up, which are key and value.", "type": "string"},
+		"remember": object{"description": "What to remember: by memory {key, value}, or a list of these.", "type": "object", "minProperties": 1,
+			"additionalProperties": object{"anyOf": []any{rememberSchema(), object{"type": "array", "minItems": 1, "items": rememberSchema()}}}},
+		"forget": object{"description": "What to forget: by memory a key, or a list of keys.", "type": "object", "minProperties": 1, "additionalProperties": oneOrMore()},
 		"each": object{"description": "What to make an output for each element of.", "anyOf": []any{
 			object{"description": "An expression that returns a list, whose elements are item and index.", "type": "string"},
 			named("Lists within lists, outermost first, with names for their elements: an expression each.", 8),
@@ -144,8 +159,15 @@ func ruleSchema() object {
 				"properties": object{"users": oneOrMore(), "groups": oneOrMore()}}}},
 		"fields": fieldsSchema(),
 	}
-	return object{"type": "object", "additionalProperties": false, "required": []string{"name", "topic", "queue", "fields"},
+	return object{"type": "object", "additionalProperties": false, "required": []string{"name"},
 		"properties": only(known, mapping.RuleKeys())}
+}
+
+func rememberSchema() object {
+	return object{"type": "object", "additionalProperties": false, "required": []string{"key", "value"}, "properties": object{
+		"key":   object{"description": "Text, or with = in front an expression.", "type": []string{"string", "number", "boolean"}},
+		"value": object{"description": "A value, or with = in front an expression."},
+	}}
 }
 
 // named is the schema of expressions with names.

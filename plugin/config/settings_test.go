@@ -291,6 +291,14 @@ func TestHash(t *testing.T) {
 			t.Errorf("%s did not change the hash", what)
 		}
 	}
+
+	remembers := func(memory string) *config.Config {
+		putFile(t, path, "memory: {m: {"+memory+"}}\nrules: [{name: r, topic: t, when: 'memory.m[\"k\"] == nil', remember: {m: {key: k, value: 1}}}]\n")
+		return mustLoad(t, path)
+	}
+	if a, b := remembers("for: 1h"), remembers("for: 2h"); a.Hash == b.Hash || a.RulesHash == b.RulesHash {
+		t.Errorf("a memory did not change the hashes %s, %s", a.Hash, a.RulesHash)
+	}
 }
 
 func TestIncludeOrder(t *testing.T) {

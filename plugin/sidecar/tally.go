@@ -17,7 +17,7 @@ type tally struct {
 }
 
 // outcomes are counts by mapping.What.
-type outcomes [3]int
+type outcomes [4]int
 
 func newTally(m *mapping.Mapper) *tally {
 	t := &tally{rules: m.Rules(), counts: map[string]*outcomes{}}

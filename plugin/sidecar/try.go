@@ -154,7 +154,7 @@ func outcomeOf(r mapping.Result) mapping.What {
 	switch {
 	case len(r.Rejections) > 0:
 		return mapping.Rejected
-	case len(r.Outputs) > 0:
+	case len(r.Outputs)+len(r.Changes) > 0:
 		return mapping.Mapped
 	}
 	return mapping.Filtered

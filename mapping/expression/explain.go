@@ -140,7 +140,8 @@ func explainSyntax(m *Mistake, text, rest string) {
 		m.Message = strings.NewReplacer("unexpected token ", "unexpected ", "Operator(", "", "Identifier(", "", "Bracket(", "",
 			"String(", "", "Number(", "", `")`, `"`).Replace(m.Message)
 	default:
-		objects := strings.NewReplacer("map[string]interface {}", "object", "[]interface {}", "list", "interface {}", "any")
+		objects := strings.NewReplacer("map[string]interface {}", "object", "map[interface {}]interface {}", "object",
+			"[]interface {}", "list", "interface {}", "any")
 		m.Message = objects.Replace(m.Message)
 	}
 }

@@ -135,6 +135,8 @@ func TestExpressions(t *testing.T) {
 		{`table.state[payload.n] ?? "?"`, `"?"`},
 		{`table.state[payload.x] ?? "?"`, `"?"`},
 		{`table.state[payload.n - 4]`, `"one"`},
+		{`table.state[1]`, `"one"`},
+		{`table.state[len("a")]`, `"one"`},
 		{`table.state[payload.yes]`, `"yes"`},
 		{`table.state[payload.list]`, `rejected: table.state takes text as a key, not a list`},
 		{`payload.state in table.state`, `true`},

@@ -118,7 +118,9 @@ func (n *Names) env() types.Map {
 	for _, g := range n.Groups {
 		below := types.Map{}
 		for _, b := range g.Below {
-			below[b.Name] = engineType(b.Types)
+			if below[b.Name] = engineType(b.Types); b.Entries != nil {
+				below[b.Name] = types.TypeOf(map[any]any{}) // a number finds the entry of its digits
+			}
 		}
 		if env[g.Name] = below; g.Open {
 			env[g.Name] = engineType(value.TypeObject)

@@ -22,6 +22,7 @@ type options struct {
 	broker  mosquittotest.Options
 	user    string   // of the publisher, whose password is "<user> password"; default anonymous
 	environ []string // of the bridge
+	rules   string   // of the bridge; default: those that keep the event's text
 }
 
 // A system is a broker, a bridge, a publisher and clients, all of them running.
@@ -72,6 +73,11 @@ func start(t testing.TB, o options) *system {
 		broker = s.mqtt.addr
 	}
 	s.bridge = newBridge(t, broker, o.dir, o.environ...)
+	if o.rules != "" {
+		if err := os.WriteFile(s.bridge.config, []byte(o.rules), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	s.bridge.start()
 	s.bridge.process.WaitReady()
 

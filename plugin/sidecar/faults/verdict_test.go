@@ -16,7 +16,8 @@ import (
 type verdict struct {
 	row
 	t       testing.TB
-	acks    []int // the acknowledged events
+	dir     string // of the journal
+	acks    []int  // the acknowledged events
 	entries []journal.Entry
 	epochs  []string       // under which the log gave them out
 	first   map[int]uint64 // event -> its first position
@@ -27,7 +28,7 @@ type verdict struct {
 // stand there in another order than they were published in.
 func newVerdict(t testing.TB, fault string, events *publisher, dir string) *verdict {
 	t.Helper()
-	v := &verdict{row: row{fault: fault}, t: t, acks: events.acknowledged(), first: map[int]uint64{}}
+	v := &verdict{row: row{fault: fault}, t: t, dir: dir, acks: events.acknowledged(), first: map[int]uint64{}}
 	v.entries, v.epochs = readJournal(t, dir)
 	v.published, v.acked = events.counts()
 	type topic struct {

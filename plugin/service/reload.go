@@ -107,6 +107,9 @@ func (r *reloader) reload(ctx context.Context) {
 	if err := s.bridge.Reload(ctx, update); err != nil {
 		s.logger.Warn("new topic filters are not granted yet", "error", err)
 	}
+	if s.config.Journal.Dir == "" {
+		warnOfLoss(r.current, next, s.logger)
+	}
 	r.current = next
 	s.reloads.done.Add(1)
 	s.logger.Info("reloaded", "config", next.Hash, "rules", len(next.Mapper.Rules()))

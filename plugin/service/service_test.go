@@ -133,3 +133,61 @@ func TestReload(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Without a directory for the journal the log says that memory is lost, once rules remember: at the
+// start, or after a reload.
+func TestMemoryIsLostWithTheProcess(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	broker, err := demo.StartBroker(l, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broker.Close()
+	url := "BRIDGE_BROKER_URL=mqtt://" + broker.Addr().String()
+	const rules = `
+memory: {seen: {}}
+rules:
+  - {name: see, topic: t, payload: ignore, remember: {seen: {key: all, value: x}}}
+  - {name: forget, forgotten: seen, forget: {seen: =key}}
+`
+	plain, remembering, kept := load(t, "", url), load(t, rules, url), load(t, rules, url, "BRIDGE_JOURNAL_DIR="+t.TempDir())
+	for _, tt := range []struct {
+		name          string
+		first, second *config.Config
+		want          []int // lines after the start, after a reload, and after another
+	}{
+		{"at the start", remembering, remembering, []int{1, 1, 1}},
+		{"after a reload", plain, remembering, []int{0, 1, 1}},
+		{"kept on disk", kept, kept, []int{0, 0, 0}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			log, hangup := &bridgetest.Buffer{}, make(chan os.Signal)
+			s, err := service.New(t.Context(), tt.first, service.Options{Logger: slog.New(slog.NewTextHandler(log, nil)), Reload: &service.Reload{
+				Files:  service.NewFiles(tt.first.Files[0], func() config.Result { return config.Result{Config: tt.second} }),
+				Hangup: hangup, Level: &slog.LevelVar{}, Show: func([]source.Problem) {}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- s.Run(ctx) }()
+			for reloads, want := range tt.want {
+				if reloads > 0 {
+					hangup <- syscall.SIGHUP
+				}
+				bridgetest.Eventually(t, "the reload", func() bool { return len(log.Lines("msg=reloaded")) == reloads })
+				const line = `level=WARN msg="what the rules remember is lost when the process ends; set journal.dir to keep it"`
+				if n := len(log.Lines(line)); n != want {
+					t.Errorf("%d lines after %d reloads, want %d", n, reloads, want)
+				}
+			}
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

@@ -29,6 +29,7 @@ import (
 	"mqtt-stomp-bridge/bridge/server"
 	"mqtt-stomp-bridge/mapping"
 	"mqtt-stomp-bridge/mapping/contract"
+	"mqtt-stomp-bridge/mapping/memory"
 )
 
 // Config holds the parts of a Bridge. All are required but where a default is named.
@@ -241,6 +242,16 @@ func (b *Bridge) Reread(ctx context.Context, filter string) error {
 		return errors.New("this bridge does not read from the broker now")
 	}
 	return in.client.Reread(ctx, filter)
+}
+
+// Memory returns what the rules remember, as of the newest turn, for its Get, Page and Counts; nil
+// before the first.
+func (b *Bridge) Memory() *memory.Store {
+	in := b.intake.Load()
+	if in == nil {
+		return nil
+	}
+	return in.committer.Memory()
 }
 
 // ReloadFailed says on the status topic that a reload was refused: the place and the message alone,

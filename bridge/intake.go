@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -9,7 +8,6 @@ import (
 	"mqtt-stomp-bridge/bridge/commit"
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
-	"mqtt-stomp-bridge/bridge/server"
 	"mqtt-stomp-bridge/mapping"
 )
 
@@ -38,17 +36,16 @@ func newIntake(ctx context.Context, c Config, r rules, w journal.Writer, unread 
 	}
 	in.client.SetStatus(r.status)
 	in.committer, err = commit.New(ctx, commit.Config{
-		Source:     in.client,
-		Publisher:  in.client,
-		Pauser:     in.client,
-		Store:      w,
-		Snapshot:   c.Log,
-		Unread:     unread,
-		Mapper:     r.mapper,
-		RulesHash:  r.hash,
-		BaseTopic:  c.BaseTopic,
-		MaxMessage: cmp.Or(c.Server.Limits.Message, server.DefaultLimits().Message),
-		Logger:     c.Logger,
+		Source:    in.client,
+		Publisher: in.client,
+		Pauser:    in.client,
+		Store:     w,
+		Snapshot:  c.Log,
+		Unread:    unread,
+		Mapper:    r.mapper,
+		RulesHash: r.hash,
+		BaseTopic: c.BaseTopic,
+		Logger:    c.Logger,
 	})
 	if err != nil {
 		return nil, err

@@ -106,7 +106,8 @@ func (f verbatim) value(in *input) (any, error) {
 	if raw, ok, err := in.rawAt(f.x.Path()); ok || err != nil {
 		return raw, err
 	}
-	return in.scope.JSON(v)
+	b, err := in.scope.AppendJSON(nil, v)
+	return string(b), err
 }
 
 func (f verbatim) String() string { return "=" + f.x.String() }

@@ -68,17 +68,16 @@ type Snapshot interface {
 
 // Config holds what a Committer works with. All of it is required but where a default is named.
 type Config struct {
-	Source     Source
-	Publisher  Publisher
-	Pauser     Pauser
-	Store      Store
-	Snapshot   Snapshot     // of the log that Store appends to
-	Unread     *UnreadClock // nil: one of its own
-	Mapper     *mapping.Mapper
-	RulesHash  string // see UseRules
-	BaseTopic  string // dead letters go to <base topic>/dead-letter/<rule>
-	MaxMessage int    // bytes of a MESSAGE frame; an output that becomes a longer one is rejected. 0: no limit
-	Logger     *slog.Logger
+	Source    Source
+	Publisher Publisher
+	Pauser    Pauser
+	Store     Store
+	Snapshot  Snapshot     // of the log that Store appends to
+	Unread    *UnreadClock // nil: one of its own
+	Mapper    *mapping.Mapper
+	RulesHash string // see UseRules
+	BaseTopic string // dead letters go to <base topic>/dead-letter/<rule>
+	Logger    *slog.Logger
 }
 
 // A Committer is made by New, and runs once.
@@ -88,15 +87,15 @@ type Committer struct {
 	store  Store
 	logger *slog.Logger
 
-	maxMessage int // see Config
-
 	rules   atomic.Pointer[rules]
 	stalled atomic.Pointer[error] // why nothing can be appended now; nil when it can
 	counts  ruleCounts
 
 	// Owned by the goroutine that commits.
 	redeliveries *redeliveries
-	memory       *memory.Store
+	memory       *memory.Store // others look at it
+	configured   *rules        // whose settings the memory has
+	evictions    evictions
 	echoes       echoes
 	stamp        func(conversation string, received time.Time) time.Time // an UnreadClock's next
 	topics       *topics
@@ -109,7 +108,7 @@ type Committer struct {
 // New returns a Committer that goes on where an earlier one has left the store. ctx is for reading
 // from it.
 func New(ctx context.Context, c Config) (*Committer, error) {
-	k := &Committer{source: c.Source, pauser: c.Pauser, store: c.Store, maxMessage: c.MaxMessage, logger: c.Logger}
+	k := &Committer{source: c.Source, pauser: c.Pauser, store: c.Store, logger: c.Logger}
 	k.UseRules(c.Mapper, c.RulesHash)
 	k.snapshot = c.Snapshot
 	var err error
@@ -156,24 +155,41 @@ func (c *Committer) Run(ctx context.Context) error {
 	return c.commitAll(ctx)
 }
 
-// commitAll takes whatever waits at a time, until there are no more events. So the busier the
-// bridge is, the larger the batches, and no timer is needed.
+// commitAll takes whatever waits at a time, until there are no more events, and what is due by
+// itself. So the busier the bridge is, the larger the batches.
 func (c *Committer) commitAll(ctx context.Context) error {
-	for first := range c.source.Events() {
-		batch := append(make([]*mqtt.Event, 0, maxEvents), first)
-		for len(batch) < maxEvents {
-			e, more := poll(c.source.Events())
+	for {
+		var batch []*mqtt.Event // none: something is due
+		select {
+		case first, more := <-c.source.Events():
 			if !more {
-				break
+				c.forgetConfirmed(ctx)
+				return nil
 			}
-			batch = append(batch, e)
+			batch = c.collect(first)
+		case <-c.due():
+			// What has come before it was due is first.
+			if first, ok := poll(c.source.Events()); ok {
+				batch = c.collect(first)
+			}
 		}
 		if err := c.commit(ctx, batch); err != nil {
 			return err
 		}
 	}
-	c.forgetConfirmed(ctx)
-	return nil
+}
+
+// collect returns the event and those that wait behind it.
+func (c *Committer) collect(first *mqtt.Event) []*mqtt.Event {
+	batch := append(make([]*mqtt.Event, 0, maxEvents), first)
+	for len(batch) < maxEvents {
+		e, more := poll(c.source.Events())
+		if !more {
+			break
+		}
+		batch = append(batch, e)
+	}
+	return batch
 }
 
 // forgetConfirmed forgets at a clean end the packet identifiers whose acknowledgements the broker
@@ -197,14 +213,13 @@ func poll(events <-chan *mqtt.Event) (e *mqtt.Event, ok bool) {
 	}
 }
 
-// commit commits the events, in as many batches as it takes.
+// commit commits the events, in as many batches as it takes; without events, what is due in one.
 func (c *Committer) commit(ctx context.Context, events []*mqtt.Event) error {
-	for len(events) > 0 {
+	for {
 		n, err := c.commitBatch(ctx, events)
-		if err != nil {
+		if err != nil || n == len(events) {
 			return err
 		}
 		events = events[n:]
 	}
-	return nil
 }

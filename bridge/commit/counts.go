@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/memory"
 )
 
 // Counts are a Committer's figures.
@@ -13,10 +14,11 @@ type Counts struct {
 	Unmatched   int64 // no rule's topic matched
 	Rules       map[string]RuleCounts
 	DeadLetters DeadLetterCounts
+	Memory      []memory.Counts // by name
 }
 
 // RuleCounts are one rule's outcomes. Every event, or element of an each, whose topic matches the
-// rule is in exactly one.
+// rule is in exactly one, and so is every key whose time was up, for a rule for its memory.
 type RuleCounts struct {
 	Mapped, Filtered, Rejected, Duplicate int64
 }
@@ -29,15 +31,33 @@ type ruleCounts struct {
 }
 
 // count adds the outcomes of one event, in one step: a counter never goes back. Of a duplicate
-// those that would have been mapped count as duplicate, and so do the outputs with the indices
-// repeated, which dedupe has dropped.
-func (c *ruleCounts) count(r mapping.Result, duplicate bool, repeated []int) {
+// those that are not filtered count as duplicate, and so do the outputs with the indices there,
+// which the journal has.
+func (c *ruleCounts) count(r mapping.Result, duplicate bool, there []int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.events++
 	if len(r.Outcomes) == 0 {
 		c.unmatched++
 	}
+	c.addLocked(r, duplicate)
+	for _, i := range there {
+		rule := r.Outputs[i].Rule
+		n := c.rules[rule]
+		n.Mapped--
+		n.Duplicate++
+		c.rules[rule] = n
+	}
+}
+
+// countForgotten adds the outcomes for a key whose time was up.
+func (c *ruleCounts) countForgotten(r mapping.Result) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.addLocked(r, false)
+}
+
+func (c *ruleCounts) addLocked(r mapping.Result, duplicate bool) {
 	if c.rules == nil {
 		c.rules = map[string]RuleCounts{}
 	}
@@ -55,13 +75,6 @@ func (c *ruleCounts) count(r mapping.Result, duplicate bool, repeated []int) {
 		}
 		c.rules[o.Rule] = n
 	}
-	for _, i := range repeated {
-		rule := r.Outputs[i].Rule
-		n := c.rules[rule]
-		n.Mapped--
-		n.Duplicate++
-		c.rules[rule] = n
-	}
 }
 
 func (c *ruleCounts) all() (events, unmatched int64, rules map[string]RuleCounts) {
@@ -72,7 +85,7 @@ func (c *ruleCounts) all() (events, unmatched int64, rules map[string]RuleCounts
 
 // Counts returns the figures so far.
 func (c *Committer) Counts() Counts {
-	n := Counts{DeadLetters: c.deadLetters.counts()}
+	n := Counts{DeadLetters: c.deadLetters.counts(), Memory: c.memory.Counts()}
 	n.Events, n.Unmatched, n.Rules = c.counts.all()
 	return n
 }

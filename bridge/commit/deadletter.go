@@ -6,31 +6,43 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/memory"
 )
 
-// A deadLetter is what one rule could not make of an event: one output, or with an each perhaps
-// several.
+// A deadLetter is what one rule could not make of an event, or of a key whose time was up: one
+// output, or with an each perhaps several.
 type deadLetter struct {
-	event      *mqtt.Event
+	event      *mqtt.Event // nil: it is of expired
+	expired    memory.Expired
 	rejections []mapping.Rejection // of one rule, at least one
 }
 
-// deadLettersOf makes one letter for each rule: an each of a thousand bad elements must not send
-// its payload a thousand times.
-func deadLettersOf(e *mqtt.Event, rejections []mapping.Rejection) []deadLetter {
+// split makes one letter for each rule: an each of a thousand bad elements must not send its
+// payload a thousand times.
+func (d deadLetter) split(rejections []mapping.Rejection) []deadLetter {
 	var letters []deadLetter
 	for _, r := range rejections {
 		i := slices.IndexFunc(letters, func(l deadLetter) bool { return l.rejections[0].Rule == r.Rule })
 		if i < 0 {
-			letters = append(letters, deadLetter{e, []mapping.Rejection{r}})
+			d.rejections = []mapping.Rejection{r}
+			letters = append(letters, d)
 			continue
 		}
 		letters[i].rejections = append(letters[i].rejections, r)
 	}
 	return letters
+}
+
+// payload is that of the event, or the value of the key.
+func (d deadLetter) payload() []byte {
+	if d.event == nil {
+		return []byte(d.expired.Text)
+	}
+	return d.event.Payload
 }
 
 // maxReasons is how many elements a letter tells of.
@@ -72,16 +84,19 @@ func more(list []string) []string {
 	return append(list, "…")
 }
 
-// message returns what goes to the dead-letter topic: the event's own payload, and as user
-// properties why it is there.
+// message returns what goes to the dead-letter topic: the event's own payload or the key's value, and
+// as user properties why it is there.
 func (d deadLetter) message(baseTopic string) mqtt.Message {
 	r := d.rejections[0]
 	reason, items, elements := d.reasons()
 	m := mqtt.Message{
 		Topic:       baseTopic + "/dead-letter/" + r.Rule,
-		Payload:     d.event.Payload,
+		Payload:     d.payload(),
 		QoS:         1,
-		ContentType: d.event.ContentType,
+		ContentType: "application/json",
+	}
+	if d.event != nil {
+		m.ContentType = d.event.ContentType
 	}
 	add := func(name, value string) {
 		if value != "" {
@@ -97,10 +112,18 @@ func (d deadLetter) message(baseTopic string) mqtt.Message {
 	add("item", items)
 	add("element", elements)
 	add("line", fmt.Sprintf("%s:%d", r.File, r.Line))
+	if d.event == nil {
+		add("memory", d.expired.Memory)
+		add("key", d.expired.Key)
+		add("time", letterTime(d.expired.At))
+		return m
+	}
 	add("topic", d.event.Topic)
 	add("qos", strconv.Itoa(int(d.event.QoS)))
 	add("retained", strconv.FormatBool(d.event.Retained))
 	add(traceProperty, traceParent(d.event.User))
-	add("time", d.event.Received.UTC().Format("2006-01-02T15:04:05.000Z"))
+	add("time", letterTime(d.event.Received))
 	return m
 }
+
+func letterTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

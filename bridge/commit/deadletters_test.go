@@ -232,7 +232,7 @@ func TestDeadLettersOfAnEach(t *testing.T) {
 		rejections = append(rejections, mapping.Rejection{Rule: "a", Item: i, Reason: "no"})
 	}
 	rejections = append(rejections, mapping.Rejection{Rule: "b", Item: -1, Reason: "not JSON"})
-	letters := deadLettersOf(&mqtt.Event{}, rejections)
+	letters := deadLetter{event: &mqtt.Event{}}.split(rejections)
 	if len(letters) != 2 {
 		t.Fatalf("%d letters", len(letters))
 	}
@@ -250,13 +250,13 @@ func TestDeadLetterOfNamedLevels(t *testing.T) {
 	rejections := []mapping.Rejection{
 		{Rule: "a", Item: 3, Element: "entry[0].changes[1]", Reason: "no"}, {Rule: "a", Item: -1, Element: "entry[1]", Reason: "no list"},
 	}
-	letters := deadLettersOf(&mqtt.Event{}, rejections)
+	letters := deadLetter{event: &mqtt.Event{}}.split(rejections)
 	reason, items, elements := letters[0].reasons()
 	want := []string{"entry[0].changes[1]: no; entry[1]: no list", "3", "entry[0].changes[1],entry[1]"}
 	if diff := cmp.Diff(want, []string{reason, items, elements}); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	alone := deadLettersOf(&mqtt.Event{}, rejections[1:])[0].message("base").User
+	alone := deadLetter{event: &mqtt.Event{}}.split(rejections[1:])[0].message("base").User
 	if !slices.Contains(alone, mqtt.UserProperty{Name: "element", Value: "entry[1]"}) || !slices.Contains(alone, mqtt.UserProperty{Name: "reason", Value: "no list"}) {
 		t.Errorf("user properties %v", alone)
 	}

@@ -18,15 +18,15 @@ type echoes struct {
 	recent, before map[[sha256.Size]byte]struct{} // before is the generation before
 }
 
-// made notes an event of which a dead letter is made.
-func (s *echoes) made(e *mqtt.Event) {
+// made notes the payload of a dead letter that is made.
+func (s *echoes) made(payload []byte) {
 	if len(s.recent) >= echoGeneration {
 		s.recent, s.before = nil, s.recent
 	}
 	if s.recent == nil {
 		s.recent = map[[sha256.Size]byte]struct{}{}
 	}
-	s.recent[sha256.Sum256(e.Payload)] = struct{}{}
+	s.recent[sha256.Sum256(payload)] = struct{}{}
 }
 
 // has reports whether the event may be one of those letters, or a letter that another bridge has

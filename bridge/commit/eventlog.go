@@ -10,20 +10,21 @@ import (
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/memory"
 )
 
 // An eventLog notes what becomes of the events of one batch, for a line each at debug. A nil one
 // notes nothing.
 type eventLog struct{ events []notedEvent }
 
-// A notedEvent is what the line of an event is made of.
+// A notedEvent is what the line of an event is made of, or of a key whose time was up.
 type notedEvent struct {
 	event     *mqtt.Event
+	expired   *memory.Expired // instead of event
 	result    mapping.Result
 	steps     []mapping.RuleTrace
 	duplicate bool  // a redelivery, or a retained message without news
-	repeated  []int // the outputs that are no news
-	there     []int // of these, those that the journal has; dedupe has dropped the others
+	there     []int // the outputs that the journal has
 	from      int   // the first of its entries in the batch
 }
 
@@ -44,6 +45,15 @@ func (l *eventLog) run(m *mapping.Mapper, e mapping.Event) (mapping.Result, []ma
 	return t.Result, t.Rules
 }
 
+// forgotten is run for a key whose time is up.
+func (l *eventLog) forgotten(m *mapping.Mapper, x memory.Expired, state mapping.State) (mapping.Result, []mapping.RuleTrace) {
+	if l == nil {
+		return m.Forgotten(x, state), nil
+	}
+	t := m.ExplainForgotten(x, state)
+	return t.Result, t.Rules
+}
+
 func (l *eventLog) note(n notedEvent) {
 	if l != nil {
 		l.events = append(l.events, n)
@@ -56,6 +66,10 @@ func (l *eventLog) write(logger *slog.Logger, entries []journal.Entry) {
 		return
 	}
 	for _, n := range l.events {
+		if n.expired != nil {
+			logger.Debug("a key's time was up", "memory", n.expired.Memory, "rules", n.outcomes(entries))
+			continue
+		}
 		logger.Debug("event", "topic", n.event.Topic, "bytes", len(n.event.Payload), "qos", n.event.QoS, "retained", n.event.Retained,
 			"rules", n.outcomes(entries))
 	}
@@ -78,22 +92,26 @@ func (n *notedEvent) outcomes(entries []journal.Entry) string {
 			break
 		}
 		text := o.Rule + n.element(o)
+		sent := o.What == mapping.Mapped && !o.Silent // it has the next output
 		switch {
 		case o.What == mapping.Filtered:
 			text += ": filtered, " + n.why(o)
-		case n.duplicate && n.event.Reading == mqtt.ReadingCopy, slices.Contains(n.there, output) && o.What == mapping.Mapped:
+		case n.duplicate && n.event.Reading == mqtt.ReadingCopy, sent && slices.Contains(n.there, output):
 			text += ": duplicate, the journal has it"
-			output++
 		case n.duplicate:
 			text += ": duplicate, the broker has sent it again"
+		case o.What == mapping.Duplicate:
+			text += ": duplicate, by dedupe"
 		case o.What == mapping.Rejected:
 			text += ": rejected, " + n.rejection(o)
-		case slices.Contains(n.repeated, output):
-			text += ": duplicate, by dedupe"
-			output++
-		default: // the outputs and the entries of those that are no duplicates are in the order of the outcomes
+		case o.Silent:
+			text += ": mapped, sends nothing"
+		default: // the entries of those that are no duplicates are in the order of the outcomes
 			text += fmt.Sprintf(": %s at %d", entries[entry].Queue, entries[entry].Position)
-			output, entry = output+1, entry+1
+			entry++
+		}
+		if sent {
+			output++
 		}
 		texts = append(texts, text)
 	}

@@ -32,11 +32,20 @@ rules:
     when: not msg.skip
     queue: /queue/channel/connected
     fields: {id: '=uuid("c", msg.id)', name: x, source: x, source_channel_id: x}
+  - name: see
+    topic: s/{id}
+    payload: ignore
+    remember: {seen: {key: =topic.id, value: secret}}
+  - name: gone
+    forgotten: seen
+    queue: /queue/channel/disconnected
+    fields: {id: '=uuid("c", key)', name: =value, source: x, source_channel_id: x}
   - name: retained
     topic: +/x
     payload: ignore
     queue: /queue/channel/connected
     fields: {id: '=uuid("c", mqtt.topic)', name: x, source: x, source_channel_id: x}
+memory: {seen: {for: 10m}}
 `
 
 // At debug there is one line an event: what each rule has made of it and why, and where its entries
@@ -57,13 +66,20 @@ func TestOneLineAnEventAtDebug(t *testing.T) {
 			{Topic: "b/lists", Payload: []byte(`{"entries":[{"messages":[{"id":"secret"},{"id":[]},{"skip":true}]}]}`)},
 			{Topic: "b/lists", Payload: []byte(`{"entries":[{"secret":1}]}`)},
 			{Topic: "a/z", Payload: []byte(`{"n": 2, "id": 5}`)},
+			{Topic: "s/y", Payload: []byte(`secret`)},
 			{Topic: "a/list", Payload: []byte(`{"n": 7, "items": [` + strings.TrimSuffix(strings.Repeat(`{"on": true, "id": 2},`, 50), ",") + `]}`)},
 		} {
 			e.SessionPresent, e.Connection, e.Received = true, 1, time.Now()
 			h.events <- &e
 		}
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
 		close(h.events)
 		<-h.ended
+		const line = ` level=DEBUG msg="a key's time was up" memory=seen rules="gone: /queue/channel/disconnected at 56"`
+		if strings.Count(h.log.String(), line) != 1 {
+			t.Errorf("log %q, want %q", &h.log, line)
+		}
 		var got []string
 		for line := range strings.Lines(h.log.String()) {
 			if _, event, ok := strings.Cut(strings.TrimSpace(line), " level=DEBUG msg=event "); ok {
@@ -86,6 +102,7 @@ func TestOneLineAnEventAtDebug(t *testing.T) {
 				`lists entries[0].messages[1]: rejected, fields id: expression (rules.yaml:19); lists entries[0].messages[2]: filtered, when not msg.skip is false"`,
 			`topic=b/lists bytes=26 qos=0 retained=false rules="lists: filtered, each msg (entry.messages) has no elements"`,
 			`topic=a/z bytes=17 qos=0 retained=false rules="count: duplicate, by dedupe"`,
+			`topic=s/y bytes=6 qos=0 retained=false rules="see: mapped, sends nothing"`,
 		}
 		long := len(got) - 1
 		if !strings.HasSuffix(got[long], `; list item 18: /queue/channel/connected at 24; and 31 more"`) {

@@ -40,7 +40,9 @@ type house struct {
 	committer *commit.Committer
 	events    chan *mqtt.Event
 	commit.Store
-	ended chan error // what Run returned
+	ended    chan error // what Run returned
+	snapshot commit.Snapshot
+	logger   *slog.Logger
 
 	mu       sync.Mutex
 	said     []string
@@ -76,6 +78,7 @@ func newHouseWith(t *testing.T, change func(*commit.Config)) *house {
 		BaseTopic: "base",
 		Logger:    slog.New(slog.NewTextHandler(&h.log, &slog.HandlerOptions{Level: &h.level})),
 	}
+	h.snapshot, h.logger = memory, c.Logger
 	change(&c)
 	if h.committer, err = commit.New(t.Context(), c); err != nil {
 		t.Fatal(err)
@@ -83,10 +86,27 @@ func newHouseWith(t *testing.T, change func(*commit.Config)) *house {
 	return h
 }
 
+// again has another Committer go on with what the last has left.
+func (h *house) again(rules string) {
+	h.t.Helper()
+	h.events = make(chan *mqtt.Event, 256)
+	var err error
+	h.committer, err = commit.New(h.t.Context(), commit.Config{Source: h, Publisher: h, Pauser: h, Store: h, Snapshot: h.snapshot,
+		Mapper: compile(h.t, rules), BaseTopic: "base", Logger: h.logger})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
 func compile(t testing.TB, rules string) *mapping.Mapper {
 	t.Helper()
+	return compileWith(t, rules, mapping.Options{})
+}
+
+func compileWith(t testing.TB, rules string, o mapping.Options) *mapping.Mapper {
+	t.Helper()
 	report := new(source.Report)
-	m := mapping.Compile([]mapping.Source{mapping.ParseSource("rules.yaml", []byte(rules), report)}, mapping.Options{}, report)
+	m := mapping.Compile([]mapping.Source{mapping.ParseSource("rules.yaml", []byte(rules), report)}, o, report)
 	if err := report.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -324,7 +344,7 @@ func TestFinalErrorOfTheStore(t *testing.T) {
 func TestBatchesAreCutWhereTheStoreWants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
-		h.maxBatch = 1500 // room for two counts, at about 600 with their records, and for little beside them
+		h.maxBatch = 1100 // room for two counts, at about 450 with their records, and for little beside them
 		h.send("1", "2", "bad", "3", "", "4", "5")
 		h.run(t.Context())
 		h.heard("dead letter bad", "append 1 2", "ack 1", "ack 2", "ack bad",

@@ -47,26 +47,35 @@ func (c *Committer) begin(ctx context.Context) (err error) {
 	return err
 }
 
-// news finds what the journal has of the result of a retained message, or has newer, and takes the
-// rejections out that were published before. there are the indices of the outputs; known reports
-// that nothing is left, though the rules have made something of it.
+// news is what of a retained message is none.
+type news struct {
+	there []int // the indices of the outputs that the journal has, or has newer ones of
+	known bool  // the rules have made something of it, and nothing is left
+	again bool  // the message was committed before under the same rules, or something newer of its topic
+}
+
+// news finds what the journal has of the result of a retained message, and takes the rejections out
+// that were published before.
 //
 // An output with a key is there if it is the newest of its key. Where it is not, the same message
 // may have been committed before under the same rules, and something else have overtaken it. One
-// without a key is there if the message was committed before under whatever rules.
-func (c *Committer) news(e *mqtt.Event, event mapping.Event, r *rules, result *mapping.Result) (there []int, known bool) {
+// without a key is there if the message was committed before under whatever rules. What the rules
+// remember of it they remember again under other rules.
+func (c *Committer) news(e *mqtt.Event, event mapping.Event, r *rules, result *mapping.Result) (n news) {
 	last, sum := c.topics.of(e.Topic), sumOfEvent(e, r.hash)
 	overtaken := c.topics.overtaken(e.Topic)
+	event.State = c.memory.Begin(e.Received)
 	for i, o := range result.Outputs {
 		if overtaken || c.isThere(i, o, event, r, last, sum) {
-			there = append(there, i)
+			n.there = append(n.there, i)
 		}
 	}
-	some := len(result.Outputs)+len(result.Rejections) > 0
-	if overtaken || last == sum {
-		result.Rejections = nil
+	some := len(result.Outputs)+len(result.Rejections)+len(result.Changes) > 0
+	if n.again = overtaken || last == sum; n.again {
+		result.Rejections, result.Changes = nil, nil
 	}
-	return there, some && len(there) == len(result.Outputs) && len(result.Rejections) == 0
+	n.known = some && len(n.there) == len(result.Outputs) && len(result.Rejections)+len(result.Changes) == 0
+	return n
 }
 
 // isThere reports whether the journal has the i-th output of a retained message of that sum; last

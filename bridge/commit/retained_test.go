@@ -14,6 +14,7 @@ import (
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/memory"
 )
 
 // stateRules map retained messages of several topics, two of which speak of the same channel.
@@ -211,4 +212,90 @@ func TestRetainedDeadLetterOnce(t *testing.T) {
 	if _, got := process(t, log, m, "2", "begins", "copy chat/1/unread=many", "ends"); got != 1 {
 		t.Errorf("after a change of the rules: %d dead letters, want 1", got)
 	}
+}
+
+// namingRules remember what a retained message says, and forget it by another topic.
+const namingRules = `
+memory: {name: {}}
+rules:
+  - name: named
+    topic: dev/{id}/name
+    retained: deliver
+    payload: text
+    remember: {name: {key: =topic.id, value: =payload}}
+  - name: nameless
+    topic: dev/{id}/nameless
+    payload: text
+    forget: {name: =topic.id}
+  - name: state
+    topic: dev/{id}/state
+    retained: deliver
+    payload: text
+    when: memory.name[topic.id] != "filtered"
+    queue: /queue/channel/connected
+    fields: {id: '=uuid("dev", topic.id)', name: '=payload + " of " + (memory.name[topic.id] ?? "nobody")', source: s, source_channel_id: =topic.id}
+`
+
+// What the rules remember of a retained message they remember once.
+func TestRetainedMessagesAreRemembered(t *testing.T) {
+	tests := []struct {
+		name    string
+		before  []string // of an earlier process, live
+		reading []string // of this one, between begins and ends
+		changed bool     // the rules have changed in between
+		want    []string // entries
+		names   map[string]string
+	}{
+		{name: "new journal", reading: []string{"copy dev/1/name=x"}, names: map[string]string{"1": `"x"`}},
+		{name: "there already, and forgotten", before: []string{"dev/1/name=x", "dev/1/nameless=yes"},
+			reading: []string{"copy dev/1/name=x"}, names: map[string]string{}},
+		{name: "there already, and forgotten, other rules", before: []string{"dev/1/name=x", "dev/1/nameless=yes"}, changed: true,
+			reading: []string{"copy dev/1/name=x"}, names: map[string]string{"1": `"x"`}},
+		{name: "changed while away", before: []string{"dev/1/name=x"}, reading: []string{"copy dev/1/name=y"}, names: map[string]string{"1": `"y"`}},
+		{name: "older than what came live meanwhile", reading: []string{"dev/1/name=new", "copy dev/1/name=old"},
+			names: map[string]string{"1": `"new"`}},
+		{name: "seen by the next", reading: []string{"copy dev/1/name=x", "copy dev/1/state=on"}, want: []string{"connected on of x"},
+			names: map[string]string{"1": `"x"`}},
+		{name: "what reads memory is there already", before: []string{"dev/1/name=x", "dev/1/state=on"}, reading: []string{"copy dev/1/state=on"},
+			names: map[string]string{"1": `"x"`}},
+		{name: "what reads memory is there already, other rules", before: []string{"dev/1/name=x", "dev/1/state=on"}, changed: true,
+			reading: []string{"copy dev/1/state=on"}, names: map[string]string{"1": `"x"`}},
+	}
+	m := compile(t, namingRules)
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			log := journal.NewMemory(journal.MemoryOptions{})
+			defer log.Close()
+			process(t, log, m, "1", test.before...)
+			hash := "1"
+			if test.changed {
+				hash = "2"
+			}
+			reading := append(append([]string{"begins"}, test.reading...), "ends")
+			got, _ := process(t, log, m, hash, reading...)
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("entries (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.names, texts(rememberedIn(t, log), "name")); diff != "" {
+				t.Errorf("names (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// rememberedIn returns what the journal's records say.
+func rememberedIn(t *testing.T, log journal.Log) *memory.Store {
+	t.Helper()
+	w, err := log.Lead(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Resign()
+	s := memory.New()
+	for _, prefix := range memory.Prefixes() {
+		if err := w.Records(prefix, func(r journal.Record) bool { s.Load(memory.Record(r)); return true }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
 }

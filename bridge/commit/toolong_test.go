@@ -9,6 +9,7 @@ import (
 
 	"mqtt-stomp-bridge/bridge/commit"
 	"mqtt-stomp-bridge/bridge/mqtt"
+	"mqtt-stomp-bridge/mapping"
 )
 
 // What would become a longer MESSAGE than clients take is a dead letter that says so; the other
@@ -30,7 +31,7 @@ rules:
 	around := len(`{"id":"8b4a5e2c-3f0e-4a57-9f2e-0d8a3c1b7e11","name":"","source":"s","source_channel_id":"c"}`)
 	fits := strings.Repeat("x", limit-rest-around)
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouseWith(t, func(c *commit.Config) { c.Mapper, c.MaxMessage = compile(t, rules), limit })
+		h := newHouseWith(t, func(c *commit.Config) { c.Mapper = compileWith(t, rules, mapping.Options{MaxMessage: limit}) })
 		h.run(t.Context())
 		payload := `["a","` + fits + `x","` + fits + `"]`
 		h.events <- &mqtt.Event{Topic: "t", Payload: []byte(payload), QoS: 1, PacketID: 1, SessionPresent: true, Connection: 1}

@@ -154,9 +154,9 @@ func callToJSON(s *Scope, args []any) (any, error) {
 	if args[0] == nil {
 		return nil, nil
 	}
-	text, err := s.JSON(args[0])
+	b, err := s.AppendJSON(nil, args[0])
 	if err != nil {
 		return nil, err
 	}
-	return text, s.Spend(len(text))
+	return string(b), s.Spend(len(b))
 }

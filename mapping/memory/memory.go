@@ -170,9 +170,9 @@ func (s *Store) next() (next *memory, at time.Time) {
 }
 
 // Evict takes out what is over a bound: keys written longest ago, and windows of dedupe that end
-// first, max of them at the most. It returns the records to be written; with none, nothing is over.
+// first, max of them at the most. It returns the records to be written.
 func (s *Store) Evict(max int) (records []Record) {
-	if !s.over() {
+	if !s.Over() {
 		return nil
 	}
 	s.mu.Lock()
@@ -188,7 +188,8 @@ func (s *Store) Evict(max int) (records []Record) {
 	return records
 }
 
-func (s *Store) over() bool {
+// Over reports whether anything is over a bound.
+func (s *Store) Over() bool {
 	for _, m := range s.memories {
 		if m.over() {
 			return true
@@ -215,7 +216,7 @@ type Counts struct {
 func (s *Store) Counts() []Counts {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	counts := make([]Counts, 0, len(s.memories))
+	var counts []Counts
 	for _, m := range s.memories {
 		counts = append(counts, Counts{Memory: m.Name, Keys: len(m.order), Bytes: m.bytes, Evicted: m.evicted, Expired: m.expired})
 	}

@@ -16,6 +16,7 @@ const maxWindows = 200_000
 type Tx struct {
 	store  *Store
 	at     time.Time
+	used   bool
 	writes []write
 	index  map[place]int // into writes, once there are many
 }
@@ -33,6 +34,10 @@ type write struct {
 	expired *memory // whose key's time was up; nil: it was not
 }
 
+// Used reports whether anything was asked or changed by Recall, Repeats, Apply or Note: otherwise
+// what comes of the event does not depend on earlier ones.
+func (t *Tx) Used() bool { return t.used }
+
 // Begin returns a Tx for what comes of one event at that time, or of one key whose time is up.
 func (s *Store) Begin(at time.Time) *Tx { return &Tx{store: s, at: at} }
 
@@ -46,6 +51,7 @@ type Change struct {
 // Recall returns the JSON text of what is remembered under the key of a memory; ok tells that there
 // is something.
 func (t *Tx) Recall(memory, key string) (text string, ok bool) {
+	t.used = true
 	m := t.store.find(memory)
 	if m == nil {
 		return "", false
@@ -59,6 +65,7 @@ func (t *Tx) Recall(memory, key string) (text string, ok bool) {
 
 // Apply makes the changes, of memories that have been configured.
 func (t *Tx) Apply(changes []Change) {
+	t.used = true
 	for _, c := range changes {
 		m := t.store.find(c.Memory)
 		if c.Forget {
@@ -73,6 +80,7 @@ func (t *Tx) Apply(changes []Change) {
 // Repeats reports whether the rule has had the key of its dedupe within the window before the time
 // of the Tx.
 func (t *Tx) Repeats(rule, key string, window time.Duration) bool {
+	t.used = true
 	it := t.get(place{t.store.windows, windowKey(rule, key)})
 	if it == nil {
 		return false
@@ -84,6 +92,7 @@ func (t *Tx) Repeats(rule, key string, window time.Duration) bool {
 
 // Note notes that the rule has had the key of its dedupe, and begins a window.
 func (t *Tx) Note(rule, key string, window time.Duration) {
+	t.used = true
 	p := place{t.store.windows, windowKey(rule, key)}
 	t.set(p, &item{name: p.shelf.name(p.key), at: t.at.Add(window).UnixNano()})
 }

@@ -1,9 +1,6 @@
 package value
 
-import (
-	"reflect"
-	"strings"
-)
+import "reflect"
 
 // Texts finds the JSON text that an object or a list was decoded from, wherever the value has been
 // passed on since: it knows them by their identity. The zero value knows none, and so does nil. It
@@ -54,11 +51,10 @@ func (t *Texts) Of(v any) (string, bool) {
 		return "", false
 	}
 	for ; t.indexed < len(t.docs); t.indexed++ {
-		r := jsonReader{text: t.docs[t.indexed].Raw}
 		if t.at == nil {
-			const most = 1024 // brackets in strings count too
-			t.at = make(map[identity]string, min(most, strings.Count(r.text, "{")+strings.Count(r.text, "[")))
+			t.at = map[identity]string{}
 		}
+		r := jsonReader{text: t.docs[t.indexed].Raw}
 		t.index(&r, t.docs[t.indexed].Value)
 	}
 	text, ok := t.at[id]

@@ -106,8 +106,7 @@ func (f verbatim) value(in *input) (any, error) {
 	if raw, ok, err := in.rawAt(f.x.Path()); ok || err != nil {
 		return raw, err
 	}
-	b, err := in.scope.AppendJSON(nil, v)
-	return string(b), err
+	return in.scope.JSON(v)
 }
 
 func (f verbatim) String() string { return "=" + f.x.String() }

@@ -154,9 +154,9 @@ func callToJSON(s *Scope, args []any) (any, error) {
 	if args[0] == nil {
 		return nil, nil
 	}
-	b, err := s.AppendJSON(nil, args[0])
+	text, err := s.JSON(args[0])
 	if err != nil {
 		return nil, err
 	}
-	return string(b), s.Spend(len(b))
+	return text, s.Spend(len(text))
 }

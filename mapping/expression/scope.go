@@ -53,15 +53,33 @@ func (s *Scope) Begin(data Data, texts *value.Texts, size int) {
 	s.data, s.texts, s.size, s.work, s.why = data, texts, size, maxWork, Reason{}
 }
 
-// AppendJSON appends the JSON text of v: as it came, where it came as JSON. It spends the work of
-// finding that text, but not what it appends.
+// JSON returns the JSON text of v: as it came, where it came as JSON. It spends the work of finding
+// that text, but not what it returns.
+func (s *Scope) JSON(v any) (string, error) {
+	if err := s.readTexts(v); err != nil {
+		return "", err
+	}
+	if text, ok := s.texts.Of(v); ok {
+		return text, nil
+	}
+	b, err := s.texts.AppendJSON(nil, v)
+	return string(b), err
+}
+
+// AppendJSON appends what JSON returns.
 func (s *Scope) AppendJSON(b []byte, v any) ([]byte, error) {
-	if nested(v) {
-		if err := s.Spend(s.texts.Unread()); err != nil {
-			return b, err
-		}
+	if err := s.readTexts(v); err != nil {
+		return b, err
 	}
 	return s.texts.AppendJSON(b, v)
+}
+
+// readTexts spends what it takes to find the text of v.
+func (s *Scope) readTexts(v any) error {
+	if !nested(v) {
+		return nil
+	}
+	return s.Spend(s.texts.Unread())
 }
 
 // errWork ends a rule that does more than a bounded amount of work on one event.

@@ -1,6 +1,9 @@
 package value
 
-import "reflect"
+import (
+	"reflect"
+	"strings"
+)
 
 // Texts finds the JSON text that an object or a list was decoded from, wherever the value has been
 // passed on since: it knows them by their identity. The zero value knows none, and so does nil. It
@@ -51,10 +54,11 @@ func (t *Texts) Of(v any) (string, bool) {
 		return "", false
 	}
 	for ; t.indexed < len(t.docs); t.indexed++ {
-		if t.at == nil {
-			t.at = map[identity]string{}
-		}
 		r := jsonReader{text: t.docs[t.indexed].Raw}
+		if t.at == nil {
+			const most = 1024 // brackets in strings count too
+			t.at = make(map[identity]string, min(most, strings.Count(r.text, "{")+strings.Count(r.text, "[")))
+		}
 		t.index(&r, t.docs[t.indexed].Value)
 	}
 	text, ok := t.at[id]

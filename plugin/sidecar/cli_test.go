@@ -25,6 +25,7 @@ var configHash = regexp.MustCompile(`(, configuration |"config": ")[0-9a-f]{16}`
 // TestCommands holds what the commands print, and their exit codes, against testdata/cli/NAME.txt.
 func TestCommands(t *testing.T) {
 	const at = `{"count": 1, "at": "2021-01-27T10:00:00Z"}`
+	const lists = `{"entry": [{"id": 1, "messages": [{"id": 5, "text": "a", "at": 1611741600}, {"id": 6}]}, {"id": 2}, {"messages": 3}]}`
 	tests := []struct {
 		name  string
 		args  []string // FILE.yaml and .jsonl are those of testdata/cli
@@ -71,6 +72,8 @@ func TestCommands(t *testing.T) {
 		{name: "try-help", args: []string{"try", "--help"}},
 		{name: "try-json", args: []string{"try", "-c", "good.yaml", "-t", "chat/42/unread", "-m", at, "--format", "json"}},
 		{name: "try-rejected-json", args: []string{"try", "-c", "good.yaml", "-t", "chat/42/unread", "-m", `{"count": -1}`, "--format", "json"}},
+		{name: "try-levels", args: []string{"try", "-c", "levels.yaml", "-t", "hook", "-m", lists}},
+		{name: "try-levels-json", args: []string{"try", "-c", "levels.yaml", "-t", "hook", "-m", lists, "--format", "json"}},
 		{name: "try-no-rule-json", args: []string{"try", "-c", "good.yaml", "-t", "chat/42/read", "-m", "{}", "--format", "json"}},
 		{name: "try-events-json", args: []string{"try", "-c", "good.yaml", "--events", "events.jsonl", "--format", "json"}},
 		{name: "try-stdin", args: []string{"try", "-c", "good.yaml", "-t", "chat/42/unread", "-f", "-"}, stdin: at},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 
@@ -85,8 +86,12 @@ func (x expectation) diff(t Trace) string {
 		d.outputs(queue, x.outputs[queue], got[queue])
 	}
 	d.rejections(x.rejected, t.Result.Rejections)
-	if d.Len() > 0 && len(t.Result.Outputs)+len(t.Result.Rejections) == 0 {
-		for _, r := range t.Rules {
+	if d.Len() == 0 {
+		return ""
+	}
+	nothing := len(t.Result.Outputs)+len(t.Result.Rejections) == 0
+	for _, r := range t.Rules {
+		if nothing || strings.HasPrefix(r.Note, "hint: ") {
 			fmt.Fprintf(&d, "  rule %q  %s\n", r.Rule, r.Note)
 		}
 	}

@@ -82,6 +82,9 @@ func TestTests(t *testing.T) {
 			"  rejected\n    - …no value…\n    + rule \"unread\" field conversation_id (rules.yaml:8): \"x\" is not a UUID; derive one with uuid(\"a name for this kind of id\", …)\n"},
 		{"one of two", `topic: batch, received: '2021-01-27T10:00:00Z', payload: [{c: ` + idA + `, n: 3}, {c: ` + idA + `, n: 4}], expect: ` + good,
 			"  /queue/unread-count, payload 2\n    + {\"conversation_id\":\"" + idA + "\",\"timestamp\":\"2021-01-27T10:00:00.000Z\",\"unread_message_count\":4}\n"},
+		{"a number and a text", `topic: inbox/` + idA + `/unread, ` + at + `payload: '0', expect: filtered`,
+			"  /queue/unread-count\n    + {\"conversation_id\":\"" + idA + "\",\"timestamp\":\"2021-01-27T10:00:00.000Z\",\"unread_message_count\":0}\n" +
+				"  rule \"unread\"  hint: payload is the text \"0\", 0 is a number: write payload != \"0\", or int(payload) != 0\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -34,11 +34,15 @@ func (u *run) run() {
 		u.filtered(-1, "payload", fmt.Sprintf("the payload is %d bytes, the rule is payload: %s", size, u.rule.encoding.Name))
 		return
 	}
+	if u.trace != nil {
+		u.in.scope.Listen()
+	}
 	if u.rule.each == nil {
 		u.guard(-1, u.one)
-		return
+	} else {
+		u.guard(-1, u.each)
 	}
-	u.guard(-1, u.each)
+	u.hints()
 }
 
 // guard runs f and turns a panic in it into a rejection.

@@ -31,7 +31,7 @@ type RuleTrace struct {
 	Item    int    // -1: none
 	Element string // as of a Rejection
 	Queue   string // "": the rule made no output here
-	Note    string // without a Queue: "no: …" with the reason, which does not quote the event
+	Note    string // without a Queue: "no: …" with the reason, or "hint: …"; it does not quote the event
 	Missing string // of a Note that says that there are no elements: why; it may quote the event
 	Fields  []FieldTrace
 }
@@ -70,6 +70,16 @@ func noteUnmatched(trace *[]RuleTrace, rules []*rule) {
 func (u *run) note(item int, note string) {
 	if u.trace != nil {
 		*u.trace = append(*u.trace, RuleTrace{Rule: u.rule.name, Item: item, Element: u.element(), Note: note})
+	}
+}
+
+// hints adds what the rule's comparisons have to say.
+func (u *run) hints() {
+	if u.trace == nil {
+		return
+	}
+	for _, hint := range u.in.scope.Hints() {
+		*u.trace = append(*u.trace, RuleTrace{Rule: u.rule.name, Item: -1, Note: "hint: " + hint})
 	}
 }
 

@@ -115,6 +115,11 @@ func (n *notedEvent) outcomes(entries []journal.Entry) string {
 		}
 		texts = append(texts, text)
 	}
+	for _, r := range n.steps {
+		if strings.HasPrefix(r.Note, "hint: ") {
+			texts = append(texts, r.Rule+": "+r.Note)
+		}
+	}
 	return strings.Join(texts, "; ")
 }
 

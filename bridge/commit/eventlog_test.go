@@ -67,6 +67,7 @@ func TestOneLineAnEventAtDebug(t *testing.T) {
 			{Topic: "b/lists", Payload: []byte(`{"entries":[{"secret":1}]}`)},
 			{Topic: "a/z", Payload: []byte(`{"n": 2, "id": 5}`)},
 			{Topic: "s/y", Payload: []byte(`secret`)},
+			{Topic: "a/z", Payload: []byte(`{"n": "7", "id": 5}`)},
 			{Topic: "a/list", Payload: []byte(`{"n": 7, "items": [` + strings.TrimSuffix(strings.Repeat(`{"on": true, "id": 2},`, 50), ",") + `]}`)},
 		} {
 			e.SessionPresent, e.Connection, e.Received = true, 1, time.Now()
@@ -103,6 +104,8 @@ func TestOneLineAnEventAtDebug(t *testing.T) {
 			`topic=b/lists bytes=26 qos=0 retained=false rules="lists: filtered, each msg (entry.messages) has no elements"`,
 			`topic=a/z bytes=17 qos=0 retained=false rules="count: duplicate, by dedupe"`,
 			`topic=s/y bytes=6 qos=0 retained=false rules="see: mapped, sends nothing"`,
+			`topic=a/z bytes=19 qos=0 retained=false rules="count: duplicate, by dedupe; ` +
+				`count: hint: payload.n is the text \"7\", 7 is a number: write payload.n != \"7\", or int(payload.n) != 7"`,
 		}
 		long := len(got) - 1
 		if !strings.HasSuffix(got[long], `; list item 18: /queue/channel/connected at 24; and 31 more"`) {

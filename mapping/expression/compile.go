@@ -39,8 +39,8 @@ func engineOptions() []expr.Option {
 // compile compiles an expression that check has accepted into the form that runs: every access to
 // data and every operation on it is a call of one of our functions. It is not type-checked again:
 // the calls would only hide the types that check has found.
-func (n *Names) compile(text string) (*Expression, *Mistake) {
-	p := &patcher{names: n}
+func (n *Names) compile(text string, comparisons map[int]*comparison) (*Expression, *Mistake) {
+	p := &patcher{names: n, comparisons: comparisons}
 	options := append(engineOptions(), expr.Patch(p))
 	for _, f := range append(calledIn(text), operators()...) {
 		options = append(options, expr.Function(f.name, func(args ...any) (any, error) {
@@ -89,7 +89,7 @@ func (n *Names) parse(text string) (*Expression, *Mistake) {
 	if m := n.dotted(checked.Node(), []rune(text)); m != nil {
 		return nil, m
 	}
-	x, m := n.compile(text)
+	x, m := n.compile(text, comparisonsIn(checked.Node()))
 	if m != nil {
 		return nil, m
 	}

@@ -70,6 +70,9 @@ func (x *Expression) Paths(r Root) (paths []*Path) {
 	root := x.program.Node()
 	ast.Walk(&root, walkFunc(func(node ast.Node) {
 		p := pathOf(node)
+		if c := comparisonOf(node); c != nil {
+			p = c.path
+		}
 		if p == nil || p.entries != nil || p.Root != r {
 			return
 		}

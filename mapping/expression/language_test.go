@@ -162,6 +162,7 @@ func TestExpressions(t *testing.T) {
 		{`nil == payload.x`, `true`},
 		{`payload.n == payload.o`, `false`},
 		{`payload.list in [[1, 2, 3]]`, `true`},
+		{`payload.list in [[1, 2, "3"]]`, `false`},
 		{`payload.f < 2.5`, `false`},
 		{`payload.n == payload.f * 2`, `true`},
 		{`payload.n != nil`, `true`},

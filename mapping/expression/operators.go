@@ -19,11 +19,10 @@ func operators() []function {
 		{name: "$slice", call: slice},
 		{name: "$list", call: goThrough},
 		{name: "$bool", call: func(_ *Scope, args []any) (any, error) { return truth(args[0]) }},
-		{name: "==", call: func(s *Scope, args []any) (any, error) { return equal(s, args[0], args[1]) }},
-		{name: "!=", call: func(s *Scope, args []any) (any, error) {
-			same, err := equal(s, args[0], args[1])
-			return !same, err
-		}},
+		{name: "==", call: compareValues(true)},
+		{name: "!=", call: compareValues(false)},
+		{name: "$is", call: compareLiteral(true)},
+		{name: "$isNot", call: compareLiteral(false)},
 		{name: "in", call: in},
 		{name: "matches", call: matches},
 		{name: "contains", call: textTest("contains", strings.Contains)},
@@ -127,46 +126,6 @@ func truth(v any) (bool, error) {
 		return false, value.Refuse("not a condition", "%s is not true or false", value.TypeName(v))
 	}
 	return b, nil
-}
-
-func equal(s *Scope, a, b any) (bool, error) {
-	if nested(a) && nested(b) {
-		if err := s.Spend(s.size); err != nil {
-			return false, err
-		}
-	}
-	return value.Equal(a, b), nil
-}
-
-func nested(v any) bool {
-	switch v.(type) {
-	case []any, map[string]any:
-		return true
-	}
-	return false
-}
-
-// in is a in b: an element of a list, or a key of an object or a table.
-func in(s *Scope, args []any) (any, error) {
-	switch b := args[1].(type) {
-	case nil:
-		return false, nil
-	case map[string]any:
-		key, ok := args[0].(string)
-		_, there := b[key]
-		return ok && there, nil
-	case []any:
-		if err := s.Spend(len(b)); err != nil {
-			return nil, err
-		}
-		for _, v := range b {
-			if same, err := equal(s, v, args[0]); same || err != nil {
-				return same, err
-			}
-		}
-		return false, nil
-	}
-	return nil, value.Refuse("expression", "in takes a list or an object, not %s", value.TypeName(args[1]))
 }
 
 func matches(s *Scope, args []any) (any, error) {

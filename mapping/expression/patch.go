@@ -13,9 +13,10 @@ import (
 // data: it fails on nil, does not know json.Number, and does not bound the work that an event can
 // cause.
 type patcher struct {
-	names    *Names
-	reads    Roots
-	memories []string // that it reads, each once
+	names       *Names
+	comparisons map[int]*comparison // by the place of the operator
+	reads       Roots
+	memories    []string // that it reads, each once
 }
 
 // call replaces the node with a call of one of our functions, whose first argument is the scope.
@@ -165,33 +166,31 @@ func incomplete(root ast.Node) (found *Mistake) {
 }
 
 // binary rewrites an operator into a call of the function of its name. The engine's own and, or and
-// ?? stay, since they must not evaluate their right side before they need it; so does a comparison
-// with a literal that is no number, which the engine gets right for any value.
+// ?? stay, since they must not evaluate their right side before they need it.
 func (p *patcher) binary(node *ast.Node, n *ast.BinaryNode) {
 	switch n.Operator {
 	case "and", "&&", "or", "||":
 		condition(&n.Left)
 		condition(&n.Right)
 	case "==", "!=":
-		if !comparable(n.Left) && !comparable(n.Right) {
-			call(node, n.Operator, n.Left, n.Right)
+		c := p.comparisons[n.Location().From]
+		switch {
+		case scalar(n.Left) && scalar(n.Right): // the engine's own is right
+		case c.withLiteral(n.Left, n.Right) && n.Operator == "==":
+			call(node, "$is", &ast.ConstantNode{Value: c})
+		case c.path != nil:
+			call(node, "$isNot", &ast.ConstantNode{Value: c})
+		default:
+			call(node, n.Operator, n.Left, n.Right, &ast.ConstantNode{Value: c})
 		}
+	case "in":
+		call(node, n.Operator, n.Left, n.Right, &ast.ConstantNode{Value: p.comparisons[n.Location().From]})
 	case "matches":
 		call(node, n.Operator, n.Left, &ast.ConstantNode{Value: newPattern(n.Right.(*ast.StringNode).Value)})
 	case "??":
 	default:
 		call(node, n.Operator, n.Left, n.Right)
 	}
-}
-
-// comparable reports whether the engine can compare the literal with any value. It cannot compare a
-// number with a json.Number.
-func comparable(node ast.Node) bool {
-	switch node.(type) {
-	case *ast.IntegerNode, *ast.FloatNode:
-		return false
-	}
-	return scalar(node)
 }
 
 func scalar(node ast.Node) bool {
@@ -221,7 +220,7 @@ func condition(node *ast.Node) {
 			return
 		}
 	case *ast.CallNode:
-		for _, name := range []string{"==", "!=", "<", "<=", ">", ">=", "in", "matches", "contains", "startsWith", "endsWith", "$bool"} {
+		for _, name := range []string{"$is", "$isNot", "==", "!=", "<", "<=", ">", ">=", "in", "matches", "contains", "startsWith", "endsWith", "$bool"} {
 			if calls(n, name) {
 				return
 			}

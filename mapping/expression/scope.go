@@ -38,6 +38,9 @@ type Scope struct {
 	work  int          // what is left of maxWork
 
 	why Reason // of the last evaluation
+
+	listening bool
+	hints     []string // of what listening has found since Begin
 }
 
 // A Reason is why an evaluation gave nil. The zero value knows none.
@@ -51,6 +54,7 @@ type Reason struct {
 // they came; the scope adds what its expressions decode.
 func (s *Scope) Begin(data Data, texts *value.Texts, size int) {
 	s.data, s.texts, s.size, s.work, s.why = data, texts, size, maxWork, Reason{}
+	s.listening, s.hints = false, nil
 }
 
 // JSON returns the JSON text of v: as it came, where it came as JSON. It spends the work of finding

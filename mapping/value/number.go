@@ -66,12 +66,13 @@ func Whole(v any) (int64, bool) {
 }
 
 // Equal reports whether two values are the same: numbers by what they stand for, however they are
-// written, and objects and lists by what is in them.
+// written, text and bytes by their bytes, and objects and lists by what is in them.
 func Equal(a, b any) bool {
 	switch x := a.(type) {
 	case string:
-		y, ok := b.(string)
-		return ok && x == y
+		return equalText(x, b)
+	case Bytes:
+		return equalText(string(x), b)
 	case int64:
 		if y, ok := b.(int64); ok {
 			return x == y
@@ -103,6 +104,16 @@ func Equal(a, b any) bool {
 		return false // these cannot be compared by ==
 	}
 	return a == b
+}
+
+func equalText(a string, b any) bool {
+	switch b := b.(type) {
+	case string:
+		return a == b
+	case Bytes:
+		return a == string(b)
+	}
+	return false
 }
 
 // equalNumbers compares the numbers m and n, which a and b stand for. Those that a float64 may not

@@ -175,7 +175,7 @@ func (p *patcher) binary(node *ast.Node, n *ast.BinaryNode) {
 	case "==", "!=":
 		c := p.comparisons[n.Location().From]
 		switch {
-		case scalar(n.Left) && scalar(n.Right): // the engine's own is right
+		case scalar(n.Left) && scalar(n.Right), isNil(n.Left), isNil(n.Right): // the engine's own is right
 		case c.withLiteral(n.Left, n.Right) && n.Operator == "==":
 			call(node, "$is", &ast.ConstantNode{Value: c})
 		case c.path != nil:
@@ -191,6 +191,11 @@ func (p *patcher) binary(node *ast.Node, n *ast.BinaryNode) {
 	default:
 		call(node, n.Operator, n.Left, n.Right)
 	}
+}
+
+func isNil(node ast.Node) bool {
+	_, ok := node.(*ast.NilNode)
+	return ok
 }
 
 func scalar(node ast.Node) bool {

@@ -2,6 +2,8 @@ package expression_test
 
 import (
 	"encoding/base64"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -207,6 +209,17 @@ func TestMoreFunctions(t *testing.T) {
 	} {
 		if got := evaluate(tt.expression, d); got != tt.want {
 			t.Errorf("%s\n got %s\nwant %s", tt.expression, got, tt.want)
+		}
+	}
+}
+
+// The whole language gives the same on machines in other zones, and on one that has none.
+func TestOtherMachines(t *testing.T) {
+	for _, env := range []string{"TZ=America/St_Johns", "TZ=Asia/Kolkata", "TZ=Nowhere/Land", "ZONEINFO=" + t.TempDir()} {
+		cmd := exec.Command(os.Args[0], "-test.run", "^(TestExpressions|TestMoreFunctions|TestReferenceExamples|TestUUIDFunction|TestEqual)$")
+		cmd.Env = append(os.Environ(), env)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", env, err, out)
 		}
 	}
 }

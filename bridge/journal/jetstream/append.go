@@ -112,6 +112,7 @@ func (w *writer) commit(ctx context.Context, b *block, behind uint64) error {
 		case err == nil:
 			return nil
 		case errors.Is(err, errFull) && attempt == 1: // later, an earlier attempt may be on its way
+			w.log.full.Store(true)
 			return fmt.Errorf("%w: %w", journal.ErrFull, err)
 		}
 		if settled := w.log.sync(ctx); settled != nil {

@@ -81,6 +81,18 @@ func (c *cache) removeLocked(e *list.Element) {
 	c.bytes -= old.size
 }
 
+// peek returns the block if it is at hand.
+func (c *cache) peek(sequence uint64) *block {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.blocks[sequence]
+	if e == nil {
+		return nil
+	}
+	c.recent.MoveToFront(e)
+	return e.Value.(cached).block
+}
+
 // get returns the block, which lies in the row. It is nil where who was asked does not have it.
 func (c *cache) get(ctx context.Context, sequence uint64, r row) (*block, error) {
 	b, f := c.find(sequence, r)

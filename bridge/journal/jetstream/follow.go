@@ -112,6 +112,9 @@ func (l *Log) readRow(ctx context.Context, r row) ([]*block, error) {
 // block returns the block of the sequence: ErrTrimmed when it has left the stream, ErrAway while it
 // cannot be had.
 func (l *Log) block(ctx context.Context, sequence uint64) (*block, error) {
+	if b := l.cache.peek(sequence); b != nil && l.is(sequence, b) {
+		return b, nil
+	}
 	for attempt := 0; ; attempt++ {
 		r, sum := l.row(sequence)
 		if r.max == 0 {
@@ -139,6 +142,14 @@ func (l *Log) block(ctx context.Context, sequence uint64) (*block, error) {
 			return nil, err
 		}
 	}
+}
+
+// is reports whether the block is the one of the sequence, and still in the stream.
+func (l *Log) is(sequence uint64, b *block) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	s := l.state
+	return s.head <= sequence && sequence <= s.sequence && s.block(sequence).sum == b.sum
 }
 
 // row returns the row that the sequence lies in, with the block's checksum; a row of 0 where the

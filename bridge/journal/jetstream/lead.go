@@ -36,6 +36,10 @@ func (w *writer) begin(ctx context.Context) error {
 	defer context.AfterFunc(l.ctx, cancel)()
 	l.lease.Lock() // until the turn before has given it up
 	lease, err := l.store.lease(ctx)
+	if err == nil && l.Err() != nil { // Close waits for the mutex, and for nothing that begins later
+		lease.release()
+		err = l.Err()
+	}
 	if err != nil {
 		l.lease.Unlock()
 		return fmt.Errorf("journal: waiting for the lease: %w", err)

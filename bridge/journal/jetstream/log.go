@@ -79,6 +79,7 @@ type Log struct {
 	cache  *cache
 	closed atomic.Bool
 	leads  atomic.Bool   // there is a turn
+	full   atomic.Bool   // an append had no room
 	wake   chan struct{} // capacity 1: there is something to look for; never closed
 
 	// applying keeps blocks, and the calls of those who follow, in one order. Taken before mu.
@@ -322,6 +323,8 @@ func (l *Log) Close() error {
 		return errClosed
 	}
 	l.end(errClosed)
+	l.lease.Lock() // until the turn there was has given up the store's lease
+	defer l.lease.Unlock()
 	l.wg.Wait()
 	l.cache.wait()
 	l.store.close()

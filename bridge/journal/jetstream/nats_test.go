@@ -24,7 +24,7 @@ func TestNATS(t *testing.T) {
 		{"current, three servers", natstest.Current, 3},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c := natstest.Start(t, test.bin(t), test.servers)
+			c := natstest.Start(t, test.bin(t), natstest.Options{Servers: test.servers})
 			open := opener(c)
 			t.Run("log", func(t *testing.T) { journaltest.Run(t, open) })
 			t.Run("durable", func(t *testing.T) { journaltest.RunDurable(t, open) })

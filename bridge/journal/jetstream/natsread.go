@@ -7,17 +7,10 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// A request for messages, as JetStream's direct get has it. Servers before 2.11 know of no batches,
-// and answer with one message.
-type getRequest struct {
-	Sequence uint64 `json:"seq"`
-	Batch    int    `json:"batch,omitempty"`
-	MaxBytes int    `json:"max_bytes,omitempty"`
-}
-
 const (
 	statusEnd     = "204" // of a batch
 	statusMissing = "404"
+	statusNobody  = "503"              // answers
 	pendingHeader = "Nats-Num-Pending" // has each message of a batch
 )
 
@@ -39,7 +32,7 @@ func (s *natsStore) read(ctx context.Context, from uint64, max, bytes int) ([][]
 		return nil, err
 	}
 	defer func() { _ = g.answers.Unsubscribe() }()
-	if err := g.ask(getRequest{Sequence: from, Batch: max, MaxBytes: bytes}); err != nil {
+	if err := g.ask(from, max, bytes); err != nil {
 		return nil, err
 	}
 	batch, more, err := g.take(ctx)
@@ -55,9 +48,11 @@ func (s *natsStore) read(ctx context.Context, from uint64, max, bytes int) ([][]
 	return g.found, nil
 }
 
-func (g *getting) ask(r getRequest) error {
-	// Not by json: three numbers, a thousand times a second.
-	return g.store.conn.PublishRequest(g.store.direct, g.inbox, fmt.Appendf(nil, `{"seq":%d,"batch":%d,"max_bytes":%d}`, r.Sequence, r.Batch, r.MaxBytes))
+// ask asks for a batch, or with batch 0 for one message. Servers before 2.11 know of no batches,
+// and answer with one message.
+func (g *getting) ask(from uint64, batch, bytes int) error {
+	request := fmt.Appendf(nil, `{"seq":%d,"batch":%d,"max_bytes":%d}`, from, batch, bytes)
+	return g.store.conn.PublishRequest(g.store.direct, g.inbox, request)
 }
 
 // take waits for an answer. It reports whether it is one of a batch, and whether there may be more
@@ -71,7 +66,7 @@ func (g *getting) take(ctx context.Context) (batch, more bool, err error) {
 	case "":
 	case statusEnd, statusMissing:
 		return true, false, nil
-	case "503":
+	case statusNobody:
 		return true, false, nats.ErrNoResponders
 	default:
 		return true, false, fmt.Errorf("%s %s", status, m.Header.Get("Description"))
@@ -91,7 +86,7 @@ func (g *getting) single(ctx context.Context, end uint64) error {
 	for g.next < end && g.bytes > 0 {
 		asked := min(atOnce, end-g.next)
 		for i := range asked {
-			if err := g.ask(getRequest{Sequence: g.next + i}); err != nil {
+			if err := g.ask(g.next+i, 0, 0); err != nil {
 				return err
 			}
 		}

@@ -6,10 +6,10 @@ import (
 )
 
 // What is needed no more stays in the stream for a while, for replicas that are late: purgeAfter,
-// or until so many bytes of it have come together.
+// or until so many bytes of it have come together, or there is no room.
 const (
 	purgeAfter = time.Minute
-	purgeBytes = 64 << 20
+	purgeBytes = 16 << 20
 )
 
 // A purger knows what the stream needed, second by second.
@@ -46,6 +46,9 @@ func (l *Log) purge(p *purger) {
 	now := needs{time.Now(), l.state.head, l.state.sizes.left}
 	l.mu.RUnlock()
 	due := p.due(now)
+	if l.full.Swap(false) && now.head > p.purged {
+		due = now.head
+	}
 	if due == 0 {
 		return
 	}

@@ -36,7 +36,7 @@ func connect(t *testing.T, c *natstest.Cluster) (*nats.Conn, natsjs.JetStream) {
 
 // TestRefused holds what is said of streams and servers that do not do, at once.
 func TestRefused(t *testing.T) {
-	c := natstest.Start(t, natstest.Distributed(t), 1)
+	c := natstest.Start(t, natstest.Distributed(t), natstest.Options{})
 	_, js := connect(t, c)
 	other := natsjs.StreamConfig{Name: "other-log", Subjects: []string{"other.>"}, MaxAge: time.Hour, MaxMsgs: 5, MaxBytes: 1000, DenyPurge: true}
 	if _, err := js.CreateStream(t.Context(), other); err != nil {
@@ -68,7 +68,7 @@ func TestRefused(t *testing.T) {
 
 // TestWaitsForServers opens a log before there is a server.
 func TestWaitsForServers(t *testing.T) {
-	c := natstest.Start(t, natstest.Distributed(t), 1)
+	c := natstest.Start(t, natstest.Distributed(t), natstest.Options{})
 	c.Servers[0].Kill()
 	config := jetstream.Config{URLs: c.URLs(), Name: "late", Replicas: 1}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -93,13 +93,20 @@ func TestWaitsForServers(t *testing.T) {
 
 // TestLeaseOfTheGone takes over from those who hold the lease and are not there, or hang.
 func TestLeaseOfTheGone(t *testing.T) {
-	c := natstest.Start(t, natstest.Distributed(t), 1)
+	c := natstest.Start(t, natstest.Distributed(t), natstest.Options{})
 	nc, js := connect(t, c)
 	for _, test := range []struct {
 		name string
 		hold func(t *testing.T, subject string)
 	}{
-		{"its connection is gone", func(*testing.T, string) {}},
+		{"its connection was gone before", func(*testing.T, string) {}},
+		{"its connection goes", func(t *testing.T, subject string) {
+			sub, err := nc.Subscribe(subject, func(m *nats.Msg) { _ = m.Respond(nil) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.AfterFunc(2*time.Second, func() { _ = sub.Unsubscribe() })
+		}},
 		{"it hangs", func(t *testing.T, subject string) {
 			sub, err := nc.SubscribeSync(subject) // and nobody answers
 			if err != nil {
@@ -139,7 +146,7 @@ func TestLeaseOfTheGone(t *testing.T) {
 
 // TestLeaseIsTaken has another one take the lease: the turn ends.
 func TestLeaseIsTaken(t *testing.T) {
-	c := natstest.Start(t, natstest.Distributed(t), 1)
+	c := natstest.Start(t, natstest.Distributed(t), natstest.Options{})
 	_, js := connect(t, c)
 	l := open(t, c, "taken", jetstream.Options{})
 	defer l.Close()
@@ -160,47 +167,108 @@ func TestLeaseIsTaken(t *testing.T) {
 	}
 }
 
-// TestServersGone kills all servers under appends: who appends waits, and nothing is lost or there
+// TestServersGone kills servers under appends: who appends waits, and nothing is lost or there
 // twice.
 func TestServersGone(t *testing.T) {
-	c := natstest.Start(t, natstest.Distributed(t), 1)
-	l := open(t, c, "gone", jetstream.Options{Cache: 1})
+	for _, test := range []struct {
+		name string
+		bin  func(testing.TB) string
+		o    natstest.Options
+		kill func(*testing.T, *natstest.Cluster, *jetstream.Log)
+	}{
+		{"all, and back again", natstest.Distributed, natstest.Options{}, func(t *testing.T, c *natstest.Cluster, l *jetstream.Log) {
+			c.Servers[0].Kill()
+			if _, err := l.Read(t.Context(), 0, 1); !errors.Is(err, journal.ErrAway) {
+				t.Errorf("Read without servers = %v, want ErrAway", err)
+			}
+			c.Servers[0].Restart()
+		}},
+		{"the one that leads of three", natstest.Current, natstest.Options{Servers: 3}, func(t *testing.T, c *natstest.Cluster, _ *jetstream.Log) {
+			_, js := connect(t, c)
+			s, err := js.Stream(t.Context(), "gone-log")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Servers[s.CachedInfo().Cluster.Leader[1]-'0'].Kill() // named n and its number
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := natstest.Start(t, test.bin(t), test.o)
+			l := open(t, c, "gone", jetstream.Options{Cache: 1})
+			defer l.Close()
+			w, err := l.Lead(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			const batches = 300
+			reached, done := make(chan struct{}), make(chan error, 1)
+			slowest := time.Duration(0)
+			go func() {
+				done <- func() error {
+					for n := range batches {
+						if n == batches/3 {
+							close(reached)
+						}
+						began := time.Now()
+						if err := w.Append(t.Context(), numbered(n)); err != nil {
+							return fmt.Errorf("batch %d: %w", n, err)
+						}
+						slowest = max(slowest, time.Since(began))
+					}
+					return nil
+				}()
+			}()
+			<-reached
+			test.kill(t, c, l)
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("the slowest append took %v", slowest)
+			checkNumbered(t, l, batches)
+		})
+	}
+}
+
+func numbered(n int) journal.Batch {
+	return journal.Batch{Entries: []journal.Entry{{Queue: "/queue/a", Body: fmt.Append(nil, n)}}}
+}
+
+func checkNumbered(t *testing.T, l *jetstream.Log, n int) {
+	t.Helper()
+	page, err := l.Read(t.Context(), 0, 2*n)
+	if err != nil || len(page) != n {
+		t.Fatalf("the log has %d entries, %v; want %d", len(page), err, n)
+	}
+	for i, e := range page {
+		if string(e.Body) != fmt.Sprint(i) {
+			t.Fatalf("entry %d is %s", i, e.Body)
+		}
+	}
+}
+
+// TestFullStream writes a small log faster than its stream is purged: there is room again soon.
+func TestFullStream(t *testing.T) {
+	c := natstest.Start(t, natstest.Distributed(t), natstest.Options{})
+	l := open(t, c, "full", jetstream.WithSlack(jetstream.Options{MaxBytes: 1}, 1))
 	defer l.Close()
 	w, err := l.Lead(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	const batches = 300
-	reached, done := make(chan struct{}), make(chan error, 1)
-	go func() {
-		for n := range batches {
-			if n == batches/3 {
-				close(reached)
+	body, full := make([]byte, 4<<20), 0
+	for range 40 {
+		b := journal.Batch{Entries: []journal.Entry{{Queue: "/queue/a", Body: body}}}
+		bridgetest.Eventually(t, "room in the stream", func() bool {
+			err := w.Append(t.Context(), b)
+			if errors.Is(err, journal.ErrFull) {
+				full++
+			} else if err != nil {
+				t.Fatalf("Append: %v", err)
 			}
-			b := journal.Batch{Entries: []journal.Entry{{Queue: "/queue/a", Body: fmt.Append(nil, n)}}}
-			if err := w.Append(t.Context(), b); err != nil {
-				done <- fmt.Errorf("batch %d: %w", n, err)
-				return
-			}
-		}
-		done <- nil
-	}()
-	<-reached
-	c.Servers[0].Kill()
-	if _, err := l.Read(t.Context(), 0, 1); !errors.Is(err, journal.ErrAway) {
-		t.Errorf("Read without servers = %v, want ErrAway", err)
+			return err == nil
+		})
 	}
-	c.Servers[0].Restart()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-	page, err := l.Read(t.Context(), 0, 2*batches)
-	if err != nil || len(page) != batches {
-		t.Fatalf("the log has %d entries, %v; want %d", len(page), err, batches)
-	}
-	for n, e := range page {
-		if string(e.Body) != fmt.Sprint(n) {
-			t.Fatalf("entry %d is %s", n, e.Body)
-		}
+	if b := l.Bounds(); full == 0 || b.Last != 40 {
+		t.Errorf("%d times there was no room, %v", full, b)
 	}
 }

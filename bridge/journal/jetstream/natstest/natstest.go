@@ -53,18 +53,25 @@ type Server struct {
 	done chan struct{} // closed when cmd has ended
 }
 
-// Start runs so many servers of that program, one or three, and waits until JetStream is there.
-// They end with the test. Lines are added to the configuration of each.
-func Start(t testing.TB, bin string, servers int, lines ...string) *Cluster {
+// Options say how the servers are set up.
+type Options struct {
+	Servers   int      // one or three; default one
+	JetStream []string // lines of the block jetstream in the configuration of each
+	Config    []string // more lines of the configuration
+}
+
+// Start runs servers of that program and waits until JetStream is there. They end with the test.
+func Start(t testing.TB, bin string, o Options) *Cluster {
 	t.Helper()
+	o.Servers = max(o.Servers, 1)
 	c := &Cluster{}
 	var routes []string
-	for range servers {
+	for range o.Servers {
 		routes = append(routes, mosquittotest.FreeAddr(t))
 	}
-	for i := range servers {
+	for i := range o.Servers {
 		s := &Server{t: t, bin: bin, Dir: t.TempDir(), Addr: mosquittotest.FreeAddr(t)}
-		s.configure(i, routes, lines)
+		s.configure(i, routes, o)
 		c.Servers = append(c.Servers, s)
 		t.Cleanup(s.Kill)
 	}
@@ -90,15 +97,16 @@ func (c *Cluster) URLs() (urls []string) {
 	return urls
 }
 
-func (s *Server) configure(number int, routes, more []string) {
+func (s *Server) configure(number int, routes []string, o Options) {
 	s.t.Helper()
 	lines := []string{
 		"listen: " + s.Addr,
 		fmt.Sprintf("server_name: n%d", number),
 		"max_payload: 8MB", // as advised: the default is 1 MB
 		fmt.Sprintf("log_file: %q", filepath.Join(s.Dir, "log")),
-		fmt.Sprintf("jetstream { store_dir: %q, max_file_store: 100TB, max_memory_store: 1GB }", filepath.Join(s.Dir, "store")),
+		"jetstream {", fmt.Sprintf("store_dir: %q", filepath.Join(s.Dir, "store")), "max_file_store: 100TB", "max_memory_store: 1GB",
 	}
+	lines = append(append(lines, o.JetStream...), "}")
 	if len(routes) > 1 {
 		var others []string
 		for i, addr := range routes {
@@ -108,7 +116,7 @@ func (s *Server) configure(number int, routes, more []string) {
 		}
 		lines = append(lines, fmt.Sprintf("cluster { name: test, listen: %s, routes: [%s] }", routes[number], strings.Join(others, ", ")))
 	}
-	config := strings.Join(append(lines, more...), "\n") + "\n"
+	config := strings.Join(append(lines, o.Config...), "\n") + "\n"
 	if err := os.WriteFile(filepath.Join(s.Dir, "config"), []byte(config), 0o600); err != nil {
 		s.t.Fatal(err)
 	}

@@ -84,7 +84,7 @@ func (u *run) repeats(key string, item int) bool {
 	if key == "" || state == nil || !state.Repeats(u.rule.name, key, u.rule.window) {
 		return false
 	}
-	u.note(item, "no: a duplicate, the key of its dedupe came within "+u.rule.window.String()+" before")
+	u.note(item, "no: a duplicate, the key of its dedupe came less than "+inHours(u.rule.window)+" before")
 	u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.rule.name, Item: item, What: Duplicate})
 	return true
 }

@@ -91,3 +91,16 @@ func (d *differ) rejections(want []string, got []Rejection) {
 		fmt.Fprintf(d, "  rejected\n%s", lines.String())
 	}
 }
+
+// changes writes what was remembered where nothing should have been, and the other way round.
+func (d *differ) changes(want bool, got []Change) {
+	switch {
+	case want && len(got) == 0:
+		d.WriteString("  nothing was remembered\n")
+	case !want && len(got) > 0:
+		d.WriteString("  remembered\n")
+		for _, c := range got {
+			fmt.Fprintf(d, "    + %s\n", c)
+		}
+	}
+}

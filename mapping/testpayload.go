@@ -12,7 +12,7 @@ import (
 // payloadKeys are the keys of a test of which one says the payload of the event.
 var payloadKeys = []string{"payload", "text", "base64", "file"}
 
-func (r *testReader) readPayload(t *test) {
+func (r *testReader) readPayload(e *Event) {
 	key := ""
 	for _, k := range payloadKeys {
 		p, ok := r.keys.pairs[k]
@@ -26,13 +26,13 @@ func (r *testReader) readPayload(t *test) {
 	}
 	switch key {
 	case "payload":
-		t.event.Payload = r.in.data(r.at(key))
+		e.Payload = r.in.data(r.at(key))
 	case "text":
-		t.event.Payload = []byte(r.text(key))
+		e.Payload = []byte(r.text(key))
 	case "base64":
-		t.event.Payload = r.base64(r.at(key))
+		e.Payload = r.base64(r.at(key))
 	case "file":
-		t.event.Payload = r.readFile(r.at(key))
+		e.Payload = r.readFile(r.at(key))
 	}
 }
 

@@ -18,7 +18,15 @@ import (
 
 // TestKeys returns the keys of a test.
 func TestKeys() []string {
-	return []string{"name", "topic", "payload", "text", "base64", "file", "user", "content_type", "qos", "retained", "received", "expect"}
+	return append([]string{"name", "memory", "events", "remembers"}, eventKeys()...)
+}
+
+// EventKeys returns the keys of an event in a test of several.
+func EventKeys() []string { return append([]string{"after"}, eventKeys()...) }
+
+// eventKeys are those that a test of one event has, and every event of a test of several.
+func eventKeys() []string {
+	return []string{"topic", "payload", "text", "base64", "file", "user", "content_type", "qos", "retained", "received", "expect"}
 }
 
 // testReceived is the time of receipt of an event in a test that names none.
@@ -34,47 +42,67 @@ func (c *compiler) readTests(f *source.File, n *yaml.Node) []*test {
 	}
 	var tests []*test
 	for _, e := range n.Content {
-		r := &testReader{in: &reader{file: f, report: c.report}, files: c.files, node: source.Deref(e)}
+		r := &testReader{in: &reader{file: f, report: c.report}, files: c.files, memories: c.memories, node: source.Deref(e)}
 		tests = append(tests, r.read())
 	}
 	return tests
 }
 
-// A testReader reads one test.
+// A testReader reads one test, or one event of it.
 type testReader struct {
-	in    *reader
-	files files
-	node  *yaml.Node
-	keys  keys
+	in       *reader
+	files    files
+	memories map[string]*memorySection
+	node     *yaml.Node
+	keys     keys
+	now      time.Time // of the event before
 }
 
 func (r *testReader) read() *test {
-	t := &test{file: r.in.file, node: r.node, event: Event{Received: testReceived}}
+	t := &test{file: r.in.file, node: r.node, begins: testReceived}
 	r.keys = r.in.keys(r.node, "a test", TestKeys())
 	if r.node.Kind != yaml.MappingNode {
 		return t
 	}
-	t.name, t.event.Topic, t.event.ContentType = r.text("name"), r.text("topic"), r.text("content_type")
-	t.event.Retained = r.choice("retained", "false", "true") == "true"
-	t.event.QoS = r.choice("qos", "0", "1", "2")[0] - '0'
-	if t.name == "" {
-		t.name = t.event.Topic
+	if received := r.received(); !received.IsZero() {
+		t.begins = received
 	}
+	r.now = t.begins
+	t.name = r.text("name")
+	if p, ok := r.keys.pairs["events"]; ok {
+		r.readEvents(t, p.Value)
+	} else {
+		t.steps = []step{r.step("the test")}
+	}
+	if len(t.steps) > 0 && t.name == "" {
+		t.name = t.steps[0].event.Topic
+	}
+	t.memory = r.readMemory(t)
+	r.readRemembers(t)
+	return t
+}
+
+// step reads an event; what names it.
+func (r *testReader) step(what string) step {
+	s := step{node: r.node, event: Event{Received: r.now}}
+	e := &s.event
+	e.Topic, e.ContentType = r.text("topic"), r.text("content_type")
+	e.Retained = r.choice("retained", "false", "true") == "true"
+	e.QoS = r.choice("qos", "0", "1", "2")[0] - '0'
 	if lacking := r.keys.lacking("topic", "expect"); lacking != "" {
-		r.in.errorf(r.node, "", "the test lacks %s", lacking)
+		r.in.errorf(r.node, "", "%s lacks %s", what, lacking)
 	}
-	if strings.ContainsAny(t.event.Topic, "+#{") {
+	if strings.ContainsAny(e.Topic, "+#{") {
 		r.in.errorf(r.at("topic"), "write the topic of an event, without wildcards", "%s is not a topic of an event",
-			value.Quote(t.event.Topic))
+			value.Quote(e.Topic))
 	}
-	if m := topic.CheckText(t.event.Topic); m != nil {
+	if m := topic.CheckText(e.Topic); m != nil {
 		r.in.errorAt(r.at("topic"), m.Offset, m.Width, m.Hint, "the topic %s", m.Message)
 	}
-	r.readPayload(t)
-	r.readUser(t)
-	r.readReceived(t)
-	r.readExpect(t)
-	return t
+	r.readPayload(e)
+	r.readUser(e)
+	r.readExpect(&s)
+	return s
 }
 
 // at returns the node of a key, or that of the test.
@@ -108,12 +136,12 @@ func (r *testReader) choice(key string, values ...string) string {
 	return values[0]
 }
 
-func (r *testReader) readUser(t *test) {
+func (r *testReader) readUser(e *Event) {
 	p, ok := r.keys.pairs["user"]
 	if !ok {
 		return
 	}
-	t.event.User = map[string]string{}
+	e.User = map[string]string{}
 	for _, u := range r.in.pairs(p.Value, "user") {
 		if r.in.cutOff(u) {
 			continue
@@ -121,40 +149,43 @@ func (r *testReader) readUser(t *test) {
 		if u.Value.Kind != yaml.ScalarNode {
 			r.in.errorf(u.Value, "", "a user property is a text, not %s", source.Describe(u.Value))
 		}
-		t.event.User[u.Key.Value] = u.Value.Value
+		e.User[u.Key.Value] = u.Value.Value
 	}
 }
 
-func (r *testReader) readReceived(t *test) {
+// received returns the time of receipt that is given; the zero time if none is.
+func (r *testReader) received() time.Time {
 	text := r.text("received")
 	if text == "" {
-		return
+		return time.Time{}
 	}
 	received, err := instant.Parse(text)
 	if err != nil {
 		r.in.errorf(r.at("received"), "write it as 2026-01-01T00:00:00Z", "received: %s is not a time", value.Quote(text))
 	}
-	t.event.Received = received
+	return received
 }
 
-func (r *testReader) readExpect(t *test) {
+func (r *testReader) readExpect(s *step) {
 	p, ok := r.keys.pairs["expect"]
-	t.expect = p.Value
-	const hint = "write a queue with its payload, filtered, or {rejected: a part of the reason}"
+	s.expect = p.Value
+	const hint = "write a queue with its payload, filtered, remembered, or {rejected: a part of the reason}"
 	switch {
 	case !ok:
 	case p.Value.Kind == yaml.ScalarNode && p.Value.Value == "filtered":
+	case p.Value.Kind == yaml.ScalarNode && p.Value.Value == "remembered":
+		s.want.remembered = true
 	case p.Value.Kind != yaml.MappingNode || len(p.Value.Content) == 0:
 		r.in.errorf(p.Value, hint, "expect does not take %s", source.Describe(p.Value))
 	default:
-		t.want.outputs = map[string][]expected{}
+		s.want.outputs = map[string][]expected{}
 		for _, e := range r.in.pairs(p.Value, "expect") {
-			r.readExpected(t, e)
+			r.readExpected(s, e)
 		}
 	}
 }
 
-func (r *testReader) readExpected(t *test, e source.Pair) {
+func (r *testReader) readExpected(s *step, e source.Pair) {
 	nodes := []*yaml.Node{e.Value}
 	if e.Value.Kind == yaml.SequenceNode {
 		nodes = e.Value.Content
@@ -164,7 +195,7 @@ func (r *testReader) readExpected(t *test, e source.Pair) {
 			if n = source.Deref(n); n.Kind != yaml.ScalarNode || n.Value == "" {
 				r.in.errorf(n, "", "rejected takes a part of the reason, not %s", source.Describe(n))
 			}
-			t.want.rejected = append(t.want.rejected, n.Value)
+			s.want.rejected = append(s.want.rejected, n.Value)
 		}
 		return
 	}
@@ -178,7 +209,7 @@ func (r *testReader) readExpected(t *test, e source.Pair) {
 			r.in.errorf(n, "", "a payload of %s is an object, not %s", e.Key.Value, source.Describe(n))
 			continue
 		}
-		t.want.outputs[e.Key.Value] = append(t.want.outputs[e.Key.Value], r.expected(n))
+		s.want.outputs[e.Key.Value] = append(s.want.outputs[e.Key.Value], r.expected(n))
 	}
 }
 

@@ -42,18 +42,21 @@ func (m *Mapper) UpdateTests(read func(file string) ([]byte, error)) ([]TestUpda
 		if err != nil {
 			return nil, err
 		}
-		u := testUpdater{mapper: m, text: source.NewText(data), changed: map[*yaml.Node]*test{}}
+		u := testUpdater{mapper: m, text: source.NewText(data), changed: map[*yaml.Node]updatedStep{}}
+		tests := 0
 		for _, t := range failing[f] {
-			u.update(t)
+			if u.test(t) {
+				tests++
+			}
 		}
-		if len(u.changed) == 0 {
+		if tests == 0 {
 			continue
 		}
 		text := u.text.Bytes()
 		if err := u.check(f, text); err != nil {
 			return nil, fmt.Errorf("%s: %w", f.Name, err)
 		}
-		updates = append(updates, TestUpdate{f.Name, text, len(u.changed)})
+		updates = append(updates, TestUpdate{f.Name, text, tests})
 	}
 	return updates, nil
 }
@@ -62,16 +65,44 @@ func (m *Mapper) UpdateTests(read func(file string) ([]byte, error)) ([]TestUpda
 type testUpdater struct {
 	mapper  *Mapper
 	text    *source.Text
-	changed map[*yaml.Node]*test // what a test expects -> the test
+	changed map[*yaml.Node]updatedStep // what a step expects -> the step
 }
 
-// update changes what the test expects, where that can be done.
-func (u *testUpdater) update(t *test) {
-	result := u.mapper.Explain(t.event).Result
+// An updatedStep is a step with what came of it.
+type updatedStep struct {
+	*step
+	result stepResult
+}
+
+// test changes what the steps of a test expect, where that can be done, and reports whether there is
+// such a step.
+func (u *testUpdater) test(t *test) bool {
+	before := len(u.changed)
+	for i, result := range t.results(u.mapper.NewTrial()) {
+		if s := &t.steps[i]; s.want.diff(result) != "" {
+			u.update(s, result)
+		}
+	}
+	return len(u.changed) > before
+}
+
+// shares reports whether another step expects the same, by a merge key or an alias.
+func (u *testUpdater) shares(s *step) bool {
+	return slices.ContainsFunc(u.mapper.tests, func(t *test) bool {
+		for i := range t.steps {
+			if other := &t.steps[i]; other != s && other.expect == s.expect {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// update changes what the step expects, where that can be done.
+func (u *testUpdater) update(t *step, result stepResult) {
 	var unexpected differ
 	unexpected.rejections(t.want.rejected, result.Rejections)
-	another := func(other *test) bool { return other != t && other.expect == t.expect } // by a merge key or an alias
-	if slices.ContainsFunc(u.mapper.tests, another) || unexpected.Len() > 0 || len(result.Outputs) == 0 || t.expect == nil || t.expect.Kind != yaml.MappingNode || shared(t.expect) {
+	if unexpected.Len() > 0 || len(result.Outputs) == 0 || t.expect == nil || t.expect.Kind != yaml.MappingNode || shared(t.expect) || u.shares(t) {
 		return
 	}
 	got := map[string][]*yaml.Node{}
@@ -95,12 +126,12 @@ func (u *testUpdater) update(t *test) {
 		changed = u.whole(t, got)
 	}
 	if changed {
-		u.changed[t.expect] = t
+		u.changed[t.expect] = updatedStep{t, result}
 	}
 }
 
 // payloads changes the payloads one by one; it is false where not as many came of each queue.
-func (u *testUpdater) payloads(t *test, got map[string][]*yaml.Node) bool {
+func (u *testUpdater) payloads(t *step, got map[string][]*yaml.Node) bool {
 	if len(t.want.outputs) != len(got) {
 		return false
 	}
@@ -168,7 +199,7 @@ func (u *testUpdater) value(want, got *yaml.Node, flow bool) bool {
 }
 
 // whole changes everything that the test expects, but for rejections.
-func (u *testUpdater) whole(t *test, got map[string][]*yaml.Node) bool {
+func (u *testUpdater) whole(t *step, got map[string][]*yaml.Node) bool {
 	n := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 	for _, queue := range contract.QueueNames() {
 		var v *yaml.Node
@@ -219,15 +250,14 @@ func (u *testUpdater) check(f *source.File, text []byte) error {
 		return errSpoiled
 	}
 	for expect, t := range u.changed {
-		updated := *t
+		updated := step{node: t.node}
 		r := testReader{in: &reader{file: changed, report: &report}, node: t.node}
-		updated.want = expectation{outputs: map[string][]expected{}}
 		r.keys = keys{pairs: map[string]source.Pair{"expect": {Value: s.now[expect]}}}
 		if s.now[expect] == nil {
 			return errSpoiled
 		}
 		r.readExpect(&updated)
-		if len(report.Problems()) > 0 || updated.want.diff(u.mapper.Explain(t.event)) != "" {
+		if len(report.Problems()) > 0 || updated.want.diff(t.result) != "" {
 			return errSpoiled
 		}
 	}
@@ -236,12 +266,12 @@ func (u *testUpdater) check(f *source.File, text []byte) error {
 
 // sameNodes compares two trees and keeps what stands in the place of the exceptions.
 type sameNodes struct {
-	except map[*yaml.Node]*test
+	except map[*yaml.Node]updatedStep
 	now    map[*yaml.Node]*yaml.Node
 }
 
 func (s *sameNodes) same(a, b *yaml.Node) bool {
-	if s.except[a] != nil {
+	if s.except[a].step != nil {
 		s.now[a] = b
 		return true
 	}

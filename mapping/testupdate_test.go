@@ -181,3 +181,37 @@ func TestUpdateTests(t *testing.T) {
 		}
 	}
 }
+
+// The events of a sequence are brought up to date each by itself, with what came of it in its place.
+func TestUpdateSequences(t *testing.T) {
+	const before = sequenceRules + `
+  - name: counts
+    memory: {unread: {a: 6}}
+    events:
+      - topic: in/a
+        payload: {id: 1}
+        expect: {/queue/unread-count: {conversation_id: 6c7e9b5d-07f5-5485-9513-ee51e981480d, unread_message_count: 1, timestamp: '2026-01-01T00:00:00.000Z'}} # first
+      - {topic: in/a, payload: {id: 1}, expect: filtered}
+      - topic: in/a
+        payload: {id: 2}
+        expect: {/queue/unread-count: {conversation_id: 6c7e9b5d-07f5-5485-9513-ee51e981480d, unread_message_count: 8, timestamp: '2026-01-01T00:00:00.000Z'}}
+      - after: 10m # silent
+        expect: {/queue/unread-count: {unread_message_count: 0}}
+`
+	after := strings.NewReplacer("unread_message_count: 1,", "unread_message_count: 7,", "{unread_message_count: 0}",
+		"{conversation_id: 6c7e9b5d-07f5-5485-9513-ee51e981480d, unread_message_count: 8, timestamp: '2026-01-01T00:10:00.000Z'}").Replace(before)
+	m := mapper(t, before)
+	updates, err := m.UpdateTests(func(string) ([]byte, error) { return []byte(before), nil })
+	if err != nil || len(updates) != 1 || updates[0].Tests != 1 {
+		t.Fatalf("%v, %+v", err, updates)
+	}
+	got := strings.ReplaceAll(string(updates[0].Text), `"2026-01-01T00:10:00.000Z"`, `'2026-01-01T00:10:00.000Z'`)
+	if diff := cmp.Diff(after, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	for _, r := range mapper(t, got).Test() {
+		if r.Problem != nil {
+			t.Errorf("%v\n%s", r.Problem, r.Diff)
+		}
+	}
+}

@@ -229,13 +229,19 @@ func testSchema() object {
 		"qos":          object{"enum": []int{0, 1, 2}, "default": 0},
 		"retained":     object{"description": "Whether the event is a retained message that the broker sent at subscribe.", "type": "boolean", "default": false},
 		"received":     object{"description": "Time of receipt, RFC 3339.", "type": "string"},
-		"expect": object{"description": "The exact payloads by queue, with or without their audience; or filtered; or rejected with part of the reason.", "anyOf": []any{
-			object{"const": "filtered"},
+		"expect": object{"description": "The exact payloads by queue, with or without their audience; or filtered; or remembered; or rejected with part of the reason.", "anyOf": []any{
+			object{"enum": []string{"filtered", "remembered"}},
 			object{"type": "object", "additionalProperties": false, "minProperties": 1, "properties": expect},
 		}},
 	}
-	return object{"type": "object", "additionalProperties": false, "required": []string{"topic", "expect"},
-		"properties": only(known, mapping.TestKeys())}
+	values := object{"type": "object", "additionalProperties": object{"type": "object"}}
+	known["after"] = object{"description": "How long after the event before it; without a topic, time only passes.", "type": "string"}
+	known["memory"] = object{"description": "What is remembered at the beginning: values by memory and key.", "allOf": []any{values}}
+	known["remembers"] = object{"description": "All that these memories hold at the end: values by key.", "allOf": []any{values}}
+	known["events"] = object{"description": "Several events, one after another.", "type": "array", "minItems": 1,
+		"items": object{"type": "object", "additionalProperties": false, "properties": only(known, mapping.EventKeys())}}
+	return object{"type": "object", "additionalProperties": false, "properties": only(known, mapping.TestKeys()),
+		"anyOf": []any{object{"required": []string{"topic", "expect"}}, object{"required": []string{"events"}}}}
 }
 
 // only returns the properties that the mapper has; one that is not described here takes anything.

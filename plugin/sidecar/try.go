@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -156,6 +157,8 @@ func outcomeOf(r mapping.Result) mapping.What {
 		return mapping.Rejected
 	case len(r.Outputs)+len(r.Changes) > 0:
 		return mapping.Mapped
+	case slices.ContainsFunc(r.Outcomes, func(o mapping.Outcome) bool { return o.What == mapping.Duplicate }):
+		return mapping.Duplicate
 	}
 	return mapping.Filtered
 }

@@ -25,7 +25,7 @@ func (p *program) traces(f format, w io.Writer) *traceWriter {
 
 // event prints what the rules make of e.
 func (t *traceWriter) event(c *config.Config, e mapping.Event) mapping.Result {
-	trace := c.Mapper.Explain(e)
+	trace := c.Mapper.NewTrial().Explain(e)
 	t.trace(trace)
 	if base := c.Broker.BaseTopic; t.format != formatJSON && (e.Topic == base || strings.HasPrefix(e.Topic, base+"/")) {
 		fmt.Fprintf(t.w, "     %s and what is below it is the bridge's own (broker.base_topic): no rule sees it\n", base)
@@ -51,9 +51,10 @@ type traced struct {
 	Topic      string           `json:"topic"`
 	Bytes      int              `json:"bytes"`
 	Retained   bool             `json:"retained"`
-	Outcome    string           `json:"outcome"` // mapped, filtered or rejected
+	Outcome    string           `json:"outcome"` // mapped, filtered, rejected or duplicate
 	Rules      []tracedRule     `json:"rules"`
 	Outputs    []tracedOutput   `json:"outputs"`
+	Changes    []tracedChange   `json:"changes,omitempty"`
 	Rejections []tracedRejected `json:"rejections"`
 }
 
@@ -85,6 +86,15 @@ type tracedOutput struct {
 	DedupeWindow string          `json:"dedupe_window,omitempty"`
 }
 
+// A tracedChange is a mapping.Change.
+type tracedChange struct {
+	Rule   string          `json:"rule"`
+	Memory string          `json:"memory"`
+	Key    string          `json:"key"`
+	Before json.RawMessage `json:"before,omitempty"` // absent: there was nothing
+	After  json.RawMessage `json:"after,omitempty"`  // absent: the key is forgotten
+}
+
 // A tracedRejected is a dead letter.
 type tracedRejected struct {
 	Rule    string `json:"rule"`
@@ -111,6 +121,9 @@ func tracedOf(t mapping.Trace) traced {
 			out.DedupeWindow = o.DedupeWindow.String()
 		}
 		v.Outputs = append(v.Outputs, out)
+	}
+	for _, c := range t.Result.Changes {
+		v.Changes = append(v.Changes, tracedChange{c.Rule, c.Memory, c.Key, json.RawMessage(c.Before), json.RawMessage(c.After)})
 	}
 	for _, r := range t.Result.Rejections {
 		v.Rejections = append(v.Rejections, tracedRejected{r.Rule, r.Stage, r.Element, r.String()})

@@ -305,7 +305,10 @@ func (r *trial) check() {
 	if diff := gocmp.Diff(r.model.counts(), r.store.Counts()); diff != "" {
 		r.t.Errorf("counts (-want +got):\n%s", diff)
 	}
-	for name := range r.model.settings {
+	for name, settings := range r.model.settings {
+		if got, named := r.store.Settings(name); got.For != settings.For || named != r.model.named[name] {
+			r.t.Errorf("settings of %s: got %+v and %t", name, got, named)
+		}
 		want := []memory.Key{}
 		for _, k := range r.model.of(name) {
 			v := r.model.keys[k]

@@ -29,6 +29,18 @@ func (s *Store) Get(memory, key string) (k Key, ok bool) {
 	return Key{Key: key, Text: it.text(), Written: time.Unix(0, it.at), Ends: it.end(m.For)}, true
 }
 
+// Settings returns the settings of the memory; named tells that the configuration names it. Otherwise
+// nothing bounds it, and it is only kept until the time of its keys is up. It may be called from any
+// goroutine.
+func (s *Store) Settings(memory string) (settings Settings, named bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if m := s.find(memory); m != nil {
+		return m.Settings, m.named
+	}
+	return Settings{}, false
+}
+
 // Bounds of Page.
 const (
 	pageBytes = 1 << 20 // about how much one returns

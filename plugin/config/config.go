@@ -183,6 +183,8 @@ type Latest struct {
 type Ops struct {
 	Listen string   `mapstructure:"listen"` // "": none
 	Hosts  []string `mapstructure:"hosts"`
+
+	ShowPayloads bool `mapstructure:"show_payloads"`
 }
 
 // Default returns the configuration of an empty file. A default that a package of the bridge has is

@@ -90,6 +90,7 @@ var others = map[string]string{
 	"journal.latest.max_age":              "7h",
 	"ops.listen":                          "127.0.0.1:9465",
 	"ops.hosts":                           "bridge.example.org",
+	"ops.show_payloads":                   "true",
 	"include":                             "testdata/good/rules.d/*.yaml",
 }
 

@@ -37,7 +37,7 @@ func TestOnlyOwnNamesAreAnswered(t *testing.T) {
 		{"a.bridge.example.org", []string{"bridge.example.org"}, false},
 		{"evil.example.org", []string{"", ops.AnyHost}, true},
 	} {
-		for _, path := range []string{"/sessions", "/metrics", "/readyz", "/healthz"} {
+		for _, path := range []string{"/sessions", "/memory", "/metrics", "/readyz", "/healthz"} {
 			r := request("GET", path)
 			r.Host = test.host
 			w := httptest.NewRecorder()

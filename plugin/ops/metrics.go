@@ -61,6 +61,10 @@ var (
 	copies      = desc("mqtt_retained_messages_total", "Retained messages read from the broker, for rules with retained: deliver; those that the journal has count as duplicate in rule_outcomes_total.")
 	readings    = desc("mqtt_retained_readings_total", "Readings of all retained messages that were completed.")
 	staleAcks   = desc("mqtt_stale_acks_total", "Events whose connection ended before they could be acknowledged; the broker sends them again.")
+	memoryKeys  = desc("memory_keys", "Keys that rules remember, by memory.", "memory")
+	memoryBytes = desc("memory_bytes", "Size of the keys and values that rules remember, in bytes, by memory.", "memory")
+	evicted     = desc("memory_evicted_total", "Keys that the max_keys or max_bytes of a memory has taken, those written longest ago first.", "memory")
+	expired     = desc("memory_expired_total", "Keys of a memory that were not written again within its `for`.", "memory")
 	kept        = desc("journal_bytes", "Size of the entries in the journal, in bytes.")
 	keptLimit   = desc("journal_bytes_limit", "Limit of the size of the entries in the journal (journal.max_bytes); beyond it, the oldest are dropped.")
 	first       = desc("journal_first_position", "Oldest position in the journal that a client can still resume from.")
@@ -127,6 +131,12 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	s.counter(copies, int64(n.MQTT.Copies))
 	s.counter(readings, int64(n.MQTT.Readings))
 	s.counter(staleAcks, int64(n.MQTT.StaleAcks))
+	for _, m := range n.Memory {
+		s.gauge(memoryKeys, float64(m.Keys), m.Memory)
+		s.gauge(memoryBytes, float64(m.Bytes), m.Memory)
+		s.counter(evicted, m.Evicted, m.Memory)
+		s.counter(expired, m.Expired, m.Memory)
+	}
 	s.gauge(kept, float64(n.Journal.Bytes))
 	s.gauge(keptLimit, float64(n.Journal.Limit))
 	s.gauge(first, float64(n.Journal.First))

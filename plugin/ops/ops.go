@@ -15,6 +15,7 @@ import (
 	"mqtt-stomp-bridge/bridge"
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/server"
+	"mqtt-stomp-bridge/mapping/memory"
 )
 
 // Bridge is what the endpoint reports on and changes.
@@ -26,6 +27,7 @@ type Bridge interface {
 	Sessions() []server.Status
 	EndSession(id string) bool // reports whether there was one
 	Reread(ctx context.Context, filter string) error
+	Memory() *memory.Store // nil: the bridge has not read from the broker yet
 }
 
 // Options say how the endpoint answers. The zero value is usable.
@@ -35,6 +37,9 @@ type Options struct {
 	// Hosts are further host names to answer to, beside addresses and private names. AnyHost stands
 	// for all.
 	Hosts []string
+	// ShowPayloads tells, at each request, whether the keys and the values of memories may be shown;
+	// nil: they may not.
+	ShowPayloads func() bool
 }
 
 // Readiness is the document at /readyz.
@@ -47,7 +52,8 @@ type Readiness struct {
 // Handler serves /healthz, which answers 200 while the process does, /readyz, which answers 200 or
 // 503 with a Readiness, /metrics for Prometheus, and /sessions, a list of server.Status, those that
 // lag most first, with ?user= of one user alone. DELETE /sessions/ID ends one: 204, or 404 if there
-// is none. POST /reread?filter= reads retained messages again and answers 204 when they are
+// is none. /memory is a list of Memory, /memory/NAME a MemoryPage, from the key behind ?after= on and
+// of ?limit= keys, and with ?key= one MemoryKey; 403 unless payloads may be shown. POST /reread?filter= reads retained messages again and answers 204 when they are
 // committed, 400 when there are none to read, 504 when it takes long. Requests for a name that is
 // not the endpoint's get 421, and those that change something 403 unless they come from this
 // machine.
@@ -70,6 +76,9 @@ func Handler(b Bridge, o Options) http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(listed(b.Sessions(), r.URL.Query()))
 	})
+	m := memories{b, o.ShowPayloads}
+	mux.HandleFunc("GET /memory", m.list)
+	mux.HandleFunc("GET /memory/{name}", m.one)
 	mux.Handle("DELETE /sessions/{id}", changing(func(w http.ResponseWriter, r *http.Request) {
 		if !b.EndSession(r.PathValue("id")) {
 			http.Error(w, "no such session", http.StatusNotFound)

@@ -18,6 +18,7 @@ import (
 	"mqtt-stomp-bridge/bridge/hub"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/bridge/server"
+	"mqtt-stomp-bridge/mapping/memory"
 	"mqtt-stomp-bridge/plugin/ops"
 )
 
@@ -35,6 +36,7 @@ func (r reasons) Counts() bridge.Counts {
 			Unmatched:   1,
 			Rules:       map[string]commit.RuleCounts{"chat message": {Mapped: 3, Filtered: 1, Rejected: 2, Duplicate: 1}},
 			DeadLetters: commit.DeadLetterCounts{Published: 1, Refused: 1, Kept: 1, Received: 2},
+			Memory:      []memory.Counts{{Memory: "unread", Keys: 3, Bytes: 90, Evicted: 4, Expired: 5}},
 		},
 		Queues:  map[string]hub.Counts{"/queue/message": {Published: 3, Delivered: 5, Conflated: 1, NotAddressed: 6, LeftBehind: 2, Replayed: 4}},
 		Server:  server.Counts{Connections: 4, Unread: 900, Sessions: 2, Opened: 5, Ends: map[string]int64{"client closed": 3}, Closes: map[string]int64{"1001": 3}, Refusals: map[string]int64{"origin is not allowed": 1}},
@@ -66,6 +68,8 @@ func (r reasons) Reread(_ context.Context, filter string) error {
 	}
 	return errors.New("no rule maps it")
 }
+
+func (r reasons) Memory() *memory.Store { return nil }
 
 func (r reasons) EndSession(id string) bool { return id == "2" }
 
@@ -153,6 +157,10 @@ func TestMetrics(t *testing.T) {
 		`mqtt_stomp_bridge_journal_last_position 9`,
 		`mqtt_stomp_bridge_journal_oldest_timestamp_seconds 1.6117416005e+09`,
 		`mqtt_stomp_bridge_lag_entries{queue="/queue/message"} 7`,
+		`mqtt_stomp_bridge_memory_bytes{memory="unread"} 90`,
+		`mqtt_stomp_bridge_memory_evicted_total{memory="unread"} 4`,
+		`mqtt_stomp_bridge_memory_expired_total{memory="unread"} 5`,
+		`mqtt_stomp_bridge_memory_keys{memory="unread"} 3`,
 		`mqtt_stomp_bridge_mqtt_acks_total 6`,
 		`mqtt_stomp_bridge_mqtt_connect_errors_total 3`,
 		`mqtt_stomp_bridge_mqtt_connects_total 2`,
@@ -229,6 +237,8 @@ func TestHandler(t *testing.T) {
 		{"POST", "/reread?filter=b", nil, http.StatusBadRequest, "no rule maps it\n"},
 		{"POST", "/reread?filter=slow", nil, http.StatusGatewayTimeout, "still reading; /readyz tells when it is done\n"},
 		{"GET", "/reread?filter=a", nil, http.StatusMethodNotAllowed, "Method Not Allowed\n"},
+		{"GET", "/memory", nil, http.StatusOK, "[]\n"}, // it has not read from the broker yet
+		{"POST", "/memory", nil, http.StatusMethodNotAllowed, "Method Not Allowed\n"},
 		{"DELETE", "/sessions/2", nil, http.StatusNoContent, ""},
 		{"DELETE", "/sessions/4", nil, http.StatusNotFound, "no such session\n"},
 		{"DELETE", "/sessions", nil, http.StatusMethodNotAllowed, "Method Not Allowed\n"},

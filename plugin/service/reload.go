@@ -104,6 +104,7 @@ func (r *reloader) reload(ctx context.Context) {
 	defer cancel()
 	swap()
 	r.Level.Set(next.Log.Level)
+	s.payloads.Store(next.Ops.ShowPayloads)
 	if err := s.bridge.Reload(ctx, update); err != nil {
 		s.logger.Warn("new topic filters are not granted yet", "error", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mqtt-stomp-bridge/bridge"
@@ -47,12 +48,14 @@ type Service struct {
 	auth        *authentication
 	withdrawn   chan struct{} // holds one when sessions are to be rechecked; never closed
 	reloads     reloadCounts
+	payloads    atomic.Bool // ops.show_payloads
 }
 
 // New opens the listeners and the journal and connects the parts. The caller must call Run. ctx
 // ends a long opening of the journal.
 func New(ctx context.Context, c *config.Config, o Options) (*Service, error) {
 	s := &Service{config: c, options: o, logger: o.Logger, withdrawn: make(chan struct{}, 1)}
+	s.payloads.Store(c.Ops.ShowPayloads)
 	if err := s.open(ctx); err != nil {
 		s.closeListeners()
 		s.auth.close()
@@ -197,9 +200,10 @@ func (s *Service) serveOps() (closeAndWait func()) {
 	}
 	own, _, _ := net.SplitHostPort(s.config.Ops.Listen)
 	handler := ops.Handler(watched{s.bridge, s.auth}, ops.Options{
-		Reloads:   s.reloads.figures,
-		TokenKeys: s.auth.keysStatus,
-		Hosts:     append(slices.Clone(s.config.Ops.Hosts), own),
+		Reloads:      s.reloads.figures,
+		TokenKeys:    s.auth.keysStatus,
+		ShowPayloads: s.payloads.Load,
+		Hosts:        append(slices.Clone(s.config.Ops.Hosts), own),
 	})
 	web := &http.Server{
 		Handler:     handler,

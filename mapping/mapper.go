@@ -8,13 +8,14 @@
 //
 // The topics of rules are read in topiccompiler.go, and compared in topicoverlap.go.
 //
-//	rules -> expression, contract, payload, topic, source, audience; expression, contract, payload -> value
+//	rules -> expression, contract, payload, memory, topic, source, audience; expression, contract, payload -> value
 //
 // Files: parse.go (what a file says), compile.go and reader.go (reading nodes), rulecompiler.go,
 // encodings.go, protobuf.go, fieldcompiler.go, content.go, expressions.go, recipients.go, each.go,
 // let.go (one rule), names.go and input.go (what expressions see), rule.go and run.go (one rule at
-// work), mapper.go, filter.go and trace.go (all of them), access.go, and ruletest.go, testreader.go,
-// testpayload.go and testdiff.go (the tests beside the rules).
+// work), memories.go, changecompiler.go, remember.go and state.go (what rules remember), mapper.go,
+// filter.go and trace.go (all of them), access.go, and trial.go, ruletest.go, testreader.go,
+// testsequence.go, testpayload.go and testdiff.go (the tests beside the rules).
 package mapping
 
 import (

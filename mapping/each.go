@@ -76,7 +76,7 @@ func (c *ruleCompiler) readEach() {
 		if c.rule.named {
 			what += " " + p.Key.Value
 		}
-		if !expression.IsName(p.Key.Value) || c.in.tagged(p.Value) || !c.expr.isBare(p.Value, what) {
+		if !expression.IsName(p.Key.Value) || c.in.tagged(p.Value) || !c.isList(p.Value, what) {
 			continue
 		}
 		l := level{name: p.Key.Value, line: p.Value.Line}
@@ -86,6 +86,20 @@ func (c *ruleCompiler) readEach() {
 		l.base, l.path = c.continues(l)
 		c.rule.each = append(c.rule.each, l)
 	}
+}
+
+// isList reports whether n can be the expression of a list; if not, it reports the mistake.
+func (c *ruleCompiler) isList(n *yaml.Node, what string) bool {
+	switch {
+	case n.Kind == yaml.SequenceNode && len(n.Content) > 0 && !c.rule.named:
+		c.in.errorf(n, "for lists within lists name the levels: {entry: payload.entry, msg: entry.messages}",
+			"each takes an expression or named levels, not a list")
+		return false
+	case source.Null(n) && n.Kind == yaml.ScalarNode && braces(n) == "":
+		c.in.errorf(n, "write a list of the event, such as payload.items", "%s takes an expression, not nothing", what)
+		return false
+	}
+	return c.expr.isBare(n, what)
 }
 
 // continues returns the level whose elements' paths those of l continue, and what comes between

@@ -34,17 +34,28 @@ func (c *ruleCompiler) encoding(n *yaml.Node) *payload.Encoding {
 	}
 	e := c.all.encodings[n.Value]
 	if e == nil || strings.HasPrefix(e.Name, "{") {
-		hint := spelling.DidYouMean(n.Value, payloadKinds())
-		switch {
+		hint := spelling.DidYouMean(n.Value, append(payloadKinds(), "{json: lenient}", protobufKind))
+		switch other := otherKinds[strings.ToLower(n.Value)]; {
 		case strings.HasPrefix(n.Value, "{"):
 			hint = "write it without the quotes"
-		case n.Value == "protobuf":
-			hint = "write payload: {protobuf: FILE.proto, message: PACKAGE.NAME}"
+		case other != "":
+			hint = "write payload: " + other
 		}
 		c.in.errorf(n, hint, "no payload kind %q", n.Value)
 		return nil
 	}
 	return e
+}
+
+const protobufKind = "{protobuf: FILE.proto, message: PACKAGE.NAME}"
+
+// otherKinds maps what others call a kind of payload to what a rule writes.
+var otherKinds = map[string]string{
+	"application/json": "json", "json5": "{json: lenient}", "jsonc": "{json: lenient}", "lenient": "{json: lenient}",
+	"string": "text", "plain": "text", "text/plain": "text", "utf8": "text", "utf-8": "text",
+	"urlencoded": "form", "x-www-form-urlencoded": "form", "application/x-www-form-urlencoded": "form",
+	"text/csv": "csv", "tsv": "{csv: {comma: tab}}", "application/cbor": "cbor", "messagepack": "msgpack", "message-pack": "msgpack",
+	"protobuf": protobufKind, "proto": protobufKind, "any": "ignore", "none": "ignore", "null": "empty",
 }
 
 // payloadKinds returns the names that a rule may give as payload.

@@ -80,7 +80,7 @@ func (n eventNames) topic() expression.Group {
 // levels are known.
 func (n eventNames) hint(name string, levels int) string {
 	if i := slices.Index(n.levels, name); i >= 0 && n.named {
-		return fmt.Sprintf("the list of a level comes before its elements: %s is known below the level %s", name, name)
+		return "a level of each sees those that stand above it"
 	}
 	if i := slices.IndexFunc(n.lets, func(l letName) bool { return l.name == name }); i >= 0 {
 		if l := n.lets[i]; l.known {

@@ -78,6 +78,9 @@ func (c *ruleCompiler) readPattern(n *yaml.Node) (*topic.Pattern, bool) {
 	case first == "$SYS":
 		c.in.warnf(n, "", "topics under $SYS are the broker's own: they are retained, and many brokers do not show them to everyone")
 	}
+	if slices.ContainsFunc(strings.Split(n.Value, "/"), func(level string) bool { return level == "*" || level == "**" }) {
+		c.in.warnf(n, "write + or {name} for one level, {name...} for one or more", "* is a character like any other in a topic")
+	}
 	if m := topic.Blank(n.Value); m != nil {
 		c.in.warnAt(n, m.Offset, m.Width, m.Hint, "the topic %s", m.Message)
 	}

@@ -218,7 +218,7 @@ func forbidden(root ast.Node) (found *Mistake) {
 		}
 	}))
 	if f := uncalled(root); f != nil {
-		at(f, f.Value+" is a function", "call it: "+f.Value+"(…)")
+		at(f, f.Value+" is a function", "call it: "+usage(f.Value))
 	}
 	return found
 }

@@ -1,6 +1,7 @@
 package expression
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -38,30 +39,44 @@ func (n *Names) explain(text string, err error) *Mistake {
 		after := string(runes[min(m.Offset+len([]rune(name[1])), len(runes)):])
 		called := strings.HasPrefix(strings.TrimSpace(after), "(")
 		if !called && slices.Contains(Functions(), name[1]) {
-			m.Message, m.Hint = name[1]+" is a function", "call it: "+name[1]+"(…)"
+			m.Message, m.Hint = name[1]+" is a function", "call it: "+usage(name[1])
 			return m
 		}
-		m.Hint = n.meant(name[1], called)
+		m.Hint = n.meant(name[1], string(runes[:m.Offset]), called)
 		return m
 	}
 	if name := unknownField.FindStringSubmatch(fe.Message); name != nil {
 		n.explainField(m, string(runes[:m.Offset]), name[1])
 		return m
 	}
-	explainSyntax(m, text, string(runes[m.Offset:]))
+	explainSyntax(m, text, string(runes[:m.Offset]), string(runes[m.Offset:]))
 	return m
 }
 
-// meant returns the hint for an unknown name; called says whether it is used as a function.
-func (n *Names) meant(name string, called bool) string {
+// meant returns the hint for an unknown name behind the text before; called says whether it is used
+// as a function.
+func (n *Names) meant(name, before string, called bool) string {
 	if called {
+		if here := elsewhere[strings.ToLower(name)]; here != "" {
+			return "write " + here
+		}
 		if near := spelling.Nearest(name, Functions()); near != "" {
 			return fmt.Sprintf("did you mean %q?", near)
 		}
 		return "the functions are: " + listed()
 	}
+	if key := dashed.FindStringSubmatch(before); key != nil {
+		return fmt.Sprintf("a key with a - in it is written [%q]; the operator needs a blank before it", key[1]+name)
+	}
+	if bare := strings.TrimPrefix(name, "$"); bare == "" || slices.Contains(n.all(), bare) {
+		return "names have no $: write " + cmp.Or(bare, "payload")
+	}
+	predicate := withinPredicate(before)
 	if n.Hint != nil {
-		if hint := n.Hint(name); hint != "" {
+		switch hint := n.Hint(name); {
+		case hint != "" && name == "item" && predicate != "":
+			return hint + " (within " + predicate + "(…) the element is #)"
+		case hint != "":
 			return hint
 		}
 	}
@@ -71,6 +86,9 @@ func (n *Names) meant(name string, called bool) string {
 	names := n.all()
 	if near := spelling.Nearest(name, names); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
+	}
+	if predicate != "" && !strings.HasPrefix(name, "$") {
+		return fmt.Sprintf("within %[1]s(…), # is the element and .%[2]s its field %[2]s; a text needs quotes: %[2]q", predicate, name)
 	}
 	return fmt.Sprintf("names here: %s; a text needs quotes: %q", strings.Join(names, ", "), name)
 }
@@ -100,12 +118,16 @@ var (
 	dotNumber = regexp.MustCompile(`^unexpected token Number\("\.(\d+)"\)`)
 	twice     = regexp.MustCompile(`^cannot redeclare (?:variable )?(\S+)`)
 	tooLarge  = regexp.MustCompile(`^invalid (integer|float) literal: .*value out of range|^integer literal is too large`)
+	optional  = regexp.MustCompile(`[\pL\d_)\]]\?$`)
+	numbered  = regexp.MustCompile(`[^0-9]\.[0-9]+[.\pL]?$`)
+	otherKey  = regexp.MustCompile(`^[^\s.,()\[\]]*`)
+	dashed    = regexp.MustCompile(`\.([\pL_][\pL\d_-]*-)$`)
 	literals  = regexp.MustCompile(`[0-9][0-9a-zA-Z_.]*`)
 )
 
 // explainSyntax replaces those messages of the engine that do not name the usual slip behind them.
-// rest is the text from the mistake on.
-func explainSyntax(m *Mistake, text, rest string) {
+// The mistake stands between before and rest.
+func explainSyntax(m *Mistake, text, before, rest string) {
 	switch {
 	case strings.Contains(text, "{{"):
 		m.Hint = "write the expression without {{ }}"
@@ -115,8 +137,15 @@ func explainSyntax(m *Mistake, text, rest string) {
 		m.Message, m.Hint = `unexpected "then"`, "write condition ? value : other value"
 	case strings.Contains(m.Message, "unexpected token EOF"), strings.Contains(m.Message, "unexpected end of expression"):
 		m.Message, m.Hint = "the expression ends too early", commentHint
+		if optional.MatchString(text) {
+			m.Hint = "to leave a key out where it has no value, write the ? behind the key: caption?: =payload.caption"
+		}
 	case strings.Contains(m.Message, "literal not terminated"):
 		m.Message, m.Hint = "the text is not closed by a quote", commentHint
+	case strings.HasPrefix(rest, "=>"):
+		m.Message, m.Hint = "unexpected =>", "within map, filter and the like, # is the element and .x its field x: map(list, .x)"
+	case strings.HasPrefix(rest, "=~"):
+		m.Message, m.Hint = "unexpected =~", `write matches "^[a-z]+$"`
 	case strings.Contains(m.Message, `unexpected token Operator("=")`):
 		m.Message, m.Hint = "= does not compare", "write =="
 	case strings.HasPrefix(rest, "&"):
@@ -136,9 +165,18 @@ func explainSyntax(m *Mistake, text, rest string) {
 	case dotNumber.MatchString(m.Message):
 		index := dotNumber.FindStringSubmatch(m.Message)[1]
 		m.Message, m.Hint = "unexpected ."+index, fmt.Sprintf("an element of a list is [%s], counted from 0", index)
+	case strings.HasPrefix(m.Message, "bad number syntax") && numbered.MatchString(before):
+		m.Message = "a path has names and no numbers"
+		m.Hint = `an element of a list is [0], counted from 0; a key that begins with a digit is ["1st"]`
+	case strings.HasPrefix(m.Message, "unrecognized character") && strings.HasSuffix(before, "."):
+		m.Hint = fmt.Sprintf("a key with other characters than letters, digits and _ is written [%q]", otherKey.FindString(rest))
+	case strings.HasPrefix(m.Message, "invalid char escape"):
+		m.Hint = "write \\\\ for one \\, or the text in `…`"
+	case strings.HasPrefix(m.Message, "a map key must be"):
+		m.Message, m.Hint = "an object has keys and values", `write {"key": value}; to add to an object write merge(payload, {…})`
 	case strings.Contains(m.Message, "unexpected token"):
-		m.Message = strings.NewReplacer("unexpected token ", "unexpected ", "Operator(", "", "Identifier(", "", "Bracket(", "",
-			"String(", "", "Number(", "", `")`, `"`).Replace(m.Message)
+		explainToken(m, before, rest)
+	case explainTypes(m):
 	default:
 		objects := strings.NewReplacer("map[string]interface {}", "object", "map[interface {}]interface {}", "object",
 			"[]interface {}", "list", "interface {}", "any")

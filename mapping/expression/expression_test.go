@@ -80,8 +80,8 @@ func TestMistakes(t *testing.T) {
 		`[mqtt]`:          {1, 4, "mqtt is not a value by itself", "there is: mqtt.content_type, mqtt.qos, mqtt.retained, mqtt.topic, mqtt.user"},
 		`payload = 1`:     {8, 1, "= does not compare", "write =="},
 		`payload.upper()`: {8, 5, "values have no methods", "call a function: upper(payload.x), not payload.x.upper()"},
-		`[1, len]`:        {4, 3, "len is a function", "call it: len(…)"},
-		`any`:             {0, 3, "any is a function", "call it: any(…)"},
+		`[1, len]`:        {4, 3, "len is a function", "call it: len(x)"},
+		`any`:             {0, 3, "any is a function", "call it: any(list, condition)"},
 		`null`:            {0, 4, "unknown name null", "what is missing is nil"},
 	} {
 		_, got := names().Parse(text)

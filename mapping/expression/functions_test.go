@@ -155,6 +155,7 @@ func TestMoreFunctions(t *testing.T) {
 		{`upper(fromHex("ff"))`, `rejected: upper takes text, not bytes`},
 		{`string(fromHex("ff"))`, `rejected: these 1 bytes are not UTF-8 text; write toBase64(…) or toHex(…)`},
 		{`upper(bytes("a")) + bytes("b")`, `"Ab"`},
+		{`fromHex("ff") + "b"`, `rejected: + joins two texts or adds two numbers, not bytes and text; write toHex(…) or toBase64(…)`},
 		{`[uint8(payload.s, 0), uint8("a", -1), int8(fromHex("ff"), 0)]`, `[83,97,-1]`},
 		{`[uint16be(fromHex(payload.hex), 0), uint16le(fromHex(payload.hex), 0), int16be(fromHex(payload.hex), 0), int16le(fromHex("00ff"), 0)]`, `[65519,61439,-17,-256]`},
 		{`let b = fromHex("ffeeddccbbaa9988"); [uint32be(b, 0), uint32le(b, 4), int32be(b, 0), int32le(b, 0)]`, `[4293844428,2291772091,-1122868,-857870593]`},

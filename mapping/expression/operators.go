@@ -215,11 +215,21 @@ func add(s *Scope, args []any) (any, error) {
 
 func addNumbers(s *Scope, args []any) (any, error) {
 	v, err := arithmetic("+", addInts, func(a, b float64) float64 { return a + b })(s, args)
+	if notText(args[0]) || notText(args[1]) {
+		return nil, value.Refuse("expression", "+ joins two texts or adds two numbers, not %s and %s; write toHex(…) or toBase64(…)",
+			value.TypeName(args[0]), value.TypeName(args[1]))
+	}
 	if err != nil && (isText(args[0]) || isText(args[1])) {
 		return nil, value.Refuse("expression", "+ joins two texts or adds two numbers, not %s and %s; write string(…)",
 			value.TypeName(args[0]), value.TypeName(args[1]))
 	}
 	return v, err
+}
+
+// notText reports whether v is bytes that are no text.
+func notText(v any) bool {
+	_, ok := v.(value.Bytes)
+	return ok && !isText(v)
 }
 
 func isText(v any) bool {

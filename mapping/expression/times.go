@@ -39,8 +39,11 @@ func checkTimeCall(args []ast.Node, at mistakeAt) {
 		layout, ok := n.(*ast.StringNode)
 		// If no part of the layout stands for a part of the time, formatting leaves it as it is.
 		if ok && time.Unix(1, 1).UTC().Format(layout.Value) == layout.Value {
-			at(layout, "the layout "+value.Quote(layout.Value)+" has no year, month or day in it",
-				`write how 2 January 2006, 15:04:05, would look: "2006-01-02 15:04:05"`)
+			hint := `write how 2 January 2006, 15:04:05, would look: "2006-01-02 15:04:05"`
+			if _, zone := instant.Zone(layout.Value); zone {
+				hint = `the zone comes behind the layout: time(…, "2006-01-02 15:04:05", ` + value.Quote(layout.Value) + ")"
+			}
+			at(layout, "the layout "+value.Quote(layout.Value)+" has no year, month or day in it", hint)
 		}
 	}
 	if name, ok := literal(args, 2); ok {

@@ -121,6 +121,8 @@ func parseLevel(part string, last bool) (level, *Mistake) {
 		return parseCapture(inner)
 	case captureName.MatchString(strings.TrimSuffix(inner, "...")) && braced != closed:
 		return level{}, &Mistake{Message: "a brace is missing", Hint: "write {" + inner + "}"}
+	case strings.ContainsAny(part, "{}") && strings.ContainsAny(part, ",|"):
+		return level{}, &Mistake{Message: "a {name} takes a whole topic level", Hint: "write several topics as a list, each on a line with a -"}
 	case strings.ContainsAny(part, "{}"):
 		return level{}, &Mistake{Message: "a {name} takes a whole topic level", Hint: `split it in the expression: split(topic.x, "-")`}
 	case part == "#" && !last:
@@ -136,9 +138,11 @@ func parseLevel(part string, last bool) (level, *Mistake) {
 func parseCapture(inner string) (level, *Mistake) {
 	name, rest := strings.CutSuffix(inner, "...")
 	if !captureName.MatchString(name) {
-		return level{}, &Mistake{
-			Message: fmt.Sprintf("{%s} is not a name", inner), Hint: "a name is made of letters, digits and _, such as {device_id}",
+		hint := "a name is made of letters, digits and _, such as {device_id}"
+		if several := strings.Trim(inner, ".*…#+"); several != inner && captureName.MatchString(several) {
+			hint = "for one or more levels write {" + several + "...}"
 		}
+		return level{}, &Mistake{Message: fmt.Sprintf("{%s} is not a name", inner), Hint: hint}
 	}
 	if rest {
 		return level{wild: '#', name: name}, nil

@@ -133,3 +133,37 @@ func BenchmarkLatency(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkOpen is the start of a replica: it reads a stream of 256 MB.
+func BenchmarkOpen(b *testing.B) {
+	c := natstest.Start(b, natstest.Current(b), natstest.Options{})
+	body := make([]byte, 500)
+	for _, entries := range []int{16, 256} {
+		b.Run(fmt.Sprint("blocks of ", entries), func(b *testing.B) {
+			name := fmt.Sprint("bench", streams.Add(1))
+			l := open(b, c, name, jetstream.Options{})
+			w, err := l.Lead(b.Context())
+			if err != nil {
+				b.Fatal(err)
+			}
+			for i := range 490_000 / entries {
+				var batch journal.Batch
+				for n := range entries {
+					key := fmt.Sprint(i*entries + n) // every entry is the newest of its key
+					batch.Entries = append(batch.Entries, journal.Entry{Queue: "/queue/unread-count", Key: key, Body: body})
+				}
+				if err := w.Append(b.Context(), batch); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := l.Close(); err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				if err := open(b, c, name, jetstream.Options{}).Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -38,6 +38,7 @@ type state struct {
 	trimmed     int // how many of the blocks, from the front, have no entry within the log
 
 	epochs  []epoch           // of the positions kept, in order
+	queues  map[string]string // names, by themselves
 	leavers map[string]uint64 // queue -> position of its newest entry that has left the log
 	unknown uint64            // what left the log up to here is not known by queue
 
@@ -103,6 +104,7 @@ func newState(sequence uint64, name string) *state {
 		sequence: sequence,
 		first:    1,
 		epochs:   []epoch{{0, name}},
+		queues:   map[string]string{},
 		leavers:  map[string]uint64{},
 		newest:   newIndex(),
 		homes:    map[uint64]uint64{},
@@ -194,7 +196,7 @@ func (s *state) store(b *block) *stored {
 	for i := range b.entries {
 		e := &b.entries[i]
 		added.bytes += logSize(e)
-		added.leaves(e)
+		added.leaves(s.queue(e.Queue), e.Position)
 	}
 	s.blocks = append(s.blocks, added)
 	s.last += uint64(len(b.entries))
@@ -204,15 +206,25 @@ func (s *state) store(b *block) *stored {
 	return added
 }
 
-// leaves notes the entry as the newest of its queue.
-func (b *stored) leaves(e *journal.Entry) {
+// leaves notes the position as that of the queue's newest entry.
+func (b *stored) leaves(queue string, position uint64) {
 	for i := range b.leavers {
-		if b.leavers[i].queue == e.Queue {
-			b.leavers[i].position = e.Position
+		if b.leavers[i].queue == queue {
+			b.leavers[i].position = position
 			return
 		}
 	}
-	b.leavers = append(b.leavers, leaver{strings.Clone(e.Queue), e.Position})
+	b.leavers = append(b.leavers, leaver{queue, position})
+}
+
+// queue returns the queue's name as it is held once.
+func (s *state) queue(name string) string {
+	if held, ok := s.queues[name]; ok {
+		return held
+	}
+	name = strings.Clone(name)
+	s.queues[name] = name
+	return name
 }
 
 // logSize is what an entry counts for within the log.
@@ -227,7 +239,7 @@ func (s *state) carry(sequence uint64, b *block, to *stored) error {
 		switch {
 		case !ok && s.newest.loading != nil:
 			it = retention.Item{Key: strings.Clone(c.Key), Position: c.Position, AppendedAt: c.appendedAt, Size: logSize(&c.Entry)}
-			s.newest.put(strings.Clone(c.Queue), it)
+			s.newest.put(s.queue(c.Queue), it)
 			s.sizes.kept += it.Size
 		case !ok || it.Position != c.Position:
 			return fmt.Errorf("%w: sequence %d carries position %d, which is not the newest of its key", errDamaged, sequence, c.Position)
@@ -308,7 +320,7 @@ func (s *state) add(e *journal.Entry, to *stored) {
 	}
 	s.forget(e.Key)
 	it := retention.Item{Key: strings.Clone(e.Key), Position: e.Position, AppendedAt: to.appendedAt, Size: logSize(e)}
-	s.newest.put(strings.Clone(e.Queue), it)
+	s.newest.put(s.queue(e.Queue), it)
 	to.live++
 	to.newest += it.Size
 }

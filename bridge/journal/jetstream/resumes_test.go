@@ -26,7 +26,7 @@ func (c *countingStore) read(ctx context.Context, from uint64, max, bytes int) (
 // TestResumesShareReads has many clients come back at once, from about the same place in a
 // stream of small blocks.
 func TestResumesShareReads(t *testing.T) {
-	const entries, clients, most = 10_000, 100, 100
+	const entries, clients, most = 10_000, 30, 100
 	s := newStream()
 	l := mustOpen(t, &memoryStore{stream: s}, Options{})
 	w := mustLead(t, l)

@@ -28,24 +28,45 @@ func (f flood) Publish(context.Context, mqtt.Message) error { return nil }
 // pour commits what the function makes, with nobody subscribed, logging at info.
 func pour(b *testing.B, log journal.Log, rules string, event func(i int) *mqtt.Event) {
 	b.Helper()
+	f := newFlow(b, log, rules)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		f.events <- event(i)
+	}
+	f.end(b)
+}
+
+// A flow is a Committer at work.
+type flow struct {
+	*commit.Committer
+	events flood
+	ended  chan error
+}
+
+func newFlow(b *testing.B, log journal.Log, rules string) *flow {
+	b.Helper()
 	store, err := log.Lead(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
-	events := make(flood, 256)
-	c, err := commit.New(b.Context(), commit.Config{Source: events, Publisher: events, Pauser: events, Store: store, Snapshot: log,
+	f := &flow{events: make(flood, 256), ended: make(chan error, 1)}
+	f.Committer, err = commit.New(b.Context(), commit.Config{Source: f.events, Publisher: f.events, Pauser: f.events, Store: store, Snapshot: log,
 		Mapper: compile(b, rules), BaseTopic: "base", Logger: slog.New(slog.NewTextHandler(b.Output(), nil))})
 	if err != nil {
 		b.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- c.Run(context.Background()) }()
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		events <- event(i)
-	}
-	close(events)
-	if err := <-ended; err != nil {
+	go func() {
+		err := f.Run(context.Background())
+		store.Resign()
+		f.ended <- err
+	}()
+	return f
+}
+
+func (f *flow) end(b *testing.B) {
+	b.Helper()
+	close(f.events)
+	if err := <-f.ended; err != nil {
 		b.Fatal(err)
 	}
 }
@@ -100,54 +121,42 @@ func BenchmarkCounter(b *testing.B) {
 	}
 }
 
-// A million keys, in the journal too: what one takes beyond its own bytes and its value's.
-func BenchmarkMillionKeys(b *testing.B) {
-	const n = 1_000_000
-	const remembers = `
+// remembers remembers a text of 200 bytes under whatever key comes.
+const remembers = `
 memory: {m: {max_keys: 1000000, max_bytes: 1GiB}}
 rules:
   - name: many
     topic: t
     payload: text
-    remember: {m: {key: =payload, value: =len(payload)}}
+    remember: {m: {key: =payload, value: TEXT}}
 `
+
+// A million keys, in the journal too: what one takes beyond its own bytes and its value's.
+func BenchmarkMillionKeys(b *testing.B) {
+	const n = 1_000_000
 	for b.Loop() {
 		before := heap()
 		log := journal.NewMemory(journal.MemoryOptions{})
-		store, err := log.Lead(b.Context())
-		if err != nil {
-			b.Fatal(err)
-		}
-		events := make(flood, 256)
-		c, err := commit.New(b.Context(), commit.Config{Source: events, Publisher: events, Pauser: events, Store: store, Snapshot: log,
-			Mapper: compile(b, remembers), BaseTopic: "base", Logger: slog.New(slog.NewTextHandler(b.Output(), nil))})
-		if err != nil {
-			b.Fatal(err)
-		}
-		ended := make(chan error, 1)
-		go func() { ended <- c.Run(context.Background()) }()
-		for i := range n {
-			events <- &mqtt.Event{Topic: "t", Payload: fmt.Appendf(nil, "conversation %d", i), Received: time.Now()}
-		}
-		close(events)
-		if err := <-ended; err != nil {
-			b.Fatal(err)
-		}
-		counts := c.Memory().Counts()[0]
+		f := fill(b, log, strings.Replace(remembers, "TEXT", "text", 1), n)
+		counts := f.Memory().Counts()[0]
 		if counts.Keys != n {
 			b.Fatalf("%d keys", counts.Keys)
 		}
 		b.ReportMetric(float64(heap()-before-int(counts.Bytes))/n, "B/key")
-		begun := time.Now()
-		again, err := commit.New(b.Context(), commit.Config{Source: events, Publisher: events, Pauser: events, Store: store, Snapshot: log,
-			Mapper: compile(b, remembers), BaseTopic: "base", Logger: slog.New(slog.NewTextHandler(b.Output(), nil))})
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.ReportMetric(time.Since(begun).Seconds(), "s/start")
-		runtime.KeepAlive(again)
+		runtime.KeepAlive(f)
 		log.Close()
 	}
+}
+
+// fill has the rules map so many events.
+func fill(b *testing.B, log journal.Log, rules string, n int) *flow {
+	b.Helper()
+	f := newFlow(b, log, rules)
+	for i := range n {
+		f.events <- &mqtt.Event{Topic: "t", Payload: fmt.Appendf(nil, "conversation %d", i), Received: time.Now()}
+	}
+	f.end(b)
+	return f
 }
 
 func heap() int {
@@ -155,4 +164,36 @@ func heap() int {
 	runtime.GC()
 	runtime.ReadMemStats(&m)
 	return int(m.HeapAlloc)
+}
+
+// A Committer begins where a journal on disk holds 100,000 keys with values of 200 bytes; beside it,
+// what opening that journal takes.
+func BenchmarkStart(b *testing.B) {
+	rules := strings.Replace(remembers, "TEXT", strings.Repeat("x", 198), 1)
+	dir := b.TempDir()
+	open := func() journal.Log {
+		log, err := disk.Open(b.Context(), disk.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return log
+	}
+	log := open()
+	fill(b, log, rules, 100_000)
+	log.Close()
+	var opening, starting time.Duration
+	for b.Loop() {
+		begun := time.Now()
+		log := open()
+		opened := time.Now()
+		f := newFlow(b, log, rules)
+		opening, starting = opening+opened.Sub(begun), starting+time.Since(opened)
+		if keys := f.Memory().Counts()[0].Keys; keys != 100_000 {
+			b.Fatalf("%d keys", keys)
+		}
+		f.end(b)
+		log.Close()
+	}
+	b.ReportMetric(opening.Seconds()/float64(b.N), "s/open")
+	b.ReportMetric(starting.Seconds()/float64(b.N), "s/start")
 }

@@ -63,6 +63,8 @@ type Store struct {
 	mu       sync.RWMutex
 	memories []*memory // by name
 	windows  *shelf    // of dedupe; an item's time is the window's end
+
+	spare *Tx // that nobody uses; nil: none
 }
 
 // A memory is one of them.

@@ -39,7 +39,22 @@ type write struct {
 func (t *Tx) Used() bool { return t.used }
 
 // Begin returns a Tx for what comes of one event at that time, or of one key whose time is up.
-func (s *Store) Begin(at time.Time) *Tx { return &Tx{store: s, at: at} }
+func (s *Store) Begin(at time.Time) *Tx {
+	t := s.spare
+	if t == nil {
+		t = &Tx{store: s}
+	}
+	s.spare = nil
+	t.at = at
+	return t
+}
+
+// release keeps the Tx, which has been committed, for the next event.
+func (t *Tx) release() {
+	clear(t.writes)
+	*t = Tx{store: t.store, writes: t.writes[:0]}
+	t.store.spare = t
+}
 
 // A Change is what a rule remembers or forgets.
 type Change struct {
@@ -173,6 +188,7 @@ func (t *Tx) Records() []Record {
 // Commit makes the changes those of the Store, as a whole. The Tx must not be used after. What is
 // over a bound then goes with Evict.
 func (t *Tx) Commit() {
+	defer t.release()
 	if len(t.writes) == 0 {
 		return
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/vmihailenco/msgpack/v5"
 
+	"mqtt-stomp-bridge/mapping/memory"
 	"mqtt-stomp-bridge/mapping/value"
 )
 
@@ -277,5 +278,36 @@ func BenchmarkCompile(b *testing.B) {
 		if _, report := compile("rules.yaml", chatRules); report.Err() != nil {
 			b.Fatal(report.Err())
 		}
+	}
+}
+
+// BenchmarkRemember maps an event of a counting rule, and of the same rule without memory.
+func BenchmarkRemember(b *testing.B) {
+	const without = `
+rules:
+  - name: unread
+    topic: chat/{conv}/in
+    let: {n: (payload.n ?? 0) + 1}
+    queue: /queue/unread-count
+    fields: {conversation_id: '=uuid("conv", topic.conv)', unread_message_count: =n}
+`
+	counting := "memory: {unread: }\n" + strings.Replace(without, "let: {n: (payload.n ?? 0) + 1}",
+		"let: {n: '(memory.unread[topic.conv] ?? 0) + 1'}\n    remember: {unread: {key: =topic.conv, value: =n}}", 1)
+	for _, bench := range []struct{ name, rules string }{{"without memory", without}, {"counting", counting}} {
+		m := mapper(b, bench.rules)
+		store := memory.New()
+		store.Configure(m.Memories())
+		e := event("chat/42/in", `{"id":"m1","n":5,"text":"Where is my order?"}`)
+		b.Run(bench.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				tx := store.Begin(e.Received)
+				e.State = tx
+				if r := m.Map(e); len(r.Outputs) != 1 {
+					b.Fatalf("%+v", r)
+				}
+				tx.Commit()
+			}
+		})
 	}
 }

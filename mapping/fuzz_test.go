@@ -3,15 +3,18 @@ package mapping_test
 import (
 	"encoding/json"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/memory"
 )
 
 // fuzzRules look at an event in every way that there is.
 const fuzzRules = `
 tables:
   state: {a: PENDING, b: FAILED}
+memory: {last: {max_keys: 3}, count: {for: 1h}}
 rules:
   - name: message
     topic: '{a}/{b...}'
@@ -71,6 +74,20 @@ rules:
       conversation_id: =uuid("c", toJSON(m))
       channel_id: =uuid("c", toJSON(first(payload.list) ?? m))
       message: {id: '=uuid("m", toJSON(fromJSON(payload.json) ?? m))', content: =m.a ?? m, delivery_state: PENDING, sender_type: app_user}
+  - name: remembers
+    topic: '#'
+    each: payload.items ?? [payload]
+    let: {topicOf: mqtt.topic, before: 'memory.last[payload.id ?? item.id]', n: '(memory.count[topicOf] ?? 0) + 1'}
+    when: before == nil or before != item
+    dedupe: {key: item.n, window: 1h}
+    remember:
+      last: [{key: =payload.id ?? item.id, value: =item}, {key: k, value: {item: =item, before?: =before, 'list': [=payload.list]}}]
+      count: {key: =topicOf, value: =n}
+    forget: {count: =item.state}
+  - name: forgotten
+    forgotten: last
+    remember: {count: {key: =key, value: =value.item ?? value}}
+    forget: {last: =string(value.id ?? key)}
   - name: private
     topic: '#'
     queue: /queue/channel/connected
@@ -115,8 +132,29 @@ func FuzzMap(f *testing.F) {
 				t.Errorf("rejection %+v", j)
 			}
 		}
+		remembers(t, m, e)
 		if again := m.Explain(e); len(again.Result.Outcomes) != len(r.Outcomes) {
 			t.Errorf("explained: %s; mapped: %s", outcomes(again.Result), outcomes(r))
 		}
 	})
+}
+
+// remembers runs the event twice in a row, and then the keys whose time is up: whatever rules
+// remember can be read again.
+func remembers(t *testing.T, m *mapping.Mapper, e mapping.Event) {
+	trial := m.NewTrial()
+	traces := []mapping.Trace{trial.Explain(e), trial.Explain(e)}
+	traces = append(traces, trial.Forgotten(e.Received.Add(721*time.Hour))...)
+	for _, trace := range traces {
+		for _, c := range trace.Result.Changes {
+			if !c.Forget && (!json.Valid([]byte(c.After)) || len(c.After) > memory.MaxValue || len(c.Key) > memory.MaxKey) {
+				t.Errorf("change %+v", c)
+			}
+		}
+		for _, r := range trace.Result.Rejections {
+			if r.Stage == "panic" || r.Rule == "forgotten" && r.Stage == "decode" {
+				t.Errorf("rejection %+v", r)
+			}
+		}
+	}
 }

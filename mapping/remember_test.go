@@ -246,3 +246,29 @@ rules:
 		t.Errorf("at the limit: %q", got)
 	}
 }
+
+// What one event remembers is bounded: by the work of its rule, whatever the elements are.
+func TestHostileRemember(t *testing.T) {
+	changes := make([]string, 32)
+	for i := range changes {
+		changes[i] = "{key: =string(index) + \"/" + strings.Repeat("k", i) + "\", value: =payload.v}"
+	}
+	h := newHouse(t, silent("v: {max_bytes: 1MiB}", "topic: t\neach: payload.l\nremember: {v: ["+strings.Join(changes, ", ")+"]}"))
+	payload := `{"v":"` + strings.Repeat("x", 60<<10) + `","l":[1` + strings.Repeat(",1", 999) + `]}`
+	var r mapping.Result
+	cost(func() {
+		tx := h.store.Begin(received)
+		e := event("t", payload)
+		e.State = tx
+		r = h.m.Map(e)
+		tx.Commit()
+		for len(h.store.Evict(1000)) > 0 {
+		}
+	}).check(t, 128<<20)
+	if n := len(r.Changes); n == 0 || n > 300 || len(r.Rejections) == 0 || r.Rejections[len(r.Rejections)-1].Kind != "too much work" {
+		t.Errorf("%d changes, %d rejections", n, len(r.Rejections))
+	}
+	if c := h.store.Counts()[0]; c.Bytes > 1<<20 {
+		t.Errorf("%d bytes remembered", c.Bytes)
+	}
+}

@@ -295,6 +295,25 @@ func TestLargeKeptEntry(t *testing.T) {
 	})
 }
 
+// TestForeignTail has messages come where those that were committed are published again, which are
+// none: the stream itself decides.
+func TestForeignTail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, l, w := brokenLog(t, Options{})
+		defer l.Close()
+		mustAppend(t, w, message(1))
+		next := l.applied() + 1
+		for _, data := range [][]byte{nil, []byte("\x02"), (&block{base: 2, first: 1, head: 1}).encode()} {
+			l.tail(next, data)
+			l.tail(1<<60, data)
+		}
+		mustAppend(t, w, message(2))
+		if err := l.Reach(t.Context(), 3); err != nil || l.Bounds().Last != 2 {
+			t.Errorf("Reach = %v, Bounds = %v", err, l.Bounds())
+		}
+	})
+}
+
 // TestReachTellsThoseWhoFollow has one who follows take its time: Reach waits for it.
 func TestReachTellsThoseWhoFollow(t *testing.T) {
 	s := newStream()

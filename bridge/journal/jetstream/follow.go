@@ -177,40 +177,41 @@ func (l *Log) row(sequence uint64) (r row, sum uint32) {
 	return r, s.block(sequence).sum
 }
 
-// tail takes a message as it was committed.
+// tail takes a message as it was committed. It is only a quicker way: where it is not what comes
+// next, the stream itself tells what does.
 func (l *Log) tail(sequence uint64, data []byte) {
-	switch next := l.next(sequence); {
-	case sequence == next:
-		l.deliver(sequence, data)
-	case sequence > next:
-		l.look()
+	l.mu.RLock()
+	next, sum := l.state.sequence+1, l.state.sum
+	l.mu.RUnlock()
+	if sequence < next {
+		return
 	}
+	b, err := decode(data)
+	if sequence > next || err != nil || b.previous != sum {
+		l.look()
+		return
+	}
+	l.apply(sequence, b, b.copied())
 }
 
-// next notes that there is a block of the sequence, and returns which is to be applied next.
-func (l *Log) next(known uint64) uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.known = max(l.known, known)
-	return l.state.sequence + 1
-}
-
-// deliver applies the message if it is the next one.
+// deliver applies the message of the stream if it is the next one.
 func (l *Log) deliver(sequence uint64, data []byte) {
 	b, err := decode(data)
 	if err != nil {
 		l.end(fmt.Errorf("at sequence %d: %w", sequence, err))
 		return
 	}
-	var entries []journal.Entry
-	if len(b.entries) > 0 {
-		// Copied: those who keep entries would keep the whole block, of which they may have little.
-		entries = slices.Clone(b.entries)
-		for i := range entries {
-			entries[i].Body = slices.Clone(entries[i].Body)
-		}
+	l.apply(sequence, b, b.copied())
+}
+
+// copied returns the entries with bodies of their own: those who keep some would keep the whole
+// block, of which they may have little.
+func (b *block) copied() []journal.Entry {
+	entries := slices.Clone(b.entries)
+	for i := range entries {
+		entries[i].Body = slices.Clone(entries[i].Body)
 	}
-	l.apply(sequence, b, entries)
+	return entries
 }
 
 // apply applies the block if it is the next one, and calls those who follow with its entries.
@@ -239,7 +240,6 @@ func (l *Log) advance(sequence uint64, b *block) bool {
 		l.end(err)
 		return false
 	}
-	l.known = max(l.known, sequence)
 	return true
 }
 
@@ -269,24 +269,24 @@ func (l *Log) sync(ctx context.Context) error {
 	}
 }
 
-// keepUp reads what the tail has missed, until the log ends: at once where it was told of a block
-// that lies further on, and every second in any case.
+// keepUp reads what the tail has missed, until the log ends: at once where that shows or somebody
+// waits, and every second in any case.
 func (l *Log) keepUp() {
 	var short time.Time // since when the stream has been shorter than it was; zero: it is not
 	var p purger
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for l.Err() == nil {
-		asked := false
+		ticked := false
 		select {
 		case <-l.ctx.Done():
 			return
 		case <-l.wake:
 		case <-tick.C:
-			asked = true
+			ticked = true
 		}
 		waiting := l.takeWaiting()
-		if err := l.catchUp(asked || len(waiting) > 0, &short); err != nil {
+		if err := l.catchUp(&short); err != nil {
 			l.giveBack(waiting)
 			pause(l.ctx, awayPause)
 			continue
@@ -294,7 +294,7 @@ func (l *Log) keepUp() {
 		for _, done := range waiting {
 			close(done)
 		}
-		if asked && l.leads.Load() {
+		if ticked && l.leads.Load() {
 			l.purge(&p)
 		}
 	}
@@ -320,37 +320,38 @@ func (l *Log) giveBack(waiting []chan struct{}) {
 // to lead the servers may say so for a while.
 var errShort = errors.New("journal: the stream is shorter than it was")
 
-// catchUp applies what the stream has, as far as is known or, if it is to ask, as there is.
-func (l *Log) catchUp(ask bool, short *time.Time) error {
-	l.mu.RLock()
-	applied, known := l.state.sequence, l.known
-	l.mu.RUnlock()
-	if ask {
-		_, last, err := l.ends(l.ctx)
-		switch {
-		case err != nil:
-			return err
-		case last >= applied:
-			*short = time.Time{}
-			known = max(known, last)
-		case short.IsZero():
-			*short = time.Now()
-			return errShort
-		case time.Since(*short) < shortFor:
-			return errShort
-		default:
-			l.end(fmt.Errorf("%w (it ends at sequence %d, and did at %d)", errRestored, last, applied))
-			return errRestored
-		}
+// catchUp applies what the stream has.
+func (l *Log) catchUp(short *time.Time) error {
+	applied := l.applied()
+	_, last, err := l.ends(l.ctx)
+	switch {
+	case err != nil:
+		return err
+	case last >= applied:
+		*short = time.Time{}
+		return l.readTo(last)
+	case short.IsZero():
+		*short = time.Now()
+		return errShort
+	case time.Since(*short) < shortFor:
+		return errShort
 	}
-	return l.readTo(known)
+	l.end(fmt.Errorf("%w (it ends at sequence %d, and did at %d)", errRestored, last, applied))
+	return errRestored
+}
+
+// applied returns the sequence of the newest block that was applied.
+func (l *Log) applied() uint64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.state.sequence
 }
 
 // readTo reads and applies up to the sequence.
-func (l *Log) readTo(known uint64) error {
+func (l *Log) readTo(last uint64) error {
 	for {
-		next := l.next(0)
-		if next > known {
+		next := l.applied() + 1
+		if next > last {
 			return nil
 		}
 		messages, err := l.read(l.ctx, row{next, rowBlocks})

@@ -88,7 +88,6 @@ type Log struct {
 
 	mu      sync.RWMutex // guards the rest; never held while calling back or waiting
 	state   *state
-	known   uint64          // there is a block of this sequence, if not a later one
 	waiting []chan struct{} // closed when all is applied that was in the stream when it came here
 }
 

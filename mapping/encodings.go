@@ -55,7 +55,7 @@ var otherKinds = map[string]string{
 	"string": "text", "plain": "text", "text/plain": "text", "utf8": "text", "utf-8": "text",
 	"urlencoded": "form", "x-www-form-urlencoded": "form", "application/x-www-form-urlencoded": "form",
 	"text/csv": "csv", "tsv": "{csv: {comma: tab}}", "application/cbor": "cbor", "messagepack": "msgpack", "message-pack": "msgpack",
-	"protobuf": protobufKind, "proto": protobufKind, "any": "ignore", "none": "ignore", "null": "empty",
+	"binary": "bytes", "raw": "bytes", "application/octet-stream": "bytes", "protobuf": protobufKind, "proto": protobufKind, "any": "ignore", "none": "ignore", "null": "empty",
 }
 
 // payloadKinds returns the names that a rule may give as payload.

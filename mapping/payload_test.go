@@ -50,6 +50,7 @@ func TestPayloadKinds(t *testing.T) {
 		{"{protobuf: event.proto, message: test.Event}", "=payload", "\x10\x05", `{"n":5}`}, {"{protobuf: ./protos/../event.proto, message: test.Event}", "=payload.n", "\x10\x05", `5`},
 		{"{protobuf: event.proto, message: test.Event}", "=payload", "\x10", `decode: the payload is not a message test.Event: it ends within a field`},
 		{"{protobuf: protos/up.proto, message: test.Up}", "=payload", "\x12\x08\x0a\x06\x08\xa0\xf3\xc4\x80\x06", `{"deep":{"at":"2021-01-27T10:00:00.000Z"}}`},
+		{"bytes", "=toHex(payload)", "\x00\xff", `00ff`}, {"bytes", "=payload", "Gr\u00fc\u00dfe", "Grüße"}, {"bytes", "={\"n\": uint16be(payload, 0)}", "\x01\x02\xff", `{"n":258}`},
 		{`{csv: {comma: tab}}`, "=payload[0]", "1,5\t2", `["1,5","2"]`}, {`{csv: {comma: "\t"}}`, "=payload[0]", "1\t2", `["1","2"]`}, {`{csv: {}}`, "=payload[0]", "1,2", `["1","2"]`},
 	} {
 		if got := sentContent(t, tt.kind, tt.content, tt.bytes); got != tt.want {

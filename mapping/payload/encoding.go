@@ -33,6 +33,7 @@ func Named() []*Encoding {
 		decoded("cbor", value.AnyType, decodeCBOR),
 		decoded("msgpack", value.AnyType, decodeMessagePack),
 		CSV{Comma: ','}.Encoding(),
+		decoded("bytes", value.AnyType, decodeBytes), // AnyType: text, where they are UTF-8
 	}
 }
 
@@ -63,6 +64,14 @@ func decodeText(payload []byte) (value.Document, error) {
 		return value.Document{}, err
 	}
 	return value.Document{Value: string(value.WithoutMark(payload))}, nil
+}
+
+// decodeBytes takes the payload as it is.
+func decodeBytes(payload []byte) (value.Document, error) {
+	if err := value.CheckSize(payload); err != nil {
+		return value.Document{}, err
+	}
+	return value.Document{Value: value.Bytes(payload)}, nil
 }
 
 // decodeAuto takes JSON for JSON, and anything else for text.

@@ -48,7 +48,7 @@ func TestNames(t *testing.T) {
 		}
 		got = append(got, e.Name+" "+takes)
 	}
-	want := []string{"json 1", "text 1", "empty 0", "ignore 01", "auto 1", "form 1", "cbor 1", "msgpack 1", "csv 1",
+	want := []string{"json 1", "text 1", "empty 0", "ignore 01", "auto 1", "form 1", "cbor 1", "msgpack 1", "csv 1", "bytes 1",
 		"{json: lenient} 1", `{csv: {header: true, comma: "\t"}} 1`}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -89,7 +89,7 @@ type refusal string
 
 func TestText(t *testing.T) {
 	checkTexts(t, named(t, "text"), []textCase{
-		{"ä", "ä"}, {"\ufeffa\ufeff", "a\ufeff"}, {"\xff", refusal("is not UTF-8 text (payload: ignore does not look at it)")},
+		{"ä", "ä"}, {"\ufeffa\ufeff", "a\ufeff"}, {"\xff", refusal("is not UTF-8 text (payload: bytes would take it as it is)")},
 		{strings.Repeat("a", value.MaxPayload+1), refusal("is 1048577 bytes; at most 1048576 are decoded")},
 	})
 }
@@ -99,7 +99,7 @@ func TestAuto(t *testing.T) {
 		{` {"a":1} `, object{"a": int64(1)}}, {"\ufeff[1]", list{int64(1)}}, {"5", int64(5)}, {"true", true}, {`"a"`, "a"},
 		{"online", "online"}, {"{online}", "{online}"}, {"\ufeffonline", "online"}, {"nan", "nan"}, {"21.5 C", "21.5 C"},
 		{`{"a":1,"a":2}`, refusal(`has the key "a" twice in one object`)},
-		{"\xff", refusal("is not UTF-8 text (payload: ignore does not look at it)")},
+		{"\xff", refusal("is not UTF-8 text (payload: bytes would take it as it is)")},
 	})
 	for text, raw := range map[string]string{` {"a":1.0}`: `{"a":1.0}`, "online": ""} {
 		if d, err := named(t, "auto").Decode([]byte(text)); d.Raw != raw || err != nil {
@@ -117,7 +117,7 @@ func TestForm(t *testing.T) {
 		{"a=50%&b=1", refusal(`is not a form: the value of "a" has the invalid URL escape "%"; % is written %25`)},
 		{"%zz=1", refusal(`is not a form: a key has the invalid URL escape "%zz"; % is written %25`)},
 		{"a=%ff", refusal(`is not a form in UTF-8: the value of "a" is "\xff"`)},
-		{"a=\xff", refusal("is not UTF-8 text (payload: ignore does not look at it)")},
+		{"a=\xff", refusal("is not UTF-8 text (payload: bytes would take it as it is)")},
 		{strings.Repeat("a&", 10_000), refusal("is a form of 10001 fields; at most 10000 are decoded")},
 	})
 }
@@ -130,7 +130,7 @@ func TestCSV(t *testing.T) {
 		{"a,\"b\nc\"", list{list{"a", "b\nc"}}},
 		{"1\na\"b\n", refusal(`is not CSV: line 2, column 2: bare " in non-quoted-field`)},
 		{"\"a", refusal(`is not CSV: line 1, column 3: extraneous or missing " in quoted-field`)},
-		{"\xff", refusal("is not UTF-8 text (payload: ignore does not look at it)")},
+		{"\xff", refusal("is not UTF-8 text (payload: bytes would take it as it is)")},
 		{strings.Repeat(",", 1<<17), refusal("holds more than 131072 values")},
 		{strings.Repeat("a\n", 1<<17), refusal("holds more than 131072 values")},
 	})

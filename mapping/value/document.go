@@ -32,7 +32,7 @@ func CheckText(text []byte) error {
 		return err
 	}
 	if !utf8.Valid(text) {
-		return &Refusal{Kind: "not UTF-8", Reason: "is not UTF-8 text", hint: "ignore does not look at it"}
+		return &Refusal{Kind: "not UTF-8", Reason: "is not UTF-8 text", hint: "bytes would take it as it is"}
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func TestRefusals(t *testing.T) {
 		{"hello", "not JSON", "is not JSON: invalid character 'h' looking for beginning of value", text},
 		{"\ufeffhello", "not JSON", "is not JSON: invalid character 'h' looking for beginning of value", text},
 		{`{"a"}`, "not JSON", "is not JSON: invalid character '}' after object key, at byte 5 of 5", ""},
-		{"\xff", "not UTF-8", "is not UTF-8 text", " (payload: ignore does not look at it)"},
+		{"\xff", "not UTF-8", "is not UTF-8 text", " (payload: bytes would take it as it is)"},
 		{`{"a":1,"a":2}`, "duplicate key", `has the key "a" twice in one object`, ""},
 		{strings.Repeat("[", 66) + strings.Repeat("]", 66), "too deep", "nests deeper than 64 levels", ""},
 		{strings.Repeat(" ", value.MaxPayload+1), "too large", "is 1048577 bytes; at most 1048576 are decoded", ""},

@@ -75,8 +75,11 @@ type Event struct {
 
 	// Stamp gives the timestamp of an unread count whose rule leaves it to the time of receipt. It
 	// is called once for each such output that is made. nil: Received as it is.
-	Stamp func(conversation string, received time.Time) time.Time
+	Stamp Stamp
 }
+
+// A Stamp returns the timestamp of a count of the conversation, for the time of receipt.
+type Stamp func(conversation string, received time.Time) time.Time
 
 // An Output is one payload for one queue.
 type Output struct {

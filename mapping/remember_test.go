@@ -185,7 +185,7 @@ rules:
 	for x, ok := h.store.Due(h.now); ok; x, ok = h.store.Due(h.now) {
 		tx := h.store.Begin(x.At)
 		tx.Expire(x)
-		r := h.m.Forgotten(x, tx)
+		r := h.m.Forgotten(x, tx, nil)
 		tx.Commit()
 		got = append(append(got, x.Key), came(r)...)
 	}

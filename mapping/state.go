@@ -50,23 +50,25 @@ func (c Change) String() string {
 func (m *Mapper) Memories() []memory.Settings { return m.memories }
 
 // Forgotten runs the rules that are for keys of the memory whose time is up, as Map does for an
-// event. The key must be gone from the state.
-func (m *Mapper) Forgotten(x memory.Expired, state State) Result {
+// event with that State and Stamp. The key must be gone from the state.
+func (m *Mapper) Forgotten(x memory.Expired, state State, stamp Stamp) Result {
 	var result Result
-	m.runForgotten(x, state, &result, nil)
+	m.runForgotten(x, &Event{State: state, Stamp: stamp}, &result, nil)
 	return result
 }
 
 // ExplainForgotten is Forgotten, and keeps what every rule did.
-func (m *Mapper) ExplainForgotten(x memory.Expired, state State) Trace {
-	t := Trace{Event: Event{Received: x.At, State: state}, Expired: &x}
-	m.runForgotten(x, state, &t.Result, &t.Rules)
+func (m *Mapper) ExplainForgotten(x memory.Expired, state State, stamp Stamp) Trace {
+	t := Trace{Event: Event{Received: x.At, State: state, Stamp: stamp}, Expired: &x}
+	e := t.Event
+	m.runForgotten(x, &e, &t.Result, &t.Rules)
 	return t
 }
 
-func (m *Mapper) runForgotten(x memory.Expired, state State, result *Result, trace *[]RuleTrace) {
+func (m *Mapper) runForgotten(x memory.Expired, e *Event, result *Result, trace *[]RuleTrace) {
+	e.Payload, e.Received = []byte(x.Text), x.At
 	in := m.input()
-	in.see(&Event{Payload: []byte(x.Text), Received: x.At, State: state})
+	in.see(e)
 	in.key = x.Key
 	for _, r := range m.rules {
 		if r.forgotten != x.Memory {

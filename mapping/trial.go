@@ -55,7 +55,7 @@ func (t *Trial) Forgotten(now time.Time) (traces []Trace) {
 		}
 		tx := t.store.Begin(x.At)
 		tx.Expire(x)
-		trace := t.mapper.ExplainForgotten(x, tx)
+		trace := t.mapper.ExplainForgotten(x, tx, nil)
 		trace.Event.State = nil
 		traces = append(traces, trace)
 		t.commit(tx)

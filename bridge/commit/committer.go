@@ -17,7 +17,6 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
@@ -97,7 +96,7 @@ type Committer struct {
 	configured   *rules        // whose settings the memory has
 	evictions    evictions
 	echoes       echoes
-	stamp        func(conversation string, received time.Time) time.Time // an UnreadClock's next
+	stamp        mapping.Stamp // an UnreadClock's next
 	topics       *topics
 	newest       *newest // nil: retained messages are not being read
 	snapshot     Snapshot

@@ -46,11 +46,11 @@ func (l *eventLog) run(m *mapping.Mapper, e mapping.Event) (mapping.Result, []ma
 }
 
 // forgotten is run for a key whose time is up.
-func (l *eventLog) forgotten(m *mapping.Mapper, x memory.Expired, state mapping.State) (mapping.Result, []mapping.RuleTrace) {
+func (l *eventLog) forgotten(m *mapping.Mapper, x memory.Expired, state mapping.State, stamp mapping.Stamp) (mapping.Result, []mapping.RuleTrace) {
 	if l == nil {
-		return m.Forgotten(x, state), nil
+		return m.Forgotten(x, state, stamp), nil
 	}
-	t := m.ExplainForgotten(x, state)
+	t := m.ExplainForgotten(x, state, stamp)
 	return t.Result, t.Rules
 }
 

@@ -71,7 +71,7 @@ func (c *Committer) expire(now time.Time, r *rules, b *batch) bool {
 func (c *Committer) takeExpired(x memory.Expired, now time.Time, r *rules, b *batch) bool {
 	tx := c.memory.Begin(now)
 	tx.Expire(x)
-	result, steps := b.log.forgotten(r.Mapper, x, tx)
+	result, steps := b.log.forgotten(r.Mapper, x, tx, c.stamp)
 	before := b.mark()
 	b.add(result.Outputs, x.At, "")
 	b.record(tx.Records())

@@ -11,6 +11,7 @@ import (
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/mapping/memory"
 )
 
@@ -341,5 +342,59 @@ func TestManyForgotten(t *testing.T) {
 		}
 		close(h.events)
 		<-h.ended
+	})
+}
+
+// A count that a key's end sends is later than the last of its conversation, and earlier than the
+// next: clients drop one that is not more recent.
+func TestCountsOfForgottenKeysRise(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.committer.UseRules(compile(t, `
+memory: {seen: {for: 10m}}
+rules:
+  - name: see
+    topic: seen
+    payload: text
+    remember: {seen: {key: =payload, value: x}}
+  - name: count
+    topic: t
+    payload: text
+    queue: /queue/unread-count
+    fields: {conversation_id: '=uuid("c", "x")', unread_message_count: =payload}
+  - name: gone
+    forgotten: seen
+    queue: /queue/unread-count
+    fields: {conversation_id: '=uuid("c", key)', unread_message_count: 9}
+`), "rising")
+		h.run(t.Context())
+		h.publish("seen", "x")
+		h.hush()
+		time.Sleep(10*time.Minute - 1)
+		h.send("1", "2")
+		time.Sleep(1)
+		h.hush()
+		h.send("3")
+		h.hush()
+		close(h.events)
+		<-h.ended
+		page, err := h.snapshot.(journal.Log).Read(t.Context(), 0, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var last time.Time
+		for _, e := range page {
+			_, at, err := contract.ParseUnread(e.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !at.After(last) {
+				t.Errorf("%s comes after a count of %v", e.Body, last)
+			}
+			last = at
+		}
+		if len(page) != 4 {
+			t.Errorf("%d entries, want 4", len(page))
+		}
 	})
 }

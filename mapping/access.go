@@ -66,7 +66,7 @@ func (a *Access) Allow(queue, user string, claims map[string]any) (ok bool, reas
 		if !slices.Contains(r.queues, queue) {
 			continue
 		}
-		s.Begin(who, nil, 0)
+		s.Begin(who, nil)
 		ok, err := r.allow.True(&s)
 		if ok {
 			return true, ""

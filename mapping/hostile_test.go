@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/memory"
 )
 
 // exprRule makes a rule that sends the JSON text of an expression as a message's content; nothing
@@ -105,7 +106,9 @@ func TestHostileExpressions(t *testing.T) {
 	}
 	list := "[" + strings.Join(elements, ",") + "]"
 	text := strings.Repeat("a", 256<<10)
-	payload := `{"p":` + list + `,"text":"` + text + `","long":[` + strings.Repeat("0,", 5000) + `0]}`
+	payload := `{"p":` + list + `,"text":"` + text + `","long":[` + strings.Repeat("0,", 5000) + `0],"again":"` + text +
+		`","digits":` + strings.Repeat("9", 128<<10) + `,"umlauts":"` + strings.Repeat("ü", 40<<10) + `","cut":"` + strings.Repeat("é", 40<<10) + `ü"}`
+	nested := func(condition string) string { return "count(payload.p, count(payload.p, " + condition + ") > 0)" }
 	const overload = "the rule does too much work on this event"
 	tests := []struct{ name, expression, want string }{
 		{"a range", `map(1..1000000000, #)`, "ranges are not allowed"},
@@ -126,13 +129,27 @@ func TestHostileExpressions(t *testing.T) {
 		{"join", `join(split(payload.text[:1000], ""), payload.text)`, "gives more than 1048576 bytes"},
 		{"split", `split(payload.text, "")`, "split gives more than 1000 parts"},
 		{"a long list", `filter(payload.long, true)`, "filter goes through 5001 elements; at most 1000 are allowed"},
-		{"large comparisons", `count(payload.p, payload.long == payload.long)`, overload},
+		{"large comparisons", `count(payload.p, payload.long == payload.long)`, ""},
+		{"more large comparisons", nested("payload.long == payload.long"), overload},
 		{"large searches", `count(payload.p, -1 in payload.long)`, ""},
 		{"large lists", `map(payload.p, payload.text)`, "the JSON text is longer than 1048576 bytes"},
 		{"large texts", `map(payload.p, upper(payload.text))`, overload},
 		{"JSON in JSON", `map(payload.p, json(toJSON(payload.long)))`, overload},
 		{"lists in lists", `[payload, payload, payload, payload, payload, payload]`, "the JSON text is longer than 1048576 bytes"},
 		{"a huge power", `payload.p[999] ** 1000000`, "** has no numeric result"},
+		{"nested conditions of many operators", nested(strings.Repeat("#+1>0 and ", 300) + "true"), overload},
+		{"long texts compared", nested("payload.text == payload.again"), overload},
+		{"long texts ordered", nested("payload.text <= payload.again"), overload},
+		{"long texts in a list", nested("payload.text in [payload.again, payload.again]"), overload},
+		{"long keys", nested("payload[payload.text] == nil"), overload},
+		{"long numbers compared", nested("payload.digits > #"), overload},
+		{"long numbers in lists", nested("min([payload.digits]) == 0"), overload},
+		{"long numbers sorted", nested("sort([payload.digits, payload.digits]) != nil"), overload},
+		{"long kinds of ids", nested(`uuid(payload.text, "x") == "y"`), overload},
+		{"long layouts", nested(`time("2021", ["2006" + payload.text, "2006"]) == nil`), overload},
+		{"long names of zones", `formatTime(1611741600, "2006", payload.text)`, "is not a time zone"},
+		{"many characters to trim", `len(trim(payload.umlauts, payload.cut))`, ""},
+		{"a pattern of many groups", `capture(payload.text[:20000], "` + strings.Repeat("(a?)", 500) + `b")`, overload},
 		{"a sort that does not end", `payload.p[9999999999999]`, ""},
 	}
 	for _, tt := range tests {
@@ -172,6 +189,38 @@ rules:
 	if last.Kind != "too much work" || !strings.Contains(last.Reason, "to 999 were not mapped") {
 		t.Errorf("rejection %s", last)
 	}
+}
+
+// What is remembered may be larger than the event, and costs by its own size.
+func TestHostileMemory(t *testing.T) {
+	m := mapper(t, `
+memory: {a: {}}
+rules:
+  - name: compared
+    topic: t
+    payload: text
+    let: {l: 'memory.a["l"]', x: 'memory.a["x"]', y: 'memory.a["y"]'}
+    remember: {a: {key: z, value: '=count(l, count(l, x == y) > 0)'}}
+  - name: missing
+    topic: t
+    payload: text
+    let: {l: 'memory.a["l"]'}
+    remember: {a: {key: z, value: '=count(l, count(l, memory.a[payload] != nil) > 0)'}}
+`)
+	store := memory.New()
+	store.Configure(m.Memories())
+	list := "[1" + strings.Repeat(",1", 999) + "]"
+	large := "[" + list + strings.Repeat(","+list, 30) + "]" // nearly 64 KiB
+	tx := store.Begin(received)
+	tx.Apply([]memory.Change{{Memory: "a", Key: "l", Text: list}, {Memory: "a", Key: "x", Text: large}, {Memory: "a", Key: "y", Text: large}})
+	e := event("t", "none")
+	e.State = tx
+	var got string
+	used := cost(func() { got = outcomes(m.Map(e)) })
+	if got != "compared rejected (too much work), missing rejected (too much work)" {
+		t.Error(got)
+	}
+	used.check(t, 256<<20)
 }
 
 // What a rejection says is bounded too, whatever the event holds.

@@ -91,7 +91,7 @@ func (in *input) begin(r *rule) {
 	in.rule, in.payload, in.have = r, value.Document{}, false
 	in.lets = append(in.lets[:0], make([]letValue, len(r.lets))...)
 	in.index = 0
-	in.scope.Begin(in, &in.texts, len(in.event.Payload))
+	in.scope.Begin(in, &in.texts)
 }
 
 // enter begins an element of the k-th level of the rule's each, the i-th of its list. What is
@@ -160,14 +160,14 @@ func (in *input) Value(r expression.Root) (any, error) {
 
 // Recall implements expression.Memory.
 func (in *input) Recall(memory, key string) (any, error) {
-	if in.event.State == nil {
-		return nil, nil
+	if err := in.scope.Spend(workRecall); err != nil || in.event.State == nil {
+		return nil, err
 	}
 	text, ok := in.event.State.Recall(memory, key)
 	if !ok {
 		return nil, nil
 	}
-	if err := in.scope.Spend(workRecall + len(text)); err != nil {
+	if err := in.scope.Spend(len(text)); err != nil {
 		return nil, err
 	}
 	d, err := value.DecodeJSON([]byte(text))

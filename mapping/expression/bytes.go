@@ -38,7 +38,7 @@ func callBytes(s *Scope, args []any) (any, error) {
 	case string:
 		return value.Bytes(v), s.Spend(len(v))
 	case []any:
-		if err := s.Spend(workVisit * len(v)); err != nil {
+		if err := s.spendVisit(v); err != nil {
 			return nil, err
 		}
 		b := make([]byte, len(v))

@@ -148,12 +148,8 @@ func contains(s *Scope, v, in any) (bool, error) {
 
 // equal reports whether two values are the same.
 func equal(s *Scope, a, b any) (bool, error) {
-	if nested(a) && nested(b) {
-		if err := s.Spend(s.size); err != nil {
-			return false, err
-		}
-	}
-	return value.Equal(a, b), nil
+	same := value.Equal(a, b, &s.work)
+	return same, s.Spend(0)
 }
 
 func nested(v any) bool {

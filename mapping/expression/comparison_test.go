@@ -62,7 +62,7 @@ func TestHints(t *testing.T) {
 	} {
 		x := parse(t, text)
 		var s expression.Scope
-		s.Begin(d, nil, 0)
+		s.Begin(d, nil)
 		if _, err := x.Eval(&s); err != nil || s.Hints() != nil {
 			t.Errorf("%s: %v; without a listener: %q", text, err, s.Hints())
 		}
@@ -73,7 +73,7 @@ func TestHints(t *testing.T) {
 		if diff := cmp.Diff(want, s.Hints()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", text, diff)
 		}
-		if s.Begin(d, nil, 0); s.Hints() != nil {
+		if s.Begin(d, nil); s.Hints() != nil {
 			t.Errorf("%s: hints of a rule before: %q", text, s.Hints())
 		}
 	}
@@ -87,7 +87,7 @@ func TestManyHints(t *testing.T) {
 	}
 	d := decode(t, `{"n": [3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3]}`)
 	var s expression.Scope
-	s.Begin(d, nil, 0)
+	s.Begin(d, nil)
 	s.Listen()
 	if _, err := parse(t, text+"false").Eval(&s); err != nil || len(s.Hints()) != 10 {
 		t.Errorf("%v, %d hints", err, len(s.Hints()))

@@ -44,7 +44,11 @@ func (n *Names) compile(text string, comparisons map[int]*comparison) (*Expressi
 	options := append(engineOptions(), expr.Patch(p))
 	for _, f := range append(calledIn(text), operators()...) {
 		options = append(options, expr.Function(f.name, func(args ...any) (any, error) {
-			return f.call(args[0].(*Scope), args[1:])
+			s := args[0].(*Scope)
+			if err := s.spendCall(args[1:]); err != nil {
+				return nil, err
+			}
+			return f.call(s, args[1:])
 		}))
 	}
 	program, err := expr.Compile(text, options...)

@@ -126,7 +126,7 @@ func TestMissing(t *testing.T) {
 	} {
 		x := parse(t, text)
 		var s expression.Scope
-		s.Begin(d, nil, 0)
+		s.Begin(d, nil)
 		if v, err := x.Eval(&s); v != nil || err != nil || s.Missing() != want {
 			t.Errorf("%s: %v, %v, %q, want %q", text, v, err, s.Missing(), want)
 		}
@@ -138,7 +138,7 @@ func TestTrue(t *testing.T) {
 	for text, want := range map[string]string{"payload.yes": "true <nil>", "payload.no": "false <nil>", "not payload.no": "true <nil>",
 		"payload.n": "false a number is not true or false"} {
 		var s expression.Scope
-		s.Begin(d, nil, 0)
+		s.Begin(d, nil)
 		ok, err := parse(t, text).True(&s)
 		if got := fmt.Sprint(ok, err); !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %s, want %s", text, got, want)
@@ -150,14 +150,14 @@ func TestTrue(t *testing.T) {
 func TestSpend(t *testing.T) {
 	var s expression.Scope
 	d := decode(t, `{}`)
-	s.Begin(d, nil, 0)
+	s.Begin(d, nil)
 	if err := s.Spend(16 << 20); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := parse(t, `upper("a")`).Eval(&s); value.KindOf(err) != "too much work" {
 		t.Errorf("%v", err)
 	}
-	s.Begin(d, nil, 0)
+	s.Begin(d, nil)
 	if v, err := parse(t, `upper("a")`).Eval(&s); v != "A" || err != nil {
 		t.Errorf("%v, %v", v, err)
 	}
@@ -167,7 +167,7 @@ func TestRelease(t *testing.T) {
 	var s expression.Scope
 	x := parse(t, `upper(payload.a) + "x"`)
 	for range 2 {
-		s.Begin(decode(t, `{"a": "b"}`), nil, 0)
+		s.Begin(decode(t, `{"a": "b"}`), nil)
 		if v, err := x.Eval(&s); v != "Bx" || err != nil {
 			t.Errorf("%v, %v", v, err)
 		}

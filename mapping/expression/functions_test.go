@@ -246,7 +246,7 @@ func TestMissingOfFunctions(t *testing.T) {
 		`capture("abc", "([0-9])")`:         `"abc" does not match "([0-9])"`,
 	} {
 		var s expression.Scope
-		s.Begin(decode(t, `{}`), nil, 0)
+		s.Begin(decode(t, `{}`), nil)
 		if v, err := parse(t, text).Eval(&s); v != nil || err != nil || s.Missing() != want {
 			t.Errorf("%s: %v, %v, %q, want %q", text, v, err, s.Missing(), want)
 		}

@@ -36,7 +36,7 @@ func FuzzExpression(f *testing.F) {
 			return
 		}
 		var s expression.Scope
-		s.Begin(data{d.Value}, nil, len(payload))
+		s.Begin(data{d.Value}, nil)
 		s.Listen()
 		v, err := x.Eval(&s)
 		var refusal *value.Refusal

@@ -41,6 +41,9 @@ func callUUID(s *Scope, args []any) (any, error) {
 		if err != nil {
 			return nil, value.Refuse("expression", "uuid: the kind of id: %v", err)
 		}
+		if err := s.Spend(len(kind)); err != nil {
+			return nil, err
+		}
 		space = idSpace(kind)
 	}
 	for i, part := range args[1:] {

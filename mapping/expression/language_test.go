@@ -77,7 +77,7 @@ func evaluate(text string, d expression.Data) string {
 		return "load: " + mistake.Message
 	}
 	var s expression.Scope
-	s.Begin(d, nil, 1000)
+	s.Begin(d, nil)
 	v, err := x.Eval(&s)
 	var b []byte
 	if err == nil {

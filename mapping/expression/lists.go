@@ -74,18 +74,17 @@ func callSort(s *Scope, args []any) (any, error) {
 	if len(list) > MaxItems {
 		return nil, value.Refuse("too large", "sort goes through %d elements; at most %d are allowed", len(list), MaxItems)
 	}
-	cost := 0
+	longest := 0
+	for _, v := range list {
+		longest = max(longest, reading(v))
+	}
+	if err := s.Spend((workVisit + longest) * len(list) * bits.Len(uint(len(list)))); err != nil {
+		return nil, err
+	}
 	for i, v := range list {
 		if _, ok := compare(v, list[0]); !ok {
 			return nil, value.Refuse("expression", "sort: element %d is %s, and element 0 is %s", i, value.TypeName(v), value.TypeName(list[0]))
 		}
-		cost += workVisit
-		if text, ok := value.String(v); ok {
-			cost += len(text)
-		}
-	}
-	if err := s.Spend(cost * bits.Len(uint(len(list)))); err != nil {
-		return nil, err
 	}
 	return slices.SortedStableFunc(slices.Values(list), func(a, b any) int {
 		c, _ := compare(a, b)

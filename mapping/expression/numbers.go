@@ -101,6 +101,9 @@ func extreme(name string, better int) func(*Scope, []any) (any, error) {
 		if list, ok := args[0].([]any); ok && len(args) == 1 {
 			args = list
 		}
+		if err := s.spendVisit(args); err != nil {
+			return nil, err
+		}
 		if slices.Contains(args, nil) || len(args) == 0 {
 			return nil, nil
 		}
@@ -114,7 +117,7 @@ func extreme(name string, better int) func(*Scope, []any) (any, error) {
 				best = n
 			}
 		}
-		return best, s.Spend(workVisit * len(args))
+		return best, nil
 	}
 }
 
@@ -126,6 +129,9 @@ func callSum(s *Scope, args []any) (any, error) {
 	if !ok {
 		return nil, refuseType("sum", "a list of numbers", args[0])
 	}
+	if err := s.spendVisit(list); err != nil {
+		return nil, err
+	}
 	var sum any = int64(0)
 	for i, v := range list {
 		if _, ok := value.Number(v); !ok {
@@ -136,5 +142,5 @@ func callSum(s *Scope, args []any) (any, error) {
 			return nil, err
 		}
 	}
-	return sum, s.Spend(workVisit * len(list))
+	return sum, nil
 }

@@ -1,6 +1,8 @@
 package expression
 
 import (
+	"encoding/json"
+
 	"github.com/expr-lang/expr/vm"
 
 	"mqtt-stomp-bridge/mapping/value"
@@ -14,8 +16,10 @@ const (
 
 // What an expression's operations cost, in units that are about 50 ns each at most.
 const (
+	workCall  = 10 // a call of a function or an operator
 	workVisit = 32 // one element that an expression looks at
 	workMatch = 8  // one byte that a regular expression reads
+	readText  = 16 // bytes of text that are compared or hashed for one unit
 )
 
 // Data is what expressions are evaluated on.
@@ -34,7 +38,6 @@ type Scope struct {
 
 	data  Data
 	texts *value.Texts // of JSON that has been decoded for the event
-	size  int          // bytes of the event
 	work  int          // what is left of maxWork
 
 	why Reason // of the last evaluation
@@ -49,11 +52,11 @@ type Reason struct {
 	known bool
 }
 
-// Begin begins a rule: its expressions see the data, which come from an event of size bytes, and it
-// may do all the work that a rule may do. The texts, which may be nil, keep the bytes of JSON as
-// they came; the scope adds what its expressions decode.
-func (s *Scope) Begin(data Data, texts *value.Texts, size int) {
-	s.data, s.texts, s.size, s.work, s.why = data, texts, size, maxWork, Reason{}
+// Begin begins a rule: its expressions see the data, and it may do all the work that a rule may do.
+// The texts, which may be nil, keep the bytes of JSON as they came; the scope adds what its
+// expressions decode.
+func (s *Scope) Begin(data Data, texts *value.Texts) {
+	s.data, s.texts, s.work, s.why = data, texts, maxWork, Reason{}
 	s.listening, s.hints = false, nil
 }
 
@@ -96,6 +99,38 @@ func (s *Scope) Spend(n int) error {
 		return errWork
 	}
 	return nil
+}
+
+// spendCall spends what every call costs: more where its arguments are long, since it reads, compares
+// or hashes them. What it does beyond that with them, and with what is in lists, it spends itself.
+func (s *Scope) spendCall(args []any) error {
+	n := workCall
+	for _, v := range args {
+		n += reading(v)
+	}
+	return s.Spend(n)
+}
+
+// spendVisit spends what it takes to look at the elements of a list, and to read their texts and
+// numbers.
+func (s *Scope) spendVisit(list []any) error {
+	n := workVisit * len(list)
+	for _, v := range list {
+		n += reading(v)
+	}
+	return s.Spend(n)
+}
+
+func reading(v any) int {
+	switch v := v.(type) {
+	case string:
+		return len(v) / readText
+	case value.Bytes:
+		return len(v) / readText
+	case json.Number:
+		return len(v)
+	}
+	return 0
 }
 
 // Missing says why the last evaluation gave nil.

@@ -76,7 +76,13 @@ func callTrim(s *Scope, args []any) (any, error) {
 	if len(args) == 1 {
 		return textFunction("trim", strings.TrimSpace)(s, args)
 	}
-	return textPair("trim", func(text, characters string) any { return strings.Trim(text, characters) })(s, args)
+	return textPair("trim", func(text, characters string) any {
+		cut := map[rune]bool{} // Trim looks through all of the characters for each of the text
+		for _, r := range characters {
+			cut[r] = true
+		}
+		return strings.TrimFunc(text, func(r rune) bool { return cut[r] })
+	})(s, args)
 }
 
 func callJoin(s *Scope, args []any) (any, error) {
@@ -88,6 +94,9 @@ func callJoin(s *Scope, args []any) (any, error) {
 	if !ok || !ok2 {
 		return nil, value.Refuse("expression", "join takes a list and text, not %s and %s", value.TypeName(args[0]),
 			value.TypeName(args[1]))
+	}
+	if err := s.spendVisit(list); err != nil {
+		return nil, err
 	}
 	var b strings.Builder
 	for i, v := range list {
@@ -103,7 +112,7 @@ func callJoin(s *Scope, args []any) (any, error) {
 			return nil, tooLong("join")
 		}
 	}
-	return b.String(), s.Spend(b.Len() + workVisit*len(list))
+	return b.String(), s.Spend(b.Len())
 }
 
 func callSplit(s *Scope, args []any) (any, error) {
@@ -254,7 +263,8 @@ func callCapture(s *Scope, args []any) (any, error) {
 		return nil, refuseType("capture", "text", args[0])
 	}
 	p := args[1].(pattern)
-	if err := s.Spend(p.work * len(text)); err != nil {
+	const copied = 32 // groups that are kept for one unit, at each place of the text and of the pattern
+	if err := s.Spend(p.work * (1 + p.NumSubexp()/copied) * len(text)); err != nil {
 		return nil, err
 	}
 	groups := p.FindStringSubmatchIndex(text)

@@ -102,8 +102,10 @@ func callTime(s *Scope, args []any) (any, error) {
 		return nil, value.Refuse("not a time", "time takes text and a layout, not %s and %s", value.TypeName(args[0]),
 			value.TypeName(args[1]))
 	}
-	if err := s.Spend((workVisit + len(text)) * len(layouts)); err != nil {
-		return nil, err
+	for _, layout := range layouts {
+		if err := s.Spend(workVisit + len(text) + workMatch*len(layout)); err != nil {
+			return nil, err
+		}
 	}
 	t, err := instant.ParseLayouts(text, layouts, zone)
 	if err != nil {

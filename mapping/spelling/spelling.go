@@ -10,9 +10,10 @@ import (
 // Nearest returns the candidate that word was probably meant to be, in any letter case; "" when
 // none is near: one slip is near for words of three letters, two for six, and so on.
 func Nearest(word string, candidates []string) string {
-	best, bestDistance := "", utf8.RuneCountInString(word)/3+1
+	length := utf8.RuneCountInString(word)
+	best, bestDistance := "", length/3+1
 	for _, c := range candidates {
-		if abs(utf8.RuneCountInString(word)-utf8.RuneCountInString(c)) >= bestDistance {
+		if abs(length-utf8.RuneCountInString(c)) >= bestDistance {
 			continue // words come from events too, and may be long
 		}
 		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < bestDistance {

@@ -67,12 +67,19 @@ func Whole(v any) (int64, bool) {
 
 // Equal reports whether two values are the same: numbers by what they stand for, however they are
 // written, text and bytes by their bytes, and objects and lists by what is in them.
-func Equal(a, b any) bool {
+//
+// It takes from work what that costs: two for each value that it looks at, one for each byte of digits, and
+// one for 16 bytes of texts. When there is none left it stops, and what it returns means
+// nothing.
+func Equal(a, b any, work *int) bool {
+	if *work -= 2; *work < 0 {
+		return false
+	}
 	switch x := a.(type) {
 	case string:
-		return equalText(x, b)
+		return equalText(x, b, work)
 	case Bytes:
-		return equalText(string(x), b)
+		return equalText(string(x), b, work)
 	case int64:
 		if y, ok := b.(int64); ok {
 			return x == y
@@ -83,20 +90,21 @@ func Equal(a, b any) bool {
 			return false
 		}
 		for key, v := range x {
-			if w, there := y[key]; !there || !Equal(v, w) {
+			if w, there := y[key]; !there || !Equal(v, w, work) {
 				return false
 			}
 		}
 		return true
 	case []any:
 		y, ok := b.([]any)
-		return ok && slices.EqualFunc(x, y, Equal)
+		return ok && slices.EqualFunc(x, y, func(a, b any) bool { return Equal(a, b, work) })
 	case time.Time:
 		y, ok := b.(time.Time)
 		return ok && x.Equal(y)
 	}
 	if m, ok := Number(a); ok {
 		n, ok := Number(b)
+		*work -= digits(a) + digits(b)
 		return ok && equalNumbers(a, b, m, n)
 	}
 	switch b.(type) {
@@ -106,14 +114,24 @@ func Equal(a, b any) bool {
 	return a == b
 }
 
-func equalText(a string, b any) bool {
-	switch b := b.(type) {
-	case string:
-		return a == b
-	case Bytes:
-		return a == string(b)
+func equalText(a string, b any, work *int) bool {
+	text, ok := b.(string)
+	if !ok {
+		var bytes Bytes
+		bytes, ok = b.(Bytes)
+		text = string(bytes)
 	}
-	return false
+	if !ok || len(a) != len(text) {
+		return false
+	}
+	*work -= len(a) / 16
+	return a == text
+}
+
+// digits returns how many characters have to be read for the number.
+func digits(v any) int {
+	n, _ := v.(json.Number)
+	return len(n)
 }
 
 // equalNumbers compares the numbers m and n, which a and b stand for. Those that a float64 may not

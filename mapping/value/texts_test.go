@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,8 +116,24 @@ func TestEqual(t *testing.T) {
 	}
 	for _, tt := range tests {
 		a, b := decode(t, tt.a).Value, decode(t, tt.b).Value
-		if value.Equal(a, b) != tt.want || value.Equal(b, a) != tt.want {
+		if equal(a, b) != tt.want || equal(b, a) != tt.want {
 			t.Errorf("%s and %s: want %t", tt.a, tt.b, tt.want)
+		}
+	}
+}
+
+func equal(a, b any) bool {
+	work := 1000
+	return value.Equal(a, b, &work)
+}
+
+// What Equal costs ends with the work that it may do.
+func TestWorkOfEqual(t *testing.T) {
+	list := []any{strings.Repeat("a", 1600), json.Number(strings.Repeat("1", 100)), map[string]any{"a": nil}}
+	for _, work := range []int{0, 1, 2, 100, 200, 1000} {
+		left := work
+		if got, want := value.Equal(list, slices.Clone(list), &left), work == 1000; got != want || left >= 0 != want {
+			t.Errorf("with %d: %v, %d left", work, got, left)
 		}
 	}
 }

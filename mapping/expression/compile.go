@@ -192,6 +192,8 @@ func forbidden(root ast.Node) (found *Mistake) {
 			if strings.HasPrefix(n.Value, "$") {
 				at(n, "unknown name "+n.Value, "names here begin with a letter")
 			}
+		case *ast.BytesNode:
+			at(n, `b"…" is not a value of rules`, `write bytes("…")`)
 		case *ast.CallNode:
 			if m, ok := n.Callee.(*ast.MemberNode); ok {
 				at(m.Property, "values have no methods", "call a function: upper(payload.x), not payload.x.upper()")

@@ -97,10 +97,14 @@ func TestMoreFunctions(t *testing.T) {
 		{`uuid("k", payload.one) == uuid("k", "1")`, `true`},
 		{`table.state[payload.one]`, `"one"`},
 
+		{`b"x"`, `load: b"…" is not a value of rules`},
+
 		// Lists.
 		{`sort(payload.list)`, `[1,2,3]`},
 		{`sort(payload.texts)`, `["a","b"]`},
 		{`sort(payload.x)`, `null`},
+		{`sort([nil, 1])`, "rejected: sort takes numbers, texts or times, and element 0 is nothing"},
+		{`string(-1 * 0.0) + format("%v", -1 * 0.0)`, `"00"`},
 		{`sort(payload.mixed)`, `rejected: sort: element 1 is text, and element 0 is a number`},
 		{`sort(payload.s)`, `rejected: sort takes a list, not text`},
 		{`flatten(payload.nested)`, `[1,2,3]`},

@@ -82,6 +82,9 @@ func callSort(s *Scope, args []any) (any, error) {
 		return nil, err
 	}
 	for i, v := range list {
+		if _, ok := compare(v, v); !ok {
+			return nil, value.Refuse("expression", "sort takes numbers, texts or times, and element %d is %s", i, value.TypeName(v))
+		}
 		if _, ok := compare(v, list[0]); !ok {
 			return nil, value.Refuse("expression", "sort: element %d is %s, and element 0 is %s", i, value.TypeName(v), value.TypeName(list[0]))
 		}

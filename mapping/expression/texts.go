@@ -52,6 +52,9 @@ func textFunctions() []function {
 }
 
 func callString(_ *Scope, args []any) (any, error) {
+	if i, ok := value.Whole(args[0]); ok { // also -0.0
+		return strconv.FormatInt(i, 10), nil
+	}
 	switch v := args[0].(type) {
 	case nil, string:
 		return v, nil
@@ -66,7 +69,7 @@ func callString(_ *Scope, args []any) (any, error) {
 		return v.String(), nil
 	case time.Time:
 		return v.UTC().Format(value.TimeLayout), nil
-	case int, int64, value.Bytes:
+	case value.Bytes:
 		return value.Text(v)
 	}
 	return nil, value.Refuse("expression", "string takes one value, not %s; write toJSON(…)", value.TypeName(args[0]))

@@ -87,6 +87,7 @@ type Committer struct {
 	logger *slog.Logger
 
 	rules   atomic.Pointer[rules]
+	renewed chan struct{}         // holds one when there are rules that may be unknown yet; never closed
 	stalled atomic.Pointer[error] // why nothing can be appended now; nil when it can
 	counts  ruleCounts
 
@@ -107,7 +108,7 @@ type Committer struct {
 // New returns a Committer that goes on where an earlier one has left the store. ctx is for reading
 // from it.
 func New(ctx context.Context, c Config) (*Committer, error) {
-	k := &Committer{source: c.Source, pauser: c.Pauser, store: c.Store, logger: c.Logger}
+	k := &Committer{source: c.Source, pauser: c.Pauser, store: c.Store, logger: c.Logger, renewed: make(chan struct{}, 1)}
 	k.UseRules(c.Mapper, c.RulesHash)
 	k.snapshot = c.Snapshot
 	var err error
@@ -131,7 +132,13 @@ func New(ctx context.Context, c Config) (*Committer, error) {
 
 // UseRules makes m map all events from the next batch on. The hash is another one if m maps any
 // event in another way than the one before.
-func (c *Committer) UseRules(m *mapping.Mapper, hash string) { c.rules.Store(newRules(m, hash)) }
+func (c *Committer) UseRules(m *mapping.Mapper, hash string) {
+	c.rules.Store(newRules(m, hash))
+	select {
+	case c.renewed <- struct{}{}:
+	default: // it will find these
+	}
+}
 
 // Stalled returns why nothing can be appended at the moment, nil when it can. The text begins with
 // "journal: ".
@@ -166,8 +173,10 @@ func (c *Committer) commitAll(ctx context.Context) error {
 				return nil
 			}
 			batch = c.collect(first)
+		case <-c.renewed: // their memories are there without an event
 		case <-c.due():
-			// What has come before it was due is first.
+		}
+		if len(batch) == 0 { // what has come before it was due is first
 			if first, ok := poll(c.source.Events()); ok {
 				batch = c.collect(first)
 			}

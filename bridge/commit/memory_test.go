@@ -112,6 +112,7 @@ func TestNotRemembered(t *testing.T) {
 				h := newHouse(t)
 				h.committer.UseRules(compile(t, counting), "counting")
 				h.run(t.Context())
+				h.heard("append ") // how long the keys of the memories have
 				h.send("first")
 				h.heard("append 1", "ack first")
 				h.packetID++
@@ -137,6 +138,7 @@ func TestForgotten(t *testing.T) {
 		h := newHouse(t)
 		h.committer.UseRules(compile(t, counting), "counting")
 		h.run(t.Context())
+		h.heard("append ") // how long the keys of the memories have
 		h.publish("seen", "x")
 		h.heard("append ", "ack x")
 		time.Sleep(5 * time.Minute)
@@ -166,6 +168,7 @@ func TestDeadLetterOfAForgottenKey(t *testing.T) {
 		h := newHouse(t)
 		h.committer.UseRules(compile(t, counting), "counting")
 		h.run(t.Context())
+		h.heard("append ") // how long the keys of the memories have
 		h.publish("seen", "bad")
 		begun := time.Now()
 		h.hush()
@@ -198,6 +201,7 @@ func TestForgottenWhileAway(t *testing.T) {
 		h := newHouse(t)
 		h.committer.UseRules(compile(t, counting), "counting")
 		h.run(t.Context())
+		h.heard("append ") // how long the keys of the memories have
 		for _, key := range []string{"xxx", "yy", "z"} {
 			h.publish("seen", key)
 			time.Sleep(time.Second)
@@ -231,6 +235,7 @@ func TestEvicted(t *testing.T) {
 		h := newHouse(t)
 		h.committer.UseRules(compile(t, strings.Replace(counting, "{for: 10m}", "{for: 10m, max_keys: 2}", 1)), "bounded")
 		h.run(t.Context())
+		h.heard("append ") // how long the keys of the memories have
 		for _, key := range []string{"a", "b", "c", "d", "e"} {
 			h.publish("seen", key)
 			time.Sleep(time.Second)
@@ -264,6 +269,7 @@ func TestMemoryAfterReload(t *testing.T) {
 		h := newHouse(t)
 		h.committer.UseRules(compile(t, counting), "counting")
 		h.run(t.Context())
+		h.heard("append ") // how long the keys of the memories have
 		h.send("a", "b")
 		for _, key := range []string{"a", "b", "c"} {
 			h.publish("seen", key)
@@ -324,6 +330,7 @@ func TestManyForgotten(t *testing.T) {
     remember: {seen: {key: '=topic.part + string(index)', value: 1}}
 `), "many")
 		h.run(t.Context())
+		h.heard("append ") // how long the keys of the memories have
 		for _, part := range []string{"a", "b", "c"} {
 			h.publish("many/"+part, "[0"+strings.Repeat(",0", 999)+"]")
 		}

@@ -97,6 +97,9 @@ func TestCommands(t *testing.T) {
 		{name: "try-no-payload", args: []string{"try", "-c", "good.yaml", "-t", "a"}},
 		{name: "try-listen-none", args: []string{"try", "-c", "good.yaml", "--listen", "-1"}},
 
+		{name: "memory-arguments", args: []string{"memory", "unread", "ann", "lee"}},
+		{name: "memory-after", args: []string{"memory", "--after", "42"}},
+
 		{name: "pub-help", args: []string{"pub", "--help"}},
 		{name: "pub-no-topic", args: []string{"pub", "-m", "{}"}},
 		{name: "pub-no-payload", args: []string{"pub", "-t", "a"}},

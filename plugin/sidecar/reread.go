@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -36,34 +33,9 @@ func (p *program) rereadCommand() *cobra.Command {
 }
 
 func (p *program) reread(ctx context.Context, path, filter string) error {
-	err := errors.New("ops.listen is empty, so a running bridge cannot be asked: set it, such as to 127.0.0.1:9464")
-	for _, address := range p.opsListen(path) {
-		err = post(ctx, "http://"+dialAddress(address)+"/reread?"+url.Values{"filter": {filter}}.Encode())
-		if !errors.Is(err, errNobody) {
-			break
-		}
-	}
+	_, err := p.askOps(ctx, path, http.MethodPost, "/reread?"+url.Values{"filter": {filter}}.Encode())
 	if err == nil {
 		fmt.Fprintln(p.stdout, "retained messages read")
 	}
 	return err
-}
-
-// post returns nil when the URL answers a POST with success, and otherwise why not.
-func post(ctx context.Context, url string) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, nil)
-	if err != nil {
-		return err
-	}
-	direct := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // as ask does
-	response, err := direct.Do(r)
-	if err != nil {
-		return fmt.Errorf("%w, is the bridge running? %w", errNobody, err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode < 300 {
-		return nil
-	}
-	body, _ := io.ReadAll(io.LimitReader(response.Body, 4<<10))
-	return fmt.Errorf("%s: %s", response.Status, strings.TrimSpace(string(body)))
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"mqtt-stomp-bridge/mapping/memory"
+	"mqtt-stomp-bridge/mapping/source"
 )
 
 // maxFired is how many keys whose time is up a Trial takes at once: a rule may renew the very key
@@ -67,4 +68,25 @@ func (t *Trial) commit(tx *memory.Tx) {
 	tx.Commit()
 	for len(t.store.Evict(maxFired)) > 0 {
 	}
+}
+
+// ReadMemory reads a file that says what is remembered, in YAML or JSON: values by memory and key, as
+// under memory of a test. The changes are for Remember. After a mistake, which is among the problems,
+// there are none.
+func (m *Mapper) ReadMemory(name string, data []byte) ([]memory.Change, []source.Problem) {
+	var report source.Report
+	f := source.Parse(name, data, &report)
+	known := map[string]*memorySection{}
+	for _, s := range m.memories {
+		known[s.Name] = &memorySection{Settings: s}
+	}
+	r := &testReader{in: &reader{file: f, report: &report}, memories: known}
+	if f.Root != nil {
+		r.keys.pairs = map[string]source.Pair{"memory": {Key: f.Root, Value: f.Root}}
+	}
+	changes := r.readMemory(nil)
+	if report.Err() != nil {
+		changes = nil
+	}
+	return changes, report.Problems()
 }

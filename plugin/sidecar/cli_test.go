@@ -97,6 +97,17 @@ func TestCommands(t *testing.T) {
 		{name: "try-no-payload", args: []string{"try", "-c", "good.yaml", "-t", "a"}},
 		{name: "try-listen-none", args: []string{"try", "-c", "good.yaml", "--listen", "-1"}},
 
+		{name: "try-memory-events", args: []string{"try", "-c", "memory.yaml", "--events", "memory.jsonl", "--memory", "remembered.yaml", "--remembers"}},
+		{name: "try-memory-events-json", args: []string{"try", "-c", "memory.yaml", "--events", "memory.jsonl", "--memory", "-", "--remembers", "--format", "json"},
+			stdin: "{\n\t\"unread\": {\"a\": 4, \"long\": 12345678901234567890}\n}\n"},
+		{name: "try-memory-wrong", args: []string{"try", "-c", "memory.yaml", "-t", "chat/a/in", "-m", "{}", "--memory", "wrongmemory.yaml"}},
+		{name: "try-memory-broken", args: []string{"try", "-c", "memory.yaml", "-t", "chat/a/in", "-m", "{}", "--memory", "brokenmemory.yaml"}},
+		{name: "try-memory-list", args: []string{"try", "-c", "memory.yaml", "-t", "chat/a/in", "-m", "{}", "--memory", "-"}, stdin: "[1]"},
+		{name: "try-memory-absent", args: []string{"try", "-c", "memory.yaml", "-t", "chat/a/in", "-m", "{}", "--memory", "absent.yaml"}},
+		{name: "try-memory-twice", args: []string{"try", "-c", "memory.yaml", "--events", "-", "--memory", "-"}},
+		{name: "try-events-after", args: []string{"try", "-c", "memory.yaml", "--events", "-"}, stdin: `{"after": "1d"}`},
+		{name: "try-events-after-received", args: []string{"try", "-c", "memory.yaml", "--events", "-"}, stdin: `{"after": "1h", "received": "2026-05-01T12:00:00Z"}`},
+
 		{name: "memory-arguments", args: []string{"memory", "unread", "ann", "lee"}},
 		{name: "memory-after", args: []string{"memory", "--after", "42"}},
 

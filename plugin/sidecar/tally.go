@@ -30,18 +30,38 @@ func newTally(m *mapping.Mapper) *tally {
 func (t *tally) add(r mapping.Result) {
 	t.events++
 	t.ended[outcomeOf(r)]++
+	t.addForgotten(r)
+}
+
+// addForgotten adds what rules made of a key whose time was up, which is no event.
+func (t *tally) addForgotten(r mapping.Result) {
 	for _, o := range r.Outcomes {
 		t.counts[o.Rule][o.What]++
 		t.sum[o.What]++
 	}
 }
 
+// failed reports whether a rule has rejected anything, or no rule has taken an event.
+func (t *tally) failed() bool {
+	return t.sum[mapping.Rejected] > 0 || t.ended[mapping.Mapped]+t.ended[mapping.Duplicate] < t.events
+}
+
 // print prints the heading and a line for each rule. Those without an event are there too: they are
 // what one looks for.
 func (t *tally) print(w io.Writer, heading string) {
-	fmt.Fprintf(w, "\n%s\n%8s %8s %8s  rule\n", heading, mapping.Mapped, mapping.Filtered, mapping.Rejected)
+	columns := []mapping.What{mapping.Mapped, mapping.Filtered, mapping.Rejected}
+	if t.sum[mapping.Duplicate] > 0 {
+		columns = append(columns, mapping.Duplicate)
+	}
+	row := func(cell func(mapping.What) any, name string) {
+		for _, what := range columns {
+			fmt.Fprintf(w, "%*v ", max(8, len(what.String())), cell(what))
+		}
+		fmt.Fprintf(w, " %s\n", name)
+	}
+	fmt.Fprintf(w, "\n%s\n", heading)
+	row(func(what mapping.What) any { return what }, "rule")
 	for _, r := range t.rules {
-		n := t.counts[r.Name]
-		fmt.Fprintf(w, "%8d %8d %8d  %s\n", n[mapping.Mapped], n[mapping.Filtered], n[mapping.Rejected], r.Name)
+		row(func(what mapping.What) any { return t.counts[r.Name][what] }, r.Name)
 	}
 }

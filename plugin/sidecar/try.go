@@ -24,6 +24,8 @@ type tryOptions struct {
 	user          []string
 	events        string
 	live          int
+	memory        string
+	remembers     bool
 	wait          float64 // seconds
 	format        format
 }
@@ -35,7 +37,8 @@ func (p *program) tryCommand() *cobra.Command {
 		name: "try", group: groupRules,
 		about: "show what the rules do with an event",
 		more: `The event is one from the command line (-t with -m, -f or -n), each of a file (--events), or the next
-from the broker (--listen).`,
+from the broker (--listen). They come one after another: a rule finds what rules remember of those before, and of
+--memory at the beginning.`,
 		codes: fmt.Sprintf("0 the rules map every event; 1 one is rejected, or no rule takes it, or it failed; 2 the command line is wrong; %d nothing more came within -W SECONDS", exitWaited),
 		example: `  mqtt-stomp-bridge try -t chat/42/unread -m '{"count": 1}'
   mqtt-stomp-bridge try --events events.jsonl --format json`,
@@ -54,8 +57,10 @@ from the broker (--listen).`,
 	f.BoolVar(&o.event.Retained, "retained", false, "the event is a retained message that the broker sends at subscribe")
 	f.StringVar(&o.event.ContentType, "content-type", "", "the MQTT 5 content `type` of the event")
 	f.StringArrayVarP(&o.user, "user-property", "D", nil, "an MQTT 5 user property, `name=value`; can be repeated")
-	f.StringVar(&o.events, "events", "", `try the events in this `+"`file`"+`, one JSON object per line: {"topic": ..., "payload": ... or "text": ... or "base64": ... or "file": ...}; - for standard input`)
+	f.StringVar(&o.events, "events", "", `try the events in this `+"`file`"+`, one JSON object per line: {"topic": ..., "payload": ... or "text": ... or "base64": ... or "file": ...}; {"after": "10m"} lets time pass; - for standard input`)
 	f.IntVar(&o.live, "listen", 0, "try the next `N` messages from the broker, received at QoS 0 in a separate session; a running bridge gets them too")
+	f.StringVar(&o.memory, "memory", "", `what is remembered at the beginning: a `+"`file`"+` in YAML or JSON, {MEMORY: {KEY: VALUE}}; - for standard input`)
+	f.BoolVar(&o.remembers, "remembers", false, "print what is remembered at the end, as --memory and tests take it")
 	waitFlag(c, &o.wait, "with --listen, end")
 	formatFlag(c, &o.format, "for programs, an object a line for each event")
 	return c
@@ -67,6 +72,8 @@ func (o *tryOptions) check() error {
 	switch {
 	case !oneOf(e.Topic != "", o.events != "", o.live > 0):
 		return misused("try", "needs an event: -t TOPIC with a payload, --events FILE, or --listen N")
+	case o.memory == "-" && (o.file == "-" || o.events == "-"):
+		return misused("try", "standard input is one file: --memory, or what holds the events")
 	case e.Topic != "" && !oneOf(o.message != "", o.file != "", o.empty):
 		return misused("try", "-t needs a payload: -m PAYLOAD, -f FILE, or -n for an empty one")
 	case strings.ContainsAny(e.Topic, wildcards):
@@ -90,19 +97,26 @@ func (p *program) try(ctx context.Context, o tryOptions) error {
 	if err != nil {
 		return err
 	}
+	remembered, err := p.readMemory(c, o.memory)
+	if err != nil {
+		return err
+	}
+	t := newTrial(c, remembered)
 	switch {
 	case o.events != "":
-		return p.tryEvents(ctx, c, o)
+		return p.tryEvents(ctx, t, o)
 	case o.live > 0:
-		return p.tryListen(ctx, c, o)
+		return p.tryListen(ctx, t, o)
 	}
 	e := o.event
 	e.QoS, e.Received = 1, time.Now()
 	if e.Payload, err = p.payload(o.message, o.file); err != nil {
 		return err
 	}
-	show := p.traces(o.format, p.stdout)
-	if r := show.event(c, e); outcomeOf(r) != mapping.Mapped {
+	t.traces = p.traces(o.format, p.stdout)
+	t.event(e)
+	t.end(o.remembers)
+	if t.tally.failed() {
 		return exit(exitFailure)
 	}
 	return nil

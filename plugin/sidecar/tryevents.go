@@ -29,6 +29,7 @@ type eventLine struct {
 	ContentType string            `json:"content_type"`
 	User        map[string]string `json:"user"`
 	Received    time.Time         `json:"received"`
+	After       string            `json:"after"` // the line before; alone, it lets time pass
 }
 
 const (
@@ -37,27 +38,28 @@ const (
 )
 
 // tryEvents shows what the rules make of the events in a file, and sums up when they are several.
-func (p *program) tryEvents(ctx context.Context, c *config.Config, o tryOptions) error {
+func (p *program) tryEvents(ctx context.Context, t *trial, o tryOptions) error {
 	r, err := p.open(o.events)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
 	out := bufio.NewWriterSize(p.stdout, tryBuffer)
-	f := &eventsTry{config: c, file: newEventFile(o.events, r, out), tally: newTally(c.Mapper), out: out,
-		traces: p.traces(o.format, out), shown: newProgress(p.stderr)}
+	t.traces = p.traces(o.format, out)
+	f := &eventsTry{trial: t, file: newEventFile(o.events, r, out), out: out, shown: newProgress(p.stderr)}
 	if isTerminal(p.stdout) { // which shows by itself how far it is
 		f.shown = newProgress(io.Discard)
 	}
 	err = f.run(ctx)
 	f.sumUp()
+	t.end(o.remembers)
 	failed := out.Flush()
 	switch {
 	case failed != nil:
 		return fmt.Errorf("printing: %w", failed)
 	case err != nil:
 		return err
-	case f.tally.ended[mapping.Mapped] < f.tally.events:
+	case t.tally.failed():
 		return exit(exitFailure)
 	}
 	return nil
@@ -65,18 +67,16 @@ func (p *program) tryEvents(ctx context.Context, c *config.Config, o tryOptions)
 
 // A eventsTry is the way of try through a file of events.
 type eventsTry struct {
-	config *config.Config
-	file   *eventFile
-	tally  *tally
-	out    *bufio.Writer
-	traces *traceWriter
-	shown  *progress
+	*trial
+	file  *eventFile
+	out   *bufio.Writer
+	shown *progress
 }
 
 // run prints what becomes of each event, until there are no more or ctx is done.
 func (f *eventsTry) run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		e, err := f.file.next()
+		e, waits, err := f.file.next()
 		switch {
 		case err == io.EOF && f.tally.events == 0:
 			return fmt.Errorf("%s holds no event", f.file.name)
@@ -85,7 +85,11 @@ func (f *eventsTry) run(ctx context.Context) error {
 		case err != nil:
 			return err
 		}
-		f.tally.add(f.traces.event(f.config, e))
+		if waits {
+			f.pass(e.Received)
+		} else {
+			f.event(e)
+		}
 		if f.out.Buffered() > tryBuffer/2 {
 			f.out.Flush() // with whole events; an error stays with out
 		}
@@ -101,8 +105,12 @@ func (f *eventsTry) progress() string {
 
 func (f *eventsTry) sumUp() {
 	if t := f.tally; t.events > 1 && f.traces.format != formatJSON {
-		t.print(f.out, fmt.Sprintf("%d events: %d mapped, %d filtered, %d rejected", t.events,
-			t.ended[mapping.Mapped], t.ended[mapping.Filtered], t.ended[mapping.Rejected]))
+		heading := fmt.Sprintf("%d events: %d mapped, %d filtered, %d rejected", t.events,
+			t.ended[mapping.Mapped], t.ended[mapping.Filtered], t.ended[mapping.Rejected])
+		if n := t.ended[mapping.Duplicate]; n > 0 {
+			heading += fmt.Sprintf(", %d duplicate", n)
+		}
+		t.print(f.out, heading)
 	}
 }
 
@@ -113,7 +121,8 @@ type eventFile struct {
 	size      int64  // in bytes; 0: not known before its end
 	input     *flushingReader
 	lines     *bufio.Scanner
-	line      int // the number of the last one read
+	line      int       // the number of the last one read
+	now       time.Time // that a line has said; zero: none has
 }
 
 // newEventFile returns one that flushes out before it waits for more, so that nothing is held back
@@ -133,26 +142,27 @@ func newEventFile(name string, r io.Reader, out *bufio.Writer) *eventFile {
 	return f
 }
 
-// next returns the next event, io.EOF after the last.
-func (f *eventFile) next() (mapping.Event, error) {
+// next returns the next event, io.EOF after the last. One that waits is only the time until which
+// time passes.
+func (f *eventFile) next() (e mapping.Event, waits bool, err error) {
 	for f.lines.Scan() {
 		f.line++
 		if len(bytes.TrimSpace(f.lines.Bytes())) == 0 {
 			continue
 		}
-		e, err := parseEvent(f.lines.Bytes(), f.directory)
+		e, waits, err = f.parse(f.lines.Bytes())
 		if err != nil {
 			err = fmt.Errorf("%s:%d: %w", f.name, f.line, err)
 		}
-		return e, err
+		return e, waits, err
 	}
 	switch err := f.lines.Err(); {
 	case errors.Is(err, bufio.ErrTooLong):
-		return mapping.Event{}, fmt.Errorf("%s: a line is longer than %d bytes", f.name, maxEventLine)
+		return e, false, fmt.Errorf("%s: a line is longer than %d bytes", f.name, maxEventLine)
 	case err != nil:
-		return mapping.Event{}, fmt.Errorf("%s: %w", f.name, err)
+		return e, false, fmt.Errorf("%s: %w", f.name, err)
 	}
-	return mapping.Event{}, io.EOF
+	return e, false, io.EOF
 }
 
 // share returns how much of the file has been read, for a line of progress; "" where that is not
@@ -181,35 +191,63 @@ func (f *flushingReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// parseEvent reads one line of a file of events. The relative paths of payloads start at directory.
-func parseEvent(line []byte, directory string) (mapping.Event, error) {
+// parse reads one line.
+func (f *eventFile) parse(line []byte) (e mapping.Event, waits bool, err error) {
 	var l eventLine
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&l); err != nil {
-		return mapping.Event{}, fmt.Errorf("%w; an event is a JSON object with topic, payload or text or base64 or file, and maybe qos, retained, content_type, user, received", err)
+		return e, false, fmt.Errorf("%w; an event is a JSON object with topic, payload or text or base64 or file, and maybe qos, retained, content_type, user, received, after", err)
 	}
-	e := mapping.Event{Topic: l.Topic, QoS: 1, Retained: l.Retained, ContentType: l.ContentType, User: l.User, Received: l.Received}
+	e = mapping.Event{Topic: l.Topic, QoS: 1, Retained: l.Retained, ContentType: l.ContentType, User: l.User}
+	if e.Received, err = f.time(l); err != nil {
+		return e, false, err
+	}
 	_, after := d.Token()
 	switch {
 	case after != io.EOF:
-		return e, errors.New("more follows the event; a line holds one event")
+		return e, false, errors.New("more follows the event; a line holds one event")
+	case l.waits():
+		return e, true, nil
 	case l.Topic == "":
-		return e, errors.New("an event needs a topic")
+		return e, false, errors.New("an event needs a topic")
 	case strings.ContainsAny(l.Topic, wildcards):
-		return e, errWildcard
+		return e, false, errWildcard
 	case l.QoS != nil && *l.QoS > 2:
-		return e, fmt.Errorf("qos is 0, 1 or 2, not %d", *l.QoS)
+		return e, false, fmt.Errorf("qos is 0, 1 or 2, not %d", *l.QoS)
 	}
 	if l.QoS != nil {
 		e.QoS = *l.QoS
 	}
-	if e.Received.IsZero() {
-		e.Received = time.Now()
+	e.Payload, err = l.payload(f.directory)
+	return e, false, err
+}
+
+// waits reports whether the line says only that time passes.
+func (l *eventLine) waits() bool {
+	return l.After != "" && l.Topic == "" && l.Payload == nil && l.Text == nil && l.Base64 == nil && l.File == nil
+}
+
+// time returns when the event of the line comes: as it says, otherwise at the time that a line before
+// has said, or now.
+func (f *eventFile) time(l eventLine) (time.Time, error) {
+	now := f.now
+	if now.IsZero() {
+		now = time.Now()
 	}
-	var err error
-	e.Payload, err = l.payload(directory)
-	return e, err
+	switch after, err := time.ParseDuration(l.After); {
+	case l.After == "" && l.Received.IsZero():
+		return now, nil
+	case l.After == "":
+		f.now = l.Received
+	case !l.Received.IsZero():
+		return now, errors.New("an event has after or received, not both")
+	case err != nil || after < 0:
+		return now, fmt.Errorf("after is a duration such as 10m or 24h, not %q", l.After)
+	default:
+		f.now = now.Add(after)
+	}
+	return f.now, nil
 }
 
 // payload returns the payload that the line has in one of four ways.

@@ -114,7 +114,7 @@ func TestParseEvent(t *testing.T) {
 		{`"base64": "AP8"`, "", "illegal base64 data at input byte 0; an event is a JSON object with topic, payload or text or base64 or file, and maybe qos, retained, content_type, user, received"},
 		{`"file": "none"`, "", "open " + directory + "/none: no such file or directory"},
 	} {
-		e, err := parseEvent([]byte(`{"topic": "a", `+tt.members+`}`), directory)
+		e, _, err := (&eventFile{directory: directory}).parse([]byte(`{"topic": "a", ` + tt.members + `}`))
 		mistake := ""
 		if err != nil {
 			mistake = err.Error()

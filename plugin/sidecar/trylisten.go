@@ -16,7 +16,8 @@ import (
 
 // tryListen shows what the rules make of the next live messages. It receives them by a visit of its
 // own at QoS 0, which leaves the bridge's session, and what waits in it, alone.
-func (p *program) tryListen(ctx context.Context, c *config.Config, o tryOptions) error {
+func (p *program) tryListen(ctx context.Context, t *trial, o tryOptions) error {
+	c := t.config
 	if len(c.Mapper.Filters()) == 0 {
 		return errors.New("there are no rules, so nothing to listen for")
 	}
@@ -30,19 +31,21 @@ func (p *program) tryListen(ctx context.Context, c *config.Config, o tryOptions)
 		ctx, cancel = context.WithTimeoutCause(ctx, wait, errWaited)
 		defer cancel()
 	}
-	t := newTally(c.Mapper)
-	err = follow(ctx, v, c.Mapper, t, p.traces(o.format, p.stdout), o.live)
+	t.traces = p.traces(o.format, p.stdout)
+	err = t.follow(ctx, v, o.live)
+	n := t.tally
 	if o.format != formatJSON {
-		t.print(p.stdout, fmt.Sprintf("%d %s", t.events, plural(t.events, "message", "messages")))
+		n.print(p.stdout, fmt.Sprintf("%d %s", n.events, plural(n.events, "message", "messages")))
 	}
+	t.end(o.remembers)
 	switch {
 	case err != nil:
 		return fmt.Errorf("the connection to the broker is lost: %w", err)
-	case t.sum[mapping.Rejected] > 0:
+	case n.sum[mapping.Rejected] > 0:
 		return exit(exitFailure)
-	case t.events < o.live && errors.Is(context.Cause(ctx), errWaited):
+	case n.events < o.live && errors.Is(context.Cause(ctx), errWaited):
 		return exit(exitWaited)
-	case t.sum[mapping.Mapped] == 0:
+	case n.sum[mapping.Mapped] == 0:
 		return exit(exitFailure)
 	}
 	return nil
@@ -86,16 +89,15 @@ func visitAny(ctx context.Context, urls []*url.URL, settings mqtt.Config, name s
 
 // follow prints what the rules make of so many messages, until ctx is done. The error is why the
 // connection has ended.
-func follow(ctx context.Context, v *mqtt.Visit, m *mapping.Mapper, t *tally, show *traceWriter, messages int) error {
-	for t.events < messages {
+func (t *trial) follow(ctx context.Context, v *mqtt.Visit, messages int) error {
+	for t.tally.events < messages {
 		select {
 		case e := <-v.Events():
-			trace := m.Explain(commit.ForRules(e))
+			trace := t.explain(commit.ForRules(e))
 			if len(trace.Result.Outcomes) == 0 {
 				continue // no rule's: a filter may be wider than its rules, and # brings the bridge's own topics
 			}
-			show.trace(trace)
-			t.add(trace.Result)
+			t.show(trace)
 		case <-v.Done():
 			return v.Err()
 		case <-ctx.Done():

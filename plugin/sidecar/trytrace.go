@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"mqtt-stomp-bridge/mapping"
-	"mqtt-stomp-bridge/plugin/config"
 )
 
 // A traceWriter prints what the rules make of events.
@@ -23,14 +23,12 @@ func (p *program) traces(f format, w io.Writer) *traceWriter {
 	return &traceWriter{w: w, format: f, style: p.style(p.stdout)}
 }
 
-// event prints what the rules make of e.
-func (t *traceWriter) event(c *config.Config, e mapping.Event) mapping.Result {
-	trace := c.Mapper.NewTrial().Explain(e)
+// event prints what the rules make of an event, which may be below the bridge's own topic.
+func (t *traceWriter) event(trace mapping.Trace, base string) {
 	t.trace(trace)
-	if base := c.Broker.BaseTopic; t.format != formatJSON && (e.Topic == base || strings.HasPrefix(e.Topic, base+"/")) {
+	if topic := trace.Event.Topic; t.format != formatJSON && (topic == base || strings.HasPrefix(topic, base+"/")) {
 		fmt.Fprintf(t.w, "     %s and what is below it is the bridge's own (broker.base_topic): no rule sees it\n", base)
 	}
-	return trace.Result
 }
 
 // trace prints one trace. An error of the writer stays with it.
@@ -49,6 +47,7 @@ func (t *traceWriter) trace(trace mapping.Trace) {
 // traced is a trace for programs.
 type traced struct {
 	Topic      string           `json:"topic"`
+	Forgotten  *tracedKey       `json:"forgotten,omitempty"` // what it is of instead of an event
 	Bytes      int              `json:"bytes"`
 	Retained   bool             `json:"retained"`
 	Outcome    string           `json:"outcome"` // mapped, filtered, rejected or duplicate
@@ -56,6 +55,14 @@ type traced struct {
 	Outputs    []tracedOutput   `json:"outputs"`
 	Changes    []tracedChange   `json:"changes,omitempty"`
 	Rejections []tracedRejected `json:"rejections"`
+}
+
+// A tracedKey is a memory.Expired.
+type tracedKey struct {
+	Memory string          `json:"memory"`
+	Key    string          `json:"key"`
+	Value  json.RawMessage `json:"value"`
+	At     time.Time       `json:"at"`
 }
 
 // A tracedRule is a mapping.RuleTrace.
@@ -108,6 +115,9 @@ func tracedOf(t mapping.Trace) traced {
 		Topic: t.Event.Topic, Bytes: len(t.Event.Payload), Retained: t.Event.Retained,
 		Outcome: outcomeOf(t.Result).String(),
 		Rules:   []tracedRule{}, Outputs: []tracedOutput{}, Rejections: []tracedRejected{},
+	}
+	if x := t.Expired; x != nil {
+		v.Forgotten = &tracedKey{x.Memory, x.Key, json.RawMessage(x.Text), x.At.UTC()}
 	}
 	for _, r := range t.Rules {
 		v.Rules = append(v.Rules, tracedRuleOf(r))

@@ -50,6 +50,15 @@ func TestDedupeKey(t *testing.T) {
 	}
 }
 
+// A long key costs what it takes to hash it, for each element.
+func TestLongDedupeKeys(t *testing.T) {
+	m := mapper(t, strings.Replace(dedupeRule, "    queue:", "    each: payload.items\n    queue:", 1))
+	r := m.Map(event("channel/"+idA, `{"key":"`+strings.Repeat("a", 500_000)+`","items":[1`+strings.Repeat(",1", 999)+"]}"))
+	if n := len(r.Outputs); n == 0 || n > 40 {
+		t.Errorf("%d outputs", n)
+	}
+}
+
 // What Explain tells of an event names the key: it takes each event by itself, and drops none as a
 // duplicate.
 func TestDedupeExplained(t *testing.T) {

@@ -3,6 +3,7 @@ package mapping_test
 import (
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -221,6 +222,47 @@ rules:
 		t.Error(got)
 	}
 	used.check(t, 256<<20)
+}
+
+// A heapState remembers one text under every key. It looks at the heap when it is asked for "look".
+type heapState struct {
+	mapping.State
+	text  string
+	heaps []uint64
+}
+
+func (s *heapState) Recall(_, key string) (string, bool) {
+	if key == "look" {
+		var stats runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&stats)
+		s.heaps = append(s.heaps, stats.HeapAlloc)
+	}
+	return s.text, true
+}
+
+// What rules recall does not add up from one to the next.
+func TestRecalledIsForgotten(t *testing.T) {
+	rules := "memory: {a: {}}\nrules:\n"
+	for i := range 5 {
+		rules += fmt.Sprintf("  - {name: r%d, topic: t, each: 'memory.a[\"look\"] != nil ? payload.l : nil', queue: /queue/message, fields: {conversation_id: '%s', "+
+			"channel_id: '%s', message: {id: '=uuid(\"m\", toJSON(memory.a[item]) != nil ? item : nil)', delivery_state: PENDING, sender_type: app_user, content: '=payload.x ?? 1'}}}\n", i, idA, idB)
+	}
+	state := &heapState{text: "[1" + strings.Repeat(",1", 30_000) + "]"}
+	e := event("t", `{"x": { "n": 1.0 }, "l": [1`+strings.Repeat(",1", 39)+"]}")
+	e.State = state
+	r := mapper(t, rules).Map(e)
+	if len(r.Outputs) != 200 || len(r.Rejections) > 0 {
+		t.Fatalf("%d outputs, %v", len(r.Outputs), r.Rejections)
+	}
+	for _, o := range r.Outputs {
+		if !strings.Contains(string(o.Body), `"content":"{ \"n\": 1.0 }"`) {
+			t.Fatalf("%s", o.Body)
+		}
+	}
+	if most := state.heaps[0] + 60<<20; state.heaps[4] > most {
+		t.Errorf("heaps %d", state.heaps)
+	}
 }
 
 // What a rejection says is bounded too, whatever the event holds.

@@ -91,7 +91,23 @@ func (in *input) begin(r *rule) {
 	in.rule, in.payload, in.have = r, value.Document{}, false
 	in.lets = append(in.lets[:0], make([]letValue, len(r.lets))...)
 	in.index = 0
+	in.forgetTexts()
 	in.scope.Begin(in, &in.texts)
+}
+
+// maxTexts is how much text of decoded JSON is kept from one rule to the next: more than payloads are.
+const maxTexts = 4 * value.MaxPayload
+
+// forgetTexts forgets what earlier rules have decoded beside the payload, if it is much: with a
+// hundred rules that recall large values, it would add up.
+func (in *input) forgetTexts() {
+	if in.texts.Size() <= maxTexts {
+		return
+	}
+	in.texts.Reset()
+	for _, d := range in.docs {
+		in.texts.Add(d.Document)
+	}
 }
 
 // enter begins an element of the k-th level of the rule's each, the i-th of its list. What is

@@ -130,7 +130,11 @@ func (u *run) dedupeKey() (string, error) {
 	if v == nil || err != nil {
 		return "", err
 	}
-	return value.Text(v)
+	key, err := value.Text(v)
+	if err != nil {
+		return "", err
+	}
+	return key, u.in.scope.Spend(len(key)) // it is hashed
 }
 
 // wanted evaluates when. If it returns false, it has ended the rule.

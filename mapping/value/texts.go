@@ -11,6 +11,7 @@ import (
 type Texts struct {
 	docs    []Document // kept, so that no other value gets the identity of one of theirs
 	indexed int        // of docs
+	size    int        // bytes of the texts of docs
 	at      map[identity]string
 }
 
@@ -24,14 +25,18 @@ type identity struct {
 func (t *Texts) Add(d Document) {
 	if t != nil && d.Raw != "" {
 		t.docs = append(t.docs, d)
+		t.size += len(d.Raw)
 	}
 }
 
 // Reset forgets all documents.
 func (t *Texts) Reset() {
 	clear(t.docs)
-	t.docs, t.indexed, t.at = t.docs[:0], 0, nil
+	t.docs, t.indexed, t.size, t.at = t.docs[:0], 0, 0, nil
 }
+
+// Size returns how many bytes of text the documents have.
+func (t *Texts) Size() int { return t.size }
 
 // Unread returns how many bytes of text Of has to read before it can answer.
 func (t *Texts) Unread() (n int) {

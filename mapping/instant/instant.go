@@ -5,6 +5,7 @@
 package instant
 
 import (
+	"errors"
 	"math"
 	"strings"
 	"time"
@@ -49,8 +50,11 @@ func Parse(text string) (time.Time, error) {
 		}
 		return t, err
 	}
-	t, ok := isoForm(text)
-	if !ok {
+	t, err := isoForm(text)
+	if part := outOfRange(err); part != "" {
+		return t, value.Refuse("not a time", "%s: there is no such %s", value.Quote(text), part)
+	}
+	if err != nil {
 		return t, refuseLayout(text)
 	}
 	return t, nil
@@ -76,12 +80,15 @@ func epoch(n any) (time.Time, error) {
 	return time.Time{}, value.Refuse("not a time", "a number (%v) is not a time between 2000 and 2100 in s, ms, µs or ns", n)
 }
 
+// errNotISO says that a text has no form that isoForm knows.
+var errNotISO = errors.New("not ISO 8601")
+
 // isoForm reads the forms of ISO 8601 that say a time and its offset without ambiguity:
 //
 //	2021-09-14T06:32:05.123Z  20210914T063205+0200  2021-09-14 06:32 +02  2021-09-14T08:32[Europe/Berlin]
 //
 // Of an offset and a zone the offset counts, as Java and RFC 9557 have it.
-func isoForm(text string) (time.Time, bool) {
+func isoForm(text string) (time.Time, error) {
 	text, suffix, bracketed := strings.Cut(text, "[")
 	zone := time.UTC
 	zoned := false
@@ -94,18 +101,18 @@ func isoForm(text string) (time.Time, bool) {
 		date = len("20060102")
 	}
 	if len(text) <= date || len(text) > longest || !strings.Contains("Tt ", text[date:date+1]) {
-		return time.Time{}, false
+		return time.Time{}, errNotISO
 	}
 	clock, offset := cutOffset(text[date+1:])
 	layout := isoLayout(date, clock, offset)
 	if layout == "" || offset == "" && !zoned {
-		return time.Time{}, false
+		return time.Time{}, errNotISO
 	}
 	t, err := time.ParseInLocation(layout, text[:date]+"T"+clock+offset, time.UTC)
 	if offset == "" {
 		t = clockTime(t, zone)
 	}
-	return t.UTC(), err == nil
+	return t.UTC(), err
 }
 
 // cutOffset splits the offset from the end of a clock's time; each name of UTC becomes Z.

@@ -80,7 +80,9 @@ func TestOf(t *testing.T) {
 		{"Tue, 14 Sep 2021 06:32:07 CET", `"Tue, 14 Sep 2021 06:32:07 CET": CET means different offsets in different places; name the place: time(…, "Mon, 02 Jan 2006 15:04:05 MST", "Europe/Berlin")`},
 		{"Tue, 14 Sep 2021 06:32:07 XYZ", `"Tue, 14 Sep 2021 06:32:07 XYZ": XYZ means different offsets in different places; write the offset that it stands for, such as +02:00: time(replace(…, "XYZ", "+02:00"), "Mon, 02 Jan 2006 15:04:05 Z07:00")`},
 		{"2021-09-14T08:32:07[Europe/Berln]", `"2021-09-14T08:32:07[Europe/Berln]": "Europe/Berln" is not a time zone; did you mean "Europe/Berlin"?`},
-		{"2021-09-14T25:32Z", `"2021-09-14T25:32Z" is not an ISO 8601 time; give the layout, which is how 2 January 2006, 15:04:05, would look: time(…, "2006-01-02 15:04:05")`},
+		{"2021-09-14T25:32Z", `"2021-09-14T25:32Z": there is no such hour`},
+		{"2021-09-31T06:32:07Z", `"2021-09-31T06:32:07Z": there is no such day`},
+		{"20210931T0632[Europe/Berlin]", `"20210931T0632[Europe/Berlin]": there is no such day`},
 		{strings.Repeat("2", 101) + "x", `"` + strings.Repeat("2", 80) + `…" is not a time`},
 		{7, "a number (7) is not a time between 2000 and 2100 in s, ms, µs or ns"},
 		{true, "true or false is not a time"},
@@ -121,6 +123,8 @@ func TestParseLayout(t *testing.T) {
 		{"27 Jan 2021 10:00 CET", named, "America/New_York", `"27 Jan 2021 10:00 CET": CET is not used in America/New_York; name the place: time(…, "02 Jan 2006 15:04 MST", "Europe/Berlin")`},
 		{"27 Jan 2021 10:00 XYZ", named, "Europe/Berlin", `"27 Jan 2021 10:00 XYZ": XYZ is not used in Europe/Berlin; write the offset that it stands for, such as +02:00: time(replace(…, "XYZ", "+02:00"), "02 Jan 2006 15:04 Z07:00")`},
 		{"x", "2006", "UTC", `"x" does not have the layout "2006"`},
+		{"31.06.2026 10:00", "02.01.2006 15:04", "Europe/Berlin", `"31.06.2026 10:00", read as "02.01.2006 15:04": there is no such day`},
+		{"31.06.2026 10:00 CEST", "02.01.2006 15:04 MST", "Europe/Berlin", `"31.06.2026 10:00 CEST", read as "02.01.2006 15:04 MST": there is no such day`},
 	}
 	everywhere(t, func(t *testing.T) {
 		for _, tt := range tests {

@@ -1,6 +1,7 @@
 package instant
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -19,17 +20,17 @@ func ParseLayout(text, layout string, zone *time.Location) (time.Time, error) {
 	if !named && !hasOffset(layout) {
 		t, err := time.ParseInLocation(layout, text, time.UTC)
 		if err != nil {
-			return t, refuseText(text, layout)
+			return t, refuseText(text, layout, err)
 		}
 		return clockTime(t, zone), nil
 	}
 	t, err := time.ParseInLocation(layout, text, zone)
-	if err != nil && named {
+	if err != nil && named && outOfRange(err) == "" {
 		// MST takes neither Z nor an offset.
 		t, err = time.ParseInLocation(strings.Replace(layout, "MST", "Z07:00", 1), text, zone)
 	}
 	if err != nil {
-		return t, refuseText(text, layout)
+		return t, refuseText(text, layout, err)
 	}
 	if name, _ := t.Zone(); named && !hasOffset(layout) && t.Location() != zone && unknown(name) {
 		return t, refuseZone(text, name, layout, zone)
@@ -39,13 +40,14 @@ func ParseLayout(text, layout string, zone *time.Location) (time.Time, error) {
 
 // ParseLayouts reads a time in the first of the layouts, at least one, that it has.
 func ParseLayouts(text string, layouts []string, zone *time.Location) (time.Time, error) {
-	var refused error // of a text that has a layout
+	var refused error // of a text that has a layout, or would have it if there were such a day
 	for _, layout := range layouts {
 		t, err := ParseLayout(text, layout, zone)
 		if err == nil || len(layouts) == 1 {
 			return t, err
 		}
-		if refused == nil && fits(layout, text) {
+		_, unreadable := time.ParseInLocation(layout, text, time.UTC)
+		if refused == nil && (unreadable == nil || outOfRange(unreadable) != "") {
 			refused = err
 		}
 	}
@@ -55,8 +57,25 @@ func ParseLayouts(text string, layouts []string, zone *time.Location) (time.Time
 	return time.Time{}, value.Refuse("not a time", "%s has none of the %d layouts", value.Quote(text), len(layouts))
 }
 
-func refuseText(text, layout string) error {
+func refuseText(text, layout string, err error) error {
+	if part := outOfRange(err); part != "" {
+		return value.Refuse("not a time", "%s, read as %s: there is no such %s", value.Quote(text), value.Quote(layout), part)
+	}
 	return value.Refuse("not a time", "%s does not have the layout %s", value.Quote(text), value.Quote(layout))
+}
+
+// outOfRange names the part of a time that does not exist, such as the day of 31 June; "" if the text
+// could not be read for another reason.
+func outOfRange(err error) string {
+	var e *time.ParseError
+	if !errors.As(err, &e) {
+		return ""
+	}
+	part, ok := strings.CutSuffix(e.Message, " out of range")
+	if !ok {
+		return ""
+	}
+	return strings.TrimPrefix(part, ": ")
 }
 
 // clockTime returns the first time at which clocks of the zone show what those of UTC show at shown.

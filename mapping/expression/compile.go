@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
@@ -207,6 +208,10 @@ func forbidden(root ast.Node) (found *Mistake) {
 			switch _, constant := n.Right.(*ast.StringNode); {
 			case n.Operator == "..":
 				at(n, "ranges are not allowed in rules", "")
+			case n.Operator == "^":
+				at(n, noCaret, caretHint)
+			case n.Operator == "-" && n.Type() == reflect.TypeFor[time.Duration]():
+				at(n, "- does not take a time and a time", secondsHint)
 			case n.Operator == "matches" && !constant:
 				at(n.Right, "matches takes a pattern that is written in the rule", `such as payload.x matches "^[a-z]+$"`)
 			}

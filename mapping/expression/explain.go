@@ -137,6 +137,9 @@ func explainSyntax(m *Mistake, text, before, rest string) {
 		m.Message, m.Hint = `unexpected "then"`, "write condition ? value : other value"
 	case strings.Contains(m.Message, "unexpected token EOF"), strings.Contains(m.Message, "unexpected end of expression"):
 		m.Message, m.Hint = "the expression ends too early", commentHint
+		if explainPipe(m, text) {
+			return
+		}
 		if optional.MatchString(text) {
 			m.Hint = "to leave a key out where it has no value, write the ? behind the key: caption?: =payload.caption"
 		}
@@ -148,8 +151,10 @@ func explainSyntax(m *Mistake, text, before, rest string) {
 		m.Message, m.Hint = "unexpected =~", `write matches "^[a-z]+$"`
 	case strings.Contains(m.Message, `unexpected token Operator("=")`):
 		m.Message, m.Hint = "= does not compare", "write =="
-	case strings.HasPrefix(rest, "&"):
-		m.Message, m.Hint = "unexpected &", "write and"
+	case strings.HasPrefix(rest, "&") && !strings.HasPrefix(rest, "&&"):
+		m.Message, m.Hint = "unexpected &", "write and between conditions, bitand(a, b) for bits"
+	case strings.HasPrefix(rest, "~"):
+		m.Message, m.Hint = "unexpected ~", "write bitnot(a)"
 	case noField.MatchString(m.Message):
 		m.Message = "this is text, and has no field " + noField.FindStringSubmatch(m.Message)[1]
 	case onlyLists.MatchString(m.Message):

@@ -1,6 +1,7 @@
 package expression
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -51,7 +52,8 @@ type Section struct {
 // Arguments are of the signature's types only where these are known at load: call checks them again.
 func groups() []functionGroup {
 	return []functionGroup{
-		{"Ids", idFunctions()}, {"Text", textFunctions()}, {"Numbers", numberFunctions()}, {"Times", timeFunctions()},
+		{"Ids", idFunctions()}, {"Text", textFunctions()}, {"Numbers", append(numberFunctions(), bitFunctions()...)},
+		{"Times", timeFunctions()},
 		{"Lists", listFunctions()}, {"Objects and JSON", objectFunctions()}, {"Bytes", byteFunctions()},
 		{"Rejecting", []function{{
 			name: "reject", types: signature(new(func(any) any)), call: callReject,
@@ -110,16 +112,12 @@ func Functions() []string {
 	return all
 }
 
-// listed names the functions for a mistake, of a family only the first.
+var numberReader = regexp.MustCompile(`^u?(int|float)\d`)
+
+// listed names the functions for a mistake, those that read numbers out of bytes by a few of them.
 func listed() string {
-	names := predicates()
-	for name, f := range functionsByName {
-		if f.doc.Usage != "" {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return strings.Join(names, ", ")
+	names := slices.DeleteFunc(Functions(), numberReader.MatchString)
+	return strings.Join(names, ", ") + "; numbers out of bytes: uint8, int16be, float32le and the like"
 }
 
 // calledIn returns the functions that the text may call: those whose name stands before a

@@ -3,6 +3,7 @@ package expression
 import (
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/google/uuid"
@@ -13,7 +14,7 @@ import (
 func idFunctions() []function {
 	return []function{{
 		name: "uuid", types: signature(new(func(any, any, ...any) string)), call: callUUID,
-		doc: Doc{"uuid(kind, id, …)", "a UUID (version 5) derived from the id, always the same; a number and its digits give the same. " +
+		doc: Doc{"uuid(kind, id, …)", "a UUID (version 5) derived from the id, always the same; a number and its digits give the same, and a time counts as its `string`. " +
 			"`kind` keeps ids of different things apart. Several parts make one id: `\"1\", \"23\"` is not `\"12\", \"3\"`",
 			`uuid("ticket", payload.no)`, `"8f4387c6-418f-5588-a318-7ecf8c77d21e"`},
 		prepare: func(args []ast.Node) {
@@ -51,7 +52,7 @@ func callUUID(s *Scope, args []any) (any, error) {
 		if len(args) > 2 {
 			what = "part " + strconv.Itoa(i+1) + " of the id"
 		}
-		id, err := value.Text(part)
+		id, err := idText(part)
 		switch {
 		case err != nil:
 			return nil, value.Refuse("expression", "uuid: %s: %v", what, err)
@@ -64,6 +65,14 @@ func callUUID(s *Scope, args []any) (any, error) {
 		space = uuid.NewSHA1(space, []byte(id))
 	}
 	return space.String(), nil
+}
+
+// idText returns a part of an id as text, a time as string gives it.
+func idText(part any) (string, error) {
+	if t, ok := part.(time.Time); ok {
+		return t.UTC().Format(value.TimeLayout), nil
+	}
+	return value.Text(part)
 }
 
 // idSpace returns the namespace of the ids of one kind.

@@ -75,7 +75,10 @@ func callFloat(_ *Scope, args []any) (any, error) {
 		return f, nil
 	}
 	n, ok := value.Number(args[0])
-	if !ok {
+	switch {
+	case isTime(args[0]):
+		return nil, value.Refuse("expression", "a time is not a number; write seconds(…)")
+	case !ok:
 		return nil, value.Refuse("expression", "%s is not a number", value.TypeName(args[0]))
 	}
 	return toFloat(n), nil

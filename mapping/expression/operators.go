@@ -2,6 +2,7 @@ package expression
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,7 +39,6 @@ func operators() []function {
 		{name: "/", call: arithmetic("/", nil, func(a, b float64) float64 { return a / b })},
 		{name: "%", call: arithmetic("%", remainder, math.Mod)},
 		{name: "**", call: arithmetic("**", nil, math.Pow)},
-		{name: "^", call: arithmetic("^", nil, math.Pow)},
 	}
 }
 
@@ -119,11 +119,14 @@ func goThrough(s *Scope, args []any) (any, error) {
 	return list, s.Spend(workVisit * len(list))
 }
 
+// thereHint is for a value that is no condition.
+const thereHint = "to ask whether it is there, write … != nil"
+
 // truth returns v as a condition; what is missing is false.
 func truth(v any) (bool, error) {
 	b, ok := v.(bool)
 	if !ok && v != nil {
-		return false, value.Refuse("not a condition", "%s is not true or false", value.TypeName(v))
+		return false, value.Refuse("not a condition", "%s is not true or false; %s", value.TypeName(v), thereHint)
 	}
 	return b, nil
 }
@@ -149,8 +152,12 @@ func order(name string, holds func(c int) bool) func(*Scope, []any) (any, error)
 		if c, ok := compare(args[0], args[1]); ok {
 			return holds(c), nil
 		}
-		return nil, value.Refuse("expression", "%s compares two numbers, texts or times, not %s and %s", name,
-			value.TypeName(args[0]), value.TypeName(args[1]))
+		hint := ""
+		if (isTime(args[0]) || isTime(args[1])) && !slices.Contains(args, nil) {
+			hint = "; write time(…)"
+		}
+		return nil, value.Refuse("expression", "%s compares two numbers, texts or times, not %s and %s%s", name,
+			value.TypeName(args[0]), value.TypeName(args[1]), hint)
 	}
 }
 
@@ -219,17 +226,39 @@ func addNumbers(s *Scope, args []any) (any, error) {
 		return nil, value.Refuse("expression", "+ joins two texts or adds two numbers, not %s and %s; write toHex(…) or toBase64(…)",
 			value.TypeName(args[0]), value.TypeName(args[1]))
 	}
-	if err != nil && (isText(args[0]) || isText(args[1])) {
-		return nil, value.Refuse("expression", "+ joins two texts or adds two numbers, not %s and %s; write string(…)",
-			value.TypeName(args[0]), value.TypeName(args[1]))
+	if hint := addHint(args[0], args[1]); hint != "" && err != nil {
+		return nil, value.Refuse("expression", "+ joins two texts or adds two numbers, not %s and %s; write %s",
+			value.TypeName(args[0]), value.TypeName(args[1]), hint)
 	}
 	return v, err
+}
+
+// addHint returns what to write in place of a sum of two values that are not both numbers.
+func addHint(a, b any) string {
+	_, aList := a.([]any)
+	_, bList := b.([]any)
+	_, aObject := a.(map[string]any)
+	_, bObject := b.(map[string]any)
+	switch {
+	case aObject && bObject:
+		return "merge(a, b)"
+	case aList || bList:
+		return "flatten([a, b])"
+	case isText(a) || isText(b):
+		return "string(…)"
+	}
+	return ""
 }
 
 // notText reports whether v is bytes that are no text.
 func notText(v any) bool {
 	_, ok := v.(value.Bytes)
 	return ok && !isText(v)
+}
+
+func isTime(v any) bool {
+	_, ok := v.(time.Time)
+	return ok
 }
 
 func isText(v any) bool {
@@ -247,8 +276,12 @@ func arithmetic(name string, whole func(a, b int64) (int64, bool), fraction func
 		a, ok := value.Number(args[0])
 		b, ok2 := value.Number(args[1])
 		if !ok || !ok2 {
-			return nil, value.Refuse("expression", "%s takes two numbers, not %s and %s", name, value.TypeName(args[0]),
-				value.TypeName(args[1]))
+			hint := ""
+			if isTime(args[0]) || isTime(args[1]) {
+				hint = "; write seconds(…)"
+			}
+			return nil, value.Refuse("expression", "%s takes two numbers, not %s and %s%s", name, value.TypeName(args[0]),
+				value.TypeName(args[1]), hint)
 		}
 		i, isWhole := a.(int64)
 		j, isWhole2 := b.(int64)

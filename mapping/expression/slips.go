@@ -8,6 +8,8 @@ import (
 	"unicode"
 )
 
+const sinceEpoch = "seconds(…) of a time, time(…) for the time of a number"
+
 // elsewhere maps what other languages and tools have to what rules have for it. The names are in
 // lower case.
 var elsewhere = map[string]string{
@@ -19,6 +21,8 @@ var elsewhere = map[string]string{
 	"sprintf":  `format("%d", …)`, "printf": `format("%d", …)`, "concat": `a + b of texts, flatten([a, b]) of lists`,
 	"substr": "text[0:8]", "substring": "text[0:8]", "slice": "text[0:8]", "length": "len(…)", "size": "len(…)",
 	"now": "received, the time of receipt", "date": "time(text, layout, zone)", "parsetime": "time(text, layout, zone)",
+	"epoch": sinceEpoch, "unix": sinceEpoch, "timestamp": sinceEpoch, "datediff": "seconds(a) - seconds(b)",
+	"pow": "a ** b", "power": "a ** b", "mod": "a % b", "xor": "bitxor(a, b)",
 	"strptime": "time(text, layout, zone)", "strftime": "formatTime(time, layout, zone)", "formatdate": "formatTime(time, layout, zone)",
 	"throw": `reject("…")`, "error": `reject("…")`, "fail": `reject("…")`, "raise": `reject("…")`,
 	"str": "string(…)", "tostring": "string(…)", "number": "int(…) or float(…)", "tonumber": "int(…) or float(…)",
@@ -79,8 +83,15 @@ func explainToken(m *Mistake, before, rest string) {
 	}
 	first := []rune(rest + " ")[0]
 	operand := unicode.IsLetter(first) || unicode.IsDigit(first) || strings.ContainsRune(`"'_`, first)
+	if explainPipe(m, before) {
+		return
+	}
 	between := betweenTexts.FindString(rest)
 	switch {
+	case first == '<' && strings.HasSuffix(before, "<"):
+		m.Offset, m.Width, m.Message, m.Hint = m.Offset-1, 2, "unexpected <<", "write bitshl(a, n)"
+	case first == '>' && strings.HasSuffix(before, ">"):
+		m.Offset, m.Width, m.Message, m.Hint = m.Offset-1, 2, "unexpected >>", "write bitshr(a, n)"
 	case between != "":
 		m.Hint = "it stands between its texts: payload.x " + between + ` "a"`
 	case strings.HasSuffix(before, "[") && (first == '*' || first == ']'):
@@ -103,23 +114,52 @@ func explainToken(m *Mistake, before, rest string) {
 	}
 }
 
+var piped = regexp.MustCompile(`(?:^|[^|])\|\s*([\pL_][\pL\d_]*)?\s*$`)
+
+// explainPipe explains a | behind which no call stands, but maybe a name, with which the text before
+// the mistake ends; false if there is none.
+func explainPipe(m *Mistake, before string) bool {
+	found := piped.FindStringSubmatch(before)
+	if found == nil {
+		return false
+	}
+	m.Message, m.Hint = "| takes a call of a function behind it", "write or between conditions, bitor(a, b) for bits"
+	if slices.Contains(Functions(), found[1]) {
+		m.Hint = "call it: value | " + found[1] + "()"
+	}
+	return true
+}
+
+// What to write in place of operators that rules do not have, or not for these values.
+const (
+	noCaret     = "^ is not an operator of rules"
+	caretHint   = "write ** for a power, bitxor(a, b) for bits"
+	secondsHint = "write seconds(…): seconds(a) - seconds(b), or time(seconds(a) + 60)"
+)
+
 var (
-	arguments  = regexp.MustCompile(`^(?:not enough|too many) arguments to call (\S+)`)
-	argument   = regexp.MustCompile(`^cannot use (.+) as argument \(type (.+)\) to call (\S+)`)
-	mismatched = regexp.MustCompile(`^invalid operation: (\S+) \(mismatched types (.+) and (.+)\)`)
-	elements   = regexp.MustCompile(`^type string\[\w+\] is undefined`)
-	noMethod   = regexp.MustCompile(`^type \S+ has no method`)
+	arguments    = regexp.MustCompile(`^(?:not enough|too many) arguments to call (\S+)`)
+	argument     = regexp.MustCompile(`^cannot use (.+) as argument \(type (.+)\) to call (\S+)`)
+	mismatched   = regexp.MustCompile(`^invalid operation: (\S+) \(mismatched types (.+) and (.+)\)`)
+	notCondition = regexp.MustCompile(`^non-bool expression \(type (.+)\) used as condition`)
+	elements     = regexp.MustCompile(`^type string\[\w+\] is undefined`)
+	noMethod     = regexp.MustCompile(`^type \S+ has no method`)
 )
 
 // explainTypes says in the words of rules which types do not go together; false if it is not that.
 func explainTypes(m *Mistake) bool {
 	switch {
 	case arguments.MatchString(m.Message):
-		m.Hint = "call it as " + usage(arguments.FindStringSubmatch(m.Message)[1])
+		name := arguments.FindStringSubmatch(m.Message)[1]
+		if m.Hint = "call it as " + usage(name); name == "round" {
+			m.Hint += `; to keep decimals write format("%.1f", x)`
+		}
 	case argument.MatchString(m.Message):
 		found := argument.FindStringSubmatch(m.Message)
 		m.Message = fmt.Sprintf("%s takes %s here, not %s", found[3], typeWord(found[2]), typeWord(found[1]))
 		m.Hint = "call it as " + usage(found[3])
+	case notCondition.MatchString(m.Message):
+		m.Message, m.Hint = typeWord(notCondition.FindStringSubmatch(m.Message)[1])+" is not true or false", thereHint
 	case mismatched.MatchString(m.Message):
 		found := mismatched.FindStringSubmatch(m.Message)
 		explainOperator(m, found[1], typeWord(found[2]), typeWord(found[3]))
@@ -140,7 +180,18 @@ func explainTypes(m *Mistake) bool {
 func explainOperator(m *Mistake, operator, a, b string) {
 	known := slices.DeleteFunc([]string{a, b}, func(t string) bool { return t == "" })
 	m.Message = fmt.Sprintf("%s does not take %s", operator, strings.Join(known, " and "))
+	has := func(t string) bool { return a == t || b == t }
 	switch {
+	case operator == "^":
+		m.Message, m.Hint = noCaret, caretHint
+	case operator == "%" && has("a number"):
+		m.Message, m.Hint = "% takes whole numbers", "/ gives a fraction: write int(a / b) % c"
+	case has(durationWord):
+		m.Hint = secondsHint
+	case has("a time") && slices.Contains([]string{"<", "<=", ">", ">="}, operator):
+		m.Hint = "write time(…) around what is no time"
+	case has("a time") && !has("text") && slices.Contains([]string{"+", "-", "*", "/", "%", "**"}, operator):
+		m.Hint = secondsHint
 	case (operator == "or" || operator == "||") && a != "true or false":
 		m.Hint = "for what counts where a value is missing, write a ?? b"
 	case slices.Contains([]string{"and", "&&", "or", "||"}, operator):
@@ -153,6 +204,8 @@ func explainOperator(m *Mistake, operator, a, b string) {
 		m.Hint = "flatten([a, b]) makes one list of two"
 	}
 }
+
+const durationWord = "the time between two times"
 
 // typeWord returns the word for a type of the engine.
 func typeWord(t string) string {
@@ -167,6 +220,8 @@ func typeWord(t string) string {
 		return "true or false"
 	case "time.Time":
 		return "a time"
+	case "time.Duration": // which the engine makes of a time less a time
+		return durationWord
 	case "unknown", "interface {}":
 		return ""
 	}

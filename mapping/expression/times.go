@@ -23,6 +23,9 @@ func timeFunctions() []function {
 			types: signature(new(func(any, string) string), new(func(any, string, string) string)),
 			doc: Doc{"formatTime(time, layout, zone?)", "the time in a layout, as clocks of the zone, or of UTC, show it; it takes what fields of times accept",
 				`formatTime(1611741600, "02.01.2006 15:04", "Europe/Berlin")`, `"27.01.2021 11:00"`}},
+		{name: "seconds", call: callSeconds, types: signature(new(func(any) any)),
+			doc: Doc{"seconds(time)", "the seconds since 1970, with a fraction if the time has one; it takes what fields of times accept, such as a time that is remembered",
+				`seconds("2021-01-27T10:01:00Z") - seconds(1611741600)`, `60`}},
 	}
 }
 
@@ -154,4 +157,19 @@ func callFormatTime(s *Scope, args []any) (any, error) {
 		return nil, value.Refuse("not a time", "formatTime: %v", err)
 	}
 	return t.In(zone).Format(layout), s.Spend(workVisit + len(layout))
+}
+
+// callSeconds is seconds(time).
+func callSeconds(_ *Scope, args []any) (any, error) {
+	if args[0] == nil {
+		return nil, nil
+	}
+	t, err := instant.Of(args[0])
+	if err != nil {
+		return nil, value.Refuse("not a time", "seconds: %v", err)
+	}
+	if t = t.Round(time.Microsecond); t.Nanosecond() == 0 {
+		return t.Unix(), nil
+	}
+	return float64(t.UnixMicro()) / 1e6, nil // a float64 of today has no more digits
 }

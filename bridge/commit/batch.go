@@ -37,12 +37,31 @@ type mark struct{ entries, records, size int }
 
 func (b *batch) mark() mark { return mark{len(b.Entries), len(b.Records), b.size} }
 
-// since returns the size of what was added since the mark.
-func (b *batch) since(m mark) int { return b.size - m.size }
-
 // undo takes out what was added since the mark.
 func (b *batch) undo(m mark) {
 	b.Entries, b.Records, b.size = b.Entries[:m.entries], b.Records[:m.records], m.size
+}
+
+// A fit is whether a transaction takes what was added to a batch.
+type fit int
+
+const (
+	fits    fit = iota
+	another     // the next batch takes it; this one is as it was
+	never       // no batch does; this one is as it was
+)
+
+// fit says whether the batch has room for what was added since the mark.
+func (b *batch) fit(m mark) fit {
+	switch {
+	case b.size-m.size > b.limit:
+		b.undo(m)
+		return never
+	case b.size > b.limit:
+		b.undo(m)
+		return another
+	}
+	return fits
 }
 
 // add appends the entries of outputs that belong to the time.
@@ -69,7 +88,7 @@ func (b *batch) record(records []memory.Record) {
 // events again. Without events it does what is due by itself.
 func (c *Committer) commitBatch(ctx context.Context, events []*mqtt.Event) (n int, err error) {
 	r := c.rules.Load() // one set of rules for the whole batch
-	b := batch{limit: c.store.MaxBatch() - recordSize*len(c.redeliveries.unlogged), log: newEventLog(c.logger)}
+	b := batch{size: recordSize * len(c.redeliveries.unlogged), limit: c.store.MaxBatch(), log: newEventLog(c.logger)}
 	c.configure(r, &b)
 	c.evict(&b)
 	if len(events) == 0 {
@@ -89,7 +108,7 @@ func (c *Committer) commitBatch(ctx context.Context, events []*mqtt.Event) (n in
 	if err := c.deadLetters.publish(ctx, b.deadLetters); err != nil {
 		return n, err
 	}
-	write := len(b.Entries)+len(b.Records)+len(b.Drop) > 0
+	write := len(b.Entries)+len(b.Records)+len(b.Drop) > 0 || n == 0 && len(events) > 0 // what is unlogged may leave the event no room
 	b.Records = append(b.Records, c.redeliveries.records(c.source.Pongs(), write)...)
 	if err := c.append(ctx, b.Batch); err != nil {
 		return n, err

@@ -359,6 +359,24 @@ func TestBatchesAreCutWhereTheStoreWants(t *testing.T) {
 	})
 }
 
+// Records that are owed of events that became nothing may leave the next no room: then they go first.
+func TestOwedRecordsMakeRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.maxBatch = 1100
+		h.committer.UseRules(compile(t, strings.Replace(rules, "    queue:", "    dedupe: {key: payload, window: 1h}\n    queue:", 1)), "once")
+		h.run(t.Context())
+		h.send("1")
+		h.heard("append 1", "ack 1")
+		h.send("1", "1", "1", "1", "1")
+		h.heard("ack 1", "ack 1", "ack 1", "ack 1", "ack 1") // no write
+		h.send("2")
+		h.heard("append ", "append 2", "ack 2")
+		close(h.events)
+		<-h.ended
+	})
+}
+
 // An event that becomes more than one transaction may hold would come again for ever. It is
 // rejected by each rule that has made something of it, and as if it had not been mapped.
 func TestEventThatTheStoreCannotTake(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"mqtt-stomp-bridge/bridge/journal"
-	"mqtt-stomp-bridge/mapping"
 	"mqtt-stomp-bridge/mapping/memory"
 )
 
@@ -75,16 +74,15 @@ func (c *Committer) takeExpired(x memory.Expired, now time.Time, r *rules, b *ba
 	before := b.mark()
 	b.add(result.Outputs, x.At, "")
 	b.record(tx.Records())
-	switch size := b.since(before); {
-	case size > b.limit:
-		b.undo(before)
+	size := b.size - before.size
+	switch b.fit(before) {
+	case another:
+		return false
+	case never:
 		result = tooLarge(result, r.Mapper, size, b.limit)
 		tx = c.memory.Begin(now)
 		tx.Expire(x)
 		b.record(tx.Records())
-	case before.size+size > b.limit:
-		b.undo(before)
-		return false
 	}
 	tx.Commit()
 	c.evict(b)
@@ -115,15 +113,4 @@ func (c *Committer) due() <-chan time.Time {
 		wait = 0
 	}
 	return time.After(wait)
-}
-
-// became reports whether anything has come of the event by a rule, or would have but for an earlier
-// event.
-func became(r mapping.Result) bool {
-	for _, o := range r.Outcomes {
-		if o.What == mapping.Mapped || o.What == mapping.Duplicate {
-			return true
-		}
-	}
-	return false
 }

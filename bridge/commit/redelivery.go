@@ -40,7 +40,7 @@ type redeliveries struct {
 
 // unconfirmed is more than how many of the newest events the broker may not have had the
 // acknowledgements of: mqtt.Config.ReceiveMaximum is what it sends before.
-const unconfirmed = 1024
+const unconfirmed = 512
 
 // An unlogged use is of the identifier, by the event of that number.
 type unlogged struct {

@@ -69,6 +69,60 @@ func TestReferenceFile(t *testing.T) {
 	}
 }
 
+// The rules that remember, as the reference shows them, pass these tests.
+func TestReferenceMemories(t *testing.T) {
+	reference, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml\n(memory:\n.*?)```").FindAllSubmatch(reference, -1)
+	tests := []string{`
+tests:
+  - name: two events and a reader
+    events:
+      - {topic: chat/7/in, payload: {id: a}, expect: {/queue/unread-count:
+         {conversation_id: 02c3f3ae-33cf-552f-a75e-ef1e8d37fdd2, unread_message_count: 1, timestamp: '2026-01-01T00:00:00.000Z'}}}
+      - {topic: chat/7/in, payload: {id: a}, expect: filtered}
+      - {topic: chat/7/read, payload: {}, expect: {/queue/unread-count:
+         {conversation_id: 02c3f3ae-33cf-552f-a75e-ef1e8d37fdd2, unread_message_count: 0, timestamp: '2026-01-01T00:00:00.000Z'}}}
+    remembers: {unread: {}}
+`, `
+tests:
+  - name: the name comes later
+    events:
+      - {topic: tele/k/LWT, text: Online, expect: {/queue/channel/connected:
+         {id: 55701095-5d2a-583b-9756-23e3f4f3266c, name: k, source: tasmota, source_channel_id: k}}}
+      - {topic: discovery/1/config, payload: {t: k, dn: Kitchen}, expect: {/queue/channel/connected:
+         {id: 55701095-5d2a-583b-9756-23e3f4f3266c, name: Kitchen, source: tasmota, source_channel_id: k}}}
+  - name: the name is there
+    events:
+      - {topic: discovery/1/config, payload: {t: k, dn: Kitchen}, expect: remembered}
+      - {topic: tele/k/LWT, text: Online, expect: {/queue/channel/connected:
+         {id: 55701095-5d2a-583b-9756-23e3f4f3266c, name: Kitchen, source: tasmota, source_channel_id: k}}}
+`, `
+tests:
+  - name: silent and connected again
+    events:
+      - {topic: sensors/7, payload: {name: Door}, expect: {/queue/channel/connected:
+         {id: 85ed6ab7-28b1-51e6-9cf6-bc1a1f46b50c, name: Door, source: sensors, source_channel_id: "7"}}}
+      - {topic: sensors/7, payload: {name: Door}, expect: remembered}
+      - {after: 10m, expect: {/queue/channel/disconnected:
+         {id: 85ed6ab7-28b1-51e6-9cf6-bc1a1f46b50c, name: Door, source: sensors, source_channel_id: "7"}}}
+      - {topic: sensors/7, payload: {name: Door}, expect: {/queue/channel/connected:
+         {id: 85ed6ab7-28b1-51e6-9cf6-bc1a1f46b50c, name: Door, source: sensors, source_channel_id: "7"}}}
+`}
+	if len(blocks) != len(tests) {
+		t.Fatalf("%d files have a memory, %d have tests", len(blocks), len(tests))
+	}
+	for i, block := range blocks {
+		for _, r := range compileText(t, "README.md", append(block[1], tests[i]...)).Test() {
+			if r.Problem != nil {
+				t.Errorf("%s%s", r.Problem, r.Diff)
+			}
+		}
+	}
+}
+
 // The access that the reference shows allows whom it says.
 func TestReferenceAccess(t *testing.T) {
 	reference, err := os.ReadFile("README.md")

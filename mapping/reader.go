@@ -3,6 +3,7 @@ package mapping
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -163,6 +164,36 @@ func (r *reader) ownPath(text string) bool {
 // bracedForm matches the ways in which other programs mark an expression.
 var bracedForm = regexp.MustCompile(`\{\{\s*(.*?)\s*\}\}|\$\{\s*(.*?)\s*\}`)
 
+// joined returns the expression for a text with braced forms in it.
+func joined(text string) string {
+	var parts []string
+	end := 0
+	for _, at := range bracedForm.FindAllStringSubmatchIndex(text, -1) {
+		if at[0] > end {
+			parts = append(parts, strconv.Quote(text[end:at[0]]))
+		}
+		from := max(at[2], at[4]) // one of the two has matched
+		parts = append(parts, text[from:max(at[3], at[5])])
+		end = at[1]
+	}
+	if end < len(text) {
+		parts = append(parts, strconv.Quote(text[end:]))
+	}
+	return strings.Join(parts, " + ")
+}
+
+// inYAML returns the text as a value on a line of its own, in quotes where YAML would read it in
+// another way.
+func inYAML(text string) string {
+	if strings.Contains(text, ": ") || strings.Contains(text, " #") {
+		return "'" + strings.ReplaceAll(text, "'", "''") + "'"
+	}
+	return text
+}
+
+// quotedTwice matches an expression in quotes that have become part of the text.
+var quotedTwice = regexp.MustCompile(`^(?:"=.+"|'=.+')$`)
+
 // typographic matches a text that a word processor has quoted.
 var typographic = regexp.MustCompile(`^(?:[“„].*[”“]|[‘‚].*[’‘])$`)
 
@@ -178,7 +209,9 @@ func (r *reader) unmarkedAs(n *yaml.Node, what string) bool {
 		r.warnf(n, "write "+inner+", or \""+inner+"\"", "this %s the quotes too: to YAML, %s is a text without quotes", what, fix)
 		return false
 	case m != nil:
-		fix = m[1] + m[2]
+		fix = joined(fix)
+	case quotedTwice.MatchString(fix):
+		fix = fix[len(`"=`) : len(fix)-1]
 	case slices.Contains(r.own, fix):
 		r.warnf(n, "for its value write ="+fix+" (for the text itself: ='"+text+"')", "this %s the text %q itself, not what the rule calls so", what, text)
 		return false
@@ -187,6 +220,6 @@ func (r *reader) unmarkedAs(n *yaml.Node, what string) bool {
 	case strings.HasPrefix(fix, "$."):
 		fix = "payload" + strings.TrimPrefix(fix, "$")
 	}
-	r.errorf(n, "for its value write ="+fix+" (for the text itself: ='"+text+"')", "this %s the text %q itself", what, text)
+	r.errorf(n, "for its value write "+inYAML("="+fix)+" (for the text itself: ='"+text+"')", "this %s the text %q itself", what, text)
 	return true
 }

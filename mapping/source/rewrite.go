@@ -2,6 +2,7 @@ package source
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -151,6 +152,9 @@ func (w *written) lines(indent string) []string {
 	return lines
 }
 
+// quotedExpression matches an expression in quotes.
+var quotedExpression = regexp.MustCompile(`^(?:"=[^\\]+"|'=.+')$`)
+
 // inline returns a value that stands on one line.
 func (w *written) inline() string {
 	switch {
@@ -161,7 +165,11 @@ func (w *written) inline() string {
 	case w.quoted || w.text == "" || plain(w.text):
 		return w.text
 	}
-	return "'" + strings.ReplaceAll(w.text, "'", "''") + "'"
+	text := w.text
+	if quotedExpression.MatchString(text) {
+		text = text[1 : len(text)-1] // the quotes within it have ended those around it
+	}
+	return "'" + strings.ReplaceAll(text, "'", "''") + "'"
 }
 
 // plain reports whether YAML reads the text as a value of a key without quotes.

@@ -17,6 +17,8 @@ import (
 
 var (
 	secretWord = regexp.MustCompile(`(?i)secr|passw|passphrase|token|credential`)
+	secretKey  = regexp.MustCompile(`(?i)(?:secr|passw|passphrase|token|credential)[\w-]*["']?[ \t]*:`)
+	urlUser    = regexp.MustCompile(`://[^/ \t]*@`)
 	fileWord   = regexp.MustCompile(`(?i)_(file|encoding)$`)
 )
 
@@ -103,11 +105,11 @@ func withoutSecrets(problems []source.Problem, data []byte) []source.Problem {
 			continue
 		}
 		names := namesAbove(lines, p.Line-1)
-		secret := secretWord.MatchString(lines[p.Line-1]) || strings.Contains(lines[p.Line-1], "@") || slices.ContainsFunc(names, secretLike)
 		top := "" // an empty file, or one without keys
 		if len(names) > 0 {
 			top = names[len(names)-1]
 		}
+		secret := slices.ContainsFunc(names, secretLike) || mayHoldSecret(top, lines[p.Line-1])
 		hidden := secret || top != "" && (!slices.Contains(children(""), top) || sensitive(top))
 		if hidden {
 			problems[i].Text = ""
@@ -123,6 +125,15 @@ func withoutSecrets(problems []source.Problem, data []byte) []source.Problem {
 		}
 	}
 	return problems
+}
+
+// mayHoldSecret reports whether the words of a line below the key of the top level look like a secret.
+// Expressions have names such as payload.token, and texts with an @, that are none.
+func mayHoldSecret(top, line string) bool {
+	if slices.Contains(expressionKeys(), top) {
+		return secretKey.MatchString(line) || urlUser.MatchString(line)
+	}
+	return secretWord.MatchString(line) || strings.Contains(line, "@")
 }
 
 // namesAbove returns the keys that line n may belong to, the innermost first: its own, or where it

@@ -133,6 +133,10 @@ func TestProblemsShowNoSecret(t *testing.T) {
 		"broker:\n  password:hunter22\n  client_id: x\n",
 		"broker:\n  client_id: {\n    x: y[0],\n    password: hunter22 }\n",
 		"key: |\n hunter22\n\nlog: {level: x}\n",
+		"rules:\n  - password: hunter22: x\n",
+		"rules:\n  - topic: {x: y, password: hunter22: x}\n",
+		"rules:\n  - {name: x,\n     'token' : 'hunter22: x\n",
+		"rules:\n  - topic: mqtt://u:hunter22@host: x\n",
 	} {
 		t.Run("", func(t *testing.T) {
 			c, problems := config.Load(write(t, "config.yaml", text), nil)

@@ -32,6 +32,10 @@ func (c *ruleCompiler) readChanges() {
 // eachMemory calls read for every key that stands under the memories of a remember or forget.
 func (c *ruleCompiler) eachMemory(p source.Pair, read func(m *memorySection, n *yaml.Node)) {
 	what := p.Key.Value
+	if p.Value.Kind == yaml.ScalarNode && !source.Null(p.Value) {
+		c.in.errorf(p.Value, "write "+what+": {"+c.memoryMeant(p.Value.Value)+": "+changeForms[what]+"}", "%s takes keys, not %s", what, source.Describe(p.Value))
+		return
+	}
 	pairs := c.in.pairs(p.Value, what)
 	if len(pairs) == 0 && p.Value.Kind == yaml.MappingNode {
 		c.in.errorf(p.Value, "write "+what+": {MEMORY: …}", "%s names no memory", what)
@@ -59,6 +63,19 @@ func (c *ruleCompiler) eachMemory(p source.Pair, read func(m *memorySection, n *
 			}
 		}
 	}
+}
+
+// changeForms are the forms of what stands under a memory.
+var changeForms = map[string]string{"remember": "{key: =…, value: =…}", "forget": "=…"}
+
+// memoryMeant returns the memory that the text names, with or without the word before it.
+func (c *ruleCompiler) memoryMeant(text string) string {
+	name := strings.TrimPrefix(strings.TrimPrefix(text, "="), "memory.")
+	name, _, _ = strings.Cut(name, "[")
+	if c.expr.memories[name] == nil {
+		return "MEMORY"
+	}
+	return name
 }
 
 // readRemember reads a key with the value that is remembered under it.

@@ -63,6 +63,14 @@ func readMemory(r *reader, p source.Pair) memory.Settings {
 	if source.Null(p.Value) { // all defaults
 		return s
 	}
+	if p.Value.Kind == yaml.ScalarNode {
+		hold := "720h"
+		if _, err := time.ParseDuration(p.Value.Value); err == nil {
+			hold = p.Value.Value
+		}
+		r.errorf(p.Value, "write "+s.Name+": {for: "+hold+"}", "memory %s takes keys, not %s", s.Name, source.Describe(p.Value))
+		return s
+	}
 	keys := r.keys(p.Value, "memory "+s.Name, MemoryKeys())
 	if n := keys.pairs["for"].Value; n != nil {
 		s.For = r.duration(n, "for", minFor, maxFor)
@@ -87,13 +95,36 @@ func (r *reader) duration(n *yaml.Node, key string, from, to time.Duration) time
 		return d
 	}
 	hint := "write 10m"
-	if number, ok := strings.CutSuffix(n.Value, "d"); ok && isNumber(number) {
-		hint = "write hours: 24h for a day"
+	if meant := durationMeant(n.Value); err != nil && meant != "" {
+		hint = "write " + meant
 	} else if isNumber(n.Value) {
 		hint = fmt.Sprintf("write %[1]ss for seconds, %[1]sm for minutes", n.Value)
 	}
 	r.errorf(n, hint, "%s is a duration from %s to %s, not %s", key, inHours(from), inHours(to), source.Describe(n))
 	return from
+}
+
+// wordedDuration matches a number with a unit as people write it.
+var wordedDuration = regexp.MustCompile(`(?i)^([0-9]{1,6}) *(ms|s|m|h|d|w|milli|sec|min|hour|hr|day|week)[a-z]*$`)
+
+// durationMeant returns a duration that was written with a unit of another form, such as 3 min; "" for
+// anything else.
+func durationMeant(text string) string {
+	m := wordedDuration.FindStringSubmatch(text)
+	if m == nil {
+		return ""
+	}
+	number, _ := strconv.Atoi(m[1]) // six digits
+	switch unit := strings.ToLower(m[2]); unit {
+	case "ms", "milli":
+		return m[1] + "ms"
+	case "d", "day":
+		return strconv.Itoa(24*number) + "h"
+	case "w", "week":
+		return strconv.Itoa(7*24*number) + "h"
+	default:
+		return m[1] + unit[:1]
+	}
 }
 
 func isNumber(text string) bool {

@@ -145,16 +145,25 @@ func (x expectation) diff(r stepResult) string {
 		d.outputs(queue, x.outputs[queue], got[queue])
 	}
 	d.rejections(x.rejected, r.Rejections)
-	if len(x.outputs)+len(x.rejected) == 0 {
+	wanted, came := len(x.outputs)+len(x.rejected) > 0, len(r.Outputs)+len(r.Rejections) > 0
+	if !wanted {
 		d.changes(x.remembered, r.Changes)
+	}
+	if !wanted && !x.remembered && !came && len(r.Changes) > 0 {
+		d.WriteString("    = write expect: remembered\n")
 	}
 	if d.Len() == 0 {
 		return ""
 	}
-	nothing := len(r.Outputs)+len(r.Rejections)+len(r.Changes) == 0
+	nothing := !came && (wanted || len(r.Changes) == 0)
 	for _, rule := range r.rules {
 		if nothing || strings.HasPrefix(rule.Note, "hint: ") {
 			fmt.Fprintf(&d, "  rule %q  %s\n", rule.Rule, rule.Note)
+		}
+		for _, c := range r.Changes {
+			if nothing && c.Rule == rule.Rule && c.Item == rule.Item {
+				fmt.Fprintf(&d, "    %s\n", c)
+			}
 		}
 	}
 	return d.String()

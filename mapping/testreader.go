@@ -90,7 +90,11 @@ func (r *testReader) step(what string) step {
 	e.Retained = r.choice("retained", "false", "true") == "true"
 	e.QoS = r.choice("qos", "0", "1", "2")[0] - '0'
 	if lacking := r.keys.lacking("topic", "expect"); lacking != "" {
-		r.in.errorf(r.node, "", "%s lacks %s", what, lacking)
+		hint := ""
+		if lacking == "topic" && !slices.ContainsFunc(eventKeys(), func(key string) bool { return key != "expect" && r.keys.seen[key] }) {
+			hint = "write topic, or after: 10m where only time passes"
+		}
+		r.in.errorf(r.node, hint, "%s lacks %s", what, lacking)
 	}
 	if strings.ContainsAny(e.Topic, "+#{") {
 		r.in.errorf(r.at("topic"), "write the topic of an event, without wildcards", "%s is not a topic of an event",

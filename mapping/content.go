@@ -184,7 +184,14 @@ func (k *contentKeys) read(p source.Pair) (name string, optional bool) {
 	case optional && name == "":
 		k.in.errorf(p.Key, "a key that is itself ? is written ??", "the ? of an optional key stands behind its name")
 	case optional && !source.Unwritten(p.Value) && !strings.HasPrefix(p.Value.Value, "="):
-		k.in.errorf(p.Key, "leave the ? out: only an =expression may have no value; a key that itself ends in ? is written "+name+"??",
+		hint := "leave the ? out: only an =expression may have no value; a key that itself ends in ? is written " + name + "??"
+		switch p.Value.Kind {
+		case yaml.MappingNode:
+			hint = "leave the ? out, or write an expression: " + key + `: '=payload.x != nil ? {"key": payload.x} : nil'`
+		case yaml.SequenceNode:
+			hint = "leave the ? out, or write an expression: " + key + ": '=payload.x != nil ? [payload.x] : nil'"
+		}
+		k.in.errorf(p.Key, hint,
 			"%s is optional, but always has a value", name)
 	case k.names[name] != nil:
 		k.in.errorf(p.Key, "remove one of the two", "the key %q is already there as %s", name, k.names[name].Value)

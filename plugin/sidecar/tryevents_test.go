@@ -111,7 +111,7 @@ func TestParseEvent(t *testing.T) {
 		{`"qos": 1`, "", ways},
 		{`"text": "a", "base64": "AP8="`, "", ways},
 		{`"payload": 1, "file": "frame.bin"`, "", ways},
-		{`"base64": "AP8"`, "", "illegal base64 data at input byte 0; an event is a JSON object with topic, payload or text or base64 or file, and maybe qos, retained, content_type, user, received"},
+		{`"base64": "AP8"`, "", "illegal base64 data at input byte 0; an event is a JSON object with topic, payload or text or base64 or file, and maybe qos, retained, content_type, user, received, after"},
 		{`"file": "none"`, "", "open " + directory + "/none: no such file or directory"},
 	} {
 		e, _, err := (&eventFile{directory: directory}).parse([]byte(`{"topic": "a", ` + tt.members + `}`))

@@ -17,8 +17,19 @@ import (
 type brokenStore struct {
 	*memoryStore
 	onAppend func(after uint64, data []byte, add func() error) error
-	onRead   func() error
-	onEnds   func() error
+
+	// The log reads by itself, so these may change meanwhile.
+	onRead atomic.Pointer[error]
+	onEnds atomic.Pointer[error]
+}
+
+// failing makes an onRead or an onEnds fail; nil: no more.
+func failing(on *atomic.Pointer[error], err error) {
+	if err == nil {
+		on.Store(nil)
+		return
+	}
+	on.Store(&err)
 }
 
 func (b *brokenStore) append(ctx context.Context, after uint64, data []byte) error {
@@ -30,19 +41,15 @@ func (b *brokenStore) append(ctx context.Context, after uint64, data []byte) err
 }
 
 func (b *brokenStore) read(ctx context.Context, from uint64, max, bytes int) ([][]byte, error) {
-	if b.onRead != nil {
-		if err := b.onRead(); err != nil {
-			return nil, err
-		}
+	if err := b.onRead.Load(); err != nil {
+		return nil, *err
 	}
 	return b.memoryStore.read(ctx, from, max, bytes)
 }
 
 func (b *brokenStore) ends(ctx context.Context) (first, last uint64, err error) {
-	if b.onEnds != nil {
-		if err := b.onEnds(); err != nil {
-			return 0, 0, err
-		}
+	if err := b.onEnds.Load(); err != nil {
+		return 0, 0, *err
 	}
 	return b.memoryStore.ends(ctx)
 }
@@ -140,14 +147,15 @@ func TestGivenUp(t *testing.T) {
 		defer l.Close()
 		away := errors.New("no route")
 		s.onAppend = func(_ uint64, _ []byte, add func() error) error { return errors.Join(add(), away) }
-		s.onEnds = func() error { return away }
+		failing(&s.onEnds, away)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		err := w.Append(ctx, message(1))
 		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, away) || !isOver(w) {
 			t.Errorf("Append = %v, the turn is over: %v", err, isOver(w))
 		}
-		s.onAppend, s.onEnds = nil, nil
+		s.onAppend = nil
+		failing(&s.onEnds, nil)
 		w = mustLead(t, l)
 		mustAppend(t, w, message(2))
 		if b := l.Bounds(); b.Last != 2 {
@@ -205,14 +213,14 @@ func TestAway(t *testing.T) {
 		b := journal.Batch{Entries: []journal.Entry{{Queue: "/queue/a", Key: "k", Body: []byte("1")}}}
 		mustAppend(t, w, b)
 		mustAppend(t, w, message(2))
-		s.onRead = func() error { return errors.New("no route") }
+		failing(&s.onRead, errors.New("no route"))
 		if _, err := l.Read(t.Context(), 0, 1); !errors.Is(err, journal.ErrAway) {
 			t.Errorf("Read = %v", err)
 		}
 		if _, err := l.Latest(t.Context(), "/queue/a", 0, 1); !errors.Is(err, journal.ErrAway) {
 			t.Errorf("Latest = %v", err)
 		}
-		s.onRead = nil
+		failing(&s.onRead, nil)
 		if page, err := l.Read(t.Context(), 0, 5); err != nil || len(page) != 2 {
 			t.Errorf("later: Read = %v, %v", page, err)
 		}

@@ -44,10 +44,11 @@ type memoryStore struct {
 
 // lost reports whether something is lost, one time in ten, and takes some time.
 func (m *memoryStore) lost() bool {
+	m.mu.Lock()
 	if m.random == nil {
+		m.mu.Unlock()
 		return false
 	}
-	m.mu.Lock()
 	lost, d := m.random.IntN(10) == 0, time.Duration(m.random.IntN(20))*time.Millisecond
 	m.mu.Unlock()
 	time.Sleep(d)

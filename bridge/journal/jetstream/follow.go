@@ -286,7 +286,10 @@ func (l *Log) keepUp() {
 			ticked = true
 		}
 		waiting := l.takeWaiting()
-		if err := l.catchUp(&short); err != nil {
+		began := time.Now()
+		err := l.catchUp(&short)
+		l.contact.looked(began, err)
+		if err != nil {
 			l.giveBack(waiting)
 			pause(l.ctx, awayPause)
 			continue

@@ -80,6 +80,7 @@ func (w *writer) fence(ctx context.Context) error {
 		l.mu.RUnlock()
 		err := w.write(ctx, journal.Batch{})
 		if err == nil {
+			l.turns.Add(1)
 			l.logger.Info("leading the journal", "term", w.term.number, "position", w.term.since-1)
 			return nil
 		}

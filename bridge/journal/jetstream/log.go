@@ -47,8 +47,10 @@ type Options struct {
 	Now      func() time.Time // the wall clock, for the expiry of records; default time.Now
 	Logger   *slog.Logger     // default: none
 
-	slack  int64        // see limits; default 1 MiB
-	mutate func(*block) // a test's: changes each block before it is stored
+	id     string                 // see Config
+	tell   func() journal.Replica // see Config
+	slack  int64                  // see limits; default 1 MiB
+	mutate func(*block)           // a test's: changes each block before it is stored
 }
 
 func (o Options) withDefaults() Options {
@@ -61,26 +63,34 @@ func (o Options) withDefaults() Options {
 	o.MaxBytes = cmp.Or(o.MaxBytes, retention.DefaultMaxBytes)
 	o.Cache = cmp.Or(o.Cache, 64<<20)
 	o.slack = cmp.Or(o.slack, 1<<20)
+	if o.tell == nil {
+		o.tell = func() journal.Replica { return journal.Replica{} }
+	}
 	return o
 }
 
 // Log is a journal.Log. It is made by Open.
 type Log struct {
-	store  store
-	limits limits
-	now    func() time.Time
-	logger *slog.Logger
-	mutate func(*block) // see Options
-	seat   *lead.Seat
-	lease  sync.Mutex // held while a turn has the store's lease
-	ctx    context.Context
-	stop   context.CancelFunc
-	wg     sync.WaitGroup
-	cache  *cache
-	closed atomic.Bool
-	leads  atomic.Bool   // there is a turn
-	full   atomic.Bool   // an append had no room
-	wake   chan struct{} // capacity 1: there is something to look for; never closed
+	store   store
+	limits  limits
+	id      string
+	tell    func() journal.Replica // see Config
+	began   time.Time
+	now     func() time.Time
+	logger  *slog.Logger
+	mutate  func(*block) // see Options
+	seat    *lead.Seat
+	lease   sync.Mutex // held while a turn has the store's lease
+	ctx     context.Context
+	stop    context.CancelFunc
+	wg      sync.WaitGroup
+	cache   *cache
+	closed  atomic.Bool
+	leads   atomic.Bool  // there is a turn
+	turns   atomic.Int64 // that have begun
+	contact contact
+	full    atomic.Bool   // an append had no room
+	wake    chan struct{} // capacity 1: there is something to look for; never closed
 
 	// applying keeps blocks, and the calls of those who follow, in one order. Taken before mu.
 	applying sync.Mutex
@@ -90,8 +100,6 @@ type Log struct {
 	state   *state
 	waiting []chan struct{} // closed when all is applied that was in the stream when it came here
 }
-
-var _ journal.Log = (*Log)(nil)
 
 // open returns the log in the store, once all that is there now was read. Until the store can be
 // reached it waits, until ctx is done. The log closes the store.
@@ -105,6 +113,9 @@ func open(ctx context.Context, s store, o Options) (*Log, error) {
 			}.WithDefaults(),
 			block: s.maxMessage(), slack: o.slack,
 		},
+		id:     o.id,
+		tell:   o.tell,
+		began:  time.Now(),
 		now:    o.Now,
 		logger: o.Logger,
 		mutate: o.mutate,
@@ -113,11 +124,13 @@ func open(ctx context.Context, s store, o Options) (*Log, error) {
 	}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	l.cache = newCache(l.ctx, o.Cache, l.readRow)
+	began := time.Now()
 	if err := l.load(ctx); err != nil {
 		l.stop()
 		s.close()
 		return nil, err
 	}
+	l.contact.looked(began, nil)
 	stop, err := s.subscribe(l.tail)
 	if err != nil {
 		l.stop()

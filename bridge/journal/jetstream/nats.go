@@ -16,6 +16,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"mqtt-stomp-bridge/bridge/journal"
 )
 
 // DefaultName is the default of Config.Name.
@@ -26,7 +28,11 @@ type Config struct {
 	URLs     []string // of NATS servers; required
 	Name     string   // of the log, the same at all replicas: letters, digits, - and _; default DefaultName
 	Replicas int      // of the stream and the lease, among the NATS servers; default 3
-	ID       string   // names this replica in logs; default the name of the host
+	ID       string   // of this replica, another one at each: letters, digits, dots, - and _; default the name of the host
+
+	// Tell returns what this replica tells the others: Version, Config, ClientID, BaseTopic and
+	// Sessions. It is called from then on, and until Close has returned. The log sets the rest. Nil: nothing.
+	Tell func() journal.Replica
 
 	Username, Password string
 	Credentials        string      // file with a user's JWT and key; "" for none
@@ -35,7 +41,10 @@ type Config struct {
 	Options
 }
 
-var validName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
+var (
+	validName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
+	validID   = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
+)
 
 func (c Config) withDefaults() (Config, error) {
 	c.Name = cmp.Or(c.Name, DefaultName)
@@ -49,11 +58,16 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("journal: no URL of a NATS server")
 	case !validName.MatchString(c.Name):
 		return c, fmt.Errorf("journal: the name %q may have letters, digits, - and _ only", c.Name)
+	case len(c.ID) > maxID || !validID.MatchString(c.ID):
+		return c, fmt.Errorf("journal: the id %q of this replica may have up to %d letters, digits, - and _, and dots between them", c.ID, maxID)
 	case c.Replicas < 1 || c.Replicas > 5:
 		return c, fmt.Errorf("journal: %d replicas of the stream; NATS has 1 to 5", c.Replicas)
 	}
 	return c, nil
 }
+
+// maxID bounds the bytes of an ID: host names have as many.
+const maxID = 253
 
 // Open returns the log of that name, once all that there is was read. It creates the stream where
 // there is none. While the servers cannot be reached it waits, until ctx is done. A stream with
@@ -67,6 +81,7 @@ func Open(ctx context.Context, c Config) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Options.id, c.Options.tell = c.ID, c.Tell
 	return open(ctx, s, c.Options)
 }
 

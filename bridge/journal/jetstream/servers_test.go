@@ -54,6 +54,7 @@ func TestRefused(t *testing.T) {
 		{"no cluster", jetstream.Config{Name: "three"}, "journal: NATS: nats: API error: code=500 err_code=10074 " +
 			"description=replicas > 1 not supported in non-clustered mode; ask for 1 replica, or run a cluster of NATS servers"},
 		{"a bad name", jetstream.Config{Name: "a.b"}, `journal: the name "a.b" may have letters, digits, - and _ only`},
+		{"a bad id", jetstream.Config{ID: "a..b"}, `journal: the id "a..b" of this replica may have up to 253 letters, digits, - and _, and dots between them`},
 		{"six replicas", jetstream.Config{Replicas: 6}, "journal: 6 replicas of the stream; NATS has 1 to 5"},
 	} {
 		test.config.URLs = c.URLs()

@@ -17,6 +17,7 @@ import (
 var alternatives = [][]string{
 	{"broker.password", "broker.password_file"},
 	{"broker.key_password", "broker.key_password_file"},
+	{"journal.nats.password_file", "journal.nats.credentials_file"},
 	keySources,
 }
 
@@ -27,6 +28,7 @@ var keySources = []string{"auth.jwt.secret", "auth.jwt.secret_file", "auth.jwt.p
 var certificates = [][2]string{
 	{"broker.cert_file", "broker.key_file"},
 	{"server.cert_file", "server.key_file"},
+	{"journal.nats.cert_file", "journal.nats.key_file"},
 }
 
 // check reports what single values do not show: contradictions, files that cannot be used, weak
@@ -54,6 +56,7 @@ func (l *loader) check(c *Config) {
 		l.warnf(s, "name the proxy's address in server.trusted_proxies", "PROXY headers are taken only from server.trusted_proxies, and there are none")
 	}
 	l.checkBroker(c)
+	l.checkNATS()
 	l.checkAuth(c)
 	if s, ok := l.one("server.limits.unauthenticated_bytes"); ok && c.Server.Limits.UnauthenticatedBytes < c.Server.Limits.HeaderLine {
 		l.warnf(s, "", "is less than header_line (%s), so the longest tokens will not fit", c.Server.Limits.HeaderLine)
@@ -213,6 +216,35 @@ func (l *loader) checkBroker(c *Config) {
 	}
 	if s, ok := l.one("broker.insecure"); ok && c.Broker.Insecure && c.Broker.usesTLS() {
 		l.warnf(s, "give the broker's certificate authority as broker.ca_file", "the broker's certificate is not checked")
+	}
+}
+
+// checkNATS looks at the files, and at settings that have no effect.
+func (l *loader) checkNATS() {
+	const section = "journal.nats."
+	if s, ok := l.one(section + "password_file"); ok {
+		l.readSecret(s)
+		if len(l.settings[section+"username"]) == 0 {
+			l.errorf(s, "", "needs %susername beside it", section)
+		}
+	}
+	if s, ok := l.one(section + "credentials_file"); ok {
+		l.readFile(s)
+	}
+	if s, ok := l.one(section + "ca_file"); ok {
+		l.readCertificates(s)
+	}
+	if len(l.settings[section+"url"]) > 0 {
+		if s, ok := l.one("journal.dir"); ok && l.env[s.key.Env()] == "" { // the image has the variable
+			l.warnf(s, "remove it; mqtt-stomp-bridge journal import carries over what it holds", "has no effect beside %surl", section)
+		}
+		return
+	}
+	for _, k := range keys {
+		if s, ok := l.one(k.Path); ok && strings.HasPrefix(k.Path, section) && s.text != k.Default() {
+			l.errorf(s, "add url, or remove it", "needs %surl beside it", section)
+			return
+		}
 	}
 }
 

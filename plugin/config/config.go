@@ -15,6 +15,7 @@ import (
 
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/journal"
+	"mqtt-stomp-bridge/bridge/journal/jetstream"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/bridge/server"
 	"mqtt-stomp-bridge/mapping"
@@ -168,10 +169,33 @@ type AuthBroker struct {
 // Journal is the log of mapped entries and how long it keeps them.
 type Journal struct {
 	Dir      string        `mapstructure:"dir"` // "": in memory
+	NATS     NATS          `mapstructure:"nats"`
 	MaxAge   time.Duration `mapstructure:"max_age"`
 	MaxBytes Bytes         `mapstructure:"max_bytes"`
 	Latest   Latest        `mapstructure:"latest"`
 }
+
+// NATS is the stream that several bridges share as their journal.
+type NATS struct {
+	URL             []*url.URL `mapstructure:"url"` // none: no such journal
+	Name            string     `mapstructure:"name"`
+	Replicas        int        `mapstructure:"replicas"` // of the stream
+	ID              string     `mapstructure:"id"`       // "": the host's name
+	Username        string     `mapstructure:"username"`
+	PasswordFile    string     `mapstructure:"password_file"` // can be read at load
+	CredentialsFile string     `mapstructure:"credentials_file"`
+	CAFile          string     `mapstructure:"ca_file"`
+	CertFile        string     `mapstructure:"cert_file"`
+	KeyFile         string     `mapstructure:"key_file"`
+	ServerName      string     `mapstructure:"server_name"` // "": the URL's
+	MonitorURL      []*url.URL `mapstructure:"monitor_url"`
+}
+
+// Shared reports whether several bridges may share the journal; Dir is not used then.
+func (j Journal) Shared() bool { return len(j.NATS.URL) > 0 }
+
+// Durable reports whether the journal outlives the process.
+func (j Journal) Durable() bool { return j.Dir != "" || j.Shared() }
 
 // Latest bounds the newest entry per key that snapshots are made of.
 type Latest struct {
@@ -231,6 +255,7 @@ func Default() *Config {
 			Broker: AuthBroker{Cache: time.Minute, MaxSession: 24 * time.Hour},
 		},
 		Journal: Journal{
+			NATS:     NATS{Name: jetstream.DefaultName, Replicas: jetstream.DefaultReplicas},
 			MaxAge:   journal.DefaultMaxAge,
 			MaxBytes: journal.DefaultMaxBytes,
 			Latest:   Latest{MaxKeys: journal.DefaultLatestMaxKeys, MaxAge: journal.DefaultLatestMaxAge},

@@ -9,11 +9,13 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"mqtt-stomp-bridge/bridge/auth"
+	"mqtt-stomp-bridge/bridge/journal/jetstream"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/bridge/server/origin"
 	"mqtt-stomp-bridge/mapping/spelling"
@@ -227,6 +229,56 @@ func brokerURL() kind {
 			return nil, refuseValue(e.Hint, s, "%s", e.Message)
 		}
 		return u, err
+	}}
+}
+
+// natsURL is where a NATS server is.
+func natsURL() kind {
+	return plainURL("write it like nats://nats:4222", "nats", "tls", "ws", "wss")
+}
+
+// monitorURL is where a NATS server tells of itself.
+func monitorURL() kind {
+	return plainURL("write it like http://nats:8222", "http", "https")
+}
+
+// plainURL is a scheme, a host and perhaps a port.
+func plainURL(hint string, schemes ...string) kind {
+	schema := map[string]any{"type": "string", "pattern": "^(" + strings.Join(schemes, "|") + ")://"}
+	return kind{name: "URL: " + strings.Join(schemes, ", "), schema: schema, parse: func(s string) (any, error) {
+		u, err := url.Parse(s)
+		switch {
+		case strings.Contains(s, "@"):
+			return nil, refuse("use username and password_file", "a user name and a password have no place in the URL")
+		case err != nil || !slices.Contains(schemes, u.Scheme) || u.Hostname() == "":
+			return nil, refuseValue(hint, s, " is not a URL with %s", strings.Join(schemes, ", "))
+		case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
+			return nil, refuseValue(hint, s, " has more than a host and a port")
+		}
+		if port := u.Port(); port != "" {
+			err = checkPort(port)
+		}
+		return &url.URL{Scheme: u.Scheme, Host: u.Host}, err
+	}}
+}
+
+// natsName is a name that can be a part of the names of streams and subjects.
+func natsName() kind {
+	return kind{name: "letters, digits, - and _", schema: map[string]any{"type": "string", "pattern": "^[A-Za-z0-9_-]{1,100}$"}, parse: func(s string) (any, error) {
+		if !jetstream.ValidName(s) {
+			return nil, refuseValue("write it like inbox or inbox-2", s, " may have letters, digits, - and _ only, 100 at most")
+		}
+		return s, nil
+	}}
+}
+
+// natsID is a name that can be a part of the name of a key.
+func natsID() kind {
+	return kind{name: "letters, digits, dots, - and _", schema: stringSchema(), parse: func(s string) (any, error) {
+		if s != "" && !jetstream.ValidID(s) {
+			return nil, refuseValue("write it like bridge-1", s, " may have letters, digits, dots between them, - and _ only")
+		}
+		return s, nil
 	}}
 }
 

@@ -246,7 +246,13 @@ func TestEverySetting(t *testing.T) {
 			Kinds:      []auth.Kind{auth.KindJWT, auth.KindAnonymous, auth.KindBroker, auth.KindTokensFile},
 		},
 		Journal: config.Journal{
-			Dir: filepath.Join(dir, "journal"), MaxAge: time.Hour, MaxBytes: 2 * config.GiB,
+			NATS: config.NATS{
+				URL: []*url.URL{{Scheme: "nats", Host: "nats-1"}, {Scheme: "tls", Host: "nats-2:4223"}}, Name: "inbox", Replicas: 1, ID: "left",
+				Username: "bridge", PasswordFile: filepath.Join(dir, "files/password"), CAFile: filepath.Join(dir, "files/cert.pem"),
+				CertFile: filepath.Join(dir, "files/cert.pem"), KeyFile: filepath.Join(dir, "files/key.pem"), ServerName: "nats.internal",
+				MonitorURL: []*url.URL{{Scheme: "http", Host: "nats-1:8222"}},
+			},
+			MaxAge: time.Hour, MaxBytes: 2 * config.GiB,
 			Latest: config.Latest{MaxKeys: 7, MaxAge: 36 * time.Hour},
 		},
 		Ops:     config.Ops{Listen: ""},

@@ -65,6 +65,9 @@ func (l *loader) unknown(f *source.File, section string, p source.Pair) {
 // nearest here, or elsewhere.
 func meant(section, name string) string {
 	here := children(section)
+	if slices.Contains(here, name+"_file") { // as some sections have a secret in a file alone
+		return spelling.DidYouMean(name, []string{name + "_file"})
+	}
 	if k := keyNamed(name); k != nil {
 		return spelling.DidYouMean(k.Path, []string{k.Path})
 	}

@@ -44,7 +44,7 @@ func (d *doctor) examineSettings() {
 // examineJournal compares how long events last at each end.
 func (d *doctor) examineJournal() {
 	c := d.cfg.Settings
-	if c.Journal.Dir == "" {
+	if !c.Journal.Durable() {
 		d.add(finding{
 			level: Warn, check: "journal.dir",
 			seen:  "the journal is in memory",

@@ -108,7 +108,7 @@ func (r *reloader) reload(ctx context.Context) {
 	if err := s.bridge.Reload(ctx, update); err != nil {
 		s.logger.Warn("new topic filters are not granted yet", "error", err)
 	}
-	if s.config.Journal.Dir == "" {
+	if !s.config.Journal.Durable() {
 		warnOfLoss(r.current, next, s.logger)
 	}
 	r.current = next

@@ -17,8 +17,6 @@ import (
 	"time"
 
 	"mqtt-stomp-bridge/bridge"
-	"mqtt-stomp-bridge/bridge/journal"
-	"mqtt-stomp-bridge/bridge/journal/disk"
 	"mqtt-stomp-bridge/bridge/server"
 	"mqtt-stomp-bridge/bridge/server/gate"
 	"mqtt-stomp-bridge/bridge/stomp"
@@ -246,29 +244,5 @@ func serverLimits(l config.Limits) server.Limits {
 		WriteTimeout:         l.WriteTimeout,
 		UnauthenticatedBytes: int(l.UnauthenticatedBytes),
 		Frame:                stomp.Limits{Line: int(l.HeaderLine), Headers: l.Headers, Body: int(l.Body)},
-	}
-}
-
-// openJournal returns the durable log where a directory is configured, otherwise one in memory.
-func openJournal(ctx context.Context, c *config.Config, logger *slog.Logger) (journal.Log, error) {
-	latest := journal.LatestOptions{MaxKeys: c.Journal.Latest.MaxKeys, MaxAge: c.Journal.Latest.MaxAge}
-	if c.Journal.Dir == "" {
-		logger.Info("the journal is in memory and ends with the process; set journal.dir to keep it")
-		warnOfLoss(nil, c, logger)
-		return journal.NewMemory(journal.MemoryOptions{MaxAge: c.Journal.MaxAge, MaxBytes: int64(c.Journal.MaxBytes), Latest: latest}), nil
-	}
-	log, err := disk.Open(ctx, disk.Options{Dir: c.Journal.Dir, MaxAge: c.Journal.MaxAge, MaxBytes: int64(c.Journal.MaxBytes),
-		Latest: latest, Logger: logger})
-	if err != nil {
-		return nil, fmt.Errorf("journal.dir: %w", err)
-	}
-	return log, nil
-}
-
-// warnOfLoss says that memory ends with the process where rules begin to remember. before is the
-// configuration before, nil at the start.
-func warnOfLoss(before, c *config.Config, logger *slog.Logger) {
-	if len(c.Mapper.Memories()) > 0 && (before == nil || len(before.Mapper.Memories()) == 0) {
-		logger.Warn("what the rules remember is lost when the process ends; set journal.dir to keep it")
 	}
 }

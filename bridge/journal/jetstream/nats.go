@@ -20,15 +20,18 @@ import (
 	"mqtt-stomp-bridge/bridge/journal"
 )
 
-// DefaultName is the default of Config.Name.
-const DefaultName = "mqtt-stomp-bridge"
+// The defaults of Config.
+const (
+	DefaultName     = "mqtt-stomp-bridge"
+	DefaultReplicas = 3
+)
 
 // Config says where a log's stream is, and bounds the log. Zero fields take the defaults.
 type Config struct {
 	URLs     []string // of NATS servers; required
-	Name     string   // of the log, the same at all replicas: letters, digits, - and _; default DefaultName
-	Replicas int      // of the stream and the lease, among the NATS servers; default 3
-	ID       string   // of this replica, another one at each: letters, digits, dots, - and _; default the name of the host
+	Name     string   // of the log, the same at all replicas: see ValidName; default DefaultName
+	Replicas int      // of the stream and the lease, among the NATS servers; default DefaultReplicas
+	ID       string   // of this replica, another one at each: see ValidID; default the name of the host
 
 	// Tell returns what this replica tells the others: Version, Config, ClientID, BaseTopic and
 	// Sessions. It is called from then on, and until Close has returned. The log sets the rest. Nil: nothing.
@@ -46,9 +49,16 @@ var (
 	validID   = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 )
 
+// ValidName reports whether a log can have the name: it becomes a part of the names of a stream, a
+// bucket and subjects.
+func ValidName(name string) bool { return validName.MatchString(name) }
+
+// ValidID reports whether a replica can have the ID: it becomes a part of the name of a key.
+func ValidID(id string) bool { return validID.MatchString(id) }
+
 func (c Config) withDefaults() (Config, error) {
 	c.Name = cmp.Or(c.Name, DefaultName)
-	c.Replicas = cmp.Or(c.Replicas, 3)
+	c.Replicas = cmp.Or(c.Replicas, DefaultReplicas)
 	c.Options = c.Options.withDefaults()
 	if c.ID == "" {
 		c.ID, _ = os.Hostname()
@@ -56,9 +66,9 @@ func (c Config) withDefaults() (Config, error) {
 	switch {
 	case len(c.URLs) == 0:
 		return c, errors.New("journal: no URL of a NATS server")
-	case !validName.MatchString(c.Name):
+	case !ValidName(c.Name):
 		return c, fmt.Errorf("journal: the name %q may have letters, digits, - and _ only", c.Name)
-	case len(c.ID) > maxID || !validID.MatchString(c.ID):
+	case len(c.ID) > maxID || !ValidID(c.ID):
 		return c, fmt.Errorf("journal: the id %q of this replica may have up to %d letters, digits, - and _, and dots between them", c.ID, maxID)
 	case c.Replicas < 1 || c.Replicas > 5:
 		return c, fmt.Errorf("journal: %d replicas of the stream; NATS has 1 to 5", c.Replicas)

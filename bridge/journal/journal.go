@@ -57,6 +57,12 @@ type Entry struct {
 	TraceParent string // where the event belongs in a distributed trace, as it came; "" for none
 }
 
+// A Dated entry is one with how long its log had lived when it was appended.
+type Dated struct {
+	Entry
+	AppendedAt time.Duration
+}
+
 // A Record is kept beside the entries, in the transaction of its batch. A later record of the same
 // name replaces it; one that has expired already forgets the name, which Batch.Drop would do for a
 // whole prefix. After Append it is read-only.

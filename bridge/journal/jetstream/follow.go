@@ -24,6 +24,8 @@ func (l *Log) load(ctx context.Context) error {
 	for {
 		err := l.loadAll(ctx)
 		switch {
+		case err == nil && l.state.importing():
+			return errImporting
 		case err == nil:
 			l.state.newest.loaded()
 			return nil
@@ -236,7 +238,11 @@ func (l *Log) advance(sequence uint64, b *block) bool {
 	if sequence != l.state.sequence+1 {
 		return false
 	}
-	if err := l.state.apply(sequence, b); err != nil {
+	err := l.state.apply(sequence, b)
+	if err == nil && l.state.importing() {
+		err = errImporting
+	}
+	if err != nil {
 		l.end(err)
 		return false
 	}

@@ -350,6 +350,9 @@ func (s *natsStore) ends(ctx context.Context) (first, last uint64, err error) {
 
 // purge implements store.
 func (s *natsStore) purge(ctx context.Context, before uint64) error {
+	if before <= 1 { // 0 means everything, and so does 1 to nats-server 2.9
+		return nil
+	}
 	return s.stream.Purge(ctx, jetstream.WithPurgeSequence(before))
 }
 

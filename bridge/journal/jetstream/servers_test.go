@@ -284,3 +284,47 @@ func TestFullStream(t *testing.T) {
 		t.Errorf("%d times there was no room, %v", full, b)
 	}
 }
+
+// TestPurge takes away what is before a sequence and nothing else: to nats-server 2.9 purging before
+// the first one meant everything.
+func TestPurge(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		bin  func(testing.TB) string
+	}{{"distributed", natstest.Distributed}, {"current", natstest.Current}} {
+		t.Run(test.name, func(t *testing.T) {
+			c := natstest.Start(t, test.bin(t), natstest.Options{})
+			l := open(t, c, "purged", jetstream.Options{})
+			defer l.Close()
+			w, err := l.Lead(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			const last = 10
+			for n := range last - 1 { // and the one that the turn begins with
+				if err := w.Append(t.Context(), numbered(n)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, js := connect(t, c)
+			s, err := js.Stream(t.Context(), "purged-log")
+			if err != nil {
+				t.Fatal(err)
+			}
+			first := uint64(1)
+			for _, before := range []uint64{0, 1, 2, 5, 1} {
+				first = max(first, before)
+				if err := l.Purge(t.Context(), before); err != nil {
+					t.Fatalf("purging before %d: %v", before, err)
+				}
+				info, err := s.Info(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if info.State.FirstSeq != first || info.State.LastSeq != last {
+					t.Errorf("purged before %d, the stream has %d to %d, want %d to %d", before, info.State.FirstSeq, info.State.LastSeq, first, last)
+				}
+			}
+		})
+	}
+}

@@ -24,7 +24,7 @@ type store interface {
 	// there are none.
 	ends(ctx context.Context) (first, last uint64, err error)
 
-	// Purge takes away the messages before the sequence.
+	// Purge takes away the messages before the sequence, none before 1.
 	purge(ctx context.Context, before uint64) error
 
 	// Subscribe has f called with messages that are committed from now on, one call at a time. Some

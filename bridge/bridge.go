@@ -56,6 +56,7 @@ type Config struct {
 type Bridge struct {
 	config Config
 	log    journal.Log
+	shared journal.Shared // the log; nil: it is this bridge's alone
 	hub    *hub.Hub
 	server *server.Server
 	logger *slog.Logger
@@ -85,6 +86,7 @@ func New(c Config) (*Bridge, error) {
 		return nil, err
 	}
 	b := &Bridge{log: c.Log, logger: c.Logger, rules: rules{c.Mapper, c.RulesHash, map[string]string{"config": c.ConfigHash}}}
+	b.shared, _ = c.Log.(journal.Shared)
 	c.Log.Follow(b.unread.Follow)
 	b.hub = hub.New(c.Log, hubConfig(c.Logger))
 	c.Server.Hub, c.Server.Logger = b.hub, c.Logger
@@ -185,6 +187,7 @@ func (b *Bridge) newIntake(ctx context.Context, w journal.Writer) (*intake, erro
 	defer b.mu.Unlock()
 	in, err := newIntake(ctx, b.config, b.rules, w, &b.unread)
 	if err == nil {
+		in.before = b.turns()
 		b.intake.Store(in)
 	}
 	return in, err
@@ -234,20 +237,35 @@ func (b *Bridge) use(change func(*rules)) *intake {
 // has other keys.
 func (b *Bridge) RecheckAuth() { b.server.RecheckAuth() }
 
+// turn returns the intake of the turn that lasts; nil: there is none, since another replica has it,
+// or the first has not begun. Where nobody else takes turns it is the newest.
+func (b *Bridge) turn() *intake {
+	in := b.intake.Load()
+	if in == nil || b.shared == nil {
+		return in
+	}
+	select {
+	case <-in.writer.Done():
+		return nil
+	default:
+		return in
+	}
+}
+
 // Reread reads the retained messages under the topic filter again, as far as rules map them, and
 // returns when they are committed, or ctx's error. Another error says what is wrong.
 func (b *Bridge) Reread(ctx context.Context, filter string) error {
-	in := b.intake.Load()
+	in := b.turn()
 	if in == nil {
-		return errors.New("this bridge does not read from the broker now")
+		return errors.New("this bridge does not read from the broker now; with replicas, ask the one that leads: /readyz names it")
 	}
 	return in.client.Reread(ctx, filter)
 }
 
-// Memory returns what the rules remember, as of the newest turn, for its Get, Page and Counts; nil
-// before the first.
+// Memory returns what the rules remember, for its Get, Page and Counts; nil while this bridge does
+// not read from the broker.
 func (b *Bridge) Memory() *memory.Store {
-	in := b.intake.Load()
+	in := b.turn()
 	if in == nil {
 		return nil
 	}
@@ -268,6 +286,9 @@ func (b *Bridge) Sessions() []server.Status { return b.server.Sessions() }
 // EndSession ends the client's session with that id. It reports whether there is one.
 func (b *Bridge) EndSession(id string) bool { return b.server.EndSession(id) }
 
+// Clients returns how many sessions there are.
+func (b *Bridge) Clients() int { return int(b.server.Counts().Sessions) }
+
 // Lag returns how far the slowest sessions are behind.
 func (b *Bridge) Lag() server.Lag { return b.server.Lag() }
 
@@ -279,6 +300,17 @@ type Counts struct {
 	MQTT    mqtt.Stats
 	Journal JournalCounts
 	Latency hub.Latency
+	Replica *journal.Standing // nil where the log is this bridge's alone
+}
+
+// Standing returns how this replica and the shared log stand; nil where the log is this bridge's
+// alone.
+func (b *Bridge) Standing() *journal.Standing {
+	if b.shared == nil {
+		return nil
+	}
+	s := b.shared.Standing()
+	return &s
 }
 
 // JournalCounts are the journal's figures.
@@ -305,16 +337,36 @@ func countJournal(log journal.Log) JournalCounts {
 	return c
 }
 
-// Counts returns the figures so far; those of events, dead letters and MQTT are of the newest turn.
+// turnCounts are the figures of turns.
+type turnCounts struct {
+	commit commit.Counts
+	mqtt   mqtt.Stats
+}
+
+// turns returns the figures of all turns so far.
+func (b *Bridge) turns() turnCounts {
+	in := b.intake.Load()
+	if in == nil {
+		return turnCounts{}
+	}
+	return turnCounts{in.committer.Counts().After(in.before.commit), in.client.Stats().After(in.before.mqtt)}
+}
+
+// Counts returns the figures so far; those of events, dead letters and MQTT are of this bridge's
+// turns.
 func (b *Bridge) Counts() Counts {
+	turns := b.turns()
 	c := Counts{
+		Counts:  turns.commit,
+		MQTT:    turns.mqtt,
 		Queues:  b.hub.Counts(),
 		Server:  b.server.Counts(),
 		Journal: countJournal(b.log),
 		Latency: b.hub.Latency(),
+		Replica: b.Standing(),
 	}
-	if in := b.intake.Load(); in != nil {
-		c.Counts, c.MQTT = in.committer.Counts(), in.client.Stats()
+	if b.turn() == nil {
+		c.Memory = nil // as it was then
 	}
 	return c
 }

@@ -17,6 +17,7 @@ type intake struct {
 	client    *mqtt.Client
 	committer *commit.Committer
 	writer    journal.Writer
+	before    turnCounts    // of the turns before this one
 	timeout   time.Duration // of a clean end, see Config
 	logger    *slog.Logger
 }

@@ -3,7 +3,11 @@ package bridge
 import (
 	"cmp"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
+	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
 )
 
@@ -27,9 +31,50 @@ type Reason struct {
 	Text string // for an operator
 }
 
-// Ready returns why the bridge cannot do its work at the moment; empty when it can.
+// completeWithin is how long a replica serves clients without knowing that it has all that is in
+// the log.
+const completeWithin = 10 * time.Second
+
+// Ready returns why clients should not be sent to this bridge at the moment; empty when they may
+// be. Where the log is its own, that is all that keeps it from its work. A replica serves clients
+// as long as it can follow the log: what hinders whoever reads from the broker, Troubles tells.
 func (b *Bridge) Ready() []Reason {
-	in := b.intake.Load()
+	if b.shared == nil {
+		return b.reading()
+	}
+	if err := b.log.Err(); err != nil {
+		return []Reason{{PartJournal, err.Error()}}
+	}
+	s := b.shared.Standing()
+	silence := time.Since(s.Complete)
+	if silence < completeWithin {
+		return nil
+	}
+	text := fmt.Sprintf("journal: whether this replica has all of it has not been known for %v", silence.Truncate(time.Second))
+	if s.Away != nil {
+		text += ": " + s.Away.Error()
+	}
+	return []Reason{{PartJournal, text}}
+}
+
+// Troubles returns what hinders the reading from the broker where that is no reason to send clients
+// to another replica, which has no more to give them.
+func (b *Bridge) Troubles() []Reason {
+	if b.shared == nil || b.log.Err() != nil {
+		return nil
+	}
+	switch s := b.shared.Standing(); {
+	case s.Leads:
+		return b.reading()
+	case s.Leader == "":
+		return []Reason{{PartMQTT, "mqtt: no replica is known to read from the broker"}}
+	}
+	return nil
+}
+
+// reading returns why events are not read, or not all of them.
+func (b *Bridge) reading() []Reason {
+	in := b.turn()
 	if in == nil {
 		return mqttReasons(nil, mqtt.State{})
 	}
@@ -78,16 +123,36 @@ func mqttReasons(reasons []Reason, s mqtt.State) []Reason {
 // Warnings returns what does not keep the bridge from its work now, but will cost events at the
 // next trouble.
 func (b *Bridge) Warnings() []Reason {
-	in := b.intake.Load()
+	warnings := b.unlike()
+	in := b.turn()
 	if in == nil {
-		return nil
+		return warnings
 	}
 	s, asked := in.client.State(), b.config.MQTT.SessionExpiry
-	if !s.Receiving.Connected || s.SessionExpiry >= asked {
+	if s.Receiving.Connected && s.SessionExpiry < asked {
+		warnings = append(warnings, Reason{PartMQTT, fmt.Sprintf("mqtt: the broker keeps the session of an absent bridge for %v, not for %v as asked: "+
+			"what happens later than that is lost", s.SessionExpiry, asked)})
+	}
+	return warnings
+}
+
+// unlike returns a reason where replicas have another configuration than this one.
+func (b *Bridge) unlike() []Reason {
+	if b.shared == nil {
 		return nil
 	}
-	return []Reason{{PartMQTT, fmt.Sprintf("mqtt: the broker keeps the session of an absent bridge for %v, not for %v as asked: "+
-		"what happens later than that is lost", s.SessionExpiry, asked)}}
+	s := b.shared.Standing()
+	own := slices.IndexFunc(s.Replicas, func(r journal.Replica) bool { return r.ID == s.ID })
+	var others []string
+	for _, r := range s.Replicas {
+		if own >= 0 && r.Config != s.Replicas[own].Config {
+			others = append(others, r.ID)
+		}
+	}
+	if len(others) == 0 {
+		return nil
+	}
+	return []Reason{{PartJournal, "replicas with another configuration than this one: " + strings.Join(others, ", ")}}
 }
 
 func errorText(err error, otherwise string) string {

@@ -102,7 +102,7 @@ func TestReplicasTakeTurns(t *testing.T) {
 	broker := mosquittotest.Start(t, mosquittotest.Options{Config: []string{"max_queued_messages 0"}})
 	servers := natstest.Start(t, natstest.Distributed(t), natstest.Options{})
 	first := startReplica(t, broker, servers)
-	bridgetest.Eventually(t, "the first to be ready", func() bool { return len(first.Ready()) == 0 })
+	bridgetest.Eventually(t, "the first to lead", func() bool { return first.Standing().Leads && len(first.Troubles()) == 0 })
 	second := startReplica(t, broker, servers)
 
 	publish := exec.Command(mosquittotest.Look(t, "mosquitto_pub"), "-l", "-q", "1", "-t", "n", "-h", "127.0.0.1", "-p", broker.URL("mqtt").Port())

@@ -2,6 +2,7 @@ package commit
 
 import (
 	"maps"
+	"slices"
 	"sync"
 
 	"mqtt-stomp-bridge/mapping"
@@ -87,5 +88,34 @@ func (c *ruleCounts) all() (events, unmatched int64, rules map[string]RuleCounts
 func (c *Committer) Counts() Counts {
 	n := Counts{DeadLetters: c.deadLetters.counts(), Memory: c.memory.Counts()}
 	n.Events, n.Unmatched, n.Rules = c.counts.all()
+	return n
+}
+
+// After returns the figures of a Committer that has taken the place of another: its own, and what
+// the one before had counted.
+func (n Counts) After(before Counts) Counts {
+	n.Events += before.Events
+	n.Unmatched += before.Unmatched
+	n.Rules = maps.Clone(n.Rules)
+	for name, b := range before.Rules {
+		if n.Rules == nil {
+			n.Rules = map[string]RuleCounts{}
+		}
+		r := n.Rules[name]
+		n.Rules[name] = RuleCounts{r.Mapped + b.Mapped, r.Filtered + b.Filtered, r.Rejected + b.Rejected, r.Duplicate + b.Duplicate}
+	}
+	n.DeadLetters.Published += before.DeadLetters.Published
+	n.DeadLetters.Refused += before.DeadLetters.Refused
+	n.DeadLetters.Received += before.DeadLetters.Received
+	n.Memory = slices.Clone(n.Memory)
+	for i := range n.Memory {
+		m := &n.Memory[i]
+		for _, b := range before.Memory {
+			if b.Memory == m.Memory {
+				m.Evicted += b.Evicted
+				m.Expired += b.Expired
+			}
+		}
+	}
 	return n
 }

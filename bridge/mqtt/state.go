@@ -56,6 +56,24 @@ type Stats struct {
 	Refused        uint64        // messages that it refused for good
 }
 
+// After returns the figures of a Client that has taken the place of another: its own, and what the
+// one before had counted.
+func (n Stats) After(before Stats) Stats {
+	n.Connects += before.Connects
+	n.ConnectErrors += before.ConnectErrors
+	n.AbsentSessions += before.AbsentSessions
+	n.TakenOver += before.TakenOver
+	n.Events += before.Events
+	n.Copies += before.Copies
+	n.Readings += before.Readings
+	n.Dropped += before.Dropped
+	n.Acks += before.Acks
+	n.StaleAcks += before.StaleAcks
+	n.Published += before.Published
+	n.Refused += before.Refused
+	return n
+}
+
 type counters struct {
 	connects, connectErrors, absentSessions, takenOver atomic.Uint64
 	events, copies, readings, dropped, acks, staleAcks atomic.Uint64

@@ -20,10 +20,21 @@ import (
 // password would let everybody guess it. A path counts as it was written, so that a configuration
 // has the same hash wherever it lies.
 func (l *loader) fingerprint(c *Config) string {
+	return l.fingerprintOf(c, func(Key) bool { return true })
+}
+
+// replicaFingerprint returns the ReplicaHash of c.
+func (l *loader) replicaFingerprint(c *Config) string {
+	return l.fingerprintOf(c, func(k Key) bool { return !k.own })
+}
+
+func (l *loader) fingerprintOf(c *Config, counts func(Key) bool) string {
 	h := sha256.New()
 	settings := c.settings()
 	for _, k := range keys {
-		l.hashSetting(h, k, settings)
+		if counts(k) {
+			l.hashSetting(h, k, settings)
+		}
 	}
 	for i, p := range l.providers {
 		fmt.Fprintf(h, "provider %d\n", i)
@@ -82,8 +93,6 @@ func (l *loader) hashBeside(h hash.Hash) {
 func (l *loader) hashSetting(h hash.Hash, k Key, settings tree) {
 	value := format(settings.at(k.Path))
 	switch {
-	case k.Path == "journal.nats.id": // replicas with one configuration have one hash
-		return
 	case strings.HasPrefix(k.Path, "journal.nats.") && value == k.Default():
 		return
 	case k.Secret:

@@ -15,6 +15,7 @@ type Key struct {
 	List     bool   // takes one value or a list of them
 	Secret   bool   // its value is never shown
 	Reloaded bool   // a change takes effect without a restart
+	own      bool   // replicas with different values do the same
 	kind     kind
 }
 
@@ -79,9 +80,9 @@ const (
 )
 
 var keys = []Key{
-	{Path: "log.level", Reloaded: true, kind: level(),
+	{Path: "log.level", own: true, Reloaded: true, kind: level(),
 		Meaning: "Messages below this level are not logged. `debug` logs every event with what each rule made of it, and every message that a client does not get, but never a payload or a token."},
-	{Path: "log.format", kind: oneOf("text", "json"),
+	{Path: "log.format", own: true, kind: oneOf("text", "json"),
 		Meaning: "`text`: one line of `key=value` pairs per record. `json`: one JSON object per record."},
 
 	{Path: "broker.url", List: true, kind: brokerURL(),
@@ -117,7 +118,7 @@ var keys = []Key{
 	{Path: "broker.status", kind: boolean(),
 		Meaning: "Publish the bridge's state, retained, to `<base_topic>/state`, and have the broker publish `offline` there when the bridge is gone. `false` for a broker without retained messages."},
 
-	{Path: "server.listen", kind: address(),
+	{Path: "server.listen", own: true, kind: address(),
 		Meaning: "Address to listen on. Without a host (`:8080`): all interfaces."},
 	{Path: "server.path", kind: urlPath(),
 		Meaning: "Path of the WebSocket endpoint."},
@@ -233,7 +234,7 @@ var keys = []Key{
 		Meaning: "Name of the journal. It must be the same at all replicas, and another one for each set of replicas."},
 	{Path: "journal.nats.replicas", kind: integer(1, 5),
 		Meaning: "How many NATS servers keep the stream: 3 survives the loss of one, 1 of none."},
-	{Path: "journal.nats.id", kind: natsID(),
+	{Path: "journal.nats.id", own: true, kind: natsID(),
 		Meaning: "Name of this replica, for logs and `/readyz`; each needs its own. Default: the host's name."},
 	{Path: "journal.nats.username", kind: text(),
 		Meaning: "User name at NATS."},
@@ -260,11 +261,11 @@ var keys = []Key{
 	{Path: "journal.latest.max_age", kind: duration(time.Millisecond, sec, ever),
 		Meaning: "Conversations and channels unchanged for longer are dropped."},
 
-	{Path: "ops.listen", kind: addressOrNone(),
+	{Path: "ops.listen", own: true, kind: addressOrNone(),
 		Meaning: "Address of `/healthz`, `/readyz`, `/metrics`, `/sessions` and `/memory`. `\"\"`: off."},
-	{Path: "ops.hosts", List: true, kind: hostName(),
+	{Path: "ops.hosts", own: true, List: true, kind: hostName(),
 		Meaning: "Host names that this endpoint answers to, such as `bridge.example.org`. It always answers to addresses, to names without a dot or in a private domain (`.localhost`, `.internal`, `.svc`, `.cluster.local`), and to the host of `ops.listen`. Others get 421, so that a foreign web page cannot read it through DNS rebinding. `*`: answer to every name."},
-	{Path: "ops.show_payloads", Reloaded: true, kind: boolean(),
+	{Path: "ops.show_payloads", own: true, Reloaded: true, kind: boolean(),
 		Meaning: "Let `/memory/NAME`, and `mqtt-stomp-bridge memory NAME`, show the keys and values that rules remember. They hold parts of payloads, and this endpoint asks for no password. `/memory` has the names and sizes without it."},
 
 	{Path: "include", List: true, Reloaded: true, kind: pattern(),

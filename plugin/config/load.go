@@ -65,6 +65,7 @@ func Check(path string, environ []string) Result {
 		}
 		c.Files = l.files
 		c.Hash = l.fingerprint(c)
+		c.ReplicaHash = l.replicaFingerprint(c)
 		c.RulesHash = l.rulesFingerprint()
 		r.Config = c
 	}

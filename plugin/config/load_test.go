@@ -24,7 +24,7 @@ const goodSecret = "0123456789abcdef0123456789abcdef"
 
 // onlySettings compares configurations by their settings, with secrets.
 var onlySettings = cmp.Options{
-	cmpopts.IgnoreFields(config.Config{}, "Mapper", "Access", "Hash", "RulesHash", "Files"),
+	cmpopts.IgnoreFields(config.Config{}, "Mapper", "Access", "Hash", "ReplicaHash", "RulesHash", "Files"),
 	cmpopts.EquateEmpty(),
 	cmp.Comparer(func(a, b config.Secret) bool { return string(a) == string(b) }),
 	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),

@@ -416,3 +416,19 @@ func TestOriginNull(t *testing.T) {
 		}
 	}
 }
+
+// Replicas that differ in their names and addresses alone are configured alike; their Hash tells them
+// apart.
+func TestReplicaHash(t *testing.T) {
+	load := func(environ ...string) *config.Config {
+		return mustLoad(t, write(t, "config.yaml", "journal: {nats: {url: nats://nats}}\n"), environ...)
+	}
+	first := load()
+	own := load("BRIDGE_SERVER_LISTEN=:8081", "BRIDGE_OPS_LISTEN=:9465", "BRIDGE_JOURNAL_NATS_ID=other", "BRIDGE_LOG_LEVEL=debug")
+	if own.ReplicaHash != first.ReplicaHash || own.Hash == first.Hash {
+		t.Errorf("of a replica with its own settings: ReplicaHash %s, Hash %s; of the first: %s, %s", own.ReplicaHash, own.Hash, first.ReplicaHash, first.Hash)
+	}
+	if other := load("BRIDGE_JOURNAL_MAX_AGE=1h"); other.ReplicaHash == first.ReplicaHash {
+		t.Error("another max_age has the same ReplicaHash")
+	}
+}

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,6 +12,7 @@ import (
 	"mqtt-stomp-bridge/bridge"
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/hub"
+	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/server"
 )
 
@@ -71,7 +73,13 @@ var (
 	last        = desc("journal_last_position", "Newest position in the journal.")
 	oldest      = desc("journal_oldest_timestamp_seconds", "Time of receipt of the event at the oldest position. A client that has been away for longer gets a gap. Absent while the journal is empty.")
 	ready       = desc("ready", "1 if the bridge is ready, as reported by /readyz; otherwise 0.")
-	notReady    = desc("not_ready_reasons", "Reasons that /readyz gives for not being ready, by part: mqtt, journal, dead letters, token keys.", "part")
+	notReady    = desc("not_ready_reasons", "Reasons that /readyz gives for not being ready, by part: mqtt, journal, dead letters, token keys. Of replicas, its troubles too: they keep events from all replicas, and this one is ready all the same.", "part")
+	leads       = desc("replica_leads", "1 if this replica reads from the broker, otherwise 0. Only replicas have this and the other metrics named replica.")
+	term        = desc("replica_term", "Number of the newest turn at reading from the broker, of whichever replica, that this replica has followed.")
+	turns       = desc("replica_turns_total", "Turns at reading from the broker that this replica has begun.")
+	present     = desc("replica_present", "Replicas that are present, this one included, as far as it knows.")
+	completeAge = desc("replica_complete_age_seconds", "Time since this replica last had all that was in the journal. More than 10 seconds: it is not ready.")
+	away        = desc("replica_journal_away", "1 while the journal cannot be reached, otherwise 0.")
 	tokenKeys   = desc("token_keys", "Keys of the published set at a URL (jwks_url) that can be used; 0 until it was fetched once.", "url")
 	keysAge     = desc("token_keys_age_seconds", "Time since the last successful fetch of a key set; more than 10 minutes mean that it cannot be fetched. Absent until the first.", "url")
 	keysFailed  = desc("token_keys_fetch_errors_total", "Fetches of a key set that have failed.", "url")
@@ -144,7 +152,8 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	if t := n.Journal.Oldest; !t.IsZero() {
 		s.gauge(oldest, float64(t.UnixMilli())/1000)
 	}
-	s.readiness(c.bridge.Ready())
+	s.readiness(c.bridge.Ready(), c.bridge.Troubles())
+	s.replica(n.Replica)
 	if c.keys != nil {
 		s.tokenKeys(c.keys())
 	}
@@ -203,14 +212,29 @@ func (s sender) tokenKeys(sets []auth.KeysStatus) {
 	}
 }
 
-func (s sender) readiness(reasons []bridge.Reason) {
-	if len(reasons) == 0 {
-		s.gauge(ready, 1)
-	} else {
-		s.gauge(ready, 0)
+func (s sender) replica(r *journal.Standing) {
+	if r == nil {
+		return
 	}
+	s.gauge(leads, number(r.Leads))
+	s.gauge(term, float64(r.Term))
+	s.counter(turns, r.Turns)
+	s.gauge(present, float64(len(r.Replicas)))
+	s.gauge(completeAge, completeAgo(r))
+	s.gauge(away, number(r.Away != nil))
+}
+
+func number(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+func (s sender) readiness(reasons, troubles []bridge.Reason) {
+	s.gauge(ready, number(len(reasons) == 0))
 	n := map[bridge.Part]int{}
-	for _, r := range reasons {
+	for _, r := range slices.Concat(reasons, troubles) {
 		n[r.Part]++
 	}
 	for _, p := range bridge.Parts() {

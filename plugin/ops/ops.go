@@ -14,14 +14,17 @@ import (
 
 	"mqtt-stomp-bridge/bridge"
 	"mqtt-stomp-bridge/bridge/auth"
+	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/server"
 	"mqtt-stomp-bridge/mapping/memory"
 )
 
 // Bridge is what the endpoint reports on and changes.
 type Bridge interface {
-	Ready() []bridge.Reason    // why the bridge cannot do its work at the moment
-	Warnings() []bridge.Reason // what will cost events at the next trouble
+	Ready() []bridge.Reason      // why clients should not be sent here at the moment
+	Troubles() []bridge.Reason   // what all replicas lack
+	Warnings() []bridge.Reason   // what will cost events at the next trouble
+	Standing() *journal.Standing // nil: the bridge is no replica
 	Counts() bridge.Counts
 	Lag() server.Lag
 	Sessions() []server.Status
@@ -44,9 +47,11 @@ type Options struct {
 
 // Readiness is the document at /readyz.
 type Readiness struct {
-	Ready    bool     `json:"ready"`
+	Ready    bool     `json:"ready"`              // clients may be sent here
 	Reasons  []string `json:"reasons"`            // why not
+	Troubles []string `json:"troubles,omitempty"` // of replicas: what keeps events from all of them
 	Warnings []string `json:"warnings,omitempty"` // of what does no harm yet
+	Replica  *Replica `json:"replica,omitempty"`  // nil: it is none
 }
 
 // Handler serves /healthz, which answers 200 while the process does, /readyz, which answers 200 or
@@ -54,7 +59,8 @@ type Readiness struct {
 // lag most first, with ?user= of one user alone. DELETE /sessions/ID ends one: 204, or 404 if there
 // is none. /memory is a list of Memory, /memory/NAME a MemoryPage, from the key behind ?after= on and
 // of ?limit= keys, and with ?key= one MemoryKey; 403 unless payloads may be shown. POST /reread?filter= reads retained messages again and answers 204 when they are
-// committed, 400 when there are none to read, 504 when it takes long. Requests for a name that is
+// committed, 400 when there are none to read, 504 when it takes long. Of replicas, only the one that
+// reads from the broker answers to /memory and /reread; the others, 503, name it. Requests for a name that is
 // not the endpoint's get 421, and those that change something 403 unless they come from this
 // machine.
 func Handler(b Bridge, o Options) http.Handler {
@@ -65,20 +71,23 @@ func Handler(b Bridge, o Options) http.Handler {
 		w.Write([]byte("ok\n"))
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		reasons, warnings := texts(b.Ready()), texts(b.Warnings())
+		reasons := texts(b.Ready())
 		w.Header().Set("Content-Type", "application/json")
 		if len(reasons) > 0 {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
-		json.NewEncoder(w).Encode(Readiness{Ready: len(reasons) == 0, Reasons: reasons, Warnings: warnings})
+		json.NewEncoder(w).Encode(Readiness{
+			Ready: len(reasons) == 0, Reasons: reasons, Troubles: texts(b.Troubles()), Warnings: texts(b.Warnings()),
+			Replica: replica(b.Standing()),
+		})
 	})
 	mux.HandleFunc("GET /sessions", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(listed(b.Sessions(), r.URL.Query()))
 	})
 	m := memories{b, o.ShowPayloads}
-	mux.HandleFunc("GET /memory", m.list)
-	mux.HandleFunc("GET /memory/{name}", m.one)
+	mux.HandleFunc("GET /memory", reader(b, m.list))
+	mux.HandleFunc("GET /memory/{name}", reader(b, m.one))
 	mux.Handle("DELETE /sessions/{id}", changing(func(w http.ResponseWriter, r *http.Request) {
 		if !b.EndSession(r.PathValue("id")) {
 			http.Error(w, "no such session", http.StatusNotFound)
@@ -86,7 +95,7 @@ func Handler(b Bridge, o Options) http.Handler {
 		}
 		w.WriteHeader(http.StatusNoContent)
 	}))
-	mux.Handle("POST /reread", changing(func(w http.ResponseWriter, r *http.Request) { reread(w, r, b) }))
+	mux.Handle("POST /reread", changing(reader(b, func(w http.ResponseWriter, r *http.Request) { reread(w, r, b) })))
 	return newNames(o.Hosts).guard(mux)
 }
 

@@ -16,6 +16,7 @@ import (
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/commit"
 	"mqtt-stomp-bridge/bridge/hub"
+	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/bridge/server"
 	"mqtt-stomp-bridge/mapping/memory"
@@ -27,7 +28,11 @@ type reasons []bridge.Reason
 
 func (r reasons) Ready() []bridge.Reason { return r }
 
+func (r reasons) Troubles() []bridge.Reason { return nil }
+
 func (r reasons) Warnings() []bridge.Reason { return nil }
+
+func (r reasons) Standing() *journal.Standing { return nil }
 
 func (r reasons) Counts() bridge.Counts {
 	return bridge.Counts{
@@ -104,7 +109,7 @@ func TestSessions(t *testing.T) {
 }
 
 // scrape returns the bridge's lines at /metrics, comments included.
-func scrape(b reasons) []string {
+func scrape(b ops.Bridge) []string {
 	w := httptest.NewRecorder()
 	h := ops.Handler(b, ops.Options{
 		Reloads: func() ops.Reloads { return ops.Reloads{Done: 4, Refused: 5} },
@@ -127,13 +132,13 @@ func scrape(b reasons) []string {
 }
 
 // samples are the lines of scrape that are no comments.
-func samples(b reasons) []string {
+func samples(b ops.Bridge) []string {
 	return slices.DeleteFunc(scrape(b), func(line string) bool { return line[0] == '#' })
 }
 
 // The figures of the bridge, by the names that are documented.
 func TestMetrics(t *testing.T) {
-	got := samples(nil)
+	got := samples(reasons(nil))
 	want := []string{
 		`mqtt_stomp_bridge_client_closes_total{code="1001"} 3`,
 		`mqtt_stomp_bridge_connections 4`,

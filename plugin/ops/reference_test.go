@@ -49,7 +49,7 @@ func metricsReference() string {
 	var b strings.Builder
 	b.WriteString(referenceHead)
 	var name, help, kind string
-	for _, line := range scrape(nil) {
+	for _, line := range scrape(replica{}) {
 		words := strings.SplitN(line, " ", 4)
 		switch {
 		case words[0] != "#": // a sample: the first of its name ends the row

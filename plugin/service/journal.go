@@ -14,12 +14,12 @@ import (
 )
 
 // openJournal returns the log that is configured: shared by replicas, on disk, or in memory.
-func openJournal(ctx context.Context, c *config.Config, logger *slog.Logger) (journal.Log, error) {
-	j := c.Journal
+func (s *Service) openJournal(ctx context.Context) (journal.Log, error) {
+	c, logger, j := s.config, s.logger, s.config.Journal
 	latest := journal.LatestOptions{MaxKeys: j.Latest.MaxKeys, MaxAge: j.Latest.MaxAge}
 	switch {
 	case j.Shared():
-		log, err := openShared(ctx, c, latest, logger)
+		log, err := s.openShared(ctx, latest)
 		if err != nil {
 			return nil, fmt.Errorf("journal.nats: %w", err)
 		}
@@ -36,14 +36,25 @@ func openJournal(ctx context.Context, c *config.Config, logger *slog.Logger) (jo
 	return journal.NewMemory(journal.MemoryOptions{MaxAge: j.MaxAge, MaxBytes: int64(j.MaxBytes), Latest: latest}), nil
 }
 
-func openShared(ctx context.Context, c *config.Config, latest journal.LatestOptions, logger *slog.Logger) (journal.Log, error) {
+func (s *Service) openShared(ctx context.Context, latest journal.LatestOptions) (journal.Log, error) {
+	c := s.config
 	n, err := NATS(c)
 	if err != nil {
 		return nil, err
 	}
-	n.Options = jetstream.Options{MaxAge: c.Journal.MaxAge, MaxBytes: int64(c.Journal.MaxBytes), Latest: latest, Logger: logger}
-	logger.Info("opening the journal", "nats", n.URLs, "name", n.Name)
+	n.Options = jetstream.Options{MaxAge: c.Journal.MaxAge, MaxBytes: int64(c.Journal.MaxBytes), Latest: latest, Logger: s.logger}
+	n.Tell = s.tell
+	s.logger.Info("opening the journal", "nats", n.URLs, "name", n.Name)
 	return jetstream.Open(ctx, n)
+}
+
+// tell is what this replica tells the others.
+func (s *Service) tell() journal.Replica {
+	r := journal.Replica{Version: s.options.Version, Config: *s.replicaHash.Load(), ClientID: s.config.Broker.ClientID, BaseTopic: s.config.Broker.BaseTopic}
+	if b := s.running.Load(); b != nil {
+		r.Sessions = b.Clients()
+	}
+	return r
 }
 
 // NATS returns how the configuration connects to the NATS servers.

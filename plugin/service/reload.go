@@ -105,6 +105,7 @@ func (r *reloader) reload(ctx context.Context) {
 	swap()
 	r.Level.Set(next.Log.Level)
 	s.payloads.Store(next.Ops.ShowPayloads)
+	s.replicaHash.Store(&next.ReplicaHash)
 	if err := s.bridge.Reload(ctx, update); err != nil {
 		s.logger.Warn("new topic filters are not granted yet", "error", err)
 	}

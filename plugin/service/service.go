@@ -46,7 +46,9 @@ type Service struct {
 	auth        *authentication
 	withdrawn   chan struct{} // holds one when sessions are to be rechecked; never closed
 	reloads     reloadCounts
-	payloads    atomic.Bool // ops.show_payloads
+	payloads    atomic.Bool                   // ops.show_payloads
+	replicaHash atomic.Pointer[string]        // of the configuration in force
+	running     atomic.Pointer[bridge.Bridge] // bridge, for those who may ask before there is one
 }
 
 // New opens the listeners and the journal and connects the parts. The caller must call Run. ctx
@@ -54,6 +56,7 @@ type Service struct {
 func New(ctx context.Context, c *config.Config, o Options) (*Service, error) {
 	s := &Service{config: c, options: o, logger: o.Logger, withdrawn: make(chan struct{}, 1)}
 	s.payloads.Store(c.Ops.ShowPayloads)
+	s.replicaHash.Store(&c.ReplicaHash)
 	if err := s.open(ctx); err != nil {
 		s.closeListeners()
 		s.auth.close()
@@ -93,7 +96,7 @@ func (s *Service) open(ctx context.Context) error {
 	if err := s.listen(); err != nil {
 		return err
 	}
-	log, err := openJournal(ctx, c, s.logger)
+	log, err := s.openJournal(ctx)
 	if err != nil {
 		return err
 	}
@@ -121,6 +124,7 @@ func (s *Service) open(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, log.Close())
 	}
+	s.running.Store(s.bridge)
 	return nil
 }
 

@@ -108,6 +108,13 @@ func TestCommands(t *testing.T) {
 		{name: "try-events-after", args: []string{"try", "-c", "memory.yaml", "--events", "-"}, stdin: `{"after": "1d"}`},
 		{name: "try-events-after-received", args: []string{"try", "-c", "memory.yaml", "--events", "-"}, stdin: `{"after": "1h", "received": "2026-05-01T12:00:00Z"}`},
 
+		{name: "journal", args: []string{"journal"}},
+		{name: "journal-unknown", args: []string{"journal", "imprt"}},
+		{name: "journal-import-help", args: []string{"journal", "import", "-h"}},
+		{name: "journal-import-no-from", args: []string{"journal", "import", "-c", "good.yaml"}},
+		{name: "journal-import-no-stream", args: []string{"journal", "import", "-c", "good.yaml", "--from", "."}},
+		{name: "journal-import-no-journal", args: []string{"journal", "import", "-c", "replicas.yaml", "--from", "."}},
+
 		{name: "memory-arguments", args: []string{"memory", "unread", "ann", "lee"}},
 		{name: "memory-after", args: []string{"memory", "--after", "42"}},
 

@@ -63,7 +63,7 @@ func (m *manualPage) named(name, text string) {
 }
 
 func (m *manualPage) command(c *cobra.Command) {
-	m.line(".SS %s", quoted(c.Name()))
+	m.line(".SS %s", quoted(strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ")))
 	m.text(c.Long)
 	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
 		value, usage := pflag.UnquoteUsage(f)
@@ -82,6 +82,9 @@ func (m *manualPage) command(c *cobra.Command) {
 		m.line(".PP\n.nf")
 		m.line("%s", roff(c.Example))
 		m.line(".fi")
+	}
+	for _, below := range c.Commands() {
+		m.command(below)
 	}
 }
 

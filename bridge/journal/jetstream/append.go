@@ -70,7 +70,7 @@ func (w *writer) plan(ctx context.Context, batch journal.Batch) (*plan, error) {
 		case wanted == 0:
 			return p, nil
 		}
-		b, err := l.atHand(ctx, wanted)
+		b, err := l.soon(ctx, wanted)
 		if err != nil {
 			return p, nil // it is carried another time
 		}
@@ -93,7 +93,7 @@ func (l *Log) carry(p *plan) (wanted uint64, ok bool) {
 // carryTimeout bounds the reading of what is to be carried: that may wait, a batch may not.
 const carryTimeout = 500 * time.Millisecond
 
-func (l *Log) atHand(ctx context.Context, sequence uint64) (*block, error) {
+func (l *Log) soon(ctx context.Context, sequence uint64) (*block, error) {
 	ctx, cancel := context.WithTimeout(ctx, carryTimeout)
 	defer cancel()
 	return l.block(ctx, sequence)

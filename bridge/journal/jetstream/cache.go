@@ -81,16 +81,22 @@ func (c *cache) removeLocked(e *list.Element) {
 	c.bytes -= old.size
 }
 
-// peek returns the block if it is at hand.
-func (c *cache) peek(sequence uint64) *block {
+// peek returns the blocks from the sequence on that are at hand, until they have so many entries.
+func (c *cache) peek(sequence uint64, entries int) []*block {
+	blocks := make([]*block, 0, min(entries, rowBlocks))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e := c.blocks[sequence]
-	if e == nil {
-		return nil
+	for ; entries > 0; sequence++ {
+		e := c.blocks[sequence]
+		if e == nil {
+			break
+		}
+		c.recent.MoveToFront(e)
+		b := e.Value.(cached).block
+		blocks = append(blocks, b)
+		entries -= max(1, len(b.entries))
 	}
-	c.recent.MoveToFront(e)
-	return e.Value.(cached).block
+	return blocks
 }
 
 // get returns the block, which lies in the row. It is nil where who was asked does not have it.

@@ -61,7 +61,7 @@ func brokenLog(t *testing.T, o Options) (*brokenStore, *Log, journal.Writer) {
 	return s, l, mustLead(t, l)
 }
 
-func mustLead(t *testing.T, l *Log) journal.Writer {
+func mustLead(t testing.TB, l *Log) journal.Writer {
 	t.Helper()
 	w, err := l.Lead(t.Context())
 	if err != nil {
@@ -74,7 +74,7 @@ func message(n int) journal.Batch {
 	return journal.Batch{Entries: []journal.Entry{{Queue: "/queue/a", Body: fmt.Append(nil, n)}}}
 }
 
-func mustAppend(t *testing.T, w journal.Writer, b journal.Batch) {
+func mustAppend(t testing.TB, w journal.Writer, b journal.Batch) {
 	t.Helper()
 	if err := w.Append(t.Context(), b); err != nil {
 		t.Fatalf("Append: %v", err)

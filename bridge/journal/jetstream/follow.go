@@ -111,11 +111,37 @@ func (l *Log) readRow(ctx context.Context, r row) ([]*block, error) {
 	return blocks, nil
 }
 
+// run returns the block of the sequence and those after it that are at hand, until they have so many
+// entries. The error is as of block.
+func (l *Log) run(ctx context.Context, sequence uint64, entries int) ([]*block, error) {
+	if blocks := l.atHand(sequence, entries); len(blocks) > 0 {
+		return blocks, nil
+	}
+	b, err := l.block(ctx, sequence)
+	return []*block{b}, err
+}
+
+// atHand returns the blocks from the sequence on that need not be read, and are in the stream, until
+// they have so many entries.
+func (l *Log) atHand(sequence uint64, entries int) []*block {
+	blocks := l.cache.peek(sequence, entries)
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	s := l.state
+	for i, b := range blocks {
+		at := sequence + uint64(i)
+		if at < s.head || at > s.sequence || s.block(at).sum != b.sum {
+			return blocks[:i]
+		}
+	}
+	return blocks
+}
+
 // block returns the block of the sequence: ErrTrimmed when it has left the stream, ErrAway while it
 // cannot be had.
 func (l *Log) block(ctx context.Context, sequence uint64) (*block, error) {
-	if b := l.cache.peek(sequence); b != nil && l.is(sequence, b) {
-		return b, nil
+	if blocks := l.atHand(sequence, 1); len(blocks) > 0 {
+		return blocks[0], nil
 	}
 	for attempt := 0; ; attempt++ {
 		r, sum := l.row(sequence)
@@ -144,14 +170,6 @@ func (l *Log) block(ctx context.Context, sequence uint64) (*block, error) {
 			return nil, err
 		}
 	}
-}
-
-// is reports whether the block is the one of the sequence, and still in the stream.
-func (l *Log) is(sequence uint64, b *block) bool {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	s := l.state
-	return s.head <= sequence && sequence <= s.sequence && s.block(sequence).sum == b.sum
 }
 
 // row returns the row that the sequence lies in, with the block's checksum; a row of 0 where the

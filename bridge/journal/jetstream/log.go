@@ -173,32 +173,51 @@ func (l *Log) Read(ctx context.Context, after uint64, max int) ([]journal.Entry,
 	if err := l.Err(); err != nil {
 		return nil, err
 	}
-	var page []journal.Entry
-	for bytes := int64(0); len(page) < max && bytes < pageBytes; {
-		sequence, err := l.after(after)
-		if err != nil && len(page) == 0 {
-			return nil, err
-		}
-		if err != nil || sequence == 0 {
+	p := page{after: after, max: max}
+	for !p.full() {
+		sequence, err := l.after(p.after)
+		if err == nil && sequence == 0 {
 			break
 		}
-		b, err := l.block(ctx, sequence)
+		var blocks []*block
+		if err == nil {
+			blocks, err = l.run(ctx, sequence, max-len(p.entries))
+		}
 		switch {
-		case len(page) > 0 && err != nil:
-			return page, nil
+		case err != nil && len(p.entries) > 0:
+			return p.entries, nil
 		case err != nil:
 			return nil, err
 		}
-		for _, e := range b.entries[after+1-b.base:] {
-			if len(page) == max || bytes >= pageBytes {
-				break
-			}
-			page = append(page, e)
-			bytes += logSize(&e)
-			after = e.Position
+		p.take(blocks)
+	}
+	return p.entries, nil
+}
+
+// A page is what Read returns.
+type page struct {
+	after   uint64 // position
+	max     int
+	entries []journal.Entry
+	bytes   int64
+}
+
+func (p *page) full() bool { return len(p.entries) >= p.max || p.bytes >= pageBytes }
+
+// take takes from blocks that follow each other what comes after the page's position.
+func (p *page) take(blocks []*block) {
+	come := 0
+	for _, b := range blocks {
+		come += len(b.entries)
+	}
+	p.entries = slices.Grow(p.entries, min(come, p.max-len(p.entries)))
+	for _, b := range blocks {
+		for i := p.after + 1 - b.base; i < uint64(len(b.entries)) && !p.full(); i++ {
+			p.entries = append(p.entries, b.entries[i])
+			p.bytes += logSize(&b.entries[i])
+			p.after++
 		}
 	}
-	return page, nil
 }
 
 // after returns the sequence of the block with the entry after the position; 0: there is none.

@@ -213,7 +213,7 @@ func options(o journaltest.Options) Options {
 	return Options{MaxAge: o.MaxAge, MaxBytes: o.MaxBytes, Latest: o.Latest, Now: o.Now, slack: 1 << 10}
 }
 
-func mustOpen(t *testing.T, s store, o Options) *Log {
+func mustOpen(t testing.TB, s store, o Options) *Log {
 	t.Helper()
 	l, err := open(t.Context(), s, o)
 	if err != nil {

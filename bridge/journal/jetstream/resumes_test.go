@@ -26,7 +26,7 @@ func (c *countingStore) read(ctx context.Context, from uint64, max, bytes int) (
 // TestResumesShareReads has many clients come back at once, from about the same place in a
 // stream of small blocks.
 func TestResumesShareReads(t *testing.T) {
-	const entries, clients, most = 10_000, 30, 100
+	const entries, clients, most = 10_000, 1000, 100
 	s := newStream()
 	l := mustOpen(t, &memoryStore{stream: s}, Options{})
 	w := mustLead(t, l)
@@ -39,7 +39,7 @@ func TestResumesShareReads(t *testing.T) {
 	store := &countingStore{memoryStore: &memoryStore{stream: s}}
 	l = mustOpen(t, store, Options{})
 	defer l.Close()
-	l.cache = newCache(l.ctx, l.cache.limit, l.readRow) // without what was read at the start
+	l.Forget() // what was read at the start
 	store.reads.Store(0)
 	var resuming sync.WaitGroup
 	for n := range clients {

@@ -69,6 +69,13 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var errDamaged = errors.New("journal: a damaged block")
 
+// A formatError is the format of a block of another version.
+type formatError byte
+
+func (e formatError) Error() string {
+	return fmt.Sprintf("journal: a block in format %d, and this version reads format %d only; update this replica", byte(e), format)
+}
+
 // encode returns the block as it is stored, and sets its sum.
 func (b *block) encode() []byte {
 	w := encoder{data: make([]byte, blockHeader, blockHeader+headerSize+b.content())}
@@ -146,7 +153,7 @@ func recordSize(r *journal.Record) int { return journal.Batch{Records: []journal
 // records are parts of it.
 func decode(data []byte) (*block, error) {
 	if len(data) > 0 && data[0] != format {
-		return nil, fmt.Errorf("journal: a block in format %d, and this version reads format %d only; update this replica", data[0], format)
+		return nil, formatError(data[0])
 	}
 	if len(data) < blockHeader {
 		return nil, fmt.Errorf("%w: %d bytes", errDamaged, len(data))

@@ -31,7 +31,7 @@ func (l *Log) load(ctx context.Context) error {
 			return nil
 		case ctx.Err() != nil:
 			return fmt.Errorf("journal: reading the stream: %w", errors.Join(ctx.Err(), err))
-		case errors.Is(err, errDamaged) || errors.Is(err, errRestored):
+		case stays(err):
 			return err
 		}
 		l.logger.Warn("reading the journal's stream again from its beginning", "error", err)
@@ -48,32 +48,13 @@ func (l *Log) loadAll(ctx context.Context) error {
 		return err
 	}
 	l.state = newState(first-1, journal.NewEpoch())
-	for next, attempt := first, 0; next <= last; {
-		messages, err := l.read(ctx, row{next, rowBlocks})
-		switch {
-		case err != nil:
-			return err
-		case len(messages) == 0 && attempt == lagAttempts:
-			return errLeft
-		case len(messages) == 0:
-			attempt++
-			if err := pause(ctx, lagPause); err != nil {
-				return err
-			}
+	return l.scan(ctx, first, last, func(sequence uint64, b *block) error {
+		if err := l.state.apply(sequence, b); err != nil {
+			return fmt.Errorf("at sequence %d: %w", sequence, err)
 		}
-		for _, m := range messages {
-			b, err := decode(m)
-			if err == nil {
-				err = l.state.apply(next, b)
-			}
-			if err != nil {
-				return fmt.Errorf("at sequence %d: %w", next, err)
-			}
-			l.cache.put(next, b)
-			next, attempt = next+1, 0
-		}
-	}
-	return nil
+		l.cache.put(sequence, b)
+		return nil
+	})
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -209,16 +190,6 @@ func (l *Log) tail(sequence uint64, data []byte) {
 	b, err := decode(data)
 	if sequence > next || err != nil || b.previous != sum {
 		l.look()
-		return
-	}
-	l.apply(sequence, b, b.copied())
-}
-
-// deliver applies the message of the stream if it is the next one.
-func (l *Log) deliver(sequence uint64, data []byte) {
-	b, err := decode(data)
-	if err != nil {
-		l.end(fmt.Errorf("at sequence %d: %w", sequence, err))
 		return
 	}
 	l.apply(sequence, b, b.copied())
@@ -376,34 +347,12 @@ func (l *Log) applied() uint64 {
 
 // readTo reads and applies up to the sequence.
 func (l *Log) readTo(last uint64) error {
-	for {
-		next := l.applied() + 1
-		if next > last {
-			return nil
-		}
-		messages, err := l.read(l.ctx, row{next, rowBlocks})
-		if err != nil {
-			return err
-		}
-		if len(messages) == 0 {
-			return l.absent(next)
-		}
-		for i, m := range messages {
-			l.deliver(next+uint64(i), m)
-		}
-		if err := l.Err(); err != nil {
-			return err
-		}
-	}
-}
-
-// absent returns why the next block, which is or was there, cannot be read.
-func (l *Log) absent(next uint64) error {
-	first, _, err := l.ends(l.ctx)
-	if err == nil && first > next {
-		err = fmt.Errorf("%w (sequence %d; it begins at %d)", errLeft, next, first)
+	err := l.scan(l.ctx, l.applied()+1, last, func(sequence uint64, b *block) error {
+		l.apply(sequence, b, b.copied())
+		return l.Err()
+	})
+	if stays(err) || errors.Is(err, errLeft) {
 		l.end(err)
-		return err
 	}
-	return errors.Join(err, errShort)
+	return err
 }

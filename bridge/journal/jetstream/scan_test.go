@@ -1,0 +1,108 @@
+package jetstream
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// filled returns a stream of so many blocks, each with an entry of so many bytes.
+func filled(t *testing.T, blocks, bytes int) *stream {
+	t.Helper()
+	s := newStream()
+	l := mustOpen(t, &memoryStore{stream: s}, Options{})
+	w := mustLead(t, l)
+	for n := range blocks {
+		b := message(n)
+		b.Entries[0].Body = slices.Concat(b.Entries[0].Body, make([]byte, bytes))
+		mustAppend(t, w, b)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// A gatedStore answers no read before so many wait for an answer.
+type gatedStore struct {
+	*memoryStore
+	gate    chan struct{}
+	missing atomic.Int64
+}
+
+func (g *gatedStore) read(ctx context.Context, from uint64, max, bytes int) ([][]byte, error) {
+	if g.missing.Add(-1) == 0 {
+		close(g.gate)
+	}
+	<-g.gate
+	return g.memoryStore.read(ctx, from, max, bytes)
+}
+
+// shut has the stream hold those messages, and the gate shut.
+func (g *gatedStore) shut(messages [][]byte) {
+	g.gate = make(chan struct{})
+	g.missing.Store(readers)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.messages = messages
+}
+
+// TestReadsAhead holds that rows are asked for before the ones in front have come, where a log is
+// opened and where it has fallen behind.
+func TestReadsAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const many = 2 * readers * maxScanned
+		all := filled(t, 2*many, 10).messages
+		store := &gatedStore{memoryStore: &memoryStore{stream: newStream()}}
+		store.shut(all[:many])
+		l := mustOpen(t, store, Options{})
+		defer l.Close()
+		synctest.Wait() // until it has looked for what is new
+		store.shut(all) // of which nobody tells
+		if err := l.Reach(t.Context(), 2*many); err != nil || l.Bounds().Last != 2*many {
+			t.Errorf("Reach = %v, Bounds = %v", err, l.Bounds())
+		}
+	})
+}
+
+// TestReadsLargeBlocks opens a stream of which a read returns far less than a row.
+func TestReadsLargeBlocks(t *testing.T) {
+	const blocks = 30
+	store := &countingStore{memoryStore: &memoryStore{stream: filled(t, blocks, 3<<20)}}
+	l := mustOpen(t, store, Options{})
+	defer l.Close()
+	if b := l.Bounds(); b.Last != blocks {
+		t.Errorf("%v", b)
+	}
+	if n := store.reads.Load(); n > blocks+1 { // the first block has no entry
+		t.Errorf("%d blocks took %d reads", blocks+1, n)
+	}
+	page, err := l.Read(t.Context(), blocks-1, 1)
+	if err != nil || len(page) != 1 || !strings.HasPrefix(string(page[0].Body), "29\x00") {
+		t.Errorf("Read: %d entries, %v", len(page), err)
+	}
+}
+
+// TestOpenRefuses opens streams with what does not become better by waiting.
+func TestOpenRefuses(t *testing.T) {
+	for _, test := range []struct{ name, message, want string }{
+		{"a later version", "\x02what is this", "at sequence 3: journal: a block in format 2, and this version reads format 1 only; update this replica"},
+		{"damaged", "\x01what is this", "at sequence 3: journal: a damaged block: its checksum is wrong"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := filled(t, 1, 10)
+				s.messages = append(s.messages, []byte(test.message))
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				if _, err := open(ctx, &memoryStore{stream: s}, Options{}); err == nil || err.Error() != test.want {
+					t.Errorf("open = %v, want %s", err, test.want)
+				}
+			})
+		})
+	}
+}

@@ -23,6 +23,9 @@ import (
 
 // startBridge starts a broker and the sidecar.
 func (b *bench) startBridge(ctx context.Context, s *subject) error {
+	if b.journal == "nats" {
+		return b.startReplicas(ctx, s)
+	}
 	dir, err := b.folder(s)
 	if err != nil {
 		return err
@@ -35,28 +38,36 @@ func (b *bench) startBridge(ctx context.Context, s *subject) error {
 	if err := b.startBroker(ctx, s, dir, broker); err != nil {
 		return err
 	}
+	journal := ""
+	if b.journal == "disk" {
+		journal = fmt.Sprintf("journal: {dir: %q}\n", filepath.Join(dir, "journal"))
+	}
 	config := filepath.Join(dir, "config.yaml")
-	if err := os.WriteFile(config, []byte(b.bridgeConfig(dir, broker, listen, ops)), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(b.bridgeConfig(broker, listen, ops, journal)), 0o600); err != nil {
 		return err
 	}
 	s.ops = ops
 	s.target = b.targets(stompTarget{address: listen, path: "/ws.communication", destination: "/queue/message"})
 	s.open = opener(s.target)
 	s.publisher = func() (publisher, error) { return dialPublisher(broker, b.qos, b.size) }
-	s.serve = func(ctx context.Context) error { return b.serve(ctx, s, dir, config) }
+	s.serve = func(ctx context.Context) (err error) {
+		s.server, err = b.serve(ctx, s, dir, config, ops)
+		return err
+	}
 	return s.serve(ctx)
 }
 
 // serve starts the sidecar and waits until it is ready.
-func (b *bench) serve(ctx context.Context, s *subject, dir, config string) (err error) {
+func (b *bench) serve(ctx context.Context, s *subject, dir, config, ops string) (*process, error) {
 	cmd := exec.Command(b.sidecar, "serve", "-c", config)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "BRIDGE_") })
-	if s.server, err = startProcess("bridge", dir, cmd); err != nil {
-		return err
+	p, err := startProcess("bridge-"+port(ops), dir, cmd)
+	if err != nil {
+		return nil, err
 	}
-	s.onStop(s.server.stop)
-	return s.server.await(ctx, func() bool {
-		response, err := http.Get("http://" + s.ops + "/readyz")
+	s.onStop(p.stop)
+	return p, p.await(ctx, func() bool {
+		response, err := http.Get("http://" + ops + "/readyz")
 		if err != nil {
 			return false
 		}
@@ -88,17 +99,14 @@ func opener(target func(int) (stompTarget, error)) func(context.Context, int) (*
 }
 
 // bridgeConfig returns the sidecar's configuration.
-func (b *bench) bridgeConfig(dir, broker, listen, ops string) string {
+func (b *bench) bridgeConfig(broker, listen, ops, journal string) string {
 	c := fmt.Sprintf(`log: {level: warn}
 broker: {url: "mqtt://%s"}
 server: {listen: "%s", limits: {sessions: %d}}
 auth: {jwt: {secret: %s}}
 ops: {listen: "%s"}
 `, broker, listen, b.mostSessions()+100, b.secret, ops)
-	if b.journal == "disk" {
-		c += fmt.Sprintf("journal: {dir: %q}\n", filepath.Join(dir, "journal"))
-	}
-	return c + rules
+	return c + journal + rules
 }
 
 // startBroker starts the broker in front of the bridge.

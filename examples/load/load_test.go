@@ -195,6 +195,9 @@ func TestBridge(t *testing.T) {
 	}
 }
 
+// So do the sessions of replicas, whichever they are at.
+func TestReplicas(t *testing.T) { measureAll(t, newTestBench(t), "replicas") }
+
 // The loops do the same work, and what they write is what the bridge does.
 func TestLoops(t *testing.T) {
 	b := newTestBench(t)
@@ -282,15 +285,15 @@ bridge      1000  30.0           10.2      3.00                1.00        5000 
 
 func TestOptions(t *testing.T) {
 	for _, c := range []struct{ args, err string }{
-		{"-peer loop,nats", `-peer "nats": one of bridge-attacked, loop, loop-batched, mosquitto-ws, rabbitmq`},
+		{"-peer loop,nats", `-peer "nats": one of bridge-attacked, loop, loop-batched, mosquitto-ws, rabbitmq, replicas`},
 		{"-idle 10,5", `-idle "10,5": want rising numbers with commas`},
 		{"-idle ten", `-idle "ten": want numbers from 1 on, with commas`},
 		{"-sessions 100,100", `-sessions "100,100": want rising numbers with commas`},
 		{"-sessions 10,20,30 -events 1,2", `-events "1,2": want one number, or one for each of -sessions`},
 		{"-events 1,0", `-events "1,0": want numbers from 1 on, with commas`},
 		{"-storm hup", `-storm "hup": term or kill`},
-		{"-storm kill -journal memory", "-storm needs -qos 1, -journal disk and a -warm of 1 or more; otherwise there is nothing to resume from"},
-		{"-storm kill -warm 0", "-storm needs -qos 1, -journal disk and a -warm of 1 or more; otherwise there is nothing to resume from"},
+		{"-storm kill -journal memory", "-storm needs -qos 1, -journal disk or nats, and a -warm of 1 or more; otherwise there is nothing to resume from"},
+		{"-storm kill -warm 0", "-storm needs -qos 1, -journal disk or nats, and a -warm of 1 or more; otherwise there is nothing to resume from"},
 		{"-storm kill -broker embedded", "-storm needs -broker mosquitto: the embedded broker mixes up the events that it keeps for a bridge that is away"},
 		{"-storm kill -peer loop", "-storm cannot be combined with -peer, -idle, -rate and -profile"},
 		{"-storm kill -not-reading 51", "-not-reading is a percentage from 0 to 50"},
@@ -300,7 +303,7 @@ func TestOptions(t *testing.T) {
 		{"-events 10000000", "from 1 to 9999999 events, those for warming up included"},
 		{"-sessions 5000000", "from 1 to 4000000 sessions"},
 		{"-broker emqx", `-broker "emqx": mosquitto or embedded`},
-		{"-journal tape", `-journal "tape": memory or disk`},
+		{"-journal tape", `-journal "tape": memory, disk or nats`},
 		{"-inflight 0", "-rate, -attacks, -inflight, -rounds, -size, -settle or -idle-for is out of its range"},
 		{"-idle-for 0s", "-rate, -attacks, -inflight, -rounds, -size, -settle or -idle-for is out of its range"},
 	} {

@@ -69,7 +69,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.IntVar(&o.rounds, "rounds", 1, "number of times that everything is measured; the tables show medians")
 	f.StringVar(&o.broker, "broker", "mosquitto", "broker in front of the bridge: mosquitto, or embedded (in this program)")
 	f.BoolVar(&o.noDelay, "nodelay", true, "let mosquitto set TCP_NODELAY, which is not its default")
-	f.StringVar(&o.journal, "journal", "", "the bridge's journal: memory or disk (default memory, with -storm disk)")
+	f.StringVar(&o.journal, "journal", "", "the bridge's journal: memory, disk, or nats for three bridges that share one on NATS JetStream (default memory, with -storm disk)")
 	f.StringVar(&o.sidecar, "sidecar", "", "binary of the bridge; built if not given")
 	f.StringVar(&o.profile, "profile", "", "file for a CPU profile of the bridge, made with Linux's perf")
 	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "when to give up, for all runs together")
@@ -118,8 +118,8 @@ func (o *options) check(ids string) error {
 		return fmt.Errorf("-ids %q: shared or distinct", ids)
 	case o.broker != "mosquitto" && o.broker != "embedded":
 		return fmt.Errorf("-broker %q: mosquitto or embedded", o.broker)
-	case o.journal != "memory" && o.journal != "disk":
-		return fmt.Errorf("-journal %q: memory or disk", o.journal)
+	case !slices.Contains([]string{"memory", "disk", "nats"}, o.journal):
+		return fmt.Errorf("-journal %q: memory, disk or nats", o.journal)
 	}
 	return nil
 }
@@ -133,8 +133,8 @@ func (o *options) checkStorm() error {
 		return nil
 	case o.notReading < 0 || o.notReading > 50:
 		return errors.New("-not-reading is a percentage from 0 to 50")
-	case o.qos != 1 || o.journal != "disk" || o.warm < 1:
-		return errors.New("-storm needs -qos 1, -journal disk and a -warm of 1 or more; otherwise there is nothing to resume from")
+	case o.qos != 1 || o.journal == "memory" || o.warm < 1:
+		return errors.New("-storm needs -qos 1, -journal disk or nats, and a -warm of 1 or more; otherwise there is nothing to resume from")
 	case o.broker != "mosquitto":
 		return errors.New("-storm needs -broker mosquitto: the embedded broker mixes up the events that it keeps for a bridge that is away")
 	case len(o.subjects) > 1 || len(o.idle) > 0 || o.rate > 0 || o.profile != "":
@@ -190,7 +190,7 @@ func parsePeers(list string) ([]string, error) {
 	case "":
 		return names, nil
 	case "all": // other servers
-		return append(names, slices.DeleteFunc(peerNames(), func(n string) bool { return n == "bridge-attacked" })...), nil
+		return append(names, slices.DeleteFunc(peerNames(), func(n string) bool { return n == "bridge-attacked" || n == "replicas" })...), nil
 	}
 	for name := range strings.SplitSeq(list, ",") {
 		if !slices.Contains(peerNames(), name) {

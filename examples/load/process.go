@@ -24,6 +24,7 @@ type process struct {
 	cmd  *exec.Cmd
 	log  string        // the file with its output
 	done chan struct{} // closed when it has ended
+	with []*process    // others that do the same work, and are measured and ended with it
 }
 
 const stopTimeout = 15 * time.Second
@@ -59,12 +60,20 @@ func (p *process) stop() {
 	}
 }
 
-// endBy sends the signal and waits until the process has ended.
+// endBy sends the signal and waits until the process has ended, and those with it.
 func (p *process) endBy(ctx context.Context, signal os.Signal) error {
-	if err := p.cmd.Process.Signal(signal); err != nil {
-		return err
+	all := append([]*process{p}, p.with...)
+	for _, each := range all {
+		if err := each.cmd.Process.Signal(signal); err != nil {
+			return err
+		}
 	}
-	return wait(ctx, p.done)
+	for _, each := range all {
+		if err := wait(ctx, each.done); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // await calls ready until it reports true; it fails when the process or ctx ends before.
@@ -103,11 +112,24 @@ type usage struct {
 	peak   int64         // and at most
 }
 
-// usage reads the process's figures. A nil process has taken nothing.
-func (p *process) usage() (usage, error) {
+// usage reads the figures of the process and of those with it. A nil process has taken nothing.
+func (p *process) usage() (sum usage, err error) {
 	if p == nil {
 		return usage{}, nil
 	}
+	for _, each := range append([]*process{p}, p.with...) {
+		u, err := each.ownUsage()
+		if err != nil {
+			return usage{}, err
+		}
+		sum.cpu += u.cpu
+		sum.memory += u.memory
+		sum.peak += u.peak
+	}
+	return sum, nil
+}
+
+func (p *process) ownUsage() (usage, error) {
 	pid := p.cmd.Process.Pid
 	cpu, err := cpuTime(pid)
 	if err != nil {

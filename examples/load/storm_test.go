@@ -16,10 +16,18 @@ import (
 // All sessions come back after the bridge was ended either way, some of them deaf, and none misses
 // or repeats anything.
 func TestStorm(t *testing.T) {
-	for name, signal := range map[string]syscall.Signal{"term": syscall.SIGTERM, "kill": syscall.SIGKILL} {
-		t.Run(name, func(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		signal  syscall.Signal
+		journal string
+	}{
+		{"term", syscall.SIGTERM, "disk"},
+		{"kill", syscall.SIGKILL, "disk"},
+		{"kill of all replicas", syscall.SIGKILL, "nats"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
 			b := newTestBench(t)
-			b.storm, b.journal, b.deafFor = signal, "disk", time.Millisecond
+			b.storm, b.journal, b.deafFor = tt.signal, tt.journal, time.Millisecond
 			r, err := b.measureStorm(t.Context(), load{40, 30}, 10)
 			skipAbsent(t, err)
 			if err != nil {

@@ -48,6 +48,7 @@ var subjects = map[string]func(*bench, context.Context, *subject) error{
 	"loop-batched":    (*bench).startBatchedLoop,
 	"mosquitto-ws":    (*bench).startMosquittoWebSockets,
 	"rabbitmq":        (*bench).startRabbitMQ,
+	"replicas":        (*bench).startReplicas,
 }
 
 // start starts the named subject in a directory of its own.

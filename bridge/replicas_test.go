@@ -40,9 +40,9 @@ type replica struct {
 	bodies []string
 }
 
-func startReplica(t *testing.T, broker *mosquittotest.Broker, servers *natstest.Cluster) *replica {
+func startReplica(t *testing.T, id string, broker *mosquittotest.Broker, servers *natstest.Cluster) *replica {
 	t.Helper()
-	log, err := jetstream.Open(t.Context(), jetstream.Config{URLs: servers.URLs(), Name: "bridge", Replicas: 1})
+	log, err := jetstream.Open(t.Context(), jetstream.Config{URLs: servers.URLs(), Name: "bridge", ID: id, Replicas: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,9 +101,9 @@ var count = regexp.MustCompile(`"unread_message_count":(\d+)`)
 func TestReplicasTakeTurns(t *testing.T) {
 	broker := mosquittotest.Start(t, mosquittotest.Options{Config: []string{"max_queued_messages 0"}})
 	servers := natstest.Start(t, natstest.Distributed(t), natstest.Options{})
-	first := startReplica(t, broker, servers)
+	first := startReplica(t, "first", broker, servers)
 	bridgetest.Eventually(t, "the first to lead", func() bool { return first.Standing().Leads && len(first.Troubles()) == 0 })
-	second := startReplica(t, broker, servers)
+	second := startReplica(t, "second", broker, servers)
 
 	publish := exec.Command(mosquittotest.Look(t, "mosquitto_pub"), "-l", "-q", "1", "-t", "n", "-h", "127.0.0.1", "-p", broker.URL("mqtt").Port())
 	lines, err := publish.StdinPipe()

@@ -21,6 +21,8 @@ type Standing struct {
 	Complete time.Time // this replica had all that was in the log at that time
 	Away     error     // why the log cannot be reached now; nil: it can
 
+	Conflict error // why this replica and others that are present cannot share the log; nil: they can
+
 	Replicas []Replica // that are known to be present, this one too, by ID
 }
 

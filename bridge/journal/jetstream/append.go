@@ -105,7 +105,7 @@ func (w *writer) commit(ctx context.Context, b *block, behind uint64) error {
 	if w.log.mutate != nil {
 		w.log.mutate(b)
 	}
-	data := b.encode()
+	data := b.encode(w.log.format())
 	for attempt := 1; ; attempt++ {
 		err := w.log.append(ctx, behind, data)
 		switch {

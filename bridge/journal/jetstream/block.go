@@ -22,8 +22,9 @@ type block struct {
 	previous uint32 // checksum of the block before, so that nobody goes on in another stream's history; 0: there is none
 
 	// Set by encode and decode.
-	sum  uint32 // checksum of this one
-	size int    // bytes in the stream
+	format int
+	sum    uint32 // checksum of this one
+	size   int    // bytes in the stream
 
 	// Term and number name the block: how often somebody has begun to lead, and how many blocks
 	// that one has appended before.
@@ -59,27 +60,26 @@ type carried struct {
 	appendedAt time.Duration
 }
 
+// formats are those of blocks that this version reads, in order: the one before its own, and its own.
+var formats = []int{1}
+
 const (
-	format      = 1
 	blockHeader = 9   // bytes up to the header
 	headerSize  = 512 // more bytes than the header takes
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-var errDamaged = errors.New("journal: a damaged block")
+var (
+	errDamaged = errors.New("journal: a damaged block")
+	errFormat  = errors.New("journal: this version does not read the format of a block")
+)
 
-// A formatError is the format of a block of another version.
-type formatError byte
-
-func (e formatError) Error() string {
-	return fmt.Sprintf("journal: a block in format %d, and this version reads format %d only; update this replica", byte(e), format)
-}
-
-// encode returns the block as it is stored, and sets its sum.
-func (b *block) encode() []byte {
+// encode returns the block as it is stored, and sets its format and its sum.
+func (b *block) encode(format int) []byte {
 	w := encoder{data: make([]byte, blockHeader, blockHeader+headerSize+b.content())}
-	w.data[0] = format
+	w.data[0] = byte(format)
+	b.format = format
 	binary.BigEndian.PutUint32(w.data[5:], b.previous)
 	w.numbers(b.term, b.number, b.since, b.base, b.first, b.head)
 	w.text(b.epoch)
@@ -149,16 +149,16 @@ func entrySize(e *journal.Entry) int { return journal.Batch{Entries: []journal.E
 // recordSize is at least what a record takes of a block.
 func recordSize(r *journal.Record) int { return journal.Batch{Records: []journal.Record{*r}}.Size() }
 
-// decode returns the block in the data, which it shares: the bodies of entries and the values of
-// records are parts of it.
-func decode(data []byte) (*block, error) {
-	if len(data) > 0 && data[0] != format {
-		return nil, formatError(data[0])
+// decode returns the block in the data, in one of the formats, which it shares: the bodies of
+// entries and the values of records are parts of it.
+func decode(data []byte, formats []int) (*block, error) {
+	if len(data) > 0 && !slices.Contains(formats, int(data[0])) {
+		return nil, formatError(int(data[0]), formats)
 	}
 	if len(data) < blockHeader {
 		return nil, fmt.Errorf("%w: %d bytes", errDamaged, len(data))
 	}
-	b := &block{size: len(data), sum: binary.BigEndian.Uint32(data[1:]), previous: binary.BigEndian.Uint32(data[5:])}
+	b := &block{format: int(data[0]), size: len(data), sum: binary.BigEndian.Uint32(data[1:]), previous: binary.BigEndian.Uint32(data[5:])}
 	if checksum(data) != b.sum {
 		return nil, fmt.Errorf("%w: its checksum is wrong", errDamaged)
 	}

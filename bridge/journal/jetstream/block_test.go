@@ -33,7 +33,7 @@ func fullBlock() *block {
 // TestBlock also holds the format: replicas of two versions read the same stream.
 func TestBlock(t *testing.T) {
 	want := fullBlock()
-	data := want.encode()
+	data := want.encode(1)
 	const golden = "014ab75c930102030403ac0205e8070702036162630378797a8080c58bc6d10180808a978ca303ffa7d6b90780e0ba84" +
 		"bf03fef6bd9a0dc2a9eea80302082f71756575652f61082f71756575652f620200fef6bd9a0dc2a9eea803016b000003" +
 		"6f6e65010000000205753a61646103673a780430302d3100010380a8d6b90700fef6bd9a0dc2a9eea803036f6c640000" +
@@ -41,7 +41,7 @@ func TestBlock(t *testing.T) {
 	if got := hex.EncodeToString(data); got != golden {
 		t.Errorf("the format has changed:\n%s", got)
 	}
-	got, err := decode(data)
+	got, err := decode(data, formats)
 	if err != nil {
 		t.Fatalf("decode: %v", err)
 	}
@@ -54,38 +54,46 @@ func TestBlock(t *testing.T) {
 }
 
 func TestDamagedBlocks(t *testing.T) {
-	data := fullBlock().encode()
+	data := fullBlock().encode(1)
 	for n := range data {
-		if _, err := decode(data[:n]); err == nil {
+		if _, err := decode(data[:n], formats); err == nil {
 			t.Errorf("%d of %d bytes were taken for a block", n, len(data))
 		}
 		changed := bytes.Clone(data)
 		changed[n] ^= 4
-		if _, err := decode(changed); err == nil {
+		if _, err := decode(changed, formats); err == nil {
 			t.Errorf("a block with another byte %d was taken for one", n)
 		}
 	}
 	data[0] = 2
-	if _, err := decode(data); err == nil || errors.Is(err, errDamaged) ||
-		err.Error() != "journal: a block in format 2, and this version reads format 1 only; update this replica" {
-		t.Errorf("a later format: %v", err)
+	for _, test := range []struct {
+		reads []int
+		want  string
+	}{
+		{[]int{1}, "journal: this version does not read the format of a block (it is 2, not one of [1]): it is too old; update this replica"},
+		{[]int{3, 4}, "journal: this version does not read the format of a block (it is 2, not one of [3 4]): the version that wrote it is too old; " +
+			"run one between them first, for as long as journal.max_age says"},
+	} {
+		if _, err := decode(data, test.reads); !errors.Is(err, errFormat) || err.Error() != test.want {
+			t.Errorf("by one that reads %v: %v, want %s", test.reads, err, test.want)
+		}
 	}
 }
 
 // FuzzDecode gives decode what passes its checksum. Whatever it takes means the same when it is
 // encoded again.
 func FuzzDecode(f *testing.F) {
-	f.Add(fullBlock().encode()[blockHeader:])
-	f.Add((&block{}).encode()[blockHeader:])
+	f.Add(fullBlock().encode(1)[blockHeader:])
+	f.Add((&block{}).encode(1)[blockHeader:])
 	f.Fuzz(func(t *testing.T, rest []byte) {
 		data := append(make([]byte, blockHeader), rest...)
-		data[0] = format
+		data[0] = 1
 		seal(data)
-		b, err := decode(data)
+		b, err := decode(data, formats)
 		if err != nil {
 			return
 		}
-		again, err := decode(b.encode())
+		again, err := decode(b.encode(1), formats)
 		if err != nil {
 			t.Fatalf("encoded again: %v", err)
 		}

@@ -243,7 +243,7 @@ func TestEnds(t *testing.T) {
 		{"restored from a backup", func(s *stream) { s.messages = s.messages[:2] },
 			"was it restored from a backup, or replaced? (it ends at sequence 2, and did at 4)"},
 		{"restored, and run on", func(s *stream) {
-			foreign := (&block{base: 3, first: 1, head: 1}).encode()
+			foreign := (&block{base: 3, first: 1, head: 1}).encode(1)
 			s.messages = append(s.messages[:2:2], foreign, foreign, foreign)
 		}, "the block at sequence 5 does not continue the one at 4"},
 		{"purged", func(s *stream) {
@@ -251,7 +251,7 @@ func TestEnds(t *testing.T) {
 			s.first = 6
 		}, "has left the stream before this replica had it (sequence 5; it begins at 6)"},
 		{"a later version", func(s *stream) { s.messages = append(s.messages, []byte("\x02what is this")) },
-			"at sequence 5: journal: a block in format 2, and this version reads format 1 only; update this replica"},
+			"at sequence 5: journal: this version does not read the format of a block (it is 2, not one of [1]): it is too old; update this replica"},
 		{"damaged", func(s *stream) { s.messages = append(s.messages, []byte("\x01what is this")) },
 			"at sequence 5: journal: a damaged block: its checksum is wrong"},
 	} {
@@ -311,7 +311,7 @@ func TestForeignTail(t *testing.T) {
 		defer l.Close()
 		mustAppend(t, w, message(1))
 		next := l.applied() + 1
-		for _, data := range [][]byte{nil, []byte("\x02"), (&block{base: 2, first: 1, head: 1}).encode()} {
+		for _, data := range [][]byte{nil, []byte("\x02"), (&block{base: 2, first: 1, head: 1}).encode(1)} {
 			l.tail(next, data)
 			l.tail(1<<60, data)
 		}

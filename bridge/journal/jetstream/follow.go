@@ -85,7 +85,7 @@ func (l *Log) readRow(ctx context.Context, r row) ([]*block, error) {
 	}
 	blocks := make([]*block, len(messages))
 	for i, m := range messages {
-		if blocks[i], err = decode(m); err != nil {
+		if blocks[i], err = l.decode(m); err != nil {
 			return nil, fmt.Errorf("at sequence %d: %w", r.first+uint64(i), err)
 		}
 	}
@@ -187,7 +187,7 @@ func (l *Log) tail(sequence uint64, data []byte) {
 	if sequence < next {
 		return
 	}
-	b, err := decode(data)
+	b, err := l.decode(data)
 	if sequence > next || err != nil || b.previous != sum {
 		l.look()
 		return
@@ -292,7 +292,7 @@ func (l *Log) keepUp() {
 		for _, done := range waiting {
 			close(done)
 		}
-		if ticked && l.leads.Load() {
+		if ticked && l.leading() {
 			l.purge(&p)
 		}
 	}

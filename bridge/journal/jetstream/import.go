@@ -71,7 +71,7 @@ func importInto(ctx context.Context, s store, from Source, progress func(Importe
 	}
 	waiting, cancel := context.WithTimeout(ctx, importWait)
 	defer cancel()
-	lease, err := s.lease(waiting)
+	lease, err := s.lease(waiting, func(time.Duration) bool { return true })
 	if err != nil {
 		return Imported{}, fmt.Errorf("journal: another import runs, or a bridge that begins to lead: %w", err)
 	}
@@ -101,7 +101,7 @@ func importable(ctx context.Context, s store) (behind uint64, again bool, err er
 	if err != nil || len(newest) == 0 {
 		return 0, false, errors.Join(fmt.Errorf("journal: the newest block of the stream, at sequence %d, cannot be read", last), err)
 	}
-	b, err := decode(newest[0])
+	b, err := decode(newest[0], formats)
 	switch {
 	case err != nil:
 		return 0, false, fmt.Errorf("at sequence %d: %w", last, err)
@@ -278,7 +278,7 @@ func (m *importer) flush(ctx context.Context) error {
 // store stores the block, and begins the next.
 func (m *importer) store(ctx context.Context) error {
 	b := m.block
-	if err := m.commit(ctx, b.encode()); err != nil {
+	if err := m.commit(ctx, b.encode(formats[0])); err != nil {
 		return err
 	}
 	m.behind++

@@ -35,7 +35,7 @@ func (w *writer) begin(ctx context.Context) error {
 	defer cancel()
 	defer context.AfterFunc(l.ctx, cancel)()
 	l.lease.Lock() // until the turn before has given it up
-	lease, err := l.store.lease(ctx)
+	lease, err := l.store.lease(ctx, l.roster.mayLead)
 	if err == nil && l.Err() != nil { // Close waits for the mutex, and for nothing that begins later
 		lease.release()
 		err = l.Err()
@@ -51,18 +51,36 @@ func (w *writer) begin(ctx context.Context) error {
 	return w.fence(ctx)
 }
 
-// keep ends the turn when the lease is lost, and releases it when the turn is over.
+// keep ends the turn when the lease is lost or it turns out that this replica must not lead, and
+// releases the lease when the turn is over.
 func (w *writer) keep(lease lease) {
-	w.log.leads.Store(true)
-	defer w.log.leads.Store(false)
-	select {
-	case <-w.Left():
-	case <-lease.lost():
-		w.log.logger.Warn("the lease to lead the journal is lost")
-		w.Resign()
-		<-w.Left()
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for over := false; !over; {
+		select {
+		case <-w.Done():
+			over = true
+		case <-lease.lost():
+			w.log.logger.Warn("the lease to lead the journal is lost")
+			over = true
+		case <-tick.C:
+			over = w.log.roster.barred() != nil
+		}
 	}
+	w.Resign()
+	w.log.change()
+	<-w.Left()
 	lease.release()
+}
+
+// over reports whether the turn is.
+func (w *writer) over() bool {
+	select {
+	case <-w.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // fence appends the first block of the term, behind all there is.
@@ -80,7 +98,9 @@ func (w *writer) fence(ctx context.Context) error {
 		l.mu.RUnlock()
 		err := w.write(ctx, journal.Batch{})
 		if err == nil {
+			l.turn.Store(w)
 			l.turns.Add(1)
+			l.change()
 			l.logger.Info("leading the journal", "term", w.term.number, "position", w.term.since-1)
 			return nil
 		}

@@ -46,7 +46,7 @@ type natsLease struct {
 }
 
 // lease implements store.
-func (s *natsStore) lease(ctx context.Context) (lease, error) {
+func (s *natsStore) lease(ctx context.Context, may func(free time.Duration) bool) (lease, error) {
 	me := holder{ID: s.config.ID, Ping: s.config.Name + ".lead." + journal.NewEpoch(), Since: time.Now().UTC()}
 	value, err := json.Marshal(me)
 	if err != nil {
@@ -57,7 +57,7 @@ func (s *natsStore) lease(ctx context.Context) (lease, error) {
 		return nil, err
 	}
 	l := &natsLease{store: s, value: value, pings: pings, gone: make(chan struct{})}
-	var r rival
+	r := rival{may: may}
 	for {
 		if l.revision, err = s.take(ctx, value, &r); err == nil {
 			break
@@ -75,6 +75,8 @@ func (s *natsStore) lease(ctx context.Context) (lease, error) {
 
 // A rival is who holds the lease, as far as one who waits has seen.
 type rival struct {
+	may   func(free time.Duration) bool // see store
+	freed time.Time                     // when it was seen that nobody holds it; zero: somebody does
 	holder
 	seen     time.Time // first
 	answered bool      // a ping
@@ -90,6 +92,9 @@ func (s *natsStore) take(ctx context.Context, value []byte, r *rival) (uint64, e
 	defer cancel()
 	entry, err := s.leases.Get(ctx, leaseKey)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		if !r.mayTake() {
+			return 0, errHeld
+		}
 		return s.leases.Create(ctx, leaseKey, value)
 	}
 	if err != nil {
@@ -100,13 +105,25 @@ func (s *natsStore) take(ctx context.Context, value []byte, r *rival) (uint64, e
 		return 0, fmt.Errorf("the key %q: %w", leaseKey, err)
 	}
 	if now.Ping != r.Ping {
-		*r = rival{holder: now, seen: time.Now()}
+		*r = rival{may: r.may, holder: now, seen: time.Now()}
 	}
 	if !s.isGone(ctx, r) {
+		r.freed = time.Time{}
+		return 0, errHeld
+	}
+	if !r.mayTake() {
 		return 0, errHeld
 	}
 	s.logger.Info("taking over from the replica that led the journal", "id", now.ID, "unanswered_pings", r.misses)
 	return s.leases.Update(ctx, leaseKey, value, entry.Revision())
+}
+
+// mayTake reports whether the lease, which nobody holds, may be taken now.
+func (r *rival) mayTake() bool {
+	if r.freed.IsZero() {
+		r.freed = time.Now()
+	}
+	return r.may(time.Since(r.freed))
 }
 
 // isGone pings who holds the lease.

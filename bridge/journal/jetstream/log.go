@@ -47,10 +47,11 @@ type Options struct {
 	Now      func() time.Time // the wall clock, for the expiry of records; default time.Now
 	Logger   *slog.Logger     // default: none
 
-	id     string                 // see Config
-	tell   func() journal.Replica // see Config
-	slack  int64                  // see limits; default 1 MiB
-	mutate func(*block)           // a test's: changes each block before it is stored
+	id      string                 // see Config
+	tell    func() journal.Replica // see Config
+	slack   int64                  // see limits; default 1 MiB
+	mutate  func(*block)           // a test's: changes each block before it is stored
+	formats []int                  // a test's: that it reads; default formats
 }
 
 func (o Options) withDefaults() Options {
@@ -66,6 +67,9 @@ func (o Options) withDefaults() Options {
 	if o.tell == nil {
 		o.tell = func() journal.Replica { return journal.Replica{} }
 	}
+	if o.formats == nil {
+		o.formats = formats
+	}
 	return o
 }
 
@@ -75,6 +79,7 @@ type Log struct {
 	limits  limits
 	id      string
 	tell    func() journal.Replica // see Config
+	formats []int                  // of blocks, that it reads
 	began   time.Time
 	now     func() time.Time
 	logger  *slog.Logger
@@ -86,11 +91,16 @@ type Log struct {
 	wg      sync.WaitGroup
 	cache   *cache
 	closed  atomic.Bool
-	leads   atomic.Bool  // there is a turn
-	turns   atomic.Int64 // that have begun
+	turn    atomic.Pointer[writer] // the newest that has begun; nil: none has
+	turns   atomic.Int64           // that have begun
 	contact contact
 	full    atomic.Bool   // an append had no room
 	wake    chan struct{} // capacity 1: there is something to look for; never closed
+
+	roster  *roster
+	leave   func()        // the others
+	changed chan struct{} // capacity 1: there is something to tell them; never closed
+	loaded  atomic.Bool   // the state is there
 
 	// applying keeps blocks, and the calls of those who follow, in one order. Taken before mu.
 	applying sync.Mutex
@@ -113,36 +123,47 @@ func open(ctx context.Context, s store, o Options) (*Log, error) {
 			}.WithDefaults(),
 			block: s.maxMessage(), slack: o.slack,
 		},
-		id:     o.id,
-		tell:   o.tell,
-		began:  time.Now(),
-		now:    o.Now,
-		logger: o.Logger,
-		mutate: o.mutate,
-		seat:   lead.NewSeat(),
-		wake:   make(chan struct{}, 1),
+		id:      o.id,
+		tell:    o.tell,
+		began:   time.Now(),
+		now:     o.Now,
+		logger:  o.Logger,
+		mutate:  o.mutate,
+		formats: o.formats,
+		seat:    lead.NewSeat(),
+		wake:    make(chan struct{}, 1),
+		changed: make(chan struct{}, 1),
 	}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	l.cache = newCache(l.ctx, o.Cache, l.readRow)
+	l.roster = newRoster(l.self, o.Logger)
+	if err := l.begin(ctx); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// begin joins the others, reads what is there, and follows from then on.
+func (l *Log) begin(ctx context.Context) error {
+	if err := l.meet(ctx); err != nil {
+		return err
+	}
 	began := time.Now()
 	if err := l.load(ctx); err != nil {
-		l.stop()
-		s.close()
-		return nil, err
+		return err
 	}
+	l.loaded.Store(true)
 	l.contact.looked(began, nil)
-	stop, err := s.subscribe(l.tail)
+	stop, err := l.store.subscribe(l.tail)
 	if err != nil {
-		l.stop()
-		s.close()
-		return nil, err
+		return err
 	}
 	l.wg.Go(func() {
 		defer stop()
 		l.keepUp()
 	})
 	l.look()
-	return l, nil
+	return nil
 }
 
 // Follow implements Log.
@@ -358,6 +379,9 @@ func (l *Log) Close() error {
 	defer l.lease.Unlock()
 	l.wg.Wait()
 	l.cache.wait()
+	if l.leave != nil {
+		l.leave()
+	}
 	l.store.close()
 	return nil
 }

@@ -3,7 +3,9 @@ package jetstream
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -21,12 +23,13 @@ type stream struct {
 	first    uint64   // sequence; those before were purged
 	tails    map[int]func(uint64, []byte)
 	tailed   int
-	unfenced bool          // appends are taken wherever they belong
-	free     chan struct{} // holds a token while nobody has the lease
+	unfenced bool             // appends are taken wherever they belong
+	free     chan struct{}    // holds a token while nobody has the lease
+	rosters  map[*roster]bool // who hears announcements
 }
 
 func newStream() *stream {
-	s := &stream{first: 1, tails: map[int]func(uint64, []byte){}, free: make(chan struct{}, 1)}
+	s := &stream{first: 1, tails: map[int]func(uint64, []byte){}, rosters: map[*roster]bool{}, free: make(chan struct{}, 1)}
 	s.free <- struct{}{}
 	return s
 }
@@ -172,7 +175,7 @@ func (l memoryLease) release() {
 	}
 }
 
-func (m *memoryStore) lease(ctx context.Context) (lease, error) {
+func (m *memoryStore) lease(ctx context.Context, may func(time.Duration) bool) (lease, error) {
 	if m.leases {
 		return memoryLease{}, nil
 	}
@@ -180,8 +183,44 @@ func (m *memoryStore) lease(ctx context.Context) (lease, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-m.free:
-		return memoryLease{m.free}, nil
 	}
+	for free := time.Now(); !may(time.Since(free)); {
+		if err := pause(ctx, standbyLook); err != nil {
+			m.free <- struct{}{}
+			return nil, err
+		}
+	}
+	return memoryLease{m.free}, nil
+}
+
+func (m *memoryStore) meet(_ context.Context, r *roster) (leave func(), err error) {
+	for _, other := range m.heard() {
+		r.hear(other.me())
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.rosters[r] = true
+	return func() {
+		m.mu.Lock()
+		delete(m.rosters, r)
+		m.mu.Unlock()
+		me := r.me()
+		me.Gone = true
+		m.announce(me)
+	}, nil
+}
+
+func (s *stream) announce(a announcement) {
+	for _, r := range s.heard() {
+		r.hear(a)
+	}
+}
+
+// heard returns who hears announcements.
+func (s *stream) heard() []*roster {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.rosters))
 }
 
 func (m *memoryStore) maxMessage() int { return 8<<20 - 4096 }

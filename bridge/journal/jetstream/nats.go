@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -102,8 +103,9 @@ type natsStore struct {
 	conn    *nats.Conn
 	stream  jetstream.Stream
 	leases  jetstream.KeyValue
-	subject string // of the messages in the stream
-	direct  string // subject of requests for messages
+	subject string                 // of the messages in the stream
+	direct  string                 // subject of requests for messages
+	again   atomic.Pointer[func()] // called when it has connected again
 }
 
 // Connections that are silent for twice the interval are given up.
@@ -140,7 +142,7 @@ func (s *natsStore) options() []nats.Option {
 				s.logger.Warn("the connection to NATS is lost", "error", err)
 			}
 		}),
-		nats.ReconnectHandler(func(nc *nats.Conn) { s.logger.Info("connected to NATS again", "server", nc.ConnectedUrlRedacted()) }),
+		nats.ReconnectHandler(s.reconnected),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			s.logger.Warn("NATS reports an error", "error", err)
 		}),
@@ -155,6 +157,13 @@ func (s *natsStore) options() []nats.Option {
 		all = append(all, nats.Secure(c.TLS))
 	}
 	return all
+}
+
+func (s *natsStore) reconnected(nc *nats.Conn) {
+	s.logger.Info("connected to NATS again", "server", nc.ConnectedUrlRedacted())
+	if again := s.again.Load(); again != nil {
+		(*again)()
+	}
 }
 
 // begin finds the stream and the bucket of the lease, or creates them, as soon as the servers can

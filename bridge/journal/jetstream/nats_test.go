@@ -36,6 +36,9 @@ func TestNATS(t *testing.T) {
 // streams counts the streams of all tests. Each has a new name: none is deleted.
 var streams atomic.Int64
 
+// replicas counts the logs that are opened. Each has a new ID.
+var replicas atomic.Int64
+
 // opener opens logs on the servers; those of one test are there again when they are opened again.
 func opener(c *natstest.Cluster) journaltest.Opener {
 	type key struct {
@@ -59,7 +62,7 @@ func opener(c *natstest.Cluster) journaltest.Opener {
 
 func open(t testing.TB, c *natstest.Cluster, name string, o jetstream.Options) *jetstream.Log {
 	t.Helper()
-	l, err := jetstream.Open(t.Context(), jetstream.Config{URLs: c.URLs(), Name: name, Replicas: len(c.Servers), Options: o})
+	l, err := jetstream.Open(t.Context(), jetstream.Config{URLs: c.URLs(), Name: name, ID: fmt.Sprint("replica", replicas.Add(1)), Replicas: len(c.Servers), Options: o})
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}

@@ -368,7 +368,7 @@ func (h *history) model() (view, error) {
 	var all []string
 	stored := map[string]int{}
 	for i, m := range h.stream.messages {
-		b, err := decode(m)
+		b, err := decode(m, formats)
 		if err != nil {
 			return v, fmt.Errorf("sequence %d: %w", i+1, err)
 		}

@@ -80,7 +80,7 @@ func BenchmarkBlock(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				p := s.plan(l, t, clock{}, time.Time{}, batch)
-				d, err := decode(p.block.encode())
+				d, err := decode(p.block.encode(1), formats)
 				if err == nil {
 					err = s.apply(s.sequence+1, d)
 				}

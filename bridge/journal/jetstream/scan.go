@@ -112,6 +112,5 @@ func (l *Log) mayCome(ctx context.Context, sequence uint64) error {
 
 // stays reports whether the error is of what stands in the stream, so that it does not pass.
 func stays(err error) bool {
-	var other formatError
-	return errors.Is(err, errDamaged) || errors.Is(err, errRestored) || errors.As(err, &other)
+	return errors.Is(err, errDamaged) || errors.Is(err, errRestored) || errors.Is(err, errFormat)
 }

@@ -90,7 +90,7 @@ func TestReadsLargeBlocks(t *testing.T) {
 // TestOpenRefuses opens streams with what does not become better by waiting.
 func TestOpenRefuses(t *testing.T) {
 	for _, test := range []struct{ name, message, want string }{
-		{"a later version", "\x02what is this", "at sequence 3: journal: a block in format 2, and this version reads format 1 only; update this replica"},
+		{"a later version", "\x02what is this", "at sequence 3: journal: this version does not read the format of a block (it is 2, not one of [1]): it is too old; update this replica"},
 		{"damaged", "\x01what is this", "at sequence 3: journal: a damaged block: its checksum is wrong"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

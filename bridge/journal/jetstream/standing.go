@@ -35,20 +35,9 @@ func (c *contact) state() (complete time.Time, away error) {
 // Standing implements journal.Shared.
 func (l *Log) Standing() journal.Standing {
 	me := l.self()
-	s := journal.Standing{ID: me.ID, Leads: me.Leads, Term: me.Term, Turns: l.turns.Load(), Replicas: []journal.Replica{me}}
-	if s.Leads {
-		s.Leader = s.ID
-	}
+	s := journal.Standing{ID: me.ID, Leads: me.Leads, Term: me.Term, Turns: l.turns.Load(), Replicas: l.roster.present(me)}
+	s.Leader = leader(s.Replicas)
 	s.Complete, s.Away = l.contact.state()
+	s.Conflict = l.roster.conflicts()
 	return s
-}
-
-// self returns what this replica tells of itself.
-func (l *Log) self() journal.Replica {
-	me := l.tell()
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	me.ID, me.Formats, me.Began, me.Seen = l.id, []int{format}, l.began, time.Now()
-	me.Leads, me.Term, me.Position = l.leads.Load(), l.state.term, l.state.last
-	return me
 }

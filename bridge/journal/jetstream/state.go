@@ -31,6 +31,7 @@ type state struct {
 	sum          uint32 // its
 	term, number uint64 // its
 	clock        clock  // its
+	format       int    // its
 
 	first, last uint64 // positions that the log keeps
 	head        uint64 // sequence of the oldest block that is needed
@@ -137,7 +138,7 @@ func (s *state) apply(sequence uint64, b *block) error {
 	}
 	s.trim(b.first)
 	s.leave(b.head)
-	s.sequence, s.sum, s.term, s.number, s.clock = sequence, b.sum, b.term, b.number, b.clock
+	s.sequence, s.sum, s.term, s.number, s.clock, s.format = sequence, b.sum, b.term, b.number, b.clock, b.format
 	return nil
 }
 

@@ -3,6 +3,7 @@ package jetstream
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // A store is one stream of messages with sequences from 1, without holes, from which the oldest may
@@ -31,8 +32,16 @@ type store interface {
 	// may be missing. f owns the data. The function it returns ends that.
 	subscribe(f func(sequence uint64, data []byte)) (stop func(), err error)
 
-	// Lease waits until nobody else holds the lease and takes it, for the term.
-	lease(ctx context.Context) (lease, error)
+	// Lease waits until nobody else holds the lease and takes it. may reports whether this replica
+	// may take it when it has been free for so long.
+	lease(ctx context.Context, may func(free time.Duration) bool) (lease, error)
+
+	// Meet has the roster hear of all that are present, and from then on what they announce, and
+	// answers those that ask who is there. The function it returns ends that, and tells them so.
+	meet(ctx context.Context, r *roster) (leave func(), err error)
+
+	// Announce tells the others. It may be lost.
+	announce(announcement)
 
 	// MaxMessage returns the largest message in bytes.
 	maxMessage() int

@@ -1,5 +1,5 @@
-// Package doctor examines a live broker and the bridge's configuration, and reports what does not
-// work or will lose messages.
+// Package doctor examines a live broker, the servers of a shared journal and the bridge's
+// configuration, and reports what does not work or will lose messages.
 //
 // It connects with the bridge's own credentials, and under a client identifier of its own with a
 // clean start, so that it takes over neither the bridge's session nor what waits in it. It
@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"time"
 
+	"mqtt-stomp-bridge/bridge/journal/jetstream"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/plugin/config"
 )
@@ -22,6 +23,8 @@ type Config struct {
 	Environ  []string // where settings may come from instead of the file
 
 	Broker mqtt.Config // how the bridge connects: as mqtt.NewVisit has it
+
+	NATS *jetstream.Config // how the bridge connects to the servers of its journal; nil: it has none
 
 	// Keys fetches the published keys of a provider, and returns how many can be used; nil: they
 	// are not fetched.
@@ -47,6 +50,7 @@ func Run(ctx context.Context, c Config, show func(Finding)) Counts {
 	d.examineBrokerFile()
 	d.examineSettings()
 	d.examineKeys(ctx)
+	d.examineNATS(ctx)
 	return d.report.counts
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"mqtt-stomp-bridge/bridge/journal/jetstream"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/plugin/config"
 	"mqtt-stomp-bridge/plugin/doctor"
@@ -32,6 +33,8 @@ type look struct {
 	environ []string
 	tls     *tls.Config
 	change  func(*doctor.Config)
+
+	password string // at the NATS servers
 }
 
 // nobody is an address where nobody listens.
@@ -67,6 +70,9 @@ func (l look) run(t *testing.T) (string, doctor.Counts) {
 	}
 	if b := settings.Broker; b.Password != "" {
 		c.Broker.Password = func() ([]byte, error) { return []byte(b.Password), nil }
+	}
+	if n := settings.Journal.NATS; settings.Journal.Shared() {
+		c.NATS = &jetstream.Config{Name: n.Name, Replicas: n.Replicas, Username: n.Username, Password: l.password}
 	}
 	if l.change != nil {
 		l.change(&c)

@@ -103,6 +103,34 @@ const (
 	meansNagle      = "Nagle's algorithm delays messages, mostly by about 4 ms and now and then by 40 ms; nothing is lost"
 )
 
+// The NATS servers of a journal that replicas share.
+const (
+	meansNATSNone     = "the bridge waits for the journal, and is not ready"
+	meansNATSOther    = "the bridge goes on to another server; where this one is one of three, the next that is lost stops the journal"
+	meansNATSTooOld   = "the bridge needs what came with 2.9"
+	meansNATSOld      = "before 2.12.3 a cluster can lose its agreement on who has the stream, and before 2.10.23 it does not sync what servers agree on"
+	meansPayload      = "an event that becomes more is rejected to a dead letter"
+	meansNoStream     = "the first bridge that starts makes it"
+	meansNotReadyNATS = "the bridge does not start with it, and does not change it"
+	meansOneServer    = "what it loses is lost, and while it is away no event is delivered"
+	meansNoQuorum     = "more than half of its servers are away: no event is delivered until they are back, and events wait at the broker"
+	meansBehind       = "the journal goes on; another server less may stop it"
+	meansNoAccount    = "the bridge does not need to see them; where the account has a limit, it shows when the stream is made"
+	meansNoRoom       = "when there is no room, no event is journalled, and events wait at the broker"
+	meansNobodyLeads  = "nobody reads the broker; another one takes over within seconds, or each one says in its log why it does not"
+	meansTwoSessions  = "two sessions at the broker: every event comes twice"
+	meansTwoTopics    = "states and dead letters go to two places"
+	meansOtherConfig  = "only the rules of the one that leads count, so that a change of who leads changes what clients get"
+	meansTwoIDs       = "the one that came later does not start"
+	meansNoSync       = "without sync_interval: always a power cut of all servers loses what they have acknowledged in the last minutes"
+	setNATSLog        = "read the server's log"
+	setNATSVersion    = "2.12.3 or later at all servers, one after the other"
+	setPayload        = "max_payload: 8MB in the servers' configuration"
+	setRights         = "the rights of the user as examples/replicas/nats.conf has them, and JetStream for its account"
+	setStream         = "remove the stream, which loses the journal; or another name: %s"
+	setSync           = "jetstream { sync_interval: always } in the servers' configuration"
+)
+
 // The bridge's own configuration.
 const (
 	meansDead         = "a connection that dies silently is noticed after %s at the latest"

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mqtt-stomp-bridge/bridge/journal/jetstream"
+	"mqtt-stomp-bridge/plugin/config"
 	"mqtt-stomp-bridge/plugin/doctor"
 	"mqtt-stomp-bridge/plugin/service"
 )
@@ -60,6 +62,10 @@ func (p *program) doctor(ctx context.Context, o doctorOptions) error {
 	if err != nil {
 		return err
 	}
+	nats, err := natsOf(c)
+	if err != nil {
+		return err
+	}
 	report := doctorReport{Findings: []doctor.Finding{}}
 	show := func(f doctor.Finding) { report.Findings = append(report.Findings, f) }
 	if o.format == formatText { // as they come: it takes a while
@@ -70,6 +76,7 @@ func (p *program) doctor(ctx context.Context, o doctorOptions) error {
 		Settings:      c,
 		Environ:       p.environ,
 		Broker:        broker,
+		NATS:          nats,
 		Keys:          service.FetchKeys,
 		Listen:        o.listen,
 		Publish:       o.publish,
@@ -85,6 +92,16 @@ func (p *program) doctor(ctx context.Context, o doctorOptions) error {
 		return exit(exitFailure)
 	}
 	return nil
+}
+
+// natsOf returns nil where the journal is not one that replicas share.
+func natsOf(c *config.Config) (*jetstream.Config, error) {
+	if !c.Journal.Shared() {
+		return nil, nil
+	}
+	n, err := service.NATS(c)
+	n.MaxBytes = int64(c.Journal.MaxBytes)
+	return &n, err
 }
 
 // finding returns the finding as its String does, the level in colour.

@@ -109,6 +109,12 @@ func TestImportJournal(t *testing.T) {
 	for n := 11; n <= sent; n++ {
 		nextCounted(t, c, n)
 	}
+	out, _ = s.doctor()
+	for _, want := range []string{"ok    stream: mqtt-stomp-bridge-log has the settings that it needs\n", " leads, since "} {
+		if !strings.Contains(out, want) {
+			t.Errorf("doctor does not say %q:\n%s", want, out)
+		}
+	}
 }
 
 func (r *running) importJournal(dir string) (code int, stdout, stderr string) {

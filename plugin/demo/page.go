@@ -1,16 +1,15 @@
 package demo
 
 import (
+	"bytes"
 	"embed"
-	"html/template"
+	"encoding/json"
 	"io/fs"
 	"net/http"
 )
 
 //go:embed page
 var pageFiles embed.FS
-
-var pageTemplate = template.Must(template.ParseFS(pageFiles, "page/index.html"))
 
 // A PageConfig is what the page is told.
 type PageConfig struct {
@@ -31,16 +30,31 @@ func Page(p PageConfig) http.Handler {
 	if err != nil {
 		panic("demo: " + err.Error()) // the directory is embedded
 	}
+	page := p.page()
 	static := http.FileServerFS(files)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		pageTemplate.Execute(w, p) // fails only when the browser has gone
+		w.Write(page) // fails only when the browser has gone
 	})
 	for _, name := range []string{"stomp.js", "inbox.js", "page.js", "style.css", "icon.svg"} {
 		mux.Handle("GET /"+name, static)
 	}
 	return secured(mux)
+}
+
+// page returns the page with the configuration in it. What ends a script element does not occur
+// there: JSON as Marshal writes it has no "<".
+func (p PageConfig) page() []byte {
+	page, err := pageFiles.ReadFile("page/index.html")
+	if err != nil {
+		panic("demo: " + err.Error()) // it is embedded
+	}
+	config, err := json.Marshal(p)
+	if err != nil {
+		panic("demo: " + err.Error()) // it has texts only
+	}
+	return bytes.Replace(page, []byte("{{.}}"), config, 1)
 }
 
 func secured(next http.Handler) http.Handler {

@@ -34,7 +34,7 @@ import (
 
 // Config holds the parts of a Bridge. All are required but where a default is named.
 type Config struct {
-	MQTT     mqtt.Config   // Filters, Stale, Returning, BaseTopic and Logger are set by the bridge
+	MQTT     mqtt.Config   // Filters, Stale, Returning, Over, BaseTopic and Logger are set by the bridge
 	Log      journal.Log   // the bridge's from now on: Run closes it
 	Server   server.Config // Hub and Logger are set by the bridge
 	Listener net.Listener  // for the clients; Run closes it
@@ -156,7 +156,8 @@ func (b *Bridge) lead(ctx context.Context) error {
 }
 
 // takeTurn waits for a turn and has an intake run until ctx is done, the turn is over, or an error.
-// What takes long is done before the turn, while another one may still lead.
+// What takes long, or needs a log that can be reached, is done before the turn, while another one may
+// still lead.
 func (b *Bridge) takeTurn(ctx context.Context) (over bool, err error) {
 	if err := b.unread.Load(ctx, b.log); err != nil {
 		return errors.Is(err, journal.ErrAway), err
@@ -176,7 +177,7 @@ func (b *Bridge) takeTurn(ctx context.Context) (over bool, err error) {
 	case <-w.Done():
 		return true, err
 	default:
-		return errors.Is(err, journal.ErrAway), err
+		return false, err
 	}
 }
 

@@ -31,6 +31,7 @@ func newIntake(ctx context.Context, c Config, r rules, w journal.Writer, unread 
 	if c.MQTT.Stale, err = knownFilters(w); err != nil {
 		return nil, err
 	}
+	c.MQTT.Over = w.Done()
 	c.MQTT.Returning = c.Log.Bounds().Last > 0
 	if in.client, err = mqtt.New(c.MQTT); err != nil {
 		return nil, err

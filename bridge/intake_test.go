@@ -12,6 +12,7 @@ import (
 
 	"mqtt-stomp-bridge/bridge"
 	"mqtt-stomp-bridge/bridge/auth"
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/bridge/server"
@@ -82,6 +83,46 @@ func TestAnIntakeForEachTurn(t *testing.T) {
 	case <-second.Done():
 	default:
 		t.Error("the bridge has ended and still has its turn")
+	}
+}
+
+// An awayLog cannot be read, except when it is back.
+type awayLog struct {
+	turnsLog
+	back chan struct{} // a token for each Latest that shall succeed
+}
+
+func (l *awayLog) Latest(context.Context, string, uint64, int) ([]journal.Entry, error) {
+	select {
+	case <-l.back:
+		return nil, nil
+	default:
+		return nil, journal.ErrAway
+	}
+}
+
+// What must be read of the log is read before the turn. From then on, that the log cannot be read
+// keeps nobody from leading.
+func TestATurnWhileTheLogIsAway(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	log := &awayLog{turnsLog{Log: journal.NewMemory(journal.MemoryOptions{}), turns: make(chan journal.Writer)}, make(chan struct{})}
+	b, ended := start(t, ctx, log)
+	var w journal.Writer
+	select {
+	case log.back <- struct{}{}:
+		w = <-log.turns
+	case w = <-log.turns:
+		t.Error("the bridge leads before it has read the log")
+	}
+	bridgetest.Eventually(t, "the intake", func() bool { return b.Memory() != nil })
+	select {
+	case <-w.Done():
+		t.Error("the turn is over, since the log cannot be read")
+	default:
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -12,7 +12,6 @@
 package commit
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -72,7 +71,7 @@ type Config struct {
 	Pauser    Pauser
 	Store     Store
 	Snapshot  Snapshot     // of the log that Store appends to
-	Unread    *UnreadClock // nil: one of its own
+	Unread    *UnreadClock // has been loaded; nil: one of its own
 	Mapper    *mapping.Mapper
 	RulesHash string // see UseRules
 	BaseTopic string // dead letters go to <base topic>/dead-letter/<rule>
@@ -121,9 +120,12 @@ func New(ctx context.Context, c Config) (*Committer, error) {
 	if k.memory, err = loadMemory(c.Store); err != nil {
 		return nil, err
 	}
-	unread := cmp.Or(c.Unread, new(UnreadClock))
-	if err := unread.Load(ctx, c.Snapshot); err != nil {
-		return nil, err
+	unread := c.Unread
+	if unread == nil {
+		unread = new(UnreadClock)
+		if err := unread.Load(ctx, c.Snapshot); err != nil {
+			return nil, err
+		}
 	}
 	k.stamp = unread.next
 	k.deadLetters, err = newDeadLetters(c.Publisher, c.Store, c.BaseTopic, c.Logger)

@@ -174,7 +174,7 @@ func (c Config) identify(p *paho.Connect) error {
 func (c *connection) dial(ctx context.Context, _ autopaho.ClientConfig, broker *url.URL) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	cn, err := dial(ctx, broker, c.cfg.TLS, c.cfg.MaxPacketSize)
+	cn, err := c.cfg.dial(ctx, broker)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,32 @@ import (
 	"github.com/gorilla/websocket"
 )
 
+// ErrOver is why no connection is made once Config.Over is closed: a CONNECT would take the session
+// from whoever has it now.
+var ErrOver = errors.New("another one may read from the broker now")
+
+// dial connects to u, which has passed checkURL, unless that is over.
+func (c Config) dial(ctx context.Context, u *url.URL) (*conn, error) {
+	if c.over() {
+		return nil, ErrOver
+	}
+	cn, err := dial(ctx, u, c.TLS, c.MaxPacketSize)
+	if err == nil && c.over() { // it may have taken long, and the CONNECT comes next
+		cn.Close()
+		return nil, ErrOver
+	}
+	return cn, err
+}
+
+func (c Config) over() bool {
+	select {
+	case <-c.Over:
+		return true
+	default:
+		return false
+	}
+}
+
 // dial connects to u, which has passed checkURL. It reads no proxy from the
 // environment.
 func dial(ctx context.Context, u *url.URL, config *tls.Config, limit uint32) (*conn, error) {

@@ -44,6 +44,7 @@ type Config struct {
 	Retained       []string               // topic filters whose retained messages are read, see Client; each within one of Filters
 	Stale          []string               // topic filters that an earlier process may have left in the session; dropped unless in Filters
 	Returning      bool                   // an earlier process had the session: it is a loss if the first connection finds none
+	Over           <-chan struct{}        // once it is closed no connection is made any more, see ErrOver; nil: never
 	ReceiveMaximum uint16                 // events unacknowledged at one time; default 256
 	MaxPacketSize  uint32                 // of what the broker may send, in bytes; default 1 MiB
 	Logger         *slog.Logger           // default: discard

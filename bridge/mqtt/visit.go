@@ -43,8 +43,8 @@ type VisitOptions struct {
 	ReadAhead     int           // bytes to receive and keep while nobody takes the events; 0: what the system keeps
 }
 
-// NewVisit connects to the broker at u; of c only Username, Password, TLS, ReceiveMaximum and
-// MaxPacketSize count. The error is a *BrokerError where the broker refuses, and ErrNoAnswer,
+// NewVisit connects to the broker at u; of c only Username, Password, TLS, Over, ReceiveMaximum
+// and MaxPacketSize count. The error is a *BrokerError where the broker refuses, and ErrNoAnswer,
 // ErrNotMQTT, ErrOldMQTT or ErrNotWebSocket where what listens there does not speak MQTT 5 in the
 // way that u says. Close or Leave ends the visit.
 func NewVisit(ctx context.Context, u *url.URL, c Config, o VisitOptions) (*Visit, error) {
@@ -59,7 +59,7 @@ func NewVisit(ctx context.Context, u *url.URL, c Config, o VisitOptions) (*Visit
 		return nil, err
 	}
 	v := &Visit{events: make(chan *Event), left: make(chan struct{})}
-	if v.conn, err = dial(ctx, u, c.TLS, c.MaxPacketSize); err != nil {
+	if v.conn, err = c.dial(ctx, u); err != nil {
 		return nil, err
 	}
 	if o.ReadAhead > 0 {

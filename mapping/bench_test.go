@@ -208,6 +208,22 @@ func BenchmarkEncodings(b *testing.B) {
 	}
 }
 
+// BenchmarkExpressions maps the chat event by a rule with a condition and a text that are more than
+// paths.
+func BenchmarkExpressions(b *testing.B) {
+	rule := strings.Replace(chatRule, `when: payload.event == "message.created" or payload.event == "message.updated"`,
+		`when: upper(payload.event) == "MESSAGE.CREATED"`, 1)
+	rule = strings.Replace(rule, "content: =payload.content", `content: =payload.from.name + " (" + payload.from.role + ")"`, 1)
+	m := mapper(b, chatRules[:strings.Index(chatRules, chatRule)]+rule)
+	e := event(chatTopic, chatPayload)
+	b.ReportAllocs()
+	for b.Loop() {
+		if r := m.Map(e); len(r.Outputs) != 1 {
+			b.Fatalf("%+v", r)
+		}
+	}
+}
+
 // otherRules are rules whose topics do not match the chat event.
 func otherRules(n int) string { return rulesWith(n, "chat/{channel_id}/{conversation_id}/other%d") }
 

@@ -121,7 +121,7 @@ func (r *expressionReader) checkKnown(f *contract.Field, rule string, n *yaml.No
 	for _, k := range x.Known() {
 		if k.Table != "" {
 			r.checkTable(f, rule, k.Table)
-		} else if _, err := f.Target.Convert(k.Value); err != nil {
+		} else if err := f.Target.Check(k.Value); err != nil {
 			r.in.errorAt(n, offsetOf(n, x)+k.Offset, k.Width, "", "%s: %v", f.Name, err)
 		}
 	}
@@ -135,7 +135,7 @@ func (r *expressionReader) checkTable(f *contract.Field, rule, name string) {
 	}
 	t.seen[f.Target] = true
 	for _, key := range t.keys() {
-		if _, err := f.Target.Convert(t.entries[key]); err != nil {
+		if err := f.Target.Check(t.entries[key]); err != nil {
 			r.in.report.Errorf(t.file, t.nodes[key], "", "table %s, %q, gives %s of rule %q: %v", name, key, f.Name, rule, err)
 		}
 	}

@@ -160,7 +160,7 @@ func (c *ruleCompiler) text(spec *contract.Field, n *yaml.Node) valueSource {
 	if c.in.unmarked(n) {
 		return nil
 	}
-	if _, err := spec.Target.Convert(n.Value); err != nil {
+	if err := spec.Target.Check(n.Value); err != nil {
 		c.in.errorf(n, spec.Target.Hint, "%s: %v", spec.Name, err)
 		return nil
 	}

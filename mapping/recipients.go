@@ -118,7 +118,7 @@ func toMember(v any) (string, error) {
 // memberField is what a rule's audience takes in the place of one name.
 func memberField() *contract.Field {
 	return &contract.Field{Name: "audience", Target: &contract.Target{
-		Wants: "a name or a list of names", Convert: contract.Checked(toMember), Fits: value.TypeText | value.TypeWhole | value.TypeList,
+		Wants: "a name or a list of names", Convert: contract.Converts(toMember, value.AppendText[string]), Fits: value.TypeText | value.TypeWhole | value.TypeList,
 	}}
 }
 

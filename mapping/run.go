@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"mqtt-stomp-bridge/mapping/audience"
-	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/mapping/value"
 )
 
@@ -95,13 +94,11 @@ func (u *run) one(item int) {
 
 // send makes the output. If it returns false, it has ended the rule.
 func (u *run) send(queue, key string, item int) bool {
-	p := u.rule.shape.Make()
-	who, rejection, ok := u.fill(p, queue, item)
+	who, rejection, ok := u.fill(queue, item)
 	if !ok {
 		u.rejected(rejection)
 		return false
 	}
-	u.in.body = p.AppendJSON(u.in.body[:0])
 	if size, most := len(u.in.body)+messageHeaders, u.rule.maxMessage; most > 0 && size > most {
 		reason := fmt.Sprintf("becomes a message of %d bytes, server.limits.message is %d", size, most)
 		u.note(item, "rejected: "+reason)
@@ -114,7 +111,7 @@ func (u *run) send(queue, key string, item int) bool {
 		return false
 	}
 	u.result.Outputs = append(u.result.Outputs, Output{
-		Rule: u.rule.name, Queue: queue, Key: p.Key(), Audience: who, Body: body, DedupeKey: key, DedupeWindow: u.rule.window,
+		Rule: u.rule.name, Queue: queue, Key: u.rule.shape.Key(body), Audience: who, Body: body, DedupeKey: key, DedupeWindow: u.rule.window,
 	})
 	u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.rule.name, Item: item, What: Mapped})
 	return true
@@ -175,9 +172,10 @@ func (u *run) route(item int) (string, bool) {
 	return "", false
 }
 
-// fill gives the payload its fields, and the output its audience. It goes on after one that fails,
-// so that the rejection holds all of them.
-func (u *run) fill(p contract.Payload, queue string, item int) (audience.Audience, Rejection, bool) {
+// fill puts the body of the output together, and finds its audience. It goes on after a field that
+// fails, so that the rejection holds all of them.
+func (u *run) fill(queue string, item int) (audience.Audience, Rejection, bool) {
+	u.in.body = u.in.body[:0]
 	var errs []FieldError
 	fired := u.fired(item, queue)
 	who, err := u.rule.recipients.audience(&u.in.scope)
@@ -190,13 +188,14 @@ func (u *run) fill(p contract.Payload, queue string, item int) (audience.Audienc
 		if f.from == nil && len(errs) > 0 {
 			continue // the output is lost, and a stamp would be used up for nothing
 		}
-		v, err := u.field(p, f)
+		v, err := u.field(f)
 		fired.field(f, v, err)
 		if err != nil {
 			errs = append(errs, u.fieldError(f.spec.Name, f.text(), f.line, err))
 		}
 	}
 	if len(errs) == 0 {
+		u.in.body = u.rule.shape.End(u.in.body)
 		return who, Rejection{}, true
 	}
 	first := errs[0]
@@ -221,11 +220,19 @@ func lineOf(err error, line int) int {
 	return line
 }
 
-// field gives one field its value and returns it.
-func (u *run) field(p contract.Payload, f *field) (any, error) {
+// field appends one field to the body and returns its value.
+func (u *run) field(f *field) (any, error) {
+	v, err := u.value(f)
+	if v != nil && err == nil {
+		u.in.body, err = f.spec.Append(u.in.body, v)
+	}
+	return v, err
+}
+
+// value returns the value of a field; nil where an optional one has none.
+func (u *run) value(f *field) (any, error) {
 	if f.from == nil {
-		v := u.receipt(p, f)
-		return v, f.spec.Set(p, v)
+		return u.receipt(f), nil
 	}
 	v, err := f.from.value(u.in)
 	switch {
@@ -237,19 +244,17 @@ func (u *run) field(p contract.Payload, f *field) (any, error) {
 		return nil, value.Refuse("missing", "no value: %s", u.in.scope.Missing())
 	}
 	if text, ok := v.(string); ok {
-		if err := u.in.scope.Spend(len(text)); err != nil {
-			return nil, err
-		}
+		return v, u.in.scope.Spend(len(text))
 	}
-	return v, f.spec.Set(p, v)
+	return v, nil
 }
 
 // receipt returns the time for a field that the rule leaves to the time of receipt.
-func (u *run) receipt(p contract.Payload, f *field) time.Time {
+func (u *run) receipt(f *field) time.Time {
 	if !f.spec.Stamped || u.in.event.Stamp == nil {
 		return u.in.event.Received
 	}
-	return u.in.event.Stamp(p.Key(), u.in.event.Received)
+	return u.in.event.Stamp(u.rule.shape.Key(u.in.body), u.in.event.Received)
 }
 
 // failed ends the rule at the stage. A refused payload is a failure of stage decode, whichever

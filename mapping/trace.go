@@ -8,10 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/google/uuid"
-
 	"mqtt-stomp-bridge/mapping/audience"
-	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/mapping/memory"
 	"mqtt-stomp-bridge/mapping/value"
 )
@@ -112,7 +109,8 @@ func (t *RuleTrace) field(f *field, v any, err error) {
 	case v == nil:
 		ft.Value = "(absent)"
 	default:
-		ft.Value = sent(f.spec, v)
+		b, _ := f.spec.Target.Convert(nil, v)
+		ft.Value = string(b)
 	}
 	t.Fields = append(t.Fields, ft)
 }
@@ -127,19 +125,6 @@ func (t *RuleTrace) audience(r *recipients, who audience.Audience, err error) {
 		ft.Value, ft.Err = "", err.Error()
 	}
 	t.Fields = append(t.Fields, ft)
-}
-
-// sent returns a converted value as it stands in the body.
-func sent(spec *contract.Field, v any) string {
-	converted, err := spec.Target.Convert(v)
-	if id, ok := converted.(uuid.UUID); ok {
-		converted = id.String()
-	}
-	b, err2 := value.AppendJSON(nil, converted)
-	if err != nil || err2 != nil {
-		return ""
-	}
-	return string(b)
 }
 
 // Format writes the trace for people: the event, each rule with its fields or its reason, the

@@ -39,17 +39,17 @@ func TestFilters(t *testing.T) {
 	names := map[string]string{"conversation_id": contract.FilterConversation, "channel_id": contract.FilterChannel, "id": contract.FilterChannel}
 	for _, q := range contract.Queues() {
 		s := contract.ShapeOf(q.Name)
-		p := s.Make()
 		want := map[string]string{}
+		var body []byte
 		for _, f := range s.Fields {
 			if name, ok := names[f.Name]; ok {
-				if err := f.Set(p, ids[name]); err != nil {
+				var err error
+				if body, err = f.Append(body, ids[name]); err != nil {
 					t.Fatal(err)
 				}
 				want[name] = ids[name]
 			}
 		}
-		body := p.AppendJSON(nil)
 		got := map[string]string{}
 		for name, find := range q.Filters {
 			got[name] = string(find(body))
@@ -71,8 +71,12 @@ func TestFields(t *testing.T) {
 		if s == nil || len(s.Fields) == 0 {
 			t.Fatalf("no fields of %s", q.Name)
 		}
-		if keyed := s.Make().Key() != ""; keyed != q.Keyed {
-			t.Errorf("a payload of %s has a key: %t, want %t", q.Name, keyed, q.Keyed)
+		body, err := s.Fields[0].Append(nil, idA)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if keyed := s.Key(body) == idA; keyed != q.Keyed || !keyed && s.Key(body) != "" {
+			t.Errorf("a payload of %s has the key %q, want one: %t", q.Name, s.Key(body), q.Keyed)
 		}
 	}
 	want := "conversation_id channel_id message.id message.content message.delivery_state message.sender_type message.sent_at"
@@ -88,23 +92,35 @@ func TestFields(t *testing.T) {
 // back.
 func TestPayload(t *testing.T) {
 	s := contract.ShapeOf(contract.QueueUnreadCount)
-	p := s.Make()
+	body := []byte("before")[:0]
 	for i, v := range []any{"8B4A5E2C-3F0E-4A57-9F2E-0D8A3C1B7E11", int64(3), "1611741600123"} {
-		if err := s.Fields[i].Set(p, v); err != nil {
+		var err error
+		if body, err = s.Fields[i].Append(body, v); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var refusal *value.Refusal
-	if err := s.Fields[1].Set(p, 1.5); !errors.As(err, &refusal) || refusal.Kind != "not a count" {
-		t.Errorf("a count of 1.5: %v", err)
+	if same, err := s.Fields[1].Append(body, 1.5); !errors.As(err, &refusal) || refusal.Kind != "not a count" || len(same) != len(body) {
+		t.Errorf("a count of 1.5: %s, %v", same, err)
 	}
+	body = s.End(body)
 	const want = `{"conversation_id":"` + idA + `","unread_message_count":3,"timestamp":"2021-01-27T10:00:00.123Z"}`
-	if got := string(p.AppendJSON(nil)); got != want || p.Key() != idA {
-		t.Errorf("got %s, key %s, want %s", got, p.Key(), want)
+	if got := string(body); got != want || s.Key(body) != idA {
+		t.Errorf("got %s, key %s, want %s", got, s.Key(body), want)
 	}
-	conversation, at, err := contract.ParseUnread(p.AppendJSON(nil))
+	conversation, at, err := contract.ParseUnread(body)
 	if err != nil || conversation != idA || at.UnixMilli() != 1611741600123 {
 		t.Errorf("read back: %s, %s, %v", conversation, at, err)
+	}
+}
+
+// An optional field is absent where its text is empty.
+func TestEmpty(t *testing.T) {
+	f := &contract.ShapeOf(contract.QueueChannelConnected).Fields[4]
+	for v, want := range map[string]string{"": "x", "u": `x,"image_url":"u"`} {
+		if got, err := f.Append([]byte("x"), v); err != nil || string(got) != want {
+			t.Errorf("%q: %s, %v, want %s", v, got, err, want)
+		}
 	}
 }
 

@@ -9,7 +9,7 @@ const (
 // idLength is that of an id as appendUUID writes it, without its quotes.
 const idLength = 36
 
-// id returns the id in a body that AppendJSON has written: the one behind the last of the texts,
+// id returns the id in a body that is written as its shape has it: the one behind the last of the texts,
 // all of which have an id behind them. It is nil for any other body.
 func id(body []byte, texts ...string) []byte {
 	var found []byte

@@ -1,9 +1,8 @@
 // Package contract is what clients are promised: four queues, each with its payload.
 //
-// A payload is built field by field: each has a Target that converts what a rule gives, or refuses
-// it with a *value.Refusal, so that no payload holds a value of a wrong type. Its JSON has the
-// fields in the order of the document, and whatever is written here is read back here
-// (ParseUnread).
+// The JSON of a payload is put together field by field, in the order of the document: each has a
+// Target that converts what a rule gives, or refuses it with a *value.Refusal, so that no payload
+// holds a value of a wrong type. Whatever is written here is read back here (ParseUnread).
 //
 // To add a queue: its name and its entry in queue.go, and its Shape in ShapeOf.
 package contract

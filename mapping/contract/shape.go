@@ -1,23 +1,13 @@
 package contract
 
-import (
-	"encoding/hex"
-
-	"github.com/google/uuid"
-)
-
-// A Payload is what a queue delivers. Its fields are of the types that the document demands, so it
-// cannot hold a wrong one.
-type Payload interface {
-	AppendJSON(b []byte) []byte // appends the fields in the order of the document
-	Key() string                // a conversation's id for unread counts, a channel's for channels; else ""
-}
-
-// A Shape is the fields of a payload, in the order of the document.
+// A Shape is the fields of a payload, in the order of the document. The payload's JSON is put
+// together in that order: what each field's Append adds, one after the other, and then End.
 type Shape struct {
 	Name   string // equal for queues that share a shape
 	Fields []Field
-	Make   func() Payload // a new one, without values
+
+	end string                   // of the JSON
+	key func(body []byte) []byte // the key's text in the JSON; nil: there is no key
 }
 
 // ShapeOf returns the shape of a queue's payload; nil for an unknown queue.
@@ -42,37 +32,38 @@ func (s *Shape) Names() []string {
 	return names
 }
 
+// End appends what ends the JSON of a payload, all of whose fields are there.
+func (s *Shape) End(b []byte) []byte { return append(b, s.end...) }
+
+// Key returns the key of a payload, of whose JSON the first field at least is there: a
+// conversation's id for unread counts, a channel's for channels; "" where there is none.
+func (s *Shape) Key(body []byte) string {
+	if s.key == nil {
+		return ""
+	}
+	return string(s.key(body))
+}
+
 // A Field is one field of a shape.
 type Field struct {
 	Name     string // nested ones as message.sent_at
 	Target   *Target
-	Optional bool // absent when there is no value
+	Optional bool // absent when there is no value, or an empty one
 	Received bool // the time of receipt when the rule does not have it
 	Stamped  bool // a Received that must rise within its key: clients drop a payload that is not newer
 
-	set func(p Payload, v any) error
+	before string // of the JSON: what stands between the field before and the value
 }
 
-// Set converts v, and stores it in p, a payload of the field's shape. An error is a *value.Refusal,
-// and p is as before.
-func (f *Field) Set(p Payload, v any) error { return f.set(p, v) }
-
-// setter makes a Field's set: it stores the converted value in the variable of P that in returns.
-func setter[P Payload, T any](convert func(any) (T, error), in func(P) *T) func(Payload, any) error {
-	return func(p Payload, v any) error {
-		t, err := convert(v)
-		if err == nil {
-			*in(p.(P)) = t
-		}
-		return err
+// Append converts v and appends the field to the JSON of a payload that has the fields before it. An
+// error is a *value.Refusal, and what it returns is then b.
+func (f *Field) Append(b []byte, v any) ([]byte, error) {
+	longer, err := f.Target.Convert(append(b, f.before...), v)
+	if err != nil || f.Optional && f.empty(longer[len(b):]) {
+		return b, err
 	}
+	return longer, nil
 }
 
-func appendUUID(b []byte, u uuid.UUID) []byte {
-	b = hex.AppendEncode(append(b, '"'), u[0:4])
-	b = hex.AppendEncode(append(b, '-'), u[4:6])
-	b = hex.AppendEncode(append(b, '-'), u[6:8])
-	b = hex.AppendEncode(append(b, '-'), u[8:10])
-	b = hex.AppendEncode(append(b, '-'), u[10:16])
-	return append(b, '"')
-}
+// empty reports whether the field, as it has been appended, is one of an empty text.
+func (f *Field) empty(appended []byte) bool { return string(appended[len(f.before):]) == `""` }

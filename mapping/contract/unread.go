@@ -4,41 +4,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
-
-	"github.com/google/uuid"
-
-	"mqtt-stomp-bridge/mapping/value"
 )
 
-// An unreadCount is the payload of QueueUnreadCount.
-type unreadCount struct {
-	conversationID uuid.UUID
-	count          int64
-	timestamp      time.Time
-}
-
 func unreadShape() *Shape {
-	return &Shape{Name: "unread count", Make: func() Payload { return new(unreadCount) }, Fields: []Field{
-		{Name: "conversation_id", Target: uuidTarget, set: setter(toUUID, func(u *unreadCount) *uuid.UUID { return &u.conversationID })},
-		{Name: "unread_message_count", Target: countTarget, set: setter(toCount, func(u *unreadCount) *int64 { return &u.count })},
-		{Name: "timestamp", Target: timeTarget, Received: true, Stamped: true,
-			set: setter(toTime, func(u *unreadCount) *time.Time { return &u.timestamp })},
+	return &Shape{Name: "unread count", end: "}", key: conversationOf, Fields: []Field{
+		{Name: "conversation_id", Target: uuidTarget, before: `{"conversation_id":`},
+		{Name: "unread_message_count", Target: countTarget, before: `,"unread_message_count":`},
+		{Name: "timestamp", Target: timeTarget, Received: true, Stamped: true, before: `,"timestamp":`},
 	}}
 }
 
-func (u *unreadCount) Key() string { return u.conversationID.String() }
-
-func (u *unreadCount) AppendJSON(b []byte) []byte {
-	b = appendUUID(append(b, `{"conversation_id":`...), u.conversationID)
-	b = strconv.AppendInt(append(b, `,"unread_message_count":`...), u.count, 10)
-	b = value.AppendTime(append(b, `,"timestamp":`...), u.timestamp)
-	return append(b, '}')
-}
-
 // ParseUnread returns the conversation id and the timestamp of an unread count's body, as
-// AppendJSON has written it.
+// its shape has it.
 func ParseUnread(body []byte) (conversation string, timestamp time.Time, err error) {
 	var count struct {
 		Conversation string    `json:"conversation_id"`

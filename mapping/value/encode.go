@@ -102,42 +102,78 @@ const TimeLayout = "2006-01-02T15:04:05.000Z"
 
 // AppendTime appends t as a JSON string in TimeLayout.
 func AppendTime(b []byte, t time.Time) []byte {
-	b = t.UTC().AppendFormat(append(b, '"'), TimeLayout)
-	return append(b, '"')
+	t = t.UTC()
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return append(t.AppendFormat(append(b, '"'), TimeLayout), '"')
+	}
+	hour, minute, second := t.Clock()
+	b = appendDigits(append(b, '"'), 4, year)
+	b = appendDigits(append(b, '-'), 2, int(month))
+	b = appendDigits(append(b, '-'), 2, day)
+	b = appendDigits(append(b, 'T'), 2, hour)
+	b = appendDigits(append(b, ':'), 2, minute)
+	b = appendDigits(append(b, ':'), 2, second)
+	b = appendDigits(append(b, '.'), 3, t.Nanosecond()/1e6)
+	return append(b, 'Z', '"')
 }
+
+// appendDigits appends the last n digits of i.
+func appendDigits(b []byte, n, i int) []byte {
+	b = append(b, "0000"[:n]...)
+	for at := len(b) - 1; i > 0; at-- {
+		b[at] += byte(i % 10)
+		i /= 10
+	}
+	return b
+}
+
+// asItIs are the bytes that stand for themselves in a JSON string.
+var asItIs = func() (is [256]bool) {
+	for c := byte(' '); c < utf8.RuneSelf; c++ {
+		is[c] = c != '"' && c != '\\'
+	}
+	return is
+}()
 
 // AppendText appends s as a JSON string, escaping no more than JSON and JavaScript need; what is
 // not UTF-8 becomes U+FFFD.
-func AppendText(b []byte, s string) []byte {
-	const digits = "0123456789abcdef"
+func AppendText[T string | []byte](b []byte, s T) []byte {
 	b = append(b, '"')
 	start := 0 // of what has not been appended yet
 	for i := 0; i < len(s); {
 		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
+		if asItIs[c] {
 			i++
 			continue
 		}
-		r, size := utf8.DecodeRuneInString(s[i:])
-		if c >= utf8.RuneSelf && (r != utf8.RuneError || size > 1) && r != '\u2028' && r != '\u2029' {
-			i += size
-			continue
+		r, size := rune(c), 1
+		if c >= utf8.RuneSelf {
+			r, size = utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
+			if (r != utf8.RuneError || size > 1) && r != '\u2028' && r != '\u2029' {
+				i += size
+				continue
+			}
 		}
-		b = append(b, s[start:i]...)
-		switch {
-		case c == '"' || c == '\\':
-			b = append(b, '\\', c)
-		case c == '\n':
-			b = append(b, '\\', 'n')
-		case c == '\r':
-			b = append(b, '\\', 'r')
-		case c == '\t':
-			b = append(b, '\\', 't')
-		default:
-			b = append(b, '\\', 'u', digits[r>>12&15], digits[r>>8&15], digits[r>>4&15], digits[r&15])
-		}
+		b = appendEscape(append(b, s[start:i]...), r)
 		i += size
 		start = i
 	}
 	return append(append(b, s[start:]...), '"')
+}
+
+// appendEscape appends the escape of a character below U+10000.
+func appendEscape(b []byte, r rune) []byte {
+	const digits = "0123456789abcdef"
+	switch r {
+	case '"', '\\':
+		return append(b, '\\', byte(r))
+	case '\n':
+		return append(b, '\\', 'n')
+	case '\r':
+		return append(b, '\\', 'r')
+	case '\t':
+		return append(b, '\\', 't')
+	}
+	return append(b, '\\', 'u', digits[r>>12&15], digits[r>>8&15], digits[r>>4&15], digits[r&15])
 }

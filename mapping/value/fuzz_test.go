@@ -18,6 +18,9 @@ func FuzzText(f *testing.F) {
 		if err := json.Unmarshal(ours, &got); err != nil {
 			t.Fatalf("%q: %v in %q", s, err, ours)
 		}
+		if bytes := value.AppendText(nil, []byte(s)); string(bytes) != string(ours) {
+			t.Errorf("%q becomes %q, and its bytes %q", s, ours, bytes)
+		}
 		theirs, _ := json.Marshal(s)
 		if err := json.Unmarshal(theirs, &want); err != nil || got != want {
 			t.Errorf("%q becomes %q, want %q", s, got, want)

@@ -3,6 +3,7 @@ package value_test
 import (
 	"encoding/json"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -103,6 +104,20 @@ func TestAppendJSON(t *testing.T) {
 	for _, v := range []any{math.NaN(), []any{math.Inf(1)}, struct{}{}, []any{strings.Repeat("a", value.MaxText), 1, 2}} {
 		if b, err := value.AppendJSON(nil, v); err == nil {
 			t.Errorf("%.20v: %.20s", v, b)
+		}
+	}
+}
+
+// AppendTime writes every time as its layout has it.
+func TestAppendTime(t *testing.T) {
+	times := []time.Time{{}, time.Unix(0, -1), time.UnixMilli(1611741600123), time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC),
+		time.Date(0, 2, 29, 23, 59, 59, 999_999_999, time.FixedZone("", 3600)), time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("", -3600))}
+	for range 1000 {
+		times = append(times, time.Unix(rand.Int64N(1<<38)-1<<37, rand.Int64N(1e9)))
+	}
+	for _, at := range times {
+		if got, want := string(value.AppendTime(nil, at)), at.UTC().Format(`"`+value.TimeLayout+`"`); got != want {
+			t.Errorf("%s, want %s", got, want)
 		}
 	}
 }

@@ -51,7 +51,7 @@ func appendToWrite(b *testing.B, log journal.Log) {
 	url, token := serve(b, log, w)
 	var clients []*subscriber
 	for range benchClients {
-		clients = append(clients, startSubscriber(b, url, token, false))
+		clients = append(clients, startSubscriber(b, visit{urls: []string{url}, token: token}))
 	}
 	for _, c := range clients {
 		bridgetest.Eventually(b, "a client to connect", func() bool { return c.connected() > 0 })

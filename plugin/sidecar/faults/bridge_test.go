@@ -54,8 +54,10 @@ type bridge struct {
 	dir     string // the journal's; empty: in memory
 
 	process *bridgetest.Process // nil: not started yet
+	hangs   bool                // see hang
 }
 
+// newBridge prepares a bridge at that broker. Later variables of environ replace earlier ones.
 func newBridge(t testing.TB, broker, dir string, environ ...string) *bridge {
 	t.Helper()
 	b := &bridge{t: t, config: filepath.Join(t.TempDir(), "config.yaml"), listen: mosquittotest.FreeAddr(t), ops: mosquittotest.FreeAddr(t), dir: dir}

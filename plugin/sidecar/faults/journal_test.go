@@ -66,7 +66,7 @@ func TestJournalMovedAway(t *testing.T) {
 	s.again(s.bridge.start)
 	s.flow()
 	s.settle()
-	v := newVerdict(t, "journal: moved away", s.events, s.bridge.dir)
+	v := newVerdict(t, "journal: moved away", s.events, onDisk(t, s.bridge.dir))
 	for i, c := range s.clients {
 		v.clients++
 		v.resumes += c.connections - 1
@@ -123,7 +123,7 @@ func TestJournalRestored(t *testing.T) {
 	})
 	s.load()
 	s.settle()
-	v := newVerdict(t, "journal: an older copy restored", s.events, s.bridge.dir)
+	v := newVerdict(t, "journal: an older copy restored", s.events, onDisk(t, s.bridge.dir))
 	for i, c := range s.clients {
 		v.clients++
 		v.resumes += c.connections - 1
@@ -180,7 +180,7 @@ func TestJournalRemoved(t *testing.T) {
 	from := s.restarted()
 	s.all("to be told of the gap", func(c *subscriber) bool { return c.told() == 2*len(queues) })
 	s.settle()
-	v := newVerdict(t, "journal: the file removed", s.events, s.bridge.dir)
+	v := newVerdict(t, "journal: the file removed", s.events, onDisk(t, s.bridge.dir))
 	for _, c := range s.clients {
 		v.clients++
 		v.resumes += c.connections - 1

@@ -1,8 +1,9 @@
 // Package faults_test breaks a bridge in every way that operation does, and counts what arrives.
 //
 // A real Mosquitto, the sidecar's binary with a durable journal, a publisher that notes what the
-// broker has acknowledged, and clients that come back by themselves with resume-from. Each test
-// ends in one row of the table that is printed at the end. FAULTS=long runs the same for longer.
+// broker has acknowledged, and clients that come back by themselves with resume-from. A fleet is
+// the same with several bridges over real NATS servers. Each test ends in one row of the table that
+// is printed at the end. FAULTS=long runs the same for longer.
 //
 // A clock that jumps is not here: only the machine's could, since a Go program takes the time from
 // the kernel and not from a library that could be replaced. What believes the wall clock is tested

@@ -1,15 +1,18 @@
 package faults_test
 
 import (
+	"io"
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
 // A proxy forwards TCP connections and can fail in the ways a network does.
 type proxy struct {
 	addr   string
 	target string
+	late   time.Duration // by which what the target sends comes later
 	l      net.Listener
 
 	running sync.WaitGroup
@@ -39,11 +42,16 @@ type link struct {
 
 func startProxy(t testing.TB, target string) *proxy {
 	t.Helper()
+	return startLateProxy(t, target, 0)
+}
+
+func startLateProxy(t testing.TB, target string, late time.Duration) *proxy {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{addr: l.Addr().String(), target: target, l: l, held: map[direction]chan struct{}{}, links: map[*link]bool{}}
+	p := &proxy{addr: l.Addr().String(), target: target, late: late, l: l, held: map[direction]chan struct{}{}, links: map[*link]bool{}}
 	p.running.Go(p.accept)
 	t.Cleanup(func() {
 		l.Close()
@@ -75,7 +83,7 @@ func (p *proxy) accept() {
 		}
 		var ends sync.WaitGroup
 		ends.Go(func() { p.forward(k, there, k.out, k.in) })
-		ends.Go(func() { p.forward(k, back, k.in, k.out) })
+		ends.Go(func() { p.forward(k, back, k.in, p.delayed(k.out)) })
 		p.running.Go(func() {
 			ends.Wait()
 			k.reset()
@@ -95,7 +103,7 @@ func (p *proxy) add(k *link) bool {
 }
 
 // forward copies one direction until its source ends.
-func (p *proxy) forward(k *link, d direction, to, from *net.TCPConn) {
+func (p *proxy) forward(k *link, d direction, to *net.TCPConn, from io.Reader) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
@@ -111,6 +119,42 @@ func (p *proxy) forward(k *link, d direction, to, from *net.TCPConn) {
 		}
 	}
 }
+
+// delayed returns what comes from the connection, as late as the proxy is.
+func (p *proxy) delayed(from *net.TCPConn) io.Reader {
+	if p.late == 0 {
+		return from
+	}
+	type chunk struct {
+		due  time.Time
+		data []byte
+		err  error
+	}
+	chunks := make(chan chunk, 1<<14)
+	p.running.Go(func() {
+		defer close(chunks)
+		for {
+			c := chunk{data: make([]byte, 32<<10)}
+			var n int
+			n, c.err = from.Read(c.data)
+			c.due, c.data = time.Now().Add(p.late), c.data[:n:n]
+			chunks <- c
+			if c.err != nil {
+				return
+			}
+		}
+	})
+	return readerFunc(func(b []byte) (int, error) {
+		c := <-chunks
+		time.Sleep(time.Until(c.due))
+		return copy(b, c.data), c.err
+	})
+}
+
+// A readerFunc is called with the buffer of forward, which is as large as a chunk.
+type readerFunc func(b []byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
 
 // wait waits while the direction is held, and reports whether the link is dead.
 func (p *proxy) wait(k *link, d direction) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/stomp"
 	"mqtt-stomp-bridge/plugin/listen"
 )
@@ -26,9 +28,9 @@ const (
 // A subscriber is a STOMP client that connects again whenever its connection ends, resumes each
 // queue after the last message it got of it, and notes all messages.
 type subscriber struct {
-	url, token string
-	cancel     context.CancelFunc
-	running    sync.WaitGroup
+	visit
+	cancel  context.CancelFunc
+	running sync.WaitGroup
 
 	mu          sync.Mutex
 	streams     []*stream // one a queue
@@ -37,12 +39,26 @@ type subscriber struct {
 	ends        map[string]int // why connections ended or were refused
 }
 
+// A visit says how a subscriber comes.
+type visit struct {
+	urls   []string // it connects to any of them
+	token  string
+	roams  bool   // it leaves by itself, after 0.3 to 2.8 seconds each time
+	keep   bool   // the bodies too
+	front  *front // nil: none
+	filter string // of the first queue, and then it subscribes to no other; "": none
+	worker int    // of the events that the filter selects
+}
+
 // A stream is what a client got of one queue. Its fields are guarded by subscriber.mu.
 type stream struct {
 	queue     string
 	last      string // message-id
 	epochs    []string
 	positions []uint64 // with their epochs
+
+	filtered bool // by the worker
+	worker   int
 
 	// Only where keep is set.
 	keep   bool
@@ -58,11 +74,19 @@ func (s *stream) end() uint64 {
 	return s.positions[len(s.positions)-1]
 }
 
-func startSubscriber(t testing.TB, url, token string, keep bool) *subscriber {
+// wants reports whether the entry belongs to the stream.
+func (s *stream) wants(e *journal.Entry) bool {
+	return e.Queue == s.queue && (!s.filtered || worker(string(e.Body)) == s.worker)
+}
+
+func startSubscriber(t testing.TB, v visit) *subscriber {
 	t.Helper()
-	s := &subscriber{url: url, token: token, ends: map[string]int{}}
+	s := &subscriber{visit: v, ends: map[string]int{}}
 	for _, queue := range queues {
-		s.streams = append(s.streams, &stream{queue: queue, keep: keep, at: map[int]uint64{}})
+		s.streams = append(s.streams, &stream{queue: queue, filtered: v.filter != "", worker: v.worker, keep: v.keep, at: map[int]uint64{}})
+		if v.filter != "" {
+			break
+		}
 	}
 	s.start()
 	t.Cleanup(s.stop)
@@ -99,7 +123,12 @@ func kind(err error) string {
 	return err.Error()
 }
 
-var errSilent = fmt.Errorf("nothing came for %v", silence)
+var (
+	errSilent = fmt.Errorf("nothing came for %v", silence)
+	errMoves  = errors.New("moves on")
+)
+
+const shortestStay, longestStay = 300 * time.Millisecond, 2800 * time.Millisecond
 
 // session takes messages until the connection ends.
 func (s *subscriber) session(ctx context.Context) error {
@@ -107,7 +136,21 @@ func (s *subscriber) session(ctx context.Context) error {
 	defer cancel(nil)
 	watch := time.AfterFunc(silence, func() { cancel(errSilent) })
 	defer watch.Stop()
-	c, err := listen.Open(ctx, listen.Config{URL: s.url})
+	if s.roams {
+		stay := shortestStay + rand.N(longestStay-shortestStay)
+		defer time.AfterFunc(stay, func() { cancel(errMoves) }).Stop()
+	}
+	err := s.receive(ctx, cancel, watch)
+	if errors.Is(context.Cause(ctx), errMoves) {
+		return errMoves
+	}
+	return err
+}
+
+func (s *subscriber) receive(ctx context.Context, cancel context.CancelCauseFunc, watch *time.Timer) error {
+	opening, opened := context.WithTimeout(ctx, silence) // or it would wait longer for one that hangs
+	c, err := listen.Open(opening, listen.Config{URL: s.urls[rand.IntN(len(s.urls))]})
+	opened()
 	if err != nil {
 		return err
 	}
@@ -141,6 +184,9 @@ func (s *subscriber) subscribe(c *listen.Client) error {
 	s.mu.Lock()
 	for i, q := range s.streams {
 		h := []stomp.Header{{Key: "id", Value: strconv.Itoa(i)}, {Key: "destination", Value: q.queue}, {Key: "receipt", Value: strconv.Itoa(i)}}
+		if s.filter != "" {
+			h = append(h, stomp.Header{Key: "filter", Value: s.filter})
+		}
 		if q.last != "" {
 			h = append(h, stomp.Header{Key: "resume-from", Value: q.last})
 		}
@@ -187,7 +233,12 @@ func (s *subscriber) take(f stomp.Frame) error {
 		if err != nil {
 			return err
 		}
-		return s.streams[i].take(f)
+		if err := s.streams[i].take(f); err != nil {
+			return err
+		}
+		if s.front != nil {
+			s.front.advance(s.streams[i].end())
+		}
 	case stomp.CommandError:
 		message, _ := f.Get("message")
 		return errors.New("ERROR: " + message)
@@ -230,6 +281,14 @@ func (s *subscriber) ended() (n int) {
 		n += times
 	}
 	return n
+}
+
+// refused returns how many connections have ended or were refused, but for those that it left.
+func (s *subscriber) refused() int {
+	s.mu.Lock()
+	moves := s.ends[errMoves.Error()]
+	s.mu.Unlock()
+	return s.ended() - moves
 }
 
 // told returns how many times a gap was said.

@@ -86,9 +86,20 @@ func start(t testing.TB, o options) *system {
 		s.stomp = startProxy(t, server)
 		server = s.stomp.addr
 	}
-	token := s.bridge.token()
+	s.begin(o, visit{urls: []string{endpoint(server)}, token: s.bridge.token()})
+	return s
+}
+
+func endpoint(addr string) string { return "ws://" + addr + "/ws.communication" }
+
+// begin starts clients that come so, and then the events. The first client keeps the bodies. When
+// it returns every client has a message of each queue.
+func (s *system) begin(o options, v visit) {
+	t := s.t
+	t.Helper()
 	for i := range o.clients {
-		s.clients = append(s.clients, startSubscriber(t, "ws://"+server+"/ws.communication", token, i == 0))
+		v.keep = i == 0
+		s.clients = append(s.clients, startSubscriber(t, v))
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -100,7 +111,6 @@ func start(t testing.TB, o options) *system {
 	s.all("to be connected", func(c *subscriber) bool { return c.connected() > 0 })
 	s.events = startPublisher(t, s.broker.Addr, o.user, o.rate)
 	s.all("to have a message", func(c *subscriber) bool { return !slices.Contains(c.positions(), 0) })
-	return s
 }
 
 // all waits until a condition holds of every client.
@@ -130,6 +140,16 @@ func (s *system) published(more int) {
 
 // settle ends the load, waits until everything has arrived, and stops the clients and the bridge.
 func (s *system) settle() {
+	s.t.Helper()
+	s.arrive()
+	for _, c := range s.clients {
+		c.stop()
+	}
+	s.bridge.process.Stop()
+}
+
+// arrive ends the load and waits until everything has arrived.
+func (s *system) arrive() {
 	t := s.t
 	t.Helper()
 	for _, n := range s.events.finish(t) {
@@ -137,17 +157,13 @@ func (s *system) settle() {
 		bridgetest.Eventually(t, "the last event to arrive", func() bool { end = s.clients[0].place(n); return end > 0 })
 		s.all("to have the last event", func(c *subscriber) bool { return c.positions()[queueOf(n)] >= end })
 	}
-	for _, c := range s.clients {
-		c.stop()
-	}
-	s.bridge.process.Stop()
 }
 
 // finish settles and compares what there is.
 func (s *system) finish(fault string) *verdict {
 	s.t.Helper()
 	s.settle()
-	v := newVerdict(s.t, fault, s.events, s.bridge.dir)
+	v := newVerdict(s.t, fault, s.events, onDisk(s.t, s.bridge.dir))
 	for i, c := range s.clients {
 		v.compare(i, c)
 	}

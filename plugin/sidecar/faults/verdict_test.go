@@ -16,7 +16,7 @@ import (
 type verdict struct {
 	row
 	t       testing.TB
-	dir     string // of the journal
+	open    opener // of the journal
 	acks    []int  // the acknowledged events
 	entries []journal.Entry
 	epochs  []string       // under which the log gave them out
@@ -24,12 +24,27 @@ type verdict struct {
 	lost    []int          // acknowledged and not in the journal
 }
 
-// newVerdict reads the journal of a bridge that is not running. It fails the test where events
-// stand there in another order than they were published in.
-func newVerdict(t testing.TB, fault string, events *publisher, dir string) *verdict {
+// An opener opens the journal of bridges that are not running.
+type opener func() journal.Log
+
+// onDisk opens the journal in the directory.
+func onDisk(t testing.TB, dir string) opener {
+	return func() journal.Log {
+		t.Helper()
+		log, err := disk.Open(t.Context(), disk.Options{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return log
+	}
+}
+
+// newVerdict reads the journal. It fails the test where events stand there in another order than
+// they were published in.
+func newVerdict(t testing.TB, fault string, events *publisher, open opener) *verdict {
 	t.Helper()
-	v := &verdict{row: row{fault: fault}, t: t, dir: dir, acks: events.acknowledged(), first: map[int]uint64{}}
-	v.entries, v.epochs = readJournal(t, dir)
+	v := &verdict{row: row{fault: fault}, t: t, open: open, acks: events.acknowledged(), first: map[int]uint64{}}
+	v.entries, v.epochs = readJournal(t, open())
 	v.published, v.acked = events.counts()
 	type topic struct {
 		queue  string
@@ -57,12 +72,9 @@ func newVerdict(t testing.TB, fault string, events *publisher, dir string) *verd
 	return v
 }
 
-func readJournal(t testing.TB, dir string) (all []journal.Entry, epochs []string) {
+// readJournal reads the log, and closes it.
+func readJournal(t testing.TB, log journal.Log) (all []journal.Entry, epochs []string) {
 	t.Helper()
-	log, err := disk.Open(t.Context(), disk.Options{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
 	defer log.Close()
 	for {
 		page, err := log.Read(t.Context(), uint64(len(all)), 1000)
@@ -88,9 +100,7 @@ func (v *verdict) compare(i int, c *subscriber) {
 	v.resumes += c.connections - 1
 	v.gaps += c.gaps
 	got := map[int]int{} // event -> how often
-	begin := map[string]uint64{}
 	for _, s := range c.streams {
-		begin[s.queue] = s.positions[0]
 		v.delivered += len(s.positions)
 		if err := v.check(s); err != nil {
 			t.Errorf("client %d, %s: %v", i, s.queue, err)
@@ -105,7 +115,7 @@ func (v *verdict) compare(i int, c *subscriber) {
 	lost := 0
 	for _, n := range v.acks {
 		p := v.first[n]
-		if got[n] == 0 && (p == 0 || p >= begin[v.entries[p-1].Queue]) {
+		if got[n] == 0 && (p == 0 || c.awaits(&v.entries[p-1])) {
 			lost++
 		}
 	}
@@ -113,13 +123,18 @@ func (v *verdict) compare(i int, c *subscriber) {
 	v.lostSum += lost
 }
 
+// awaits reports whether the entry belongs to a stream and comes after its first.
+func (s *subscriber) awaits(e *journal.Entry) bool {
+	return slices.ContainsFunc(s.streams, func(q *stream) bool { return q.wants(e) && e.Position >= q.positions[0] })
+}
+
 // check compares a stream with the journal: from its first message on it must be all that the
-// journal has of the queue.
+// journal has for it.
 func (v *verdict) check(s *stream) error {
 	var want []uint64
-	for _, e := range v.entries[s.positions[0]-1:] {
-		if e.Queue == s.queue {
-			want = append(want, e.Position)
+	for i := s.positions[0] - 1; i < uint64(len(v.entries)); i++ {
+		if s.wants(&v.entries[i]) {
+			want = append(want, i+1)
 		}
 	}
 	for i, p := range s.positions {

@@ -107,14 +107,14 @@ func (s *Server) configure(number int, routes []string, o Options) {
 		"jetstream {", fmt.Sprintf("store_dir: %q", filepath.Join(s.Dir, "store")), "max_file_store: 100TB", "max_memory_store: 1GB",
 	}
 	lines = append(append(lines, o.JetStream...), "}")
-	if len(routes) > 1 {
+	if len(routes) > 1 { // not advertised: clients use the addresses that they are given, which may be those of proxies
 		var others []string
 		for i, addr := range routes {
 			if i != number {
 				others = append(others, "nats://"+addr)
 			}
 		}
-		lines = append(lines, fmt.Sprintf("cluster { name: test, listen: %s, routes: [%s] }", routes[number], strings.Join(others, ", ")))
+		lines = append(lines, fmt.Sprintf("cluster { name: test, no_advertise: true, listen: %s, routes: [%s] }", routes[number], strings.Join(others, ", ")))
 	}
 	config := strings.Join(append(lines, o.Config...), "\n") + "\n"
 	if err := os.WriteFile(filepath.Join(s.Dir, "config"), []byte(config), 0o600); err != nil {

@@ -54,8 +54,8 @@ func intrude(ctx context.Context, target stompTarget, early bool) {
 	var s *session
 	var err error
 	if early {
-		protocols := "v12.stomp, bearer." + base64.RawURLEncoding.EncodeToString([]byte(token))
-		s, err = openSession(ctx, target.dialer, 0, target.address, target.path, protocols)
+		target.subprotocols = stompSubprotocol + ", bearer." + base64.RawURLEncoding.EncodeToString([]byte(token))
+		s, err = openSession(ctx, 0, target.endpoint)
 	} else {
 		s, err = openStomp(ctx, 0, target)
 	}

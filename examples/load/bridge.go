@@ -47,9 +47,9 @@ func (b *bench) startBridge(ctx context.Context, s *subject) error {
 		return err
 	}
 	s.ops = ops
-	s.target = b.targets(stompTarget{address: listen, path: "/ws.communication", destination: "/queue/message"})
+	s.target = b.targets(endpoint{address: listen})
 	s.open = opener(s.target)
-	s.publisher = func() (publisher, error) { return dialPublisher(broker, b.qos, b.size) }
+	s.publisher = func() (publisher, error) { return b.dialEvents(broker) }
 	s.serve = func(ctx context.Context) (err error) {
 		s.server, err = b.serve(ctx, s, dir, config, ops)
 		return err
@@ -59,9 +59,9 @@ func (b *bench) startBridge(ctx context.Context, s *subject) error {
 
 // serve starts the sidecar and waits until it is ready.
 func (b *bench) serve(ctx context.Context, s *subject, dir, config, ops string) (*process, error) {
-	cmd := exec.Command(b.sidecar, "serve", "-c", config)
+	cmd := exec.Command(b.program("bridge"), "serve", "-c", config)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "BRIDGE_") })
-	p, err := startProcess("bridge-"+port(ops), dir, cmd)
+	p, err := b.startServer("bridge-"+port(ops), dir, cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -76,8 +76,10 @@ func (b *bench) serve(ctx context.Context, s *subject, dir, config, ops string) 
 	})
 }
 
-// targets returns what makes targets for sessions that show a token, one user each.
-func (b *bench) targets(target stompTarget) func(int) (stompTarget, error) {
+// targets returns what makes targets at the endpoint for sessions that show a token, one user each.
+func (b *bench) targets(e endpoint) func(int) (stompTarget, error) {
+	e.path, e.tls = "/ws.communication", b.clientTLS
+	target := stompTarget{endpoint: e, destination: "/queue/message", heartBeat: b.heartBeat}
 	return func(i int) (stompTarget, error) {
 		token, err := b.tokens.Sign(auth.Grant{User: fmt.Sprintf("user-%d", i), TTL: time.Hour})
 		target := target
@@ -102,17 +104,23 @@ func opener(target func(int) (stompTarget, error)) func(context.Context, int) (*
 func (b *bench) bridgeConfig(broker, listen, ops, journal string) string {
 	c := fmt.Sprintf(`log: {level: warn}
 broker: {url: "mqtt://%s"}
-server: {listen: "%s", limits: {sessions: %d}}
 auth: {jwt: {secret: %s}}
 ops: {listen: "%s"}
-`, broker, listen, b.mostSessions()+100, b.secret, ops)
+server:
+  listen: "%s"
+  heartbeat: %v
+  limits: {sessions: %d}
+`, broker, b.secret, ops, listen, b.heartBeat, b.mostSessions()+100)
+	if b.clientTLS != nil {
+		c += fmt.Sprintf("  cert_file: %q\n  key_file: %q\n", b.certFile(), b.keyFile())
+	}
 	return c + journal + rules
 }
 
 // startBroker starts the broker in front of the bridge.
 func (b *bench) startBroker(ctx context.Context, s *subject, dir, address string) (err error) {
 	if b.broker == "mosquitto" {
-		s.broker, err = b.startMosquitto(ctx, s, dir, address)
+		s.broker, err = b.startMosquitto(ctx, s, startProcess, dir, address)
 		return err
 	}
 	l, err := net.Listen("tcp", address)

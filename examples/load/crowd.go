@@ -14,7 +14,8 @@ type crowd struct {
 	open    func(ctx context.Context, index int) (*session, error)
 	atOnce  int // how many handshakes are under way at one time
 	seen    observer
-	broken  func(error) // told of every session that could not be opened, or ended by itself
+	beat    time.Duration // how often a session says that it is there, as it has promised
+	broken  func(error)   // told of every session that could not be opened, or ended by itself
 	running sync.WaitGroup
 
 	mu       sync.Mutex
@@ -24,12 +25,8 @@ type crowd struct {
 // fewAtOnce is how many handshakes are under way at one time where the crowd is no storm.
 const fewAtOnce = 64
 
-// beatInterval is how often a session says that it is there, as it has promised. beatTurns divide
-// it, so that sessions beat one after the other.
-const (
-	beatInterval = 30 * time.Second
-	beatTurns    = 300
-)
+// beatTurns divide the time between two beats, so that sessions beat one after the other.
+const beatTurns = 300
 
 // connect opens sessions first to before last, and has them read. It returns when each is open or
 // broken.
@@ -77,7 +74,7 @@ func (c *crowd) add(ctx context.Context, i int) {
 
 // keepAlive has all sessions beat until ctx is done.
 func (c *crowd) keepAlive(ctx context.Context) {
-	ticker := time.NewTicker(beatInterval / beatTurns)
+	ticker := time.NewTicker(c.beat / beatTurns)
 	defer ticker.Stop()
 	for turn := 0; ; turn = (turn + 1) % beatTurns {
 		select {

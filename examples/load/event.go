@@ -4,7 +4,10 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha1"
+	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -47,11 +50,22 @@ const (
 	maxSize   = 16 << 10 // of the content of an event
 )
 
-// content returns the text of event n, size bytes or as long as the number needs.
+// content returns the text of event n, size bytes or as long as the number needs: words, that it
+// may be compressed as messages of people are, and others in each event.
 func content(n, size int) string {
 	s := fmt.Sprintf("%s%0*d ", marker, digits, n)
-	return s + strings.Repeat("x", max(0, size-len(s)))
+	rest := max(0, size-len(s))
+	start := n * 37 % len(prose)
+	return s + strings.Repeat(prose, 2+rest/len(prose))[start:start+rest]
 }
+
+// prose is what people write; it needs no escapes in JSON.
+const prose = "Hello, I ordered a lamp last week and it has not come yet. Could you look where it is? " +
+	"Of course, one moment please. The parcel left our house on Tuesday, it should be with you tomorrow. " +
+	"Thank you! If nobody is at home, may the driver leave it at the bakery next door? " +
+	"I have written that down for him. Is there anything else we can do for you today? " +
+	"Yes: the bill has my old address on it, we moved in March. Please send a new one to Mill Lane 14, second floor. " +
+	"Done, you will find it in your inbox. Have a good evening and enjoy the lamp. "
 
 // event returns what is published as event n.
 func event(n, size int) []byte {
@@ -89,11 +103,22 @@ func subscriptionID(i int, distinct bool) string {
 	return fmt.Sprintf("sub-%06d", i)
 }
 
+// mapped returns what the rules make of event n.
+func mapped(n, size int) []byte {
+	return fmt.Appendf(nil, `{"conversation_id":"%s","channel_id":"%s","message":{"id":"%s","content":"%s",`+
+		`"delivery_state":"DELIVERED","sender_type":"source_contact","sent_at":"2021-01-27T10:00:00.000Z"}}`,
+		conversationID, channelID, messageUUID(n), content(n, size))
+}
+
+// messageUUID returns one in the form of those that the rules make, another for each event.
+func messageUUID(n int) string {
+	sum := sha1.Sum(strconv.AppendInt(nil, int64(n), 10))
+	return fmt.Sprintf("%x-%x-5%03x-9%03x-%x", sum[:4], sum[4:6], binary.BigEndian.Uint16(sum[6:])&0xFFF, binary.BigEndian.Uint16(sum[8:])&0xFFF, sum[10:16])
+}
+
 // delivery returns the WebSocket frame that the bridge sends for event n: what the loops write.
 func delivery(n, size int) []byte {
-	body := fmt.Sprintf(`{"conversation_id":"%s","channel_id":"%s","message":{"id":"70b0bda5-2a9e-59d9-9d85-5c87e2d4d4b4","content":"%s",`+
-		`"delivery_state":"DELIVERED","sender_type":"source_contact","sent_at":"2021-01-27T10:00:00.000Z"}}`,
-		conversationID, channelID, content(n, size))
+	body := mapped(n, size)
 	return appendFrame(nil, opText, fmt.Appendf(nil,
 		"MESSAGE\ndestination:/queue/message\nmessage-id:abcdefgh2345-%d\nsubscription:%s\ncontent-type:application/json\ncontent-length:%d\n\n%s\x00",
 		n+1, subscriptionID(0, false), len(body), body))

@@ -29,7 +29,7 @@ func (b *bench) measureIdle(ctx context.Context, name string) ([]idleStep, error
 	}
 	defer s.stop()
 	ctx, fail := context.WithCancelCause(ctx)
-	c := &crowd{open: s.open, atOnce: fewAtOnce, seen: newTally(0, 0, 0, 0), broken: fail}
+	c := &crowd{open: s.open, atOnce: fewAtOnce, seen: newTally(0, 0, 0, 0), beat: b.heartBeat, broken: fail}
 	defer c.close()
 	var beating sync.WaitGroup
 	beating.Go(func() { c.keepAlive(ctx) })

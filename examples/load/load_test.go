@@ -4,8 +4,11 @@ package main
 
 import (
 	"bytes"
+	"compress/flate"
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"regexp"
@@ -17,6 +20,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
@@ -40,7 +44,11 @@ var prepareShared = sync.OnceValue(func() (err error) {
 	if shared.dir, err = os.MkdirTemp("", "load-test-"); err != nil {
 		return err
 	}
-	return shared.prepare(context.Background())
+	shared.programs, shared.subjects = shared.dir, []string{"bridge", "centrifuge", "nats"}
+	if err := shared.build(context.Background()); err != nil {
+		return err
+	}
+	return shared.prepare()
 })
 
 func TestLedger(t *testing.T) {
@@ -100,21 +108,21 @@ func TestNextFrame(t *testing.T) {
 		data := append(appendFrame(nil, opText, payload), "next"...)
 		whole := len(data) - len("next")
 		for _, cut := range []int{0, 1, 2, whole - 1} {
-			if _, _, size, err := nextFrame(data[:min(cut, whole-1)]); size != 0 || err != nil {
-				t.Errorf("%d of %d bytes: got a frame of %d, %v", cut, whole, size, err)
+			if f, err := nextFrame(data[:min(cut, whole-1)]); f.size != 0 || err != nil {
+				t.Errorf("%d of %d bytes: got a frame of %d, %v", cut, whole, f.size, err)
 			}
 		}
-		opcode, got, size, err := nextFrame(data)
-		if opcode != opText || !bytes.Equal(got, payload) || size != whole || err != nil {
-			t.Errorf("got opcode %d, %d bytes in %d, %v; want %d in %d", opcode, len(got), size, err, n, whole)
+		f, err := nextFrame(data)
+		if f.opcode != opText || f.compressed || !bytes.Equal(f.payload, payload) || f.size != whole || err != nil {
+			t.Errorf("got opcode %d, %d bytes in %d, %v; want %d in %d", f.opcode, len(f.payload), f.size, err, n, whole)
 		}
 	}
 	for name, data := range map[string][]byte{
 		"masked":     appendMaskedFrame(nil, opText, []byte("x")),
 		"fragmented": {opText, 1, 'x'},
-		"too long":   append(appendFrameHeader(nil, opText, 0, readBytes), make([]byte, readBytes)...),
+		"too long":   append(appendFrameHeader(nil, opText, 0, maxPayload+1), make([]byte, maxPayload+1)...),
 	} {
-		if _, _, _, err := nextFrame(data); err == nil {
+		if _, err := nextFrame(data); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -217,6 +225,175 @@ func TestLoops(t *testing.T) {
 	}
 }
 
+// Other servers deliver what the bridge does.
+func TestPeers(t *testing.T) {
+	b := newTestBench(t)
+	for _, name := range []string{"centrifuge", "nats"} {
+		for _, qos := range []int{0, 1} {
+			t.Run(fmt.Sprintf("%s, QoS %d", name, qos), func(t *testing.T) {
+				b.qos = qos
+				measureAll(t, b, name)
+			})
+		}
+		t.Run(name+", content", func(t *testing.T) {
+			if got, want := firstMessage(t, b, name), string(mapped(0, b.size)); !strings.Contains(got, want) {
+				t.Errorf("got %q without %q", got, want)
+			}
+		})
+	}
+}
+
+// TLS changes nothing for those at its ends.
+func TestTLS(t *testing.T) {
+	b := newTestBench(t)
+	if err := b.makeCertificate(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"bridge", "loop", "loop-batched"} {
+		t.Run(name, func(t *testing.T) { measureAll(t, b, name) })
+	}
+	x, err := startSubject(t, b, "loop").open(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.conn.Close()
+	if c, ok := x.conn.(*tls.Conn); !ok || !c.ConnectionState().HandshakeComplete {
+		t.Errorf("the connection is a %T, want one with TLS", x.conn)
+	}
+}
+
+// Compressed frames arrive as what they were, and are shorter.
+func TestDeflate(t *testing.T) {
+	b := newTestBench(t)
+	plain, deflated := measureAll(t, b, "loop-batched"), measureAll(t, b, "loop-deflate")
+	if want := float64(len(delivery(0, b.size))); plain.bytes < want || plain.bytes > want+2 {
+		t.Errorf("%.1f bytes a delivery without compression, want %.0f", plain.bytes, want)
+	}
+	if deflated.bytes >= plain.bytes {
+		t.Errorf("%.1f bytes a delivery, %.1f without compression", deflated.bytes, plain.bytes)
+	}
+	compressing, inflating := newDeflater(flate.BestSpeed), newInflater()
+	for _, payload := range []string{"", "x", "\n", strings.Repeat("words and words ", 5000)} {
+		for range 2 { // the second does not refer to the first
+			f, err := nextFrame(compressing.appendFrame(nil, opText, []byte(payload)))
+			if err != nil || !f.compressed || f.opcode != opText {
+				t.Fatalf("got %+v, %v", f, err)
+			}
+			if got, err := inflate(f.payload); string(got) != payload || err != nil {
+				t.Errorf("got %d bytes of %d, %v", len(got), len(payload), err)
+			}
+			if got, err := inflating.message(f.payload); string(got) != payload || err != nil {
+				t.Errorf("got %d bytes of %d, %v", len(got), len(payload), err)
+			}
+		}
+	}
+	if _, err := inflating.message([]byte("\xff\xff")); err == nil {
+		t.Error("no error for what is not compressed")
+	}
+	bomb := newDeflater(flate.BestSpeed).message(make([]byte, maxPayload+1))
+	if _, err := inflate(bomb); !errors.Is(err, errFrame) {
+		t.Errorf("more than %d bytes: got error %v, want %v", maxPayload, err, errFrame)
+	}
+}
+
+// What compression saves of the frames of the events, and takes for each. Where subscriptions have
+// ids of their own, the header stays as it is and sessions share what is compressed of the body.
+func BenchmarkDeflate(b *testing.B) {
+	for _, level := range []int{flate.HuffmanOnly, flate.BestSpeed, flate.DefaultCompression, flate.BestCompression} {
+		for _, shared := range []string{"frame", "body"} {
+			b.Run(fmt.Sprintf("level=%d/%s", level, shared), func(b *testing.B) {
+				d := newDeflater(level)
+				before, after := 0, 0
+				for n := 0; b.Loop(); n++ {
+					b.StopTimer()
+					plain := delivery(n%1000, 100)
+					f, err := nextFrame(plain)
+					if err != nil {
+						b.Fatal(err)
+					}
+					b.StartTimer()
+					before += len(plain)
+					if shared == "frame" {
+						after += len(d.appendFrame(nil, f.opcode, f.payload))
+						continue
+					}
+					header := bytes.Index(f.payload, []byte("\n\n")) + 2
+					body := d.message(f.payload[header:])
+					const stored = 5 // a block that is not compressed begins with so many bytes
+					after += len(appendFrameHeader(nil, opText, 0, stored+header+len(body))) + stored + header + len(body)
+				}
+				b.ReportMetric(100*(1-float64(after)/float64(before)), "%saved")
+			})
+		}
+	}
+}
+
+// What a protocol has in one frame.
+func TestProtocols(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		protocol protocol
+		payload  string
+		messages []string
+		answer   string // to the last one
+		err      string
+	}{
+		{"STOMP", stompProtocol{}, "MESSAGE\n\nbody\n\x00", []string{"MESSAGE\n\nbody\n\x00"}, "", ""},
+		{"STOMP, error", stompProtocol{}, "ERROR\n\n\x00", []string{"ERROR\n\n\x00"}, "", `the server ended the session: "ERROR\n\n\x00"`},
+		{"NATS", natsProtocol{}, "MSG a.b 1 4\r\n\r\nxx\r\nPING\r\n", []string{"\r\nxx", "PING"}, "PONG\r\n", ""},
+		{"NATS, nothing in it", natsProtocol{}, "MSG a.b 1 0\r\n\r\n", []string{""}, "", ""},
+		{"NATS, error", natsProtocol{}, "-ERR 'no'\r\n", []string{"-ERR 'no'"}, "", "-ERR 'no'"},
+		{"NATS, cut", natsProtocol{}, "MSG a.b 1 4\r\nxxxx\r", nil, "", `a frame of NATS has 5 bytes for the payload of "MSG a.b 1 4"`},
+		{"NATS, cut line", natsProtocol{}, "PIN", nil, "", `a frame of NATS ends within "PIN"`},
+		{"Centrifuge", centrifugeProtocol{}, "{\"push\":{}}\n{}", []string{`{"push":{}}`, "{}"}, "{}", ""},
+		{"Centrifuge, error", centrifugeProtocol{}, `{"id":2,"error":{}}`, []string{`{"id":2,"error":{}}`}, "", `{"id":2,"error":{}}`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var messages []string
+			var answer []byte
+			rest := []byte(c.payload)
+			var err error
+			for len(rest) > 0 && err == nil {
+				var message []byte
+				if message, rest, err = c.protocol.next(rest); err == nil {
+					messages = append(messages, string(message))
+					answer, err = c.protocol.answer(message)
+				}
+			}
+			if d := cmp.Diff(c.messages, messages); d != "" {
+				t.Errorf("messages (-want +got):\n%s", d)
+			}
+			got := ""
+			if err != nil {
+				got = err.Error()
+			}
+			if string(answer) != c.answer || got != c.err {
+				t.Errorf("answer %q, error %q, want %q, %q", answer, got, c.answer, c.err)
+			}
+		})
+	}
+}
+
+// With -pin a server has one core, and this program what it had.
+func TestPin(t *testing.T) {
+	b := newTestBench(t)
+	b.pin = true
+	var before, own, servers unix.CPUSet
+	err1 := unix.SchedGetaffinity(0, &before)
+	s := startSubject(t, b, "loop")
+	err2 := unix.SchedGetaffinity(s.server.cmd.Process.Pid, &servers)
+	err3 := unix.SchedGetaffinity(0, &own)
+	if err := errors.Join(err1, err2, err3); err != nil || servers.Count() != 1 || own != before {
+		t.Errorf("the server has %d cores, this program %d of %d, %v", servers.Count(), own.Count(), before.Count(), err)
+	}
+	var set unix.CPUSet
+	set.Set(2)
+	set.Set(65)
+	if one := lastOf(set); one.Count() != 1 || !one.IsSet(65) {
+		t.Errorf("the last core of 2 and 65 is %v", one)
+	}
+}
+
 // firstMessage returns what a session gets of the first event.
 func firstMessage(t *testing.T, b *bench, name string) string {
 	t.Helper()
@@ -285,7 +462,9 @@ bridge      1000  30.0           10.2      3.00                1.00        5000 
 
 func TestOptions(t *testing.T) {
 	for _, c := range []struct{ args, err string }{
-		{"-peer loop,nats", `-peer "nats": one of bridge-attacked, loop, loop-batched, mosquitto-ws, rabbitmq, replicas`},
+		{"-peer loop,emqx", `-peer "emqx": one of bridge-attacked, centrifuge, loop, loop-batched, loop-deflate, mosquitto-ws, nats, rabbitmq, replicas`},
+		{"-tls -peer loop,nats", "-tls is for the bridge and the loops, not for nats"},
+		{"-heart-beat 100ms", "-heart-beat 100ms: from 1s to 1h"},
 		{"-idle 10,5", `-idle "10,5": want rising numbers with commas`},
 		{"-idle ten", `-idle "ten": want numbers from 1 on, with commas`},
 		{"-sessions 100,100", `-sessions "100,100": want rising numbers with commas`},
@@ -312,7 +491,7 @@ func TestOptions(t *testing.T) {
 		}
 	}
 	o, err := parseOptions([]string{"-peer", "all", "-idle", "1000,5000"}, io.Discard)
-	if err != nil || len(o.subjects) != 5 || o.mostSessions() != 5000 {
+	if err != nil || len(o.subjects) != 7 || o.mostSessions() != 5000 {
 		t.Errorf("got %+v, %v", o, err)
 	}
 }
@@ -337,11 +516,11 @@ func TestLoads(t *testing.T) {
 
 func TestMedian(t *testing.T) {
 	got := median([]result{
-		{deliveries: 3, lost: 1, server: usage{cpu: 1, memory: 9}},
-		{deliveries: 1, lost: 1, server: usage{cpu: 2, memory: 7}},
-		{deliveries: 2, disorder: 1, server: usage{cpu: 3, memory: 8}},
+		{deliveries: 3, bytes: 7, lost: 1, server: usage{cpu: 1, memory: 9}},
+		{deliveries: 1, bytes: 5, lost: 1, server: usage{cpu: 2, memory: 7}},
+		{deliveries: 2, bytes: 6, disorder: 1, server: usage{cpu: 3, memory: 8}},
 	})
-	want := result{deliveries: 2, lost: 2, disorder: 1, server: usage{cpu: 2, memory: 8}}
+	want := result{deliveries: 2, bytes: 6, lost: 2, disorder: 1, server: usage{cpu: 2, memory: 8}}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -371,8 +550,7 @@ func newTestBench(t *testing.T) *bench {
 	if err := prepareShared(); err != nil {
 		t.Fatal(err)
 	}
-	o.sidecar = shared.sidecar
-	return &bench{options: o, stderr: t.Output(), dir: t.TempDir(), tokens: shared.tokens, secret: shared.secret}
+	return &bench{options: o, stderr: t.Output(), dir: t.TempDir(), programs: shared.programs, tokens: shared.tokens, secret: shared.secret}
 }
 
 // measureAll runs the events through the named subject, where nothing may go wrong.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"compress/flate"
 	"context"
 	"errors"
 	"io"
@@ -21,23 +22,30 @@ import (
 )
 
 // The loops are the limit of what the machine can do: a process that gets frames ready made and
-// writes them to every session, each frame by itself, or all that are there in one write. It has
-// upgraded the sessions with gorilla/websocket and checked their tokens, so that it is the limit of
-// connecting too.
+// writes them to every session, each frame by itself, or all that are there in one write, in one
+// case compressed before. It has upgraded the sessions with gorilla/websocket and checked their
+// tokens, so that it is the limit of connecting too.
 
-// loopMode is the variable of the environment that makes this program such a process: batched, or
-// anything else for one by one. loopSecret is the one that tokens are signed with.
+// loopMode is the variable of the environment that makes this program such a process: the name of
+// the subject. loopSecret is the one that tokens are signed with; loopCert and loopKey are the files
+// for TLS, if any.
 const (
 	loopMode   = "LOAD_LOOP"
 	loopSecret = "LOAD_LOOP_SECRET"
+	loopCert   = "LOAD_LOOP_CERT"
+	loopKey    = "LOAD_LOOP_KEY"
 )
 
 func (b *bench) startLoop(ctx context.Context, s *subject) error {
-	return b.startLoopAs(ctx, s, "single")
+	return b.startLoopAs(ctx, s, "loop")
 }
 
 func (b *bench) startBatchedLoop(ctx context.Context, s *subject) error {
-	return b.startLoopAs(ctx, s, "batched")
+	return b.startLoopAs(ctx, s, "loop-batched")
+}
+
+func (b *bench) startDeflatingLoop(ctx context.Context, s *subject) error {
+	return b.startLoopAs(ctx, s, "loop-deflate")
 }
 
 // startLoopAs starts this program as a loop, which inherits its listeners: one for sessions, one
@@ -53,6 +61,9 @@ func (b *bench) startLoopAs(ctx context.Context, s *subject, mode string) error 
 	}
 	cmd := exec.Command(program)
 	cmd.Env = append(os.Environ(), loopMode+"="+mode, loopSecret+"="+b.secret)
+	if b.clientTLS != nil {
+		cmd.Env = append(cmd.Env, loopCert+"="+b.certFile(), loopKey+"="+b.keyFile())
+	}
 	var addresses [2]string
 	for i := range addresses {
 		file, address, err := listenerFile()
@@ -63,11 +74,15 @@ func (b *bench) startLoopAs(ctx context.Context, s *subject, mode string) error 
 		cmd.ExtraFiles = append(cmd.ExtraFiles, file)
 		addresses[i] = address
 	}
-	if s.server, err = startProcess("loop", dir, cmd); err != nil {
+	if s.server, err = b.startServer("loop", dir, cmd); err != nil {
 		return err
 	}
 	s.onStop(s.server.stop)
-	s.open = opener(b.targets(stompTarget{address: addresses[0], path: "/ws.communication", destination: "/queue/message"}))
+	e := endpoint{address: addresses[0]}
+	if mode == "loop-deflate" {
+		e.inflater = newInflater()
+	}
+	s.open = opener(b.targets(e))
 	s.publisher = func() (publisher, error) { return dialLoop(addresses[1], b.size) }
 	return nil
 }
@@ -108,14 +123,22 @@ func (p *loopPublisher) acknowledged() int { return -1 }
 func (p *loopPublisher) close()            { p.conn.Close() }
 
 // runLoop is the loop's process. It ends with ctx or with the publisher's connection.
-func runLoop(ctx context.Context, batched bool) error {
+func runLoop(ctx context.Context, mode string) error {
 	sessions, err1 := net.FileListener(os.NewFile(3, "sessions"))
 	frames, err2 := net.FileListener(os.NewFile(4, "frames"))
 	authenticator, err3 := auth.NewJWT(auth.JWTConfig{Secrets: [][]byte{[]byte(os.Getenv(loopSecret))}})
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
 	}
-	l := &loop{auth: authenticator, batched: batched}
+	if cert := os.Getenv(loopCert); cert != "" {
+		if sessions, err1 = listenTLS(sessions, cert, os.Getenv(loopKey)); err1 != nil {
+			return err1
+		}
+	}
+	l := &loop{auth: authenticator, batched: mode != "loop"}
+	if mode == "loop-deflate" {
+		l.deflater = newDeflater(flate.BestSpeed)
+	}
 	go http.Serve(sessions, l)
 	defer context.AfterFunc(ctx, func() { frames.Close() })()
 	feed, err := frames.Accept()
@@ -130,13 +153,15 @@ func runLoop(ctx context.Context, batched bool) error {
 type loop struct {
 	auth     *auth.JWT
 	batched  bool
+	deflater *deflater // nil: it does not compress
+	out      []byte    // what was compressed
 	mu       sync.Mutex
 	sessions []net.Conn
 }
 
 // ServeHTTP opens a session.
 func (l *loop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	upgrader := websocket.Upgrader{ReadBufferSize: 512, WriteBufferSize: 512, Subprotocols: []string{"v12.stomp"}}
+	upgrader := websocket.Upgrader{ReadBufferSize: 512, WriteBufferSize: 512, Subprotocols: []string{stompSubprotocol}, EnableCompression: l.deflater != nil}
 	conn, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		log.Print(err)
@@ -223,20 +248,27 @@ func (l *loop) run(feed io.Reader) error {
 
 // write writes the whole frames in data and returns how many bytes they are.
 func (l *loop) write(data []byte) (whole int, err error) {
+	l.out = l.out[:0]
 	for {
-		_, _, size, err := nextFrame(data[whole:])
+		f, err := nextFrame(data[whole:])
 		if err != nil {
 			return 0, err
 		}
-		if size == 0 {
+		if f.size == 0 {
 			break
 		}
-		if !l.batched {
-			l.writeAll(data[whole : whole+size])
+		switch {
+		case l.deflater != nil:
+			l.out = l.deflater.appendFrame(l.out, f.opcode, f.payload)
+		case !l.batched:
+			l.writeAll(data[whole : whole+f.size])
 		}
-		whole += size
+		whole += f.size
 	}
-	if l.batched && whole > 0 {
+	switch {
+	case len(l.out) > 0:
+		l.writeAll(l.out)
+	case l.batched && whole > 0:
 		l.writeAll(data[:whole])
 	}
 	return whole, nil

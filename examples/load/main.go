@@ -5,7 +5,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -15,7 +14,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"syscall"
 
@@ -40,22 +38,11 @@ func main() {
 // stderr.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if mode := os.Getenv(loopMode); mode != "" {
-		return runLoop(ctx, mode == "batched")
+		return runLoop(ctx, mode)
 	}
 	o, err := parseOptions(args, stderr)
 	if err != nil {
 		return err
-	}
-	switch {
-	case !inPrivateNetwork() && slices.ContainsFunc(o.subjects, wantsPrivateNetwork):
-		err := runPrivately(ctx, args, stdout, stderr)
-		if !errors.Is(err, errNoPrivateNetwork) {
-			return err
-		}
-	case inPrivateNetwork():
-		if err := raiseLoopback(); err != nil {
-			return err
-		}
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("not done after %v (-timeout)", o.timeout))
 	defer cancel()
@@ -67,7 +54,25 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
-	if err := b.prepare(ctx); err != nil {
+	if b.programs = os.Getenv(privateNetwork); b.programs != "" {
+		return cmp.Or(raiseLoopback(), b.run(ctx, stdout))
+	}
+	b.programs = b.dir
+	if err := b.build(ctx); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(o.subjects, wantsPrivateNetwork) {
+		err := runPrivately(ctx, b.programs, args, stdout, stderr)
+		if !errors.Is(err, errNoPrivateNetwork) {
+			return err
+		}
+	}
+	return b.run(ctx, stdout)
+}
+
+// run measures what the options say, with what was built.
+func (b *bench) run(ctx context.Context, stdout io.Writer) error {
+	if err := b.prepare(); err != nil {
 		return err
 	}
 	switch {
@@ -143,27 +148,11 @@ func (b *bench) runIdle(ctx context.Context, stdout io.Writer) error {
 }
 
 // prepare makes what all subjects need.
-func (b *bench) prepare(ctx context.Context) error {
+func (b *bench) prepare() error {
 	b.secret = newSecret()
 	b.tokens = auth.JWTConfig{Secrets: [][]byte{[]byte(b.secret)}}
-	if b.sidecar != "" {
-		return nil
-	}
-	b.sidecar = filepath.Join(b.dir, "mqtt-stomp-bridge")
-	return buildBridge(ctx, b.sidecar)
-}
-
-// buildBridge builds the bridge of this checkout, in its own module, with the versions that are
-// released.
-func buildBridge(ctx context.Context, binary string) error {
-	checkout, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "mqtt-stomp-bridge").CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("looking for the bridge, beside the module of examples/load: %w: %s", err, bytes.TrimSpace(checkout))
-	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "./plugin/sidecar")
-	cmd.Dir = string(bytes.TrimSpace(checkout))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the bridge: %w: %s", err, bytes.TrimSpace(out))
+	if b.tls {
+		return b.makeCertificate()
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,8 +12,8 @@ import (
 )
 
 // startMosquitto starts a mosquitto that serves MQTT over TCP at the address, and what the further
-// lines of its configuration say, and waits until it answers.
-func (b *bench) startMosquitto(ctx context.Context, s *subject, dir, address string, further ...string) (*process, error) {
+// lines of its configuration say, as the starter does, and waits until it answers.
+func (b *bench) startMosquitto(ctx context.Context, s *subject, start starter, dir, address string, further ...string) (*process, error) {
 	bin, err := findProgram("mosquitto")
 	if err != nil {
 		return nil, err
@@ -30,7 +29,7 @@ func (b *bench) startMosquitto(ctx context.Context, s *subject, dir, address str
 	if err := os.WriteFile(config, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		return nil, err
 	}
-	p, err := startProcess("mosquitto", dir, exec.Command(bin, "-c", config))
+	p, err := start("mosquitto", dir, exec.Command(bin, "-c", config))
 	if err != nil {
 		return nil, err
 	}
@@ -58,20 +57,28 @@ func (b *bench) startMosquittoWebSockets(ctx context.Context, s *subject) error 
 		return err
 	}
 	tcp, web := free[0], free[1]
-	if s.server, err = b.startMosquitto(ctx, s, dir, tcp, listener(web), "protocol websockets"); err != nil {
+	if s.server, err = b.startMosquitto(ctx, s, b.startServer, dir, tcp, listener(web), "protocol websockets"); err != nil {
 		return err
 	}
 	s.open = func(ctx context.Context, i int) (*session, error) { return openMQTT(ctx, i, web) }
-	s.publisher = func() (publisher, error) { return dialPublisher(tcp, b.qos, b.size) }
+	s.publisher = func() (publisher, error) { return b.dialMapped(tcp) }
 	return s.server.await(ctx, func() bool { return listens(web) })
 }
 
+// Mosquitto puts each packet into a WebSocket message of its own, and packets without an event need
+// no answer: the session has no keep-alive.
+type mqttProtocol struct{}
+
+func (mqttProtocol) next(payload []byte) (message, rest []byte, err error) { return payload, nil, nil }
+func (mqttProtocol) answer([]byte) ([]byte, error)                         { return nil, nil }
+
 // openMQTT opens a session by MQTT over WebSocket that has subscribed at QoS 0.
 func openMQTT(ctx context.Context, index int, address string) (*session, error) {
-	s, err := openSession(ctx, net.Dialer{}, index, address, "/mqtt", "mqtt")
+	s, err := openSession(ctx, index, endpoint{address: address, path: "/mqtt", subprotocols: "mqtt"})
 	if err != nil {
 		return nil, err
 	}
+	s.protocol, s.opcode = mqttProtocol{}, opBinary
 	if err := s.subscribeMQTT(); err != nil {
 		s.conn.Close()
 		return nil, err
@@ -80,7 +87,7 @@ func openMQTT(ctx context.Context, index int, address string) (*session, error) 
 }
 
 func (s *session) subscribeMQTT() error {
-	if err := s.send(opBinary, appendConnect(nil, fmt.Sprintf("load-%d", s.index))); err != nil {
+	if err := s.send(s.opcode, appendConnect(nil, fmt.Sprintf("load-%d", s.index))); err != nil {
 		return err
 	}
 	answer, err := s.receive()
@@ -90,7 +97,7 @@ func (s *session) subscribeMQTT() error {
 	if err := checkConnack(answer); err != nil {
 		return err
 	}
-	if err := s.send(opBinary, appendSubscribe(nil, topic)); err != nil {
+	if err := s.send(s.opcode, appendSubscribe(nil, topic)); err != nil {
 		return err
 	}
 	answer, err = s.receive()

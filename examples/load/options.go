@@ -37,6 +37,9 @@ type options struct {
 	rounds     int
 	broker     string
 	noDelay    bool
+	tls        bool
+	pin        bool
+	heartBeat  time.Duration
 	journal    string
 	sidecar    string
 	profile    string
@@ -69,6 +72,9 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.IntVar(&o.rounds, "rounds", 1, "number of times that everything is measured; the tables show medians")
 	f.StringVar(&o.broker, "broker", "mosquitto", "broker in front of the bridge: mosquitto, or embedded (in this program)")
 	f.BoolVar(&o.noDelay, "nodelay", true, "let mosquitto set TCP_NODELAY, which is not its default")
+	f.BoolVar(&o.tls, "tls", false, "sessions of the bridge and the loops use TLS")
+	f.BoolVar(&o.pin, "pin", false, "run each measured server on one core alone, the last one")
+	f.DurationVar(&o.heartBeat, "heart-beat", 30*time.Second, "how often sessions and server send heart-beats; with 1h there are next to none")
 	f.StringVar(&o.journal, "journal", "", "the bridge's journal: memory, disk, or nats for three bridges that share one on NATS JetStream (default memory, with -storm disk)")
 	f.StringVar(&o.sidecar, "sidecar", "", "binary of the bridge; built if not given")
 	f.StringVar(&o.profile, "profile", "", "file for a CPU profile of the bridge, made with Linux's perf")
@@ -92,7 +98,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	if o.journal == "" {
 		o.journal = o.usual("memory", "disk")
 	}
-	return o, cmp.Or(o.check(*ids), o.checkStorm())
+	return o, cmp.Or(o.check(*ids), o.checkTLS(), o.checkStorm())
 }
 
 // usual returns the default of what differs in a storm.
@@ -112,6 +118,8 @@ func (o *options) check(ids string) error {
 		return fmt.Errorf("from 1 to %d events, those for warming up included", maxEvents-1)
 	case o.rate < 0 || o.rate > 0 && o.rate < 1 || o.attacks <= 0 || o.inFlight < 1 || o.rounds < 1 || o.size < 0 || o.size > maxSize || o.settle <= 0 || o.idleFor <= 0:
 		return errors.New("-rate, -attacks, -inflight, -rounds, -size, -settle or -idle-for is out of its range")
+	case o.heartBeat < time.Second || o.heartBeat > time.Hour:
+		return fmt.Errorf("-heart-beat %v: from 1s to 1h", o.heartBeat)
 	case o.qos != 0 && o.qos != 1:
 		return fmt.Errorf("-qos %d: 0 or 1", o.qos)
 	case ids != "shared" && ids != "distinct":
@@ -120,6 +128,16 @@ func (o *options) check(ids string) error {
 		return fmt.Errorf("-broker %q: mosquitto or embedded", o.broker)
 	case !slices.Contains([]string{"memory", "disk", "nats"}, o.journal):
 		return fmt.Errorf("-journal %q: memory, disk or nats", o.journal)
+	}
+	return nil
+}
+
+// checkTLS refuses peers that would go without.
+func (o *options) checkTLS() error {
+	for _, name := range o.subjects {
+		if o.tls && name != "bridge" && name != "bridge-attacked" && name != "replicas" && !strings.HasPrefix(name, "loop") {
+			return fmt.Errorf("-tls is for the bridge and the loops, not for %s", name)
+		}
 	}
 	return nil
 }
@@ -183,6 +201,9 @@ func peerNames() []string {
 	return slices.DeleteFunc(names, func(n string) bool { return n == "bridge" })
 }
 
+// apart are peers that are not in "all": the bridge or a loop in another shape.
+var apart = []string{"bridge-attacked", "loop-deflate", "replicas"}
+
 // parsePeers returns the bridge and the named peers.
 func parsePeers(list string) ([]string, error) {
 	names := []string{"bridge"}
@@ -190,7 +211,7 @@ func parsePeers(list string) ([]string, error) {
 	case "":
 		return names, nil
 	case "all": // other servers
-		return append(names, slices.DeleteFunc(peerNames(), func(n string) bool { return n == "bridge-attacked" || n == "replicas" })...), nil
+		return append(names, slices.DeleteFunc(peerNames(), func(n string) bool { return slices.Contains(apart, n) })...), nil
 	}
 	for name := range strings.SplitSeq(list, ",") {
 		if !slices.Contains(peerNames(), name) {

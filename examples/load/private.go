@@ -13,7 +13,7 @@ import (
 )
 
 // privateNetwork is the variable of the environment that says that this process is in a network
-// namespace of its own.
+// namespace of its own, and where the programs are that were built outside: it cannot get modules.
 const privateNetwork = "LOAD_PRIVATE_NETWORK"
 
 func inPrivateNetwork() bool { return os.Getenv(privateNetwork) != "" }
@@ -25,10 +25,10 @@ func wantsPrivateNetwork(name string) bool { return name == "mosquitto-ws" || na
 
 var errNoPrivateNetwork = errors.New("a network namespace takes root, and ip")
 
-// runPrivately runs this program once more with the same arguments, in a network namespace that has
-// nothing but a loopback interface and goes when the last process in it does. Where that is not
+// runPrivately runs this program once more with the same arguments and with the programs that it
+// has built, in a network namespace that has nothing but a loopback interface and goes when the last process in it does. Where that is not
 // allowed it returns errNoPrivateNetwork.
-func runPrivately(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func runPrivately(ctx context.Context, programs string, args []string, stdout, stderr io.Writer) error {
 	if _, err := findProgram("ip"); err != nil {
 		return errNoPrivateNetwork
 	}
@@ -37,7 +37,7 @@ func runPrivately(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		return err
 	}
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Env = append(os.Environ(), privateNetwork+"=1")
+	cmd.Env = append(os.Environ(), privateNetwork+"="+programs)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}

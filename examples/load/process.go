@@ -29,6 +29,9 @@ type process struct {
 
 const stopTimeout = 15 * time.Second
 
+// A starter starts a command whose output goes to a file in dir.
+type starter func(name, dir string, cmd *exec.Cmd) (*process, error)
+
 // startProcess starts a command whose output goes to a file in dir, after what an earlier one of
 // that name has said.
 func startProcess(name, dir string, cmd *exec.Cmd) (*process, error) {

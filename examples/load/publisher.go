@@ -21,22 +21,33 @@ type publisher interface {
 
 // An mqttPublisher publishes to a broker by MQTT 3.1.1, as fast as it can write.
 type mqttPublisher struct {
-	conn   net.Conn
-	out    *bufio.Writer
-	qos    byte
-	size   int
-	packet []byte
-	acks   atomic.Int64
-	ended  chan struct{} // closed when the reader has ended
+	conn    net.Conn
+	out     *bufio.Writer
+	qos     byte
+	payload func(n int) []byte // of event n
+	packet  []byte
+	acks    atomic.Int64
+	ended   chan struct{} // closed when the reader has ended
+}
+
+// dialEvents returns what publishes the events as the bridge gets them.
+func (b *bench) dialEvents(address string) (publisher, error) {
+	return dialPublisher(address, b.qos, func(n int) []byte { return event(n, b.size) })
+}
+
+// dialMapped returns what publishes the events as the bridge's sessions get them, for peers that do
+// not map.
+func (b *bench) dialMapped(address string) (publisher, error) {
+	return dialPublisher(address, b.qos, func(n int) []byte { return mapped(n, b.size) })
 }
 
 // dialPublisher connects to the broker.
-func dialPublisher(address string, qos, size int) (*mqttPublisher, error) {
+func dialPublisher(address string, qos int, payload func(n int) []byte) (publisher, error) {
 	conn, err := net.DialTimeout("tcp", address, handshakeTimeout)
 	if err != nil {
 		return nil, err
 	}
-	p := &mqttPublisher{conn: conn, out: bufio.NewWriterSize(conn, 64<<10), qos: byte(qos), size: size, ended: make(chan struct{})}
+	p := &mqttPublisher{conn: conn, out: bufio.NewWriterSize(conn, 64<<10), qos: byte(qos), payload: payload, ended: make(chan struct{})}
 	if err := p.connect(); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("connecting to the broker at %s: %w", address, err)
@@ -72,7 +83,7 @@ func (p *mqttPublisher) readAcks() {
 }
 
 func (p *mqttPublisher) publish(n int) error {
-	p.packet = appendPublish(p.packet[:0], topic, p.qos, uint16(n%0xFFFF+1), event(n, p.size))
+	p.packet = appendPublish(p.packet[:0], topic, p.qos, uint16(n%0xFFFF+1), p.payload(n))
 	_, err := p.out.Write(p.packet)
 	return err
 }

@@ -40,20 +40,20 @@ func (b *bench) startRabbitMQ(ctx context.Context, s *subject) error {
 	}
 	cmd := exec.Command(rabbitServer)
 	cmd.Env = append(os.Environ(), rabbitEnviron(dir, names, nodes)...)
-	if s.server, err = startProcess("rabbitmq", dir, cmd); err != nil {
+	if s.server, err = b.startServer("rabbitmq", dir, cmd); err != nil {
 		return err
 	}
 	s.onStop(s.server.stop)
 	s.open = func(ctx context.Context, i int) (*session, error) {
 		return openStomp(ctx, i, stompTarget{
-			address:     web,
-			path:        "/ws",
+			endpoint:    endpoint{address: web, path: "/ws"},
+			heartBeat:   b.heartBeat,
 			login:       map[string]string{"login": "guest", "passcode": "guest"},
 			destination: "/topic/" + strings.ReplaceAll(topic, "/", "."),
 			id:          subscriptionID(i, b.distinct),
 		})
 	}
-	s.publisher = func() (publisher, error) { return dialPublisher(mqtt, b.qos, b.size) }
+	s.publisher = func() (publisher, error) { return b.dialMapped(mqtt) }
 	return s.server.await(ctx, func() bool { return listens(mqtt) && listens(web) })
 }
 

@@ -29,18 +29,18 @@ func (b *bench) startReplicas(ctx context.Context, s *subject) error {
 	if err := b.startBroker(ctx, s, dir, broker); err != nil {
 		return err
 	}
-	servers, err := b.startNATS(ctx, s, dir)
+	servers, err := b.startLog(ctx, s, dir)
 	if err != nil {
 		return err
 	}
 	var targets []func(int) (stompTarget, error)
 	for _, address := range listen {
-		targets = append(targets, b.targets(stompTarget{address: address, path: "/ws.communication", destination: "/queue/message"}))
+		targets = append(targets, b.targets(endpoint{address: address}))
 	}
 	s.ops = ops[0]
 	s.target = func(i int) (stompTarget, error) { return targets[i%replicaCount](i) }
 	s.open = opener(s.target)
-	s.publisher = func() (publisher, error) { return dialPublisher(broker, b.qos, b.size) }
+	s.publisher = func() (publisher, error) { return b.dialEvents(broker) }
 	s.serve = func(ctx context.Context) error {
 		for i := range replicaCount {
 			config := filepath.Join(dir, fmt.Sprintf("config-%d.yaml", i))
@@ -64,13 +64,9 @@ func (b *bench) startReplicas(ctx context.Context, s *subject) error {
 	return s.serve(ctx)
 }
 
-// startNATS starts a cluster of servers that write to disk before they answer, and returns their
+// startLog starts a cluster of NATS servers that write to disk before they answer, and returns their
 // URLs. Their CPU counts with the broker's.
-func (b *bench) startNATS(ctx context.Context, s *subject, dir string) (urls []string, err error) {
-	bin, err := findNATS()
-	if err != nil {
-		return nil, err
-	}
+func (b *bench) startLog(ctx context.Context, s *subject, dir string) (urls []string, err error) {
 	free, err := freeAddresses(3 * replicaCount)
 	if err != nil {
 		return nil, err
@@ -88,7 +84,7 @@ func (b *bench) startNATS(ctx context.Context, s *subject, dir string) (urls []s
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 			return nil, err
 		}
-		p, err := startProcess(fmt.Sprintf("nats-%d", i), dir, exec.Command(bin, "-c", config))
+		p, err := startProcess(fmt.Sprintf("nats-%d", i), dir, exec.Command(b.program("nats"), "-c", config))
 		if err != nil {
 			return nil, err
 		}
@@ -102,13 +98,4 @@ func (b *bench) startNATS(ctx context.Context, s *subject, dir string) (urls []s
 		urls = append(urls, "nats://"+address)
 	}
 	return urls, nil
-}
-
-// findNATS finds the NATS server: the one that a variable names, as for the tests, or an installed
-// one.
-func findNATS() (string, error) {
-	if path := os.Getenv("BRIDGE_TEST_NATS_SERVER"); path != "" {
-		return path, nil
-	}
-	return findProgram("nats-server")
 }

@@ -15,6 +15,7 @@ import (
 func median(rounds []result) (m result) {
 	m.connects = middle(rounds, func(r result) float64 { return r.connects })
 	m.deliveries = middle(rounds, func(r result) float64 { return r.deliveries })
+	m.bytes = middle(rounds, func(r result) float64 { return r.bytes })
 	for i := range m.latency {
 		m.latency[i] = middle(rounds, func(r result) time.Duration { return r.latency[i] })
 	}
@@ -42,10 +43,10 @@ func middle[R any, T cmp.Ordered](rounds []R, figure func(R) T) T {
 // writeResults writes a table of the results, in the order of names.
 func writeResults(w io.Writer, l load, names []string, results map[string][]result) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "%s\tdeliveries/s\tCPU s/M\tbroker s/M\tp50\tp90\tp99\tp99.9\tlost\ttwice\tdisorder\tunacked\tMiB\tconnects/s\t\n", count(l.sessions, "session"))
+	fmt.Fprintf(t, "%s\tdeliveries/s\tCPU s/M\tbroker s/M\tbytes\tp50\tp90\tp99\tp99.9\tlost\ttwice\tdisorder\tunacked\tMiB\tconnects/s\t\n", count(l.sessions, "session"))
 	for _, name := range names {
 		r := median(results[name])
-		fmt.Fprintf(t, "%s\t%.0f\t%.2f\t%.2f\t", name, r.deliveries, r.server.cpu.Seconds(), r.broker.Seconds())
+		fmt.Fprintf(t, "%s\t%.0f\t%.2f\t%.2f\t%.0f\t", name, r.deliveries, r.server.cpu.Seconds(), r.broker.Seconds(), r.bytes)
 		for _, d := range r.latency {
 			fmt.Fprintf(t, "%s\t", milliseconds(d))
 		}

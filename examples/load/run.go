@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -16,16 +17,19 @@ import (
 // A bench measures subjects, all in the same way.
 type bench struct {
 	options
-	stderr io.Writer
-	dir    string // for all that lives no longer than the program
-	tokens auth.JWTConfig
-	secret string // that the tokens are signed with
+	stderr    io.Writer
+	dir       string // for all that lives no longer than the program
+	programs  string // the directory with what was built
+	tokens    auth.JWTConfig
+	secret    string      // that the tokens are signed with
+	clientTLS *tls.Config // of sessions; nil: without TLS
 }
 
 // A result is what one run has measured.
 type result struct {
 	connects   float64 // sessions opened a second, subscription and all
 	deliveries float64 // a second
+	bytes      float64 // of WebSocket frames, for each delivery
 	latency    [4]time.Duration
 	lost       int
 	duplicates int
@@ -49,7 +53,7 @@ func (b *bench) measure(ctx context.Context, name string, l load) (result, error
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	t := newTally(l.sessions, l.events+b.warm, b.warm, b.bound())
-	c := &crowd{open: s.open, atOnce: fewAtOnce, seen: t, broken: fail}
+	c := &crowd{open: s.open, atOnce: fewAtOnce, seen: t, beat: b.heartBeat, broken: fail}
 	defer c.close()
 	connecting := time.Now()
 	if err := c.connect(ctx, 0, l.sessions); err != nil {
@@ -75,11 +79,14 @@ func (b *bench) measure(ctx context.Context, name string, l load) (result, error
 	for i, q := range quantiles {
 		r.latency[i] = t.quantile(q)
 	}
+	var bytes int64
 	for _, x := range c.sessions {
+		bytes += x.bytes
 		r.lost += x.ledger.lost(l.events + b.warm)
 		r.duplicates += x.ledger.duplicates
 		r.disorder += x.ledger.disorder
 	}
+	r.bytes = float64(bytes) / float64(max(t.arrivals.Load(), 1))
 	return r, nil
 }
 

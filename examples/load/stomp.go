@@ -3,30 +3,48 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"time"
 
 	"mqtt-stomp-bridge/bridge/stomp"
 )
 
 // A stompTarget says where a STOMP session connects and what it subscribes to.
 type stompTarget struct {
-	address, path string
-	login         map[string]string // further headers of CONNECT
-	destination   string
-	id            string // of the subscription
-	resume        string // the message-id after which it goes on; "" for none
-	dialer        net.Dialer
+	endpoint
+	login       map[string]string // further headers of CONNECT
+	destination string
+	id          string        // of the subscription
+	resume      string        // the message-id after which it goes on; "" for none
+	heartBeat   time.Duration // that both sides promise
+}
+
+// stompSubprotocol is the one of STOMP 1.2.
+const stompSubprotocol = "v12.stomp"
+
+// In STOMP each frame is a WebSocket message of its own.
+type stompProtocol struct{}
+
+func (stompProtocol) next(payload []byte) (message, rest []byte, err error) { return payload, nil, nil }
+
+func (stompProtocol) answer(message []byte) ([]byte, error) {
+	if bytes.HasPrefix(message, []byte("ERROR\n")) {
+		return nil, fmt.Errorf("the server ended the session: %q", message)
+	}
+	return nil, nil
 }
 
 // openStomp opens a session by STOMP 1.2 that has subscribed: its RECEIPT is there.
 func openStomp(ctx context.Context, index int, target stompTarget) (*session, error) {
-	s, err := openSession(ctx, target.dialer, index, target.address, target.path, "v12.stomp")
+	target.subprotocols = stompSubprotocol
+	s, err := openSession(ctx, index, target.endpoint)
 	if err != nil {
 		return nil, err
 	}
+	s.protocol, s.opcode = stompProtocol{}, opText
 	s.beat = appendMaskedFrame(nil, opText, []byte("\n"))
 	if err := s.subscribeStomp(target); err != nil {
 		s.conn.Close()
@@ -36,8 +54,9 @@ func openStomp(ctx context.Context, index int, target stompTarget) (*session, er
 }
 
 func (s *session) subscribeStomp(target stompTarget) error {
+	beat := target.heartBeat.Milliseconds()
 	connect := stomp.Frame{Command: stomp.CommandConnect, Headers: []stomp.Header{
-		{Key: "accept-version", Value: "1.2"}, {Key: "host", Value: "/"}, {Key: "heart-beat", Value: "30000,30000"}}}
+		{Key: "accept-version", Value: "1.2"}, {Key: "host", Value: "/"}, {Key: "heart-beat", Value: fmt.Sprintf("%d,%d", beat, beat)}}}
 	for key, value := range target.login {
 		connect.Headers = append(connect.Headers, stomp.Header{Key: key, Value: value})
 	}
@@ -61,7 +80,7 @@ func (s *session) subscribeStomp(target stompTarget) error {
 
 // request sends a frame and returns the answer to it.
 func (s *session) request(f *stomp.Frame, answer stomp.Command) (stomp.Frame, error) {
-	if err := s.send(opText, stomp.AppendFrame(nil, stomp.V12, f)); err != nil {
+	if err := s.send(s.opcode, stomp.AppendFrame(nil, stomp.V12, f)); err != nil {
 		return stomp.Frame{}, err
 	}
 	for {

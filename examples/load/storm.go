@@ -74,7 +74,7 @@ func (b *bench) beforeStorm(ctx context.Context, s *subject, p publisher, sessio
 	defer fail(nil)
 	var ended atomic.Bool
 	t := newTally(sessions, b.warm, 0, 0)
-	c := &crowd{open: s.open, atOnce: fewAtOnce, seen: t, broken: func(err error) {
+	c := &crowd{open: s.open, atOnce: fewAtOnce, seen: t, beat: b.heartBeat, broken: func(err error) {
 		if !ended.Load() {
 			fail(err)
 		}
@@ -119,7 +119,7 @@ func publishAtOnce(ctx context.Context, p publisher, first, last int) error {
 
 // comeBack lets the sessions go, and measures until the last of them is live.
 func (b *bench) comeBack(ctx context.Context, s *subject, p publisher, back *comeback, r *stormResult) error {
-	c := &crowd{open: back.open, atOnce: len(back.returners), seen: back, broken: func(err error) {
+	c := &crowd{open: back.open, atOnce: len(back.returners), seen: back, beat: b.heartBeat, broken: func(err error) {
 		back.cut.Add(1)
 		back.firstCut.Do(func() { fmt.Fprintln(b.stderr, "cut:", err) })
 	}}

@@ -95,7 +95,7 @@ of 10 that do not read: 7 ended by "write timeout", 3 still open after 15s
 // Sessions that do not read are spread over all.
 func TestComebackShare(t *testing.T) {
 	b := newTestBench(t)
-	s := &subject{target: b.targets(stompTarget{})}
+	s := &subject{target: b.targets(endpoint{})}
 	sessions := make([]*session, 200)
 	for i := range sessions {
 		sessions[i] = &session{last: []byte("e-1")}

@@ -44,9 +44,12 @@ func (e errAbsent) Error() string { return e.reason }
 var subjects = map[string]func(*bench, context.Context, *subject) error{
 	"bridge":          (*bench).startBridge,
 	"bridge-attacked": (*bench).startAttackedBridge,
+	"centrifuge":      (*bench).startCentrifuge,
 	"loop":            (*bench).startLoop,
 	"loop-batched":    (*bench).startBatchedLoop,
+	"loop-deflate":    (*bench).startDeflatingLoop,
 	"mosquitto-ws":    (*bench).startMosquittoWebSockets,
+	"nats":            (*bench).startNATS,
 	"rabbitmq":        (*bench).startRabbitMQ,
 	"replicas":        (*bench).startReplicas,
 }

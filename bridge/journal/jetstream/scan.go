@@ -25,8 +25,12 @@ type pending struct {
 	flight
 }
 
-// maxScanned is how many blocks a row of a scan has at most.
-const maxScanned = 512
+// Of a row of a scan, at most. Rows that are on their way share the connection, and each has to
+// bring something within askTimeout.
+const (
+	scanBlocks = 512
+	scanBytes  = 1 << 20 // about
+)
 
 // scan reads the blocks from the sequence next to last, and calls take with each.
 func (l *Log) scan(ctx context.Context, next, last uint64, take func(sequence uint64, b *block) error) error {
@@ -35,24 +39,8 @@ func (l *Log) scan(ctx context.Context, next, last uint64, take func(sequence ui
 	defer s.wg.Wait()
 	defer cancel()
 	for s.askAhead() {
-		p := s.ahead[0]
-		s.ahead = s.ahead[1:]
-		<-p.done
-		for blocks, err := p.blocks, p.err; ; blocks, err = l.readPatiently(ctx, p.row) {
-			if err != nil {
-				return err
-			}
-			s.learn(blocks)
-			for _, b := range blocks {
-				if err := take(p.first, b); err != nil {
-					return err
-				}
-				p.first++
-				p.max--
-			}
-			if p.max == 0 { // else fewer than asked for came
-				break
-			}
+		if err := s.takeRow(take); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -73,14 +61,42 @@ func (s *scan) askAhead() bool {
 	return len(s.ahead) > 0
 }
 
-// learn makes the next rows as long as rowBytes allows for blocks like these.
+// takeRow waits for the row in front, and calls take with its blocks.
+func (s *scan) takeRow(take func(sequence uint64, b *block) error) error {
+	p := s.ahead[0]
+	s.ahead = s.ahead[1:]
+	<-p.done
+	blocks, err := p.blocks, p.err
+	if err != nil && !stays(err) {
+		s.max, err = max(1, s.max/4), nil // the servers are slow, or the way to them is
+	}
+	for {
+		if err != nil {
+			return err
+		}
+		for _, b := range blocks {
+			if err := take(p.first, b); err != nil {
+				return err
+			}
+			p.first++
+			p.max--
+		}
+		s.learn(blocks)
+		if p.max == 0 {
+			return nil
+		}
+		blocks, err = s.log.readPatiently(s.ctx, p.row) // fewer than asked for came
+	}
+}
+
+// learn makes the next rows as long as scanBytes allows for blocks like these.
 func (s *scan) learn(blocks []*block) {
 	bytes := 0
 	for _, b := range blocks {
 		bytes += b.size
 	}
 	if bytes > 0 {
-		s.max = min(max(1, len(blocks)*rowBytes/bytes), maxScanned)
+		s.max = min(max(1, len(blocks)*scanBytes/bytes), scanBlocks)
 	}
 }
 

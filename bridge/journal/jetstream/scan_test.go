@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -55,7 +56,7 @@ func (g *gatedStore) shut(messages [][]byte) {
 // opened and where it has fallen behind.
 func TestReadsAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const many = 2 * readers * maxScanned
+		const many = 2 * readers * scanBlocks
 		all := filled(t, 2*many, 10).messages
 		store := &gatedStore{memoryStore: &memoryStore{stream: newStream()}}
 		store.shut(all[:many])
@@ -65,6 +66,38 @@ func TestReadsAhead(t *testing.T) {
 		store.shut(all) // of which nobody tells
 		if err := l.Reach(t.Context(), 2*many); err != nil || l.Bounds().Last != 2*many {
 			t.Errorf("Reach = %v, Bounds = %v", err, l.Bounds())
+		}
+	})
+}
+
+// A failingStore fails to read from each sequence the first time.
+type failingStore struct {
+	*memoryStore
+	tried sync.Map // sequences
+	looks atomic.Int64
+}
+
+func (f *failingStore) read(ctx context.Context, from uint64, max, bytes int) ([][]byte, error) {
+	if _, tried := f.tried.LoadOrStore(from, true); !tried {
+		return nil, errLost
+	}
+	return f.memoryStore.read(ctx, from, max, bytes)
+}
+
+func (f *failingStore) ends(ctx context.Context) (first, last uint64, err error) {
+	f.looks.Add(1)
+	return f.memoryStore.ends(ctx)
+}
+
+// TestReadsAgain has rows fail to come: they are asked for again, and not all from the beginning.
+func TestReadsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &failingStore{memoryStore: &memoryStore{stream: filled(t, 3*rowBlocks, 10)}}
+		l := mustOpen(t, store, Options{})
+		defer l.Close()
+		synctest.Wait()
+		if n := store.looks.Load(); n != 2 || l.Bounds().Last != 3*rowBlocks { // the second is keepUp's
+			t.Errorf("it has looked %d times where the stream ends, and has %v", n, l.Bounds())
 		}
 	})
 }

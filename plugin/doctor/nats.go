@@ -251,7 +251,7 @@ func (d *doctor) examineReplicas(all []journal.Replica) {
 		}
 		differ(Fail, "broker.client_id", r.ClientID, c.Broker.ClientID, meansTwoSessions)
 		differ(Fail, "broker.base_topic", r.BaseTopic, c.Broker.BaseTopic, meansTwoTopics)
-		differ(Warn, "configuration", r.Config, c.Hash, meansOtherConfig)
+		differ(Warn, "configuration", r.Config, c.ReplicaHash, meansOtherConfig)
 		if i > 0 && all[i-1].ID == r.ID {
 			sound = false
 			d.add(finding{

@@ -127,6 +127,30 @@ func (b builder) load(name, as string) {
 	}
 }
 
+// loaded are the images that an earlier test has given to the Docker engine, which keeps them.
+var loaded = map[string]bool{}
+
+// loadOnce has the image made and loaded, unless an earlier test has done that.
+func (b builder) loadOnce(name, as string, make func()) {
+	b.t.Helper()
+	if loaded[as] {
+		return
+	}
+	make()
+	b.load(name, "docker.io/library/"+as)
+	loaded[as] = true
+}
+
+func (b builder) loadBridge() {
+	b.t.Helper()
+	b.loadOnce("bridge-"+runtime.GOARCH, "mqtt-stomp-bridge:latest", func() { b.build(runtime.GOARCH) })
+}
+
+func (b builder) loadMosquitto() {
+	b.t.Helper()
+	b.loadOnce("mosquitto", "eclipse-mosquitto:2.0", func() { b.makeMosquittoImage("mosquitto") })
+}
+
 // What mosquitto/README.md says of compose, done to the letter: broker and bridge get healthy, an
 // event reaches listen, the doctor is content, a mistake in a rule is named, and without its broker
 // the bridge says so.
@@ -134,10 +158,8 @@ func TestCompose(t *testing.T) {
 	mosquittotest.Look(t, "openssl")
 	bridgetest.Need(t, "a Docker engine with compose", exec.Command("docker", "info").Run() == nil && exec.Command("docker", "compose", "version").Run() == nil)
 	b := newBuilder(t)
-	b.build(runtime.GOARCH)
-	b.load("bridge-"+runtime.GOARCH, "docker.io/library/mqtt-stomp-bridge:latest")
-	b.makeMosquittoImage("mosquitto")
-	b.load("mosquitto", "docker.io/library/eclipse-mosquitto:2.0")
+	b.loadBridge()
+	b.loadMosquitto()
 
 	page, err := os.ReadFile("../../mosquitto/README.md")
 	if err != nil {

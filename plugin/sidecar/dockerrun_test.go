@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -46,8 +45,7 @@ func TestDockerRun(t *testing.T) {
 	}
 
 	b := newBuilder(t)
-	b.build(runtime.GOARCH)
-	b.load("bridge-"+runtime.GOARCH, "docker.io/library/mqtt-stomp-bridge:latest")
+	b.loadBridge()
 	broker := mosquittotest.Start(t, mosquittotest.Options{})
 	host, port, err := net.SplitHostPort(broker.Addr)
 	if err != nil {

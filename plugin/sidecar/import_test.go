@@ -110,7 +110,7 @@ func TestImportJournal(t *testing.T) {
 		nextCounted(t, c, n)
 	}
 	out, _ = s.doctor()
-	for _, want := range []string{"ok    stream: mqtt-stomp-bridge-log has the settings that it needs\n", " leads, since "} {
+	for _, want := range []string{"ok    stream: mqtt-stomp-bridge-log has the settings that it needs\n", " leads, since ", "ok    replicas: 1 replica, all with this configuration\n"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("doctor does not say %q:\n%s", want, out)
 		}

@@ -16,6 +16,7 @@ require (
 	github.com/mitchellh/mapstructure v1.5.0 // settings into typed structs
 	github.com/mochi-mqtt/server/v2 v2.7.9 // the demo's broker, and quick tests'
 	github.com/nats-io/nats.go v1.55.0 // NATS: the journal that replicas share
+	github.com/nats-io/nkeys v0.4.16 // keys of users of NATS, in tests
 	github.com/pires/go-proxyproto v0.15.0 // PROXY headers, version 1 and 2
 	github.com/prometheus/client_golang v1.25.0 // /metrics
 	github.com/spf13/cobra v1.10.2 // the command line: help, completions
@@ -34,7 +35,6 @@ require (
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/klauspost/compress v1.20.1 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
-	github.com/nats-io/nkeys v0.4.16 // indirect
 	github.com/nats-io/nuid v1.0.1 // indirect
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.72.0 // indirect

@@ -72,7 +72,7 @@ func (l look) run(t *testing.T) (string, doctor.Counts) {
 		c.Broker.Password = func() ([]byte, error) { return []byte(b.Password), nil }
 	}
 	if n := settings.Journal.NATS; settings.Journal.Shared() {
-		c.NATS = &jetstream.Config{Name: n.Name, Replicas: n.Replicas, Username: n.Username, Password: l.password}
+		c.NATS = &jetstream.Config{Name: n.Name, Replicas: n.Replicas, Username: n.Username, Password: func() ([]byte, error) { return []byte(l.password), nil }}
 	}
 	if l.change != nil {
 		l.change(&c)

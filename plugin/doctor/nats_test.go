@@ -141,7 +141,7 @@ func TestNATSAccounts(t *testing.T) {
 			"fail  storage: the account may store 104.9 MB more, the stream may need 872.4 MB more on each of 1 server\n",
 			"note  max_payload: the servers take messages of 1.0 MB\n",
 		}},
-		{"b", []string{`fail  stream: it cannot be seen: nats: permissions violation: Permissions Violation for Publish to "$JS.API.STREAM.INFO.mqtt-stomp-bridge-log"`, "warn  lease: who leads cannot be seen: "}},
+		{"b", []string{`fail  stream: it cannot be seen: journal: the NATS user may not publish to "$JS.API.STREAM.INFO.mqtt-stomp-bridge-log"; add it to the user's permissions`, "warn  lease: who leads cannot be seen: "}},
 		{"c", []string{`fail  stream: it cannot be seen: journal: NATS: `}},
 		{"wrong", []string{"fail  nats: " + c.URLs()[0] + `, as user "wrong": nats: Authorization Violation`, "!stream:"}},
 	} {

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -68,14 +69,19 @@ func NATS(c *config.Config) (jetstream.Config, error) {
 		Username:    n.Username,
 		Credentials: n.CredentialsFile,
 	}
-	var err error
 	if n.PasswordFile != "" {
-		password, err := config.ReadSecretFile(n.PasswordFile)
-		if err != nil {
+		j.Password = readSecret("", n.PasswordFile)
+		if _, err := j.Password(); err != nil {
 			return j, fmt.Errorf("password_file: %w", err)
 		}
-		j.Password = string(password)
 	}
+	if n.CAFile != "" {
+		j.RootCAs = func() (*x509.CertPool, error) { return config.ReadCertificates(n.CAFile) }
+		if _, err := j.RootCAs(); err != nil {
+			return j, fmt.Errorf("ca_file: %w", err)
+		}
+	}
+	var err error
 	j.TLS, err = natsTLS(n)
 	return j, err
 }
@@ -87,19 +93,13 @@ func urls(all []*url.URL) (texts []string) {
 	return texts
 }
 
-// natsTLS returns nil where nothing is configured of TLS: then it is used as the URL, or the server,
-// asks for it.
+// natsTLS returns nil where nothing is configured of TLS but the CA: then it is used as the URL, or
+// the server, asks for it.
 func natsTLS(n config.NATS) (*tls.Config, error) {
-	if n.CAFile == "" && n.CertFile == "" && n.ServerName == "" {
+	if n.CertFile == "" && n.ServerName == "" {
 		return nil, nil
 	}
 	t := &tls.Config{ServerName: n.ServerName}
-	var err error
-	if n.CAFile != "" {
-		if t.RootCAs, err = config.ReadCertificates(n.CAFile); err != nil {
-			return nil, fmt.Errorf("ca_file: %w", err)
-		}
-	}
 	if n.CertFile != "" {
 		if _, err := tls.LoadX509KeyPair(n.CertFile, n.KeyFile); err != nil {
 			return nil, fmt.Errorf("cert_file: %w", err)

@@ -106,11 +106,14 @@ func (w *writer) commit(ctx context.Context, b *block, behind uint64) error {
 		w.log.mutate(b)
 	}
 	data := b.encode(w.log.format())
+	var denied *deniedError
 	for attempt := 1; ; attempt++ {
 		err := w.log.append(ctx, behind, data)
 		switch {
 		case err == nil:
 			return nil
+		case errors.As(err, &denied):
+			return fmt.Errorf("journal: the batch is not stored: %w", err)
 		case errors.Is(err, errFull) && attempt == 1: // later, an earlier attempt may be on its way
 			w.log.full.Store(true)
 			return fmt.Errorf("%w: %w", journal.ErrFull, err)

@@ -39,3 +39,9 @@ func Blocks(tb testing.TB, blocks, entries int) [][]byte {
 
 // Forget has nothing at hand of what was read.
 func (l *Log) Forget() { l.cache = newCache(l.ctx, l.cache.limit, l.readRow) }
+
+// Rights returns what the user of a replica must be allowed.
+func (c Config) Rights() (publish, subscribe []string) {
+	r := c.rights()
+	return r.publish, r.subscribe
+}

@@ -347,3 +347,65 @@ func TestReachTellsThoseWhoFollow(t *testing.T) {
 		t.Errorf("Reach = %v while those who follow have been told of %d", err, followed.Load())
 	}
 }
+
+// TestLeadWithoutRoom begins a turn where the stream has no room even for that: it waits for what is
+// needed no more to be purged.
+func TestLeadWithoutRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, l, w := brokenLog(t, Options{MaxBytes: 1, slack: 1})
+		defer l.Close()
+		for n := range 10 {
+			mustAppend(t, w, message(n))
+		}
+		w.Resign()
+		refused := 0
+		s.onAppend = func(_ uint64, _ []byte, add func() error) error {
+			s.mu.Lock()
+			purged := s.first > 1
+			s.mu.Unlock()
+			if !purged {
+				refused++
+				return errFull
+			}
+			return add()
+		}
+		mustAppend(t, mustLead(t, l), message(10))
+		if refused == 0 {
+			t.Error("there was room")
+		}
+	})
+}
+
+// TestLeadWithoutTheRight leaves the lease to others while the servers take nothing of this replica.
+func TestLeadWithoutTheRight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, l, w := brokenLog(t, Options{id: "denied"})
+		defer l.Close()
+		other := mustOpen(t, &memoryStore{stream: s.stream}, Options{id: "other"})
+		defer other.Close()
+		w.Resign()
+		var allowed atomic.Bool
+		s.onAppend = func(_ uint64, _ []byte, add func() error) error {
+			if !allowed.Load() {
+				return &deniedError{action: actionPublish, pattern: "x.log"}
+			}
+			return add()
+		}
+		led := make(chan error, 1)
+		go func() {
+			_, err := l.Lead(t.Context())
+			led <- err
+		}()
+		time.Sleep(time.Minute)
+		mustLead(t, other).Resign()
+		select {
+		case err := <-led:
+			t.Fatalf("Lead without the right: %v", err)
+		default:
+		}
+		allowed.Store(true)
+		if err := <-led; err != nil {
+			t.Errorf("Lead with it: %v", err)
+		}
+	})
+}

@@ -292,7 +292,7 @@ func (l *Log) keepUp() {
 		for _, done := range waiting {
 			close(done)
 		}
-		if ticked && l.leading() {
+		if ticked && (l.leading() || l.full.Load()) {
 			l.purge(&p)
 		}
 	}

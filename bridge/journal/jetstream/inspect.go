@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -67,10 +66,9 @@ func Inspect(ctx context.Context, c Config) (*Inspection, error) {
 	if err != nil {
 		return nil, err
 	}
-	var denied denials
-	s := &natsStore{config: c, logger: c.Logger}
+	s := newNATSStore(c)
 	options := append(s.options(), nats.RetryOnFailedConnect(false), nats.NoReconnect(), nats.Timeout(askTimeout),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { denied.add(err) }))
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.denied.add(err) }))
 	if s.conn, err = nats.Connect(c.URLs[0], options...); err != nil {
 		return nil, err
 	}
@@ -83,39 +81,17 @@ func Inspect(ctx context.Context, c Config) (*Inspection, error) {
 		Server: s.conn.ConnectedServerName(), Version: s.conn.ConnectedServerVersion(), Cluster: s.conn.ConnectedClusterName(),
 		MaxPayload: s.conn.MaxPayload(),
 	}
+	began := time.Now()
 	v.StorageLeft, v.StorageErr = storageLeft(ctx, js)
-	v.StorageErr = denied.explain(v.StorageErr)
+	v.StorageErr = s.denied.explain(began, v.StorageErr)
+	began = time.Now()
 	v.Stream, v.StreamErr = viewStream(ctx, js, c)
-	v.StreamErr = denied.explain(v.StreamErr)
+	v.StreamErr = s.denied.explain(began, v.StreamErr)
+	began = time.Now()
 	v.Leader, v.Since, v.LeaderErr = viewLeader(ctx, js, c)
-	v.LeaderErr = denied.explain(v.LeaderErr)
+	v.LeaderErr = s.denied.explain(began, v.LeaderErr)
 	v.Replicas = askReplicas(ctx, s.conn, c)
 	return v, nil
-}
-
-// denials are what the server has said that the user may not do. It says so beside the request,
-// which gets no answer.
-type denials struct {
-	mu  sync.Mutex
-	err error
-}
-
-func (d *denials) add(err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.err = err
-}
-
-// explain returns the error with what was denied since the last call.
-func (d *denials) explain(err error) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	denied := d.err
-	d.err = nil
-	if err != nil && denied != nil {
-		return denied
-	}
-	return err
 }
 
 func storageLeft(ctx context.Context, js jetstream.JetStream) (int64, error) {

@@ -16,17 +16,30 @@ import (
 
 // Lead implements Log.
 func (l *Log) Lead(ctx context.Context) (journal.Writer, error) {
-	turn, err := l.seat.Take(ctx)
-	if err != nil {
-		return nil, err
-	}
-	w := &writer{Turn: turn, log: l}
-	if err := w.begin(ctx); err != nil {
+	for {
+		turn, err := l.seat.Take(ctx)
+		if err != nil {
+			return nil, err
+		}
+		w := &writer{Turn: turn, log: l}
+		err = w.begin(ctx)
+		if err == nil {
+			return w, nil
+		}
 		turn.Resign()
-		return nil, cmp.Or(l.Err(), err)
+		var denied *deniedError
+		if !errors.As(err, &denied) {
+			return nil, cmp.Or(l.Err(), err)
+		}
+		// Others may have the rights that this one lacks.
+		if err := pause(ctx, deniedPause); err != nil {
+			return nil, err
+		}
 	}
-	return w, nil
 }
+
+// deniedPause is how long the lease is left to others by one that cannot lead: longer than they look.
+const deniedPause = 3 * time.Second
 
 // begin has the lease, and then fences off who led before.
 func (w *writer) begin(ctx context.Context) error {
@@ -104,7 +117,13 @@ func (w *writer) fence(ctx context.Context) error {
 			l.logger.Info("leading the journal", "term", w.term.number, "position", w.term.since-1)
 			return nil
 		}
-		if !errors.Is(err, errFenced) { // by the one before, which still appends
+		switch {
+		case errors.Is(err, errFenced): // by the one before, which still appends
+		case errors.Is(err, journal.ErrFull): // until something is purged
+			if err := pause(ctx, lookEvery); err != nil {
+				return err
+			}
+		default:
 			return err
 		}
 	}

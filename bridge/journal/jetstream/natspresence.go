@@ -56,7 +56,7 @@ func (s *natsStore) meet(ctx context.Context, r *roster) (leave func(), err erro
 // nobody is there, and one that does not answer for long will not come between.
 func (s *natsStore) askNamesake(ctx context.Context, subject string, r *roster) error {
 	for range maxMisses {
-		answer, err := s.request(ctx, subject)
+		answer, err := s.ask(ctx, subject)
 		switch {
 		case err == nil:
 			s.hear(answer, r)
@@ -70,7 +70,8 @@ func (s *natsStore) askNamesake(ctx context.Context, subject string, r *roster) 
 	return nil
 }
 
-func (s *natsStore) request(ctx context.Context, subject string) (*nats.Msg, error) {
+// ask sends a request without data.
+func (s *natsStore) ask(ctx context.Context, subject string) (*nats.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	return s.conn.RequestWithContext(ctx, subject, nil)

@@ -3,6 +3,7 @@ package jetstream
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -26,6 +27,7 @@ type getting struct {
 
 // read implements store. Any server that has the stream may answer.
 func (s *natsStore) read(ctx context.Context, from uint64, max, bytes int) ([][]byte, error) {
+	began := time.Now()
 	g := &getting{store: s, inbox: s.conn.NewInbox(), next: from, bytes: bytes}
 	var err error
 	if g.answers, err = s.conn.SubscribeSync(g.inbox); err != nil {
@@ -43,7 +45,7 @@ func (s *natsStore) read(ctx context.Context, from uint64, max, bytes int) ([][]
 		err = g.single(ctx, from+uint64(max))
 	}
 	if err != nil && len(g.found) == 0 {
-		return nil, fmt.Errorf("reading at sequence %d: %w", from, err)
+		return nil, fmt.Errorf("reading at sequence %d: %w", from, s.explain(began, err))
 	}
 	return g.found, nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -49,6 +50,7 @@ type Server struct {
 
 	t    testing.TB
 	bin  string
+	base []string      // lines of its configuration, but for Options.Config
 	cmd  *exec.Cmd     // nil: not running
 	done chan struct{} // closed when cmd has ended
 }
@@ -58,6 +60,8 @@ type Options struct {
 	Servers   int      // one or three; default one
 	JetStream []string // lines of the block jetstream in the configuration of each
 	Config    []string // more lines of the configuration
+
+	Connect []nats.Option // to see whether a server is there, where it does not let everybody in
 }
 
 // Start runs servers of that program and waits until JetStream is there. They end with the test.
@@ -85,7 +89,7 @@ func Start(t testing.TB, bin string, o Options) *Cluster {
 	for _, s := range c.Servers {
 		s.Restart()
 	}
-	c.waitReady()
+	c.waitReady(o.Connect)
 	return c
 }
 
@@ -116,19 +120,26 @@ func (s *Server) configure(number int, routes []string, o Options) {
 		}
 		lines = append(lines, fmt.Sprintf("cluster { name: test, no_advertise: true, listen: %s, routes: [%s] }", routes[number], strings.Join(others, ", ")))
 	}
-	config := strings.Join(append(lines, o.Config...), "\n") + "\n"
+	s.base = lines
+	s.Configure(o.Config)
+}
+
+// Configure replaces the lines that Options.Config had, for the next start or SIGHUP.
+func (s *Server) Configure(more []string) {
+	s.t.Helper()
+	config := strings.Join(slices.Concat(s.base, more), "\n") + "\n"
 	if err := os.WriteFile(filepath.Join(s.Dir, "config"), []byte(config), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
 // waitReady waits until the servers answer for JetStream, which in a cluster needs one that leads.
-func (c *Cluster) waitReady() {
+func (c *Cluster) waitReady(options []nats.Option) {
 	t := c.Servers[0].t
 	t.Helper()
 	for _, url := range c.URLs() {
 		bridgetest.Eventually(t, "JetStream at "+url, func() bool {
-			nc, err := nats.Connect(url)
+			nc, err := nats.Connect(url, options...)
 			if err != nil {
 				return false
 			}

@@ -60,6 +60,6 @@ func intrude(ctx context.Context, target stompTarget, early bool) {
 		s, err = openStomp(ctx, 0, target)
 	}
 	if err == nil {
-		s.conn.Close()
+		s.close()
 	}
 }

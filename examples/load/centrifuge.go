@@ -65,7 +65,7 @@ func openCentrifuge(ctx context.Context, index int, address string) (*session, e
 	}
 	s.protocol, s.opcode = centrifugeProtocol{}, opText
 	if err := s.subscribeCentrifuge(); err != nil {
-		s.conn.Close()
+		s.close()
 		return nil, fmt.Errorf("subscribing to Centrifuge: %w", err)
 	}
 	return s, nil

@@ -66,7 +66,7 @@ func (c *crowd) add(ctx context.Context, i int) {
 	}
 	c.running.Go(func() {
 		if err := s.read(c.seen); err != nil {
-			s.conn.Close()
+			s.close()
 			c.broken(fmt.Errorf("session %d: %w", i, err))
 		}
 	})
@@ -94,7 +94,7 @@ func (c *crowd) keepAlive(ctx context.Context) {
 func (c *crowd) close() {
 	c.mu.Lock()
 	for _, s := range c.sessions {
-		s.conn.Close()
+		s.close()
 	}
 	c.mu.Unlock()
 	c.running.Wait()

@@ -6,8 +6,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"sync"
-	"text/tabwriter"
 	"time"
 )
 
@@ -99,19 +99,18 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // writeIdle writes a table of the steps, in the order of names.
 func writeIdle(w io.Writer, names []string, steps map[string][]idleStep) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "\tsessions\tMiB\tKiB a session\tCPU ms/s\tCPU µs/s a session\tconnects/s\tCPU µs a connect\t")
+	g := grid{{"", "sessions", "MiB", "KiB a session", "CPU ms/s", "CPU µs/s a session", "connects/s", "CPU µs a connect"}}
 	for _, name := range names {
 		for i, s := range steps[name] {
-			fmt.Fprintf(t, "%s\t%d\t%.1f\t", name, s.sessions, float64(s.memory)/(1<<20))
+			row := []string{name, strconv.Itoa(s.sessions), mebibytes(s.memory)}
 			if i == 0 {
-				fmt.Fprintf(t, "\t%.2f\t\t\t\t\n", microseconds(s.idle)/1000)
+				g.add(append(row, "", fmt.Sprintf("%.2f", microseconds(s.idle)/1000))...)
 				continue
 			}
 			empty, n := steps[name][0], float64(s.sessions)
-			fmt.Fprintf(t, "%.1f\t%.2f\t%.2f\t%.0f\t%.0f\t\n", float64(s.memory-empty.memory)/1024/n, microseconds(s.idle)/1000,
-				microseconds(s.idle-empty.idle)/n, s.connects, microseconds(s.opening))
+			g.add(append(row, fmt.Sprintf("%.1f", float64(s.memory-empty.memory)/1024/n), fmt.Sprintf("%.2f", microseconds(s.idle)/1000),
+				fmt.Sprintf("%.2f", microseconds(s.idle-empty.idle)/n), fmt.Sprintf("%.0f", s.connects), fmt.Sprintf("%.0f", microseconds(s.opening)))...)
 		}
 	}
-	t.Flush()
+	g.write(w)
 }

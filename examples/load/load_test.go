@@ -256,7 +256,7 @@ func TestTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer x.conn.Close()
+	defer x.close()
 	if c, ok := x.conn.(*tls.Conn); !ok || !c.ConnectionState().HandshakeComplete {
 		t.Errorf("the connection is a %T, want one with TLS", x.conn)
 	}
@@ -299,33 +299,46 @@ func TestDeflate(t *testing.T) {
 // What compression saves of the frames of the events, and takes for each. Where subscriptions have
 // ids of their own, the header stays as it is and sessions share what is compressed of the body.
 func BenchmarkDeflate(b *testing.B) {
-	for _, level := range []int{flate.HuffmanOnly, flate.BestSpeed, flate.DefaultCompression, flate.BestCompression} {
-		for _, shared := range []string{"frame", "body"} {
-			b.Run(fmt.Sprintf("level=%d/%s", level, shared), func(b *testing.B) {
-				d := newDeflater(level)
-				before, after := 0, 0
-				for n := 0; b.Loop(); n++ {
-					b.StopTimer()
-					plain := delivery(n%1000, 100)
-					f, err := nextFrame(plain)
-					if err != nil {
-						b.Fatal(err)
-					}
-					b.StartTimer()
-					before += len(plain)
-					if shared == "frame" {
-						after += len(d.appendFrame(nil, f.opcode, f.payload))
-						continue
-					}
-					header := bytes.Index(f.payload, []byte("\n\n")) + 2
-					body := d.message(f.payload[header:])
-					const stored = 5 // a block that is not compressed begins with so many bytes
-					after += len(appendFrameHeader(nil, opText, 0, stored+header+len(body))) + stored + header + len(body)
-				}
-				b.ReportMetric(100*(1-float64(after)/float64(before)), "%saved")
+	for _, size := range []int{30, 100, 500} {
+		for _, level := range []int{flate.BestSpeed, 6} {
+			d := newDeflater(level)
+			name := fmt.Sprintf("content=%d/level=%d/", size, level)
+			b.Run(name+"frame", func(b *testing.B) {
+				benchmarkDeflate(b, size, func(payload []byte) int {
+					return len(d.appendFrame(nil, opText, payload))
+				})
+			})
+			b.Run(name+"body", func(b *testing.B) {
+				benchmarkDeflate(b, size, func(payload []byte) int {
+					header := bytes.Index(payload, []byte("\n\n")) + 2
+					n := stored + header + len(d.message(payload[header:]))
+					return len(appendFrameHeader(nil, opText, 0, n)) + n
+				})
 			})
 		}
 	}
+}
+
+// stored is the length of what begins a block that is not compressed (RFC 1951, 3.2.4).
+const stored = 5
+
+// benchmarkDeflate reports what the function saves, which returns the length of a frame.
+func benchmarkDeflate(b *testing.B, size int, deflated func(payload []byte) int) {
+	frames := make([]frame, 1000)
+	for n := range frames {
+		var err error
+		if frames[n], err = nextFrame(delivery(n, size)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	before, after, n := 0, 0, 0
+	for b.Loop() {
+		f := frames[n%len(frames)]
+		n++
+		before += f.size
+		after += deflated(f.payload)
+	}
+	b.ReportMetric(100*(1-float64(after)/float64(before)), "%saved")
 }
 
 // What a protocol has in one frame.
@@ -402,7 +415,7 @@ func firstMessage(t *testing.T, b *bench, name string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer x.conn.Close()
+	defer x.close()
 	p, err := s.publisher()
 	if err != nil {
 		t.Fatal(err)
@@ -451,11 +464,12 @@ func TestIdle(t *testing.T) {
 		{idle: 2 * time.Millisecond, memory: 20 << 20},
 		{sessions: 1000, idle: 3 * time.Millisecond, memory: 30 << 20, connects: 5000, opening: 100 * time.Microsecond},
 	}})
-	want := `        sessions   MiB  KiB a session  CPU ms/s  CPU µs/s a session  connects/s  CPU µs a connect
-bridge         0  20.0                     2.00                                                  
-bridge      1000  30.0           10.2      3.00                1.00        5000               100
+	want := `|        | sessions |  MiB | KiB a session | CPU ms/s | CPU µs/s a session | connects/s | CPU µs a connect |
+| ------ | -------: | ---: | ------------: | -------: | -----------------: | ---------: | ---------------: |
+| bridge |        0 | 20.0 |               |     2.00 |                    |            |                  |
+| bridge |     1000 | 30.0 |          10.2 |     3.00 |               1.00 |       5000 |              100 |
 `
-	if d := cmp.Diff(strings.Fields(want), strings.Fields(out.String())); d != "" {
+	if d := cmp.Diff(want, out.String()); d != "" {
 		t.Errorf("table (-want +got):\n%s", d)
 	}
 }
@@ -483,6 +497,8 @@ func TestOptions(t *testing.T) {
 		{"-sessions 5000000", "from 1 to 4000000 sessions"},
 		{"-broker emqx", `-broker "emqx": mosquitto or embedded`},
 		{"-journal tape", `-journal "tape": memory, disk or nats`},
+		{"-tables -sessions 10 -rounds 1 -qos 0", "-tables cannot be combined with -qos\n-tables cannot be combined with -sessions"},
+		{"-tables -rounds -1", "-rate, -attacks, -inflight, -rounds, -size, -settle or -idle-for is out of its range"},
 		{"-inflight 0", "-rate, -attacks, -inflight, -rounds, -size, -settle or -idle-for is out of its range"},
 		{"-idle-for 0s", "-rate, -attacks, -inflight, -rounds, -size, -settle or -idle-for is out of its range"},
 	} {
@@ -493,6 +509,46 @@ func TestOptions(t *testing.T) {
 	o, err := parseOptions([]string{"-peer", "all", "-idle", "1000,5000"}, io.Discard)
 	if err != nil || len(o.subjects) != 7 || o.mostSessions() != 5000 {
 		t.Errorf("got %+v, %v", o, err)
+	}
+}
+
+// All tables can be run, with what they need.
+func TestTables(t *testing.T) {
+	o, err := parseOptions([]string{"-tables"}, io.Discard)
+	want := []string{"bridge", "centrifuge", "loop", "loop-batched", "loop-deflate", "mosquitto-ws", "nats"}
+	if d := cmp.Diff(want, o.subjects); d != "" || err != nil || o.mostSessions() != 1000 || o.rounds != 3 {
+		t.Errorf("%v, %d sessions, %d rounds, subjects (-want +got):\n%s", err, o.mostSessions(), o.rounds, d)
+	}
+	b := newTestBench(t)
+	b.rounds = 2
+	small := table{"small", "-tls -sessions 1,5 -events 20 -peer loop", "loop"}
+	var out bytes.Buffer
+	got, err := b.runTable(t.Context(), small, &out)
+	skipAbsent(t, err)
+	if err != nil || len(got) != 2 || got[0].load != (load{1, 20}) || got[1].load != (load{5, 20}) {
+		t.Fatalf("got %+v, %v, in\n%s", got, err, &out)
+	}
+	seconds := func(n time.Duration) result { return result{server: usage{cpu: n * time.Second}, broker: time.Second} }
+	sums := newSummary()
+	sums.add(small, measured{load{5, 20}, map[string]result{"bridge": seconds(3), "loop": seconds(2), "nats": seconds(4)}})
+	sums.add(table{title: "front", limit: inFront}, measured{load{1, 20}, map[string]result{"bridge": seconds(3)}})
+	sums.add(table{title: "deflated"}, measured{load{1, 20}, map[string]result{
+		"loop-batched": {bytes: 400, server: usage{cpu: 4}}, "loop-deflate": {bytes: 300, server: usage{cpu: 5}}}})
+	out.Reset()
+	sums.write(&out)
+	table := `### Summary
+
+| CPU s/M              | limit | bridge | nats | centrifuge | mosquitto-ws | bridge to limit | to nats | to centrifuge |
+| -------------------- | ----: | -----: | ---: | ---------: | -----------: | --------------: | ------: | ------------: |
+| small, to 5 sessions |  2.00 |   3.00 | 4.00 |          - |            - |           1.50x |   0.75x |             - |
+| front, to 1 session  |  1.00 |   3.00 |    - |          - |            - |           3.00x |       - |             - |
+
+| loop-deflate to loop-batched | bytes |   CPU |
+| ---------------------------- | ----: | ----: |
+| deflated, to 1 session       | 0.75x | 1.25x |
+`
+	if d := cmp.Diff(table, out.String()); d != "" {
+		t.Errorf("summary (-want +got):\n%s", d)
 	}
 }
 
@@ -534,7 +590,7 @@ func TestRunEvents(t *testing.T) {
 	if err := b.runEvents(t.Context(), &out); err != nil {
 		t.Fatal(err)
 	}
-	heads := regexp.MustCompile(`(?m)^ *(1 session|30 sessions|bridge to)  deliveries/s `).FindAllString(out.String(), -1)
+	heads := regexp.MustCompile(`(?m)^\| (1 session|30 sessions|bridge to) +\| deliveries/s `).FindAllString(out.String(), -1)
 	if len(heads) != 4 {
 		t.Errorf("got tables %q, want two and their ratios, in\n%s", heads, &out)
 	}

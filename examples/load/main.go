@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := b.build(ctx); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(o.subjects, wantsPrivateNetwork) {
+	if slices.ContainsFunc(b.subjects, wantsPrivateNetwork) {
 		err := runPrivately(ctx, b.programs, args, stdout, stderr)
 		if !errors.Is(err, errNoPrivateNetwork) {
 			return err
@@ -76,6 +76,8 @@ func (b *bench) run(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	switch {
+	case b.tables:
+		return b.runTables(ctx, stdout)
 	case len(b.idle) > 0:
 		return b.runIdle(ctx, stdout)
 	case b.storm != nil:
@@ -95,8 +97,13 @@ func (b *bench) runEvents(ctx context.Context, stdout io.Writer) error {
 		if i > 0 {
 			fmt.Fprintln(stdout)
 		}
-		writeResults(stdout, l, b.subjects, results)
-		faults = cmp.Or(faults, b.faults(median(results["bridge"])))
+		medians := map[string]result{}
+		for name, rounds := range results {
+			medians[name] = median(rounds)
+		}
+		b.measured = append(b.measured, measured{l, medians})
+		writeResults(stdout, l, b.subjects, medians)
+		faults = cmp.Or(faults, b.faults(medians["bridge"]))
 	}
 	return faults
 }
@@ -122,10 +129,15 @@ func (b *bench) measureAll(ctx context.Context, l load) (map[string][]result, er
 	return results, nil
 }
 
+// errBroken is what a run ends with that has figures all the same.
+type errBroken struct{}
+
+func (errBroken) Error() string { return "the bridge has lost, repeated or reordered events" }
+
 // faults says what the bridge has broken of its promises, of which QoS 0 has fewer.
 func (b *bench) faults(r result) error {
 	if b.qos == 1 && r.lost+r.unacked > 0 || r.duplicates+r.disorder > 0 {
-		return errors.New("the bridge has lost, repeated or reordered events")
+		return errBroken{}
 	}
 	return nil
 }

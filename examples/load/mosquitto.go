@@ -80,7 +80,7 @@ func openMQTT(ctx context.Context, index int, address string) (*session, error) 
 	}
 	s.protocol, s.opcode = mqttProtocol{}, opBinary
 	if err := s.subscribeMQTT(); err != nil {
-		s.conn.Close()
+		s.close()
 		return nil, err
 	}
 	return s, nil

@@ -86,7 +86,7 @@ func openNATS(ctx context.Context, index int, address string) (*session, error) 
 	}
 	s.protocol, s.opcode = natsProtocol{}, opBinary
 	if err := s.subscribeNATS(); err != nil {
-		s.conn.Close()
+		s.close()
 		return nil, fmt.Errorf("subscribing to NATS: %w", err)
 	}
 	return s, nil

@@ -44,6 +44,7 @@ type options struct {
 	sidecar    string
 	profile    string
 	timeout    time.Duration
+	tables     bool
 }
 
 // A load is how much work a run is.
@@ -69,7 +70,8 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.Float64Var(&o.notReading, "not-reading", 0, "percentage of sessions that reconnect in a -storm and read nothing; measured in turns with a storm without them")
 	f.DurationVar(&o.deafFor, "not-reading-for", 15*time.Second, "longest time to watch these sessions; the bridge gives a write 10 s")
 	f.Float64Var(&o.attacks, "attacks", 167, "connections with a bad token per second to the peer bridge-attacked")
-	f.IntVar(&o.rounds, "rounds", 1, "number of times that everything is measured; the tables show medians")
+	f.BoolVar(&o.tables, "tables", false, "run a fixed list of command lines and sum them up; takes only -rounds, -sidecar and -timeout beside it")
+	f.IntVar(&o.rounds, "rounds", 0, "number of times that everything is measured; the tables show medians (default 1, with -tables 3)")
 	f.StringVar(&o.broker, "broker", "mosquitto", "broker in front of the bridge: mosquitto, or embedded (in this program)")
 	f.BoolVar(&o.noDelay, "nodelay", true, "let mosquitto set TCP_NODELAY, which is not its default")
 	f.BoolVar(&o.tls, "tls", false, "sessions of the bridge and the loops use TLS")
@@ -78,10 +80,15 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.journal, "journal", "", "the bridge's journal: memory, disk, or nats for three bridges that share one on NATS JetStream (default memory, with -storm disk)")
 	f.StringVar(&o.sidecar, "sidecar", "", "binary of the bridge; built if not given")
 	f.StringVar(&o.profile, "profile", "", "file for a CPU profile of the bridge, made with Linux's perf")
-	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "when to give up, for all runs together")
+	f.DurationVar(&o.timeout, "timeout", 0, "when to give up, for all runs together (default 5m, with -tables 10m)")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
+	if o.tables {
+		return o.completeTables(f)
+	}
+	o.rounds = cmp.Or(o.rounds, 1)
+	o.timeout = cmp.Or(o.timeout, 5*time.Minute)
 	o.distinct = *ids == "distinct"
 	if o.idle, err = parseRising(*idle); err != nil {
 		return o, fmt.Errorf("-idle %q: %w", *idle, err)

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"text/tabwriter"
+	"strconv"
 	"time"
 )
 
@@ -41,20 +41,33 @@ func middle[R any, T cmp.Ordered](rounds []R, figure func(R) T) T {
 }
 
 // writeResults writes a table of the results, in the order of names.
-func writeResults(w io.Writer, l load, names []string, results map[string][]result) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "%s\tdeliveries/s\tCPU s/M\tbroker s/M\tbytes\tp50\tp90\tp99\tp99.9\tlost\ttwice\tdisorder\tunacked\tMiB\tconnects/s\t\n", count(l.sessions, "session"))
+func writeResults(w io.Writer, l load, names []string, results map[string]result) {
+	g := grid{{count(l.sessions, "session"), "deliveries/s", "CPU s/M", "broker s/M", "bytes", "p50", "p90", "p99", "p99.9",
+		"lost", "twice", "disorder", "unacked", "MiB", "connects/s"}}
 	for _, name := range names {
-		r := median(results[name])
-		fmt.Fprintf(t, "%s\t%.0f\t%.2f\t%.2f\t%.0f\t", name, r.deliveries, r.server.cpu.Seconds(), r.broker.Seconds(), r.bytes)
+		r := results[name]
+		row := []string{name, fmt.Sprintf("%.0f", r.deliveries), figure(r.server.cpu.Seconds()), figure(r.broker.Seconds()), fmt.Sprintf("%.0f", r.bytes)}
 		for _, d := range r.latency {
-			fmt.Fprintf(t, "%s\t", milliseconds(d))
+			row = append(row, milliseconds(d))
 		}
-		fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%.1f\t%.0f\t\n", r.lost, r.duplicates, r.disorder, r.unacked, float64(r.server.memory)/(1<<20), r.connects)
+		for _, n := range []int{r.lost, r.duplicates, r.disorder, r.unacked} {
+			row = append(row, strconv.Itoa(n))
+		}
+		g.add(append(row, mebibytes(r.server.memory), fmt.Sprintf("%.0f", r.connects))...)
 	}
-	t.Flush()
+	g.write(w)
 	writeRatios(w, l, names, results)
 }
+
+// figure returns a figure, or a dash where there is none.
+func figure(f float64) string {
+	if f == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", f)
+}
+
+func mebibytes(n int64) string { return fmt.Sprintf("%.1f", float64(n)/(1<<20)) }
 
 func count(n int, what string) string {
 	if n == 1 {
@@ -65,23 +78,23 @@ func count(n int, what string) string {
 
 // writeRatios writes what the first subject has for each one of the others; with one session also
 // for its broker, which has done about as much.
-func writeRatios(w io.Writer, l load, names []string, results map[string][]result) {
-	own := median(results[names[0]])
+func writeRatios(w io.Writer, l load, names []string, results map[string]result) {
+	own := results[names[0]]
 	besideBroker := l.sessions == 1 && own.broker > 0
 	if len(names) < 2 && !besideBroker {
 		return
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "\n%s to\tdeliveries/s\tCPU\tp50\tp99\tmemory\tconnects/s\t\n", names[0])
+	g := grid{{names[0] + " to", "deliveries/s", "CPU", "p50", "p99", "memory", "connects/s"}}
 	for _, name := range names[1:] {
-		r := median(results[name])
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", name, ratio(own.deliveries, r.deliveries), ratio(own.server.cpu, r.server.cpu),
-			ratio(own.latency[0], r.latency[0]), ratio(own.latency[2], r.latency[2]), ratio(own.server.memory, r.server.memory), ratio(own.connects, r.connects))
+		r := results[name]
+		g.add(name, ratio(own.deliveries, r.deliveries), ratio(own.server.cpu, r.server.cpu), ratio(own.latency[0], r.latency[0]),
+			ratio(own.latency[2], r.latency[2]), ratio(own.server.memory, r.server.memory), ratio(own.connects, r.connects))
 	}
 	if besideBroker {
-		fmt.Fprintf(t, "mosquitto in front of it\t\t%s\t\t\t\t\t\n", ratio(own.server.cpu, own.broker))
+		g.add(inFront, "", ratio(own.server.cpu, own.broker))
 	}
-	t.Flush()
+	fmt.Fprintln(w)
+	g.write(w)
 }
 
 func ratio[T int64 | float64 | time.Duration](a, b T) string {

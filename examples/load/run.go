@@ -23,6 +23,7 @@ type bench struct {
 	tokens    auth.JWTConfig
 	secret    string      // that the tokens are signed with
 	clientTLS *tls.Config // of sessions; nil: without TLS
+	measured  []measured  // by runEvents
 }
 
 // A result is what one run has measured.
@@ -37,6 +38,12 @@ type result struct {
 	unacked    int           // events at QoS 1 that the broker has not acknowledged
 	server     usage         // CPU per million deliveries; memory at the end
 	broker     time.Duration // CPU per million deliveries
+}
+
+// A measured load has a result for each subject.
+type measured struct {
+	load
+	results map[string]result
 }
 
 // quantiles are those of result.latency.

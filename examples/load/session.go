@@ -209,6 +209,9 @@ func (s *session) control(opcode byte, payload []byte) error {
 	return nil
 }
 
+// close ends the session without a word, also of TLS: its reader would still get the answer to it.
+func (s *session) close() { s.tcp.Close() }
+
 // keepAlive sends the beat, where there is one.
 func (s *session) keepAlive() {
 	if s.beat != nil {

@@ -47,7 +47,7 @@ func openStomp(ctx context.Context, index int, target stompTarget) (*session, er
 	s.protocol, s.opcode = stompProtocol{}, opText
 	s.beat = appendMaskedFrame(nil, opText, []byte("\n"))
 	if err := s.subscribeStomp(target); err != nil {
-		s.conn.Close()
+		s.close()
 		return nil, err
 	}
 	return s, nil

@@ -20,13 +20,20 @@ func TestStorm(t *testing.T) {
 		name    string
 		signal  syscall.Signal
 		journal string
+		tls     bool
 	}{
-		{"term", syscall.SIGTERM, "disk"},
-		{"kill", syscall.SIGKILL, "disk"},
-		{"kill of all replicas", syscall.SIGKILL, "nats"},
+		{"term", syscall.SIGTERM, "disk", false},
+		{"kill", syscall.SIGKILL, "disk", false},
+		{"kill of all replicas", syscall.SIGKILL, "nats", false},
+		{"term, with TLS", syscall.SIGTERM, "disk", true}, // ending a session there was taken for a cut
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newTestBench(t)
+			if b.tls = tt.tls; b.tls {
+				if err := b.makeCertificate(); err != nil {
+					t.Fatal(err)
+				}
+			}
 			b.storm, b.journal, b.deafFor = tt.signal, tt.journal, time.Millisecond
 			r, err := b.measureStorm(t.Context(), load{40, 30}, 10)
 			skipAbsent(t, err)
@@ -78,12 +85,14 @@ func TestWriteStorms(t *testing.T) {
 	deaf.live, deaf.cut, deaf.deaf, deaf.ends = 6*time.Second, 1, 10, map[string]int{"write timeout": 7}
 	var out bytes.Buffer
 	writeStorms(&out, load{1000, 100}, []float64{0, 1}, [][]stormResult{{read}, {deaf}}, 15*time.Second)
-	want := `  1000 sessions   all live        p50        p99  connects/s  CPU s  peak MiB  cut  lost  twice  disorder  restart
-       all read  3000.00ms  1000.00ms  2000.00ms        5000   2.00     100.0    0     0      0         0  20.00ms
-      1% do not  6000.00ms  1000.00ms  2000.00ms        5000   2.00     100.0    1     0      0         0  20.00ms
+	want := `| 1000 sessions |  all live |       p50 |       p99 | connects/s | CPU s | peak MiB | cut | lost | twice | disorder | restart |
+| ------------- | --------: | --------: | --------: | ---------: | ----: | -------: | --: | ---: | ----: | -------: | ------: |
+| all read      | 3000.00ms | 1000.00ms | 2000.00ms |       5000 |  2.00 |    100.0 |   0 |    0 |     0 |        0 | 20.00ms |
+| 1% do not     | 6000.00ms | 1000.00ms | 2000.00ms |       5000 |  2.00 |    100.0 |   1 |    0 |     0 |        0 | 20.00ms |
 
-  1% do not to  all live    p50    p99  connects/s    CPU   peak
-      all read     2.00x  1.00x  1.00x       1.00x  1.00x  1.00x
+| 1% do not to | all live |   p50 |   p99 | connects/s |   CPU |  peak |
+| ------------ | -------: | ----: | ----: | ---------: | ----: | ----: |
+| all read     |    2.00x | 1.00x | 1.00x |      1.00x | 1.00x | 1.00x |
 
 of 10 that do not read: 7 ended by "write timeout", 3 still open after 15s
 `

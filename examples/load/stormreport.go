@@ -7,8 +7,8 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 )
 
@@ -40,20 +40,21 @@ func medianStorm(rounds []stormResult) (m stormResult) {
 // writeStorms writes a table of the results, by the percentage of sessions that do not read, of
 // which the first is 0; they were watched for so long.
 func writeStorms(w io.Writer, l load, shares []float64, results [][]stormResult, deafFor time.Duration) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "%s\tall live\tp50\tp99\tconnects/s\tCPU s\tpeak MiB\tcut\tlost\ttwice\tdisorder\trestart\t\n", count(l.sessions, "session"))
+	g := grid{{count(l.sessions, "session"), "all live", "p50", "p99", "connects/s", "CPU s", "peak MiB", "cut", "lost", "twice", "disorder", "restart"}}
 	for i, share := range shares {
 		r := medianStorm(results[i])
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.0f\t%.2f\t%.1f\t%d\t%d\t%d\t%d\t%s\t\n", stormName(share), milliseconds(r.live), milliseconds(r.caughtUp[0]),
-			milliseconds(r.caughtUp[1]), r.connects, r.server.cpu.Seconds(), float64(r.server.peak)/(1<<20), r.cut, r.lost, r.duplicates, r.disorder, milliseconds(r.restart))
+		g.add(stormName(share), milliseconds(r.live), milliseconds(r.caughtUp[0]), milliseconds(r.caughtUp[1]), fmt.Sprintf("%.0f", r.connects),
+			fmt.Sprintf("%.2f", r.server.cpu.Seconds()), mebibytes(r.server.peak), strconv.Itoa(r.cut), strconv.Itoa(r.lost), strconv.Itoa(r.duplicates),
+			strconv.Itoa(r.disorder), milliseconds(r.restart))
 	}
-	t.Flush()
+	g.write(w)
 	for i, share := range shares[1:] {
 		all, some := medianStorm(results[0]), medianStorm(results[i+1])
-		fmt.Fprintf(t, "\n%s to\tall live\tp50\tp99\tconnects/s\tCPU\tpeak\t\n", stormName(share))
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", stormName(0), ratio(some.live, all.live), ratio(some.caughtUp[0], all.caughtUp[0]),
-			ratio(some.caughtUp[1], all.caughtUp[1]), ratio(some.connects, all.connects), ratio(some.server.cpu, all.server.cpu), ratio(some.server.peak, all.server.peak))
-		t.Flush()
+		g := grid{{stormName(share) + " to", "all live", "p50", "p99", "connects/s", "CPU", "peak"}}
+		g.add(stormName(0), ratio(some.live, all.live), ratio(some.caughtUp[0], all.caughtUp[0]), ratio(some.caughtUp[1], all.caughtUp[1]),
+			ratio(some.connects, all.connects), ratio(some.server.cpu, all.server.cpu), ratio(some.server.peak, all.server.peak))
+		fmt.Fprintln(w)
+		g.write(w)
 		fmt.Fprintf(w, "\nof %d that do not read: %s\n", some.deaf, some.fates(deafFor))
 	}
 }

@@ -44,8 +44,8 @@ type Config struct {
 	// published; a new secret does not change it.
 	Hash string `mapstructure:"-"`
 
-	// ReplicaHash is Hash without what may differ from replica to replica: where it listens, how it
-	// logs, its name.
+	// ReplicaHash is Hash without what may differ from replica to replica: where it listens, which
+	// NATS servers it connects to, how it logs, its name.
 	ReplicaHash string `mapstructure:"-"`
 
 	// RulesHash identifies the tables, memories and rules alone.

@@ -228,7 +228,7 @@ var keys = []Key{
 
 	{Path: "journal.dir", kind: path(),
 		Meaning: "Directory of the journal. Without it, the journal is in memory and lost at a restart."},
-	{Path: "journal.nats.url", List: true, kind: natsURL(),
+	{Path: "journal.nats.url", own: true, List: true, kind: natsURL(),
 		Meaning: "URL of the NATS servers, which need JetStream; name all of a cluster. Default port: 4222. The bridge creates the stream `<name>-log` and the bucket `<name>-lead`."},
 	{Path: "journal.nats.name", kind: natsName(),
 		Meaning: "Name of the journal. It must be the same at all replicas, and another one for each set of replicas."},

@@ -424,7 +424,7 @@ func TestReplicaHash(t *testing.T) {
 		return mustLoad(t, write(t, "config.yaml", "journal: {nats: {url: nats://nats}}\n"), environ...)
 	}
 	first := load()
-	own := load("BRIDGE_SERVER_LISTEN=:8081", "BRIDGE_OPS_LISTEN=:9465", "BRIDGE_JOURNAL_NATS_ID=other", "BRIDGE_LOG_LEVEL=debug")
+	own := load("BRIDGE_SERVER_LISTEN=:8081", "BRIDGE_OPS_LISTEN=:9465", "BRIDGE_JOURNAL_NATS_ID=other", "BRIDGE_JOURNAL_NATS_URL=nats://near", "BRIDGE_LOG_LEVEL=debug")
 	if own.ReplicaHash != first.ReplicaHash || own.Hash == first.Hash {
 		t.Errorf("of a replica with its own settings: ReplicaHash %s, Hash %s; of the first: %s, %s", own.ReplicaHash, own.Hash, first.ReplicaHash, first.Hash)
 	}

@@ -25,8 +25,8 @@ func TestReplicas(t *testing.T) {
 		links  bool
 		do     func(f *fleet)
 	}{
-		{"reader: SIGKILL", 3, 10, 3 * time.Second, false, readerKilled},
-		{"reader: SIGTERM", 3, 10, 1500 * time.Millisecond, false, readerTerminated},
+		{"reader: SIGKILL", 3, 20, 3 * time.Second, false, readerKilled},
+		{"reader: SIGTERM", 3, 20, 1500 * time.Millisecond, false, readerTerminated},
 		{"reader: SIGSTOP, then SIGCONT", 1, 4, 15 * time.Second, false, readerHangs},
 		{"reader: cut off from NATS", 1, 2, 15 * time.Second, true, readerCutOff},
 		{"leading node: SIGKILL", 1, 3, nodeLimit, false, nodeKilled},

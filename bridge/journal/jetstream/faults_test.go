@@ -409,3 +409,33 @@ func TestLeadWithoutTheRight(t *testing.T) {
 		}
 	})
 }
+
+// TestReachByTheTail has the position come while nobody says where the stream ends, as when the
+// servers elect who leads it: Reach needs no more. For a position that does not come it waits.
+func TestReachByTheTail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStream()
+		first := mustOpen(t, &memoryStore{stream: s}, Options{})
+		defer first.Close()
+		store := &brokenStore{memoryStore: &memoryStore{stream: s}}
+		second := mustOpen(t, store, Options{})
+		defer second.Close()
+		w := mustLead(t, first)
+		failing(&store.onEnds, errLost)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		reached := make(chan error, 1)
+		go func() { reached <- second.Reach(ctx, 1) }()
+		synctest.Wait()
+		mustAppend(t, w, message(1))
+		if err := <-reached; err != nil {
+			t.Errorf("Reach of what the tail has brought = %v", err)
+		}
+		if err := second.Reach(ctx, 2); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Reach of what does not come = %v", err)
+		}
+		if n := len(second.waiting); n > 0 {
+			t.Errorf("%d still wait", n)
+		}
+	})
+}

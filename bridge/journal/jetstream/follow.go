@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -219,6 +220,8 @@ func (l *Log) apply(sequence uint64, b *block, entries []journal.Entry) {
 	for _, f := range l.follow {
 		f(entries)
 	}
+	last := entries[len(entries)-1].Position
+	l.release(func(w waiter) bool { return w.position <= last })
 }
 
 func (l *Log) advance(sequence uint64, b *block) bool {
@@ -246,16 +249,32 @@ func (l *Log) look() {
 	}
 }
 
+// A waiter waits until the position is applied, or all that was in the stream when it came.
+type waiter struct {
+	position uint64
+	looks    uint64 // begun before it came: the next one tells
+	done     chan struct{}
+}
+
 // sync returns when all is applied that was in the stream when it was called. While the store
 // cannot be reached it waits.
-func (l *Log) sync(ctx context.Context) error {
+func (l *Log) sync(ctx context.Context) error { return l.await(ctx, math.MaxUint64) }
+
+// await is sync, and returns as soon as the position is applied: the tail may tell of that before
+// the servers say where the stream ends.
+func (l *Log) await(ctx context.Context, position uint64) error {
 	done := make(chan struct{})
 	l.mu.Lock()
-	l.waiting = append(l.waiting, done)
+	if position <= l.state.last {
+		l.mu.Unlock()
+		return nil
+	}
+	l.waiting = append(l.waiting, waiter{position, l.looks, done})
 	l.mu.Unlock()
 	l.look()
 	select {
 	case <-ctx.Done():
+		l.release(func(w waiter) bool { return w.done == done })
 		return ctx.Err()
 	case <-l.Done():
 		return l.Err()
@@ -280,38 +299,41 @@ func (l *Log) keepUp() {
 		case <-tick.C:
 			ticked = true
 		}
-		waiting := l.takeWaiting()
+		looks := l.beginLook()
 		began := time.Now()
 		err := l.catchUp(&short)
 		l.contact.looked(began, err)
 		if err != nil {
-			l.giveBack(waiting)
+			l.look()
 			pause(l.ctx, awayPause)
 			continue
 		}
-		for _, done := range waiting {
-			close(done)
-		}
+		l.release(func(w waiter) bool { return w.looks < looks })
 		if ticked && (l.leading() || l.full.Load()) {
 			l.purge(&p)
 		}
 	}
 }
 
-func (l *Log) takeWaiting() []chan struct{} {
+// beginLook returns how many looks have begun, this one too.
+func (l *Log) beginLook() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	waiting := l.waiting
-	l.waiting = nil
-	return waiting
+	l.looks++
+	return l.looks
 }
 
-// giveBack has those wait on for another look.
-func (l *Log) giveBack(waiting []chan struct{}) {
+// release lets those go on who wait for nothing more.
+func (l *Log) release(over func(w waiter) bool) {
 	l.mu.Lock()
-	l.waiting = append(l.waiting, waiting...)
-	l.mu.Unlock()
-	l.look()
+	defer l.mu.Unlock()
+	l.waiting = slices.DeleteFunc(l.waiting, func(w waiter) bool {
+		if over(w) {
+			close(w.done)
+			return true
+		}
+		return false
+	})
 }
 
 // errShort says that the stream seems to end before what was applied. Who has just begun or ceased

@@ -108,7 +108,8 @@ type Log struct {
 
 	mu      sync.RWMutex // guards the rest; never held while calling back or waiting
 	state   *state
-	waiting []chan struct{} // closed when all is applied that was in the stream when it came here
+	waiting []waiter
+	looks   uint64 // for what nobody has told of, begun so far
 }
 
 // open returns the log in the store, once all that is there now was read. Until the store can be
@@ -176,10 +177,8 @@ func (l *Log) Follow(f func([]journal.Entry)) journal.Bounds {
 
 // Reach implements Log.
 func (l *Log) Reach(ctx context.Context, position uint64) error {
-	if l.Bounds().Last < position {
-		if err := l.sync(ctx); err != nil {
-			return err
-		}
+	if err := l.await(ctx, position); err != nil {
+		return err
 	}
 	l.applying.Lock() // until those who follow have been called with it, too
 	defer l.applying.Unlock()

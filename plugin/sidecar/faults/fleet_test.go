@@ -50,10 +50,11 @@ var logs int
 // startFleet runs a fleet, whose first replica reads from the broker.
 func startFleet(t *testing.T, servers *natstest.Cluster, o setup) *fleet {
 	t.Helper()
-	o.clients, o.rate = cmp.Or(o.clients, 10), cmp.Or(o.rate, 300)
+	clients, rate := 10, 300
 	if long() {
-		o.clients, o.rate = max(o.clients, 20), max(o.rate, 1000)
+		clients, rate = 20, 1000
 	}
+	o.clients, o.rate = cmp.Or(o.clients, clients), cmp.Or(o.rate, rate)
 	o.broker.Config = append(advised(t), o.broker.Config...)
 	logs++
 	f := &fleet{

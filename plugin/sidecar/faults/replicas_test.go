@@ -59,6 +59,7 @@ func TestReplicas(t *testing.T) {
 	t.Run("mosquitto: SIGKILL", func(t *testing.T) { mosquittoKilled(t, servers) })
 	t.Run("counting", func(t *testing.T) { counting(t, servers) })
 	t.Run("dead letters", func(t *testing.T) { deadLetters(t, servers) })
+	t.Run("storm", func(t *testing.T) { replicaStorm(t, servers) })
 	t.Run("late", func(t *testing.T) { lateReplica(t, servers) })
 	t.Run("rollout", func(t *testing.T) { rollout(t, servers) })
 }

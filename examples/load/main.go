@@ -44,8 +44,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("not done after %v (-timeout)", o.timeout))
-	defer cancel()
 	b := &bench{options: o, stderr: stderr}
 	if err := raiseFileLimit(uint64(b.mostSessions()) + 1000); err != nil {
 		return err
@@ -72,6 +70,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 // run measures what the options say, with what was built.
 func (b *bench) run(ctx context.Context, stdout io.Writer) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, b.timeout, fmt.Errorf("not done after %v (-timeout)", b.timeout))
+	defer cancel()
 	if err := b.prepare(); err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.journal, "journal", "", "the bridge's journal: memory, disk, or nats for three bridges that share one on NATS JetStream (default memory, with -storm disk)")
 	f.StringVar(&o.sidecar, "sidecar", "", "binary of the bridge; built if not given")
 	f.StringVar(&o.profile, "profile", "", "file for a CPU profile of the bridge, made with Linux's perf")
-	f.DurationVar(&o.timeout, "timeout", 0, "when to give up, for all runs together (default 5m, with -tables 10m)")
+	f.DurationVar(&o.timeout, "timeout", 0, "when to give up, for all runs together but not what is built before (default 5m, with -tables 10m)")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}

@@ -64,7 +64,7 @@ func (o options) completeTables(f *flag.FlagSet) (options, error) {
 // of returns the options of a table, with what was said beside -tables.
 func (o options) of(t table) (options, error) {
 	own, err := parseOptions(append(strings.Fields(t.args), "-rounds", strconv.Itoa(o.rounds)), io.Discard)
-	own.sidecar = o.sidecar
+	own.sidecar, own.timeout = o.sidecar, o.timeout
 	return own, err
 }
 

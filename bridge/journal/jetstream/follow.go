@@ -302,7 +302,7 @@ func (l *Log) keepUp() {
 		looks := l.beginLook()
 		began := time.Now()
 		err := l.catchUp(&short)
-		l.contact.looked(began, err)
+		l.looked(began, err)
 		if err != nil {
 			l.look()
 			pause(l.ctx, awayPause)

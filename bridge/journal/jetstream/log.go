@@ -12,6 +12,9 @@
 // A lease chooses who leads, so that two hardly ever do. What makes it safe is another thing: a
 // block is appended behind the one that its writer has seen last, or refused. Whoever begins to
 // lead appends a block first, and from then on all that the one before still sends is refused.
+//
+// Replicas announce themselves to each other by messages that nobody stores. So they know who is
+// present and leads, which formats of blocks all of them read, and whether they go together.
 package jetstream
 
 import (
@@ -154,7 +157,7 @@ func (l *Log) begin(ctx context.Context) error {
 		return err
 	}
 	l.loaded.Store(true)
-	l.contact.looked(began, nil)
+	l.looked(began, nil)
 	stop, err := l.store.subscribe(l.tail)
 	if err != nil {
 		return err

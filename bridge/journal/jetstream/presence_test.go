@@ -102,3 +102,36 @@ func TestAnnouncementsOfOthers(t *testing.T) {
 		t.Errorf("the answer to a question is %v, %v", answer, err)
 	}
 }
+
+// TestPreferenceOnServers has the one with a new configuration leave the lease for a while to the one
+// with that of who led, which does not want it.
+func TestPreferenceOnServers(t *testing.T) {
+	c := natstest.Start(t, natstest.Distributed(t), natstest.Options{})
+	open := func(id, hash string) *jetstream.Log {
+		t.Helper()
+		l, err := jetstream.Open(t.Context(), jetstream.Config{
+			URLs: c.URLs(), Name: "preferred", ID: id, Replicas: 1,
+			Tell: func() journal.Replica { return journal.Replica{Config: hash} },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		return l
+	}
+	led, newer := open("led", "1"), open("newer", "2")
+	open("idle", "1")
+	w, err := led.Lead(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	bridgetest.Eventually(t, "the others to know who leads", func() bool { return newer.Standing().Leader == "led" && len(newer.Standing().Replicas) == 3 })
+	w.Resign()
+	began := time.Now()
+	if _, err := newer.Lead(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took < 2*time.Second {
+		t.Errorf("took the lease after %v, before the others had 2 s", took)
+	}
+}

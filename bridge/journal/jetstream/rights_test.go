@@ -3,11 +3,14 @@ package jetstream_test
 import (
 	"fmt"
 	"log/slog"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 
 	"mqtt-stomp-bridge/bridge/bridgetest"
@@ -120,6 +123,32 @@ func TestRights(t *testing.T) {
 	}
 }
 
+// TestRightsOfTheExample has three replicas do all they do with the rights that the example gives.
+func TestRightsOfTheExample(t *testing.T) {
+	const path = "../../../examples/replicas/nats.conf"
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rights := regexp.MustCompile(`(?s)permissions \{.*?\n {8}\}\n`).Find(file)
+	var got, want []string
+	for _, m := range regexp.MustCompile(`"([^"]+)"`).FindAllSubmatch(rights, -1) {
+		got = append(got, string(m[1]))
+	}
+	full := userFor("bridge", jetstream.DefaultName)
+	want = slices.Concat(full.publish, full.subscribe)
+	slices.Sort(got)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the rights in %s (-needed +given):\n%s", path, diff)
+	}
+	c := natstest.Start(t, natstest.Current(t), natstest.Options{
+		Config:  []string{"authorization { users: [", "{ user: admin, password: secret }", "{ user: bridge, password: secret", string(rights), "}", "] }"},
+		Connect: admin,
+	})
+	useAll(t, c, jetstream.Config{URLs: c.URLs(), Name: jetstream.DefaultName, Replicas: 1, Username: "bridge", Password: secret})
+}
+
 // useAll has three replicas follow, lead, resume, purge and hand over, without a word of the servers
 // that they may not.
 func useAll(t *testing.T, c *natstest.Cluster, config jetstream.Config) {
@@ -170,10 +199,11 @@ func useAll(t *testing.T, c *natstest.Cluster, config jetstream.Config) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	if err := nc.Publish("rights.tail", nil); err != nil {
+	tail := config.Name + ".tail"
+	if err := nc.Publish(tail, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-refused; !strings.Contains(err.Error(), `Permissions Violation for Publish to "rights.tail"`) {
+	if err := <-refused; !strings.Contains(err.Error(), fmt.Sprintf("Permissions Violation for Publish to %q", tail)) {
 		t.Errorf("publishing the tail: %v", err)
 	}
 }

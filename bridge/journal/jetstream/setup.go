@@ -18,7 +18,8 @@ func (s *natsStore) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	for said := ""; ; {
+	said, at := "", time.Time{}
+	for {
 		err := s.attempt(ctx, js)
 		var refused *refusedError
 		switch {
@@ -26,15 +27,18 @@ func (s *natsStore) begin(ctx context.Context) error {
 			return nil
 		case errors.As(err, &refused):
 			return err
-		case err.Error() != said:
+		case err.Error() != said && time.Since(at) > sayEvery: // of several servers each has its own error
 			s.logger.Warn("waiting for the journal's stream", "error", err)
-			said = err.Error()
+			said, at = err.Error(), time.Now()
 		}
 		if ended := pause(ctx, awayPause); ended != nil {
 			return fmt.Errorf("journal: waiting for the stream %q: %w", s.config.streamName(), errors.Join(ended, err))
 		}
 	}
 }
+
+// sayEvery is the time between two words about what is waited for.
+const sayEvery = 10 * time.Second
 
 // A refusedError is one that does not pass by itself.
 type refusedError struct{ error }

@@ -3,6 +3,7 @@ package jetstream
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/journal"
 )
 
@@ -30,9 +32,10 @@ func (s *awayStore) ends(ctx context.Context) (first, last uint64, err error) {
 
 func TestStanding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var said bridgetest.Buffer
 		store := &awayStore{memoryStore: memoryStore{stream: newStream()}}
 		tell := func() journal.Replica { return journal.Replica{Version: "1.2", Config: "c0ffee", Sessions: 7} }
-		l := mustOpen(t, store, Options{id: "a", tell: tell})
+		l := mustOpen(t, store, Options{id: "a", tell: tell, Logger: slog.New(slog.NewTextHandler(&said, nil))})
 		defer l.Close()
 		me := journal.Replica{ID: "a", Version: "1.2", Config: "c0ffee", Sessions: 7, Formats: []int{1}, Began: time.Now(), Seen: time.Now()}
 		want := journal.Standing{ID: "a", Complete: time.Now(), Replicas: []journal.Replica{me}}
@@ -67,6 +70,11 @@ func TestStanding(t *testing.T) {
 		time.Sleep(2 * lookEvery)
 		if s := l.Standing(); s.Away != nil || s.Complete.Before(back) {
 			t.Errorf("when the log is back: %+v", s)
+		}
+		for _, words := range []string{`the journal cannot be reached" error="no route to host"`, "can be reached again"} {
+			if n := len(said.Lines(words)); n != 1 {
+				t.Errorf("said %d times that %s:\n%s", n, words, said.String())
+			}
 		}
 	})
 }

@@ -15,7 +15,7 @@ import (
 // Values of any encoding are the same as those of JSON: text and bytes by their bytes, numbers by
 // their value.
 func TestEqual(t *testing.T) {
-	d := data{map[string]any{
+	d := data{payload: map[string]any{
 		"text": "a", "bytes": value.Bytes("a"), "one": json.Number("1.0"), "float": 1.0, "int": int64(1), "yes": true,
 		"huge": json.Number("123456789012345678901234567890"), "huger": json.Number("123456789012345678901234567891"), "nan": json.Number("1e400"),
 		"list": []any{value.Bytes("a"), json.Number("1.0")}, "object": map[string]any{"a": 1.0}, "time": time.Date(2021, 1, 2, 0, 0, 0, 0, time.FixedZone("", 3600)),

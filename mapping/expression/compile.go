@@ -59,7 +59,9 @@ func (n *Names) compile(text string, comparisons map[int]*comparison) (*Expressi
 	if e := incomplete(program.Node()); e != nil {
 		return nil, e
 	}
-	return &Expression{program: program, path: pathOf(program.Node()), reads: p.reads, memories: p.memories}, nil
+	return &Expression{
+		program: program, path: pathOf(program.Node()), direct: directOf(program.Node()), reads: p.reads, memories: p.memories,
+	}, nil
 }
 
 // Parse checks and compiles an expression, and returns the first mistake in it.

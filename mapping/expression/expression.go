@@ -29,7 +29,8 @@ import (
 type Expression struct {
 	text     string
 	program  *vm.Program
-	path     *Path // when it is nothing but a fixed path
+	path     *Path  // when it is nothing but a fixed path
+	direct   direct // nil: only the engine can evaluate it
 	reads    Roots
 	memories []string
 	types    value.Types
@@ -86,32 +87,46 @@ func (x *Expression) Paths(r Root) (paths []*Path) {
 // Eval returns the value of the expression; nil where there is none, of which Scope.Missing says
 // why. An error is a *value.Refusal.
 func (x *Expression) Eval(s *Scope) (any, error) {
-	if x.path != nil {
-		return s.Read(x.path)
+	it, err := x.Item(s)
+	if err != nil {
+		return nil, err
 	}
+	return s.Make(it), nil
+}
+
+// engine evaluates the expression by the engine.
+func (x *Expression) engine(s *Scope) (any, error) {
 	s.why = Reason{}
+	if x.path != nil {
+		return s.read(x.path)
+	}
 	v, err := s.vm().Run(x.program, s)
-	if err == nil {
-		return v, nil
+	if err != nil {
+		return nil, s.refused(err)
 	}
+	return v, nil
+}
+
+// refused returns the refusal that an error of an evaluation is.
+func (s *Scope) refused(err error) error {
 	var r *value.Refusal
-	if errors.As(err, &r) {
-		if s.why.known && r.Kind == "expression" && r.Line == 0 {
-			r = &value.Refusal{Kind: r.Kind, Reason: r.Reason + ": " + s.why.miss.String()}
-		}
-		return nil, r
+	switch {
+	case !errors.As(err, &r):
+		return value.Refuse("expression", "the expression cannot be evaluated: %s", withoutGo(err))
+	case s.why.known && r.Kind == "expression" && r.Line == 0:
+		return &value.Refusal{Kind: r.Kind, Reason: r.Reason + ": " + s.reason()}
 	}
-	return nil, value.Refuse("expression", "the expression cannot be evaluated: %s", withoutGo(err))
+	return r
 }
 
 // True returns the condition that the expression is; what is missing is false. An error is a
 // *value.Refusal.
 func (x *Expression) True(s *Scope) (bool, error) {
-	v, err := x.Eval(s)
+	it, err := x.Item(s)
 	if err != nil {
 		return false, err
 	}
-	return truth(v)
+	return truth(s.Make(it))
 }
 
 // withoutGo returns the message of an error of the engine without the names of Go's types.

@@ -130,6 +130,10 @@ func TestMissing(t *testing.T) {
 		if v, err := x.Eval(&s); v != nil || err != nil || s.Missing() != want {
 			t.Errorf("%s: %v, %v, %q, want %q", text, v, err, s.Missing(), want)
 		}
+		direct(&s, d)
+		if it, err := x.Item(&s); !it.Missing() || err != nil || s.Missing() != want {
+			t.Errorf("%s on items: %v, %v, %q, want %q", text, it, err, s.Missing(), want)
+		}
 	}
 }
 

@@ -317,7 +317,7 @@ func TestDoubts(t *testing.T) {
 // What the functions give is bounded, whatever they are given.
 func TestBounds(t *testing.T) {
 	long := strings.Repeat("a", 1<<20)
-	d := data{map[string]any{"long": long, "b64": base64.StdEncoding.EncodeToString([]byte(long)), "list": slices.Repeat([]any{any(int64(1))}, 1001),
+	d := data{payload: map[string]any{"long": long, "b64": base64.StdEncoding.EncodeToString([]byte(long)), "list": slices.Repeat([]any{any(int64(1))}, 1001),
 		"lists": slices.Repeat([]any{slices.Repeat([]any{any(int64(1))}, 900)}, 900)}}
 	for expression, want := range map[string]string{
 		`toBase64(payload.long)`:                  "rejected: toBase64 gives more than 1048576 bytes",

@@ -36,7 +36,8 @@ func FuzzExpression(f *testing.F) {
 			return
 		}
 		var s expression.Scope
-		s.Begin(data{d.Value}, nil)
+		e := data{d.Value, payload}
+		s.Begin(e, nil)
 		s.Listen()
 		v, err := x.Eval(&s)
 		var refusal *value.Refusal
@@ -45,6 +46,9 @@ func FuzzExpression(f *testing.F) {
 		}
 		if v == nil && err == nil && s.Missing() == "" {
 			t.Errorf("%q gives nothing without a reason", text)
+		}
+		if diff := differs(x, e); diff != "" {
+			t.Errorf("%q: %s", text, diff)
 		}
 	})
 }

@@ -51,7 +51,10 @@ func names() *expression.Names {
 }
 
 // data are the values of one event.
-type data struct{ payload any }
+type data struct {
+	payload any
+	text    string // that payload is decoded from; "": none
+}
 
 func (d data) Value(r expression.Root) (any, error) {
 	return map[expression.Root]any{
@@ -67,18 +70,80 @@ func decode(t testing.TB, payload string) data {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return data{d.Value}
+	return data{d.Value, payload}
 }
 
-// evaluate returns the JSON text of the expression's value, or "rejected: " with the reason.
-func evaluate(text string, d expression.Data) string {
+// direct has the scope evaluate expressions on items: those of a payload that is JSON stand on a
+// tape.
+func direct(s *expression.Scope, d data) {
+	items := items{data: d, scope: s}
+	var tape value.Tape
+	items.taped = tape.Read([]byte(d.text))
+	s.Direct(items, &tape)
+}
+
+type items struct {
+	data
+	scope *expression.Scope
+	taped bool
+}
+
+func (i items) Item(r expression.Root) (expression.Item, error) {
+	v, _ := i.Value(r)
+	text, isText := v.(string)
+	switch {
+	case r == rootPayload && i.taped:
+		return i.scope.At(value.Root), nil
+	case isText:
+		return expression.Text([]byte(text)), nil
+	}
+	return expression.Made(v), nil
+}
+
+// evaluate returns the JSON text of the expression's value, or "rejected: " with the reason. It is
+// the same by the engine and on items, and so is what is spent.
+func evaluate(text string, d data) string {
 	x, mistake := names().Parse(text)
 	if mistake != nil {
 		return "load: " + mistake.Message
 	}
+	if diff := differs(x, d); diff != "" {
+		return diff
+	}
 	var s expression.Scope
 	s.Begin(d, nil)
-	v, err := x.Eval(&s)
+	return result(x, &s)
+}
+
+// differs says what differs between the expression by the engine and on items: its value, why there
+// is none, or what is spent.
+func differs(x *expression.Expression, d data) string {
+	var s expression.Scope
+	s.Begin(d, nil)
+	engine, missing, left := result(x, &s), s.Missing(), leftOf(&s)
+	s.Begin(d, nil)
+	direct(&s, d)
+	if got, why, rest := result(x, &s), s.Missing(), leftOf(&s); got != engine || why != missing || rest != left {
+		return fmt.Sprintf("on items %s (%s) with %d left, by the engine %s (%s) with %d left", got, why, rest, engine, missing, left)
+	}
+	return ""
+}
+
+// leftOf returns how much work is left.
+func leftOf(s *expression.Scope) int {
+	n := 0
+	for step := 16 << 20; step > 0; step /= 2 {
+		for s.Spend(step) == nil {
+			n += step
+		}
+		_ = s.Spend(-step)
+	}
+	return n
+}
+
+// result returns the JSON text of the expression's value, or why there is none.
+func result(x *expression.Expression, s *expression.Scope) string {
+	v, err := x.Eval(s)
 	var b []byte
 	if err == nil {
 		b, err = value.AppendJSON(nil, v)

@@ -14,7 +14,9 @@ import (
 type miss struct {
 	path  *Path
 	step  int // of path: which step had nothing; -1: the root
-	at    any // what the step was tried on
+	at    any // what the step was tried on; where taped it is the node on the tape instead
+	node  value.Node
+	taped bool
 	table string
 	key   string
 	text  string // of a function: all that there is to say

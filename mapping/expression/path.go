@@ -67,31 +67,24 @@ func (s *Scope) Read(p *Path) (any, error) {
 
 func (s *Scope) read(p *Path) (any, error) {
 	if p.entries != nil {
-		return s.walk(p, p.entries), nil
+		return s.walk(p, 0, p.entries), nil
 	}
 	v, err := s.data.Value(p.Root)
 	if err != nil {
 		return nil, err
 	}
-	if texts, ok := v.(map[string]string); ok && len(p.Steps) == 0 {
-		return objectOf(texts), nil
-	}
-	return s.walk(p, v), nil
+	return s.walk(p, 0, v), nil
 }
 
-func objectOf(texts map[string]string) map[string]any {
-	object := make(map[string]any, len(texts))
-	for k, v := range texts {
-		object[k] = v
+// walk goes from v, where the path has led so far, the steps from the first on.
+func (s *Scope) walk(p *Path, first int, v any) any {
+	if texts, ok := v.(map[string]string); ok && len(p.Steps) == first {
+		return objectOf(texts)
 	}
-	return object
-}
-
-func (s *Scope) walk(p *Path, v any) any {
-	for i, st := range p.Steps {
+	for i, st := range p.Steps[first:] {
 		next := st.Of(v)
 		if next == nil {
-			s.missed(miss{path: p, step: i, at: v})
+			s.missed(miss{path: p, step: first + i, at: v})
 			return nil
 		}
 		v = next
@@ -100,4 +93,12 @@ func (s *Scope) walk(p *Path, v any) any {
 		s.missed(miss{path: p, step: -1})
 	}
 	return v
+}
+
+func objectOf(texts map[string]string) map[string]any {
+	object := make(map[string]any, len(texts))
+	for k, v := range texts {
+		object[k] = v
+	}
+	return object
 }

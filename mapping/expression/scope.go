@@ -38,6 +38,9 @@ type Scope struct {
 
 	data  Data
 	texts *value.Texts // of JSON that has been decoded for the event
+	items Items        // nil: the engine evaluates everything
+	tape  *value.Tape  // of items
+	args  []any        // of the calls that are going on outside of the engine
 	work  int          // what is left of maxWork
 
 	why Reason // of the last evaluation
@@ -58,6 +61,7 @@ type Reason struct {
 func (s *Scope) Begin(data Data, texts *value.Texts) {
 	s.data, s.texts, s.work, s.why = data, texts, maxWork, Reason{}
 	s.listening, s.hints = false, nil
+	s.items, s.tape = nil, nil
 }
 
 // JSON returns the JSON text of v: as it came, where it came as JSON. It spends the work of finding
@@ -136,25 +140,34 @@ func reading(v any) int {
 // Missing says why the last evaluation gave nil.
 func (s *Scope) Missing() string {
 	if s.why.known {
-		return s.why.miss.String()
+		return s.reason()
 	}
 	return "the expression gives nothing"
 }
 
-// Inner evaluates x as Eval does, but for the Data's Value while another evaluation is going on,
-// which it does not disturb. It also returns why the value is nil.
-func (s *Scope) Inner(x *Expression) (v any, why Reason, err error) {
+// reason says what is known of why.
+func (s *Scope) reason() string {
+	m := s.why.miss
+	if m.taped {
+		m.at = s.MakeNode(m.node).Value
+	}
+	return m.String()
+}
+
+// Inner evaluates x as Item does, but for the Data's Value or Item while another evaluation is going
+// on, which it does not disturb. It also returns why there is no value.
+func (s *Scope) Inner(x *Expression) (it Item, why Reason, err error) {
 	outer := s.why
 	s.depth++
 	defer func() { // also of a panic
 		s.depth--
 		why, s.why = s.why, outer
 	}()
-	v, err = x.Eval(s)
-	return v, Reason{}, err
+	it, err = x.Item(s)
+	return it, Reason{}, err
 }
 
-// Because tells, while the Data's Value is asked, why it will return nil. Without it the reason is
+// Because tells, while the Data is asked, why it will return nothing. Without it the reason is
 // that the root is null.
 func (s *Scope) Because(why Reason) {
 	if why.known {
@@ -179,7 +192,7 @@ func (s *Scope) Release() {
 	for _, m := range s.inner {
 		clearMachine(m)
 	}
-	*s = Scope{machine: s.machine, inner: s.inner}
+	*s = Scope{machine: s.machine, inner: s.inner, args: s.args}
 }
 
 func clearMachine(m *vm.VM) {

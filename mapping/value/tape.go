@@ -18,6 +18,7 @@ const (
 type Tape struct {
 	text  []byte
 	nodes []node
+	made  map[Node]Document // what Make has made
 }
 
 // A Node is the number of a value on a tape. That of the whole text is Root.
@@ -88,8 +89,24 @@ func (t *Tape) element(n Node, index int) (Node, bool) {
 	return e, true
 }
 
-// Make returns what DecodeJSON makes of the value and of its text.
-func (t *Tape) Make(n Node) Document {
+// Null reports whether the value is null.
+func (t *Tape) Null(n Node) bool { return t.nodes[n].kind == KindNull }
+
+// Make returns what DecodeJSON makes of the value and of its text. It makes it once; first says that
+// this was it.
+func (t *Tape) Make(n Node) (d Document, first bool) {
+	d, ok := t.made[n]
+	if !ok {
+		d = t.make(n)
+		if t.made == nil {
+			t.made = map[Node]Document{}
+		}
+		t.made[n] = d
+	}
+	return d, !ok
+}
+
+func (t *Tape) make(n Node) Document {
 	s := t.Span(n)
 	if !s.Nested() {
 		return Document{Value: s.Value()}
@@ -99,11 +116,15 @@ func (t *Tape) Make(n Node) Document {
 	return Document{Value: v, Raw: r.text}
 }
 
+// Forget lets go of what Make has made.
+func (t *Tape) Forget() { clear(t.made) }
+
 // Reset lets go of the text, and of the memory of a large one.
 func (t *Tape) Reset() {
 	const kept = 4096 // nodes
-	if t.text = nil; cap(t.nodes) > kept {
-		t.nodes = nil
+	if cap(t.nodes) > kept {
+		*t = Tape{}
 	}
-	t.nodes = t.nodes[:0]
+	t.Forget()
+	t.text, t.nodes = nil, t.nodes[:0]
 }

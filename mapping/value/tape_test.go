@@ -74,7 +74,7 @@ func checkTape(t *testing.T, tape *value.Tape, text []byte) bool {
 	if end := c.check(value.Root, d.Value); end != tape.Next(value.Root) {
 		t.Errorf("%.80q: next is %d, want %d", text, tape.Next(value.Root), end)
 	}
-	if got := tape.Make(value.Root); !reflect.DeepEqual(got.Value, d.Value) || got.Raw != "" && got.Raw != d.Raw {
+	if got, _ := tape.Make(value.Root); !reflect.DeepEqual(got.Value, d.Value) || got.Raw != "" && got.Raw != d.Raw {
 		t.Errorf("%.80q: %#v, want %#v", text, got, d)
 	}
 	return true
@@ -120,7 +120,7 @@ func (c tapeChecker) check(n value.Node, want any) value.Node {
 		}
 		return next
 	}
-	if got := c.tape.Make(n).Value; got != want || span.Nested() || span.Missing() != (want == nil) {
+	if got, _ := c.tape.Make(n); got.Value != want || c.tape.Null(n) != (want == nil) || span.Nested() || span.Missing() != (want == nil) {
 		c.Errorf("node %d is %#v, want %#v", n, got, want)
 	}
 	if text, ok := want.(string); ok {

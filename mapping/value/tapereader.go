@@ -12,6 +12,7 @@ func (t *Tape) Read(text []byte) bool {
 	if len(text) > MaxPayload || !utf8.Valid(text) {
 		return false
 	}
+	t.Forget()
 	r := tapeReader{text: WithoutMark(text), nodes: t.nodes[:0]}
 	ok := r.value(0) && r.skipSpace() == 0 && r.pos == len(r.text)
 	t.text, t.nodes = r.text, r.nodes

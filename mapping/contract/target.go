@@ -20,33 +20,40 @@ type Target struct {
 	// Convert appends the JSON of what v becomes. An error is a *value.Refusal, and what is appended
 	// then means nothing.
 	Convert func(b []byte, v any) ([]byte, error)
+
+	// span does so for a span where it can; false: Convert must take the value.
+	span func(b []byte, s value.Span) ([]byte, bool)
 }
 
 var (
 	uuidTarget = &Target{
-		Wants: "a UUID", Convert: Converts(toUUID, appendUUID), Fits: value.TypeText,
+		Wants: "a UUID", Convert: Converts(toUUID, appendUUID), Fits: value.TypeText, span: spanUUID,
 		Hint: `an id of another kind becomes a UUID by =uuid("a name for this kind of id", …)`,
 	}
 	timeTarget = &Target{
-		Wants: "a time", Convert: Converts(toTime, value.AppendTime), Fits: value.TypeText | value.TypeNumber | value.TypeTime,
+		Wants: "a time", Convert: Converts(toTime, value.AppendTime), Fits: value.TypeText | value.TypeNumber | value.TypeTime, span: spanTime,
 		Hint: "an expression starts with =, such as =payload.ts or =received",
 	}
 	countTarget = &Target{
-		Wants: "a whole number", Convert: Converts(toCount, appendCount), Fits: value.TypeText | value.TypeNumber,
+		Wants: "a whole number", Convert: Converts(toCount, appendCount), Fits: value.TypeText | value.TypeNumber, span: spanCount,
 		Hint: "an expression starts with =, such as =payload.unread",
 	}
 	deliveryTarget = &Target{
 		Wants: "one of " + deliveryStates.String(), Convert: Converts(deliveryStates.convert, value.AppendText[string]), Fits: value.TypeText,
+		span: deliveryStates.span,
 	}
 	senderTarget = &Target{
 		Wants: "one of " + senderTypes.String(), Convert: Converts(senderTypes.convert, value.AppendText[string]), Fits: value.TypeText,
+		span: senderTypes.span,
 	}
-	textTarget = &Target{Wants: "text", Convert: Converts(value.Text, value.AppendText[string]), Fits: value.TypeText | value.TypeWhole}
+	textTarget = &Target{
+		Wants: "text", Convert: Converts(value.Text, value.AppendText[string]), Fits: value.TypeText | value.TypeWhole, span: spanText,
+	}
 )
 
 // ContentTarget is the type of a content: what is not text becomes its JSON text.
 var ContentTarget = &Target{
-	Wants: "text or an object", Convert: Converts(toContent, value.AppendText[string]), Fits: value.TypeSomething,
+	Wants: "text or an object", Convert: Converts(toContent, value.AppendText[string]), Fits: value.TypeSomething, span: spanContent,
 }
 
 // Converts makes a Target's Convert of a conversion to T, and of what appends a T.

@@ -63,13 +63,13 @@ func Parse(text string) (time.Time, error) {
 // epoch returns the time that a number of seconds, milliseconds, microseconds or nanoseconds since
 // 1970 stands for.
 func epoch(n any) (time.Time, error) {
+	if n, whole := n.(int64); whole {
+		if t, ok := Epoch(n); ok {
+			return t, nil
+		}
+	}
 	for unit := int64(1); unit <= 1e9; unit *= 1000 {
-		switch n := n.(type) {
-		case int64:
-			if n >= firstSecond*unit && n < lastSecond*unit {
-				return time.Unix(n/unit, n%unit*(1e9/unit)).UTC(), nil
-			}
-		case float64:
+		if n, fraction := n.(float64); fraction {
 			if n >= firstSecond*float64(unit) && n < lastSecond*float64(unit) {
 				second, part := math.Modf(n / float64(unit))
 				// Rounded to the microsecond, since a float64 of today has no more.
@@ -78,6 +78,17 @@ func epoch(n any) (time.Time, error) {
 		}
 	}
 	return time.Time{}, value.Refuse("not a time", "a number (%v) is not a time between 2000 and 2100 in s, ms, µs or ns", n)
+}
+
+// Epoch returns the time that a whole number of seconds, milliseconds, microseconds or nanoseconds
+// since 1970 stands for; false where it stands for none.
+func Epoch(n int64) (time.Time, bool) {
+	for unit := int64(1); unit <= 1e9; unit *= 1000 {
+		if n >= firstSecond*unit && n < lastSecond*unit {
+			return time.Unix(n/unit, n%unit*(1e9/unit)).UTC(), true
+		}
+	}
+	return time.Time{}, false
 }
 
 // errNotISO says that a text has no form that isoForm knows.

@@ -57,6 +57,18 @@ func (s Span) Digits() bool {
 	return true
 }
 
+// Whole returns the whole number that the span is, if it is one of digits alone.
+func (s Span) Whole() (n int64, ok bool) {
+	const most = 18 // digits, which an int64 always holds
+	if len(s.Bytes) > most || !s.Digits() {
+		return 0, false
+	}
+	for _, c := range s.Bytes {
+		n = n*10 + int64(c-'0')
+	}
+	return n, true
+}
+
 // AppendJSON appends the JSON text of the span: of lists and objects as it stands there, of all else
 // as AppendJSON has it.
 func (s Span) AppendJSON(b []byte) []byte {

@@ -133,7 +133,7 @@ func (c *ruleCompiler) readKey(n *yaml.Node, what, verb string) valueSource {
 		c.in.errorf(n, "", "a key is at most %d bytes", memory.MaxKey)
 		return nil
 	case !isExpr:
-		return literal(text)
+		return literal{text}
 	}
 	x := c.expr.parse(n, text, 1)
 	if x == nil || !c.expr.fits(n, x, value.TypeText|value.TypeWhole|value.TypeBytes, what+" takes text or a whole number") {

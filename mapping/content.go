@@ -26,24 +26,25 @@ type templatePart struct {
 
 func (t template) String() string { return "(built here)" }
 
-// value returns the JSON text, keys in the order of the rule. An expression that has no value is
+// item returns the JSON text, keys in the order of the rule. An expression that has no value is
 // null, or its key is left out.
-func (t template) value(in *input) (any, error) {
-	var b []byte
+func (t template) item(in *input) (expression.Item, error) {
+	b := in.built[:0]
 	for _, p := range t {
 		var err error
 		if b, err = p.appendJSON(b, in); err != nil {
-			return nil, value.Within(err, "=%s", p.expr)
+			return expression.Item{}, value.Within(err, "=%s", p.expr)
 		}
 	}
-	return string(b), nil
+	in.built = b
+	return expression.Text(b), nil
 }
 
 func (p *templatePart) appendJSON(b []byte, in *input) ([]byte, error) {
-	var v any
+	var it expression.Item
 	if p.expr != nil {
 		var err error
-		if v, err = p.expr.Eval(&in.scope); err != nil || v == nil && p.optional {
+		if it, err = p.expr.Item(&in.scope); err != nil || it.Missing() && p.optional {
 			return b, err
 		}
 	}
@@ -54,7 +55,7 @@ func (p *templatePart) appendJSON(b []byte, in *input) ([]byte, error) {
 	if p.expr == nil {
 		return b, nil
 	}
-	return in.scope.AppendJSON(b, v)
+	return in.scope.AppendItem(b, it)
 }
 
 // template compiles a value that is written in YAML; verb says what becomes of it.

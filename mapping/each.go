@@ -165,7 +165,7 @@ func (u *run) each(int) {
 	if !u.rule.whenPerElement && !u.wanted(-1) {
 		return
 	}
-	if err := u.in.decode(); err != nil {
+	if err := u.in.read(); err != nil {
 		u.failed("decode", -1, u.rule.line, err)
 		return
 	}
@@ -186,15 +186,12 @@ func (u *run) each(int) {
 func (e *eachRun) level(k int) {
 	e.depth = k
 	list := e.list(k)
-	for i, element := range list {
-		if e.stopped {
-			return
-		}
-		e.in.enter(k, i, element)
+	for i := 0; i < list.Len() && !e.stopped; i++ {
+		e.in.enter(k, i, list.Next())
 		e.depth = k + 1
 		switch err := e.in.scope.Spend(workItem); {
 		case err != nil:
-			e.giveUp(k, i, len(list), err)
+			e.giveUp(k, i, list.Len(), err)
 		case k+1 < len(e.rule.each):
 			e.level(k + 1)
 		default:
@@ -206,31 +203,32 @@ func (e *eachRun) level(k int) {
 }
 
 // list returns the list of the k-th level. It says why where there are no elements.
-func (e *eachRun) list(k int) []any {
+func (e *eachRun) list(k int) expression.List {
 	l := &e.rule.each[k]
-	v, err := l.list.Eval(&e.in.scope)
-	list, isList := v.([]any)
+	it, err := l.list.Item(&e.in.scope)
+	list, isList := e.in.scope.List(it)
 	switch {
 	case err != nil:
-	case v == nil, isList && len(list) == 0:
-		e.without(l, v == nil)
-		return nil
+	case it.Missing(), isList && list.Len() == 0:
+		e.without(l, it.Missing())
+		return expression.List{}
 	case !isList:
+		v := e.in.scope.Make(it)
 		err = value.Refuse("not a list", "%s is %s, not a list%s", l.list, value.TypeName(v), goByKeys(v, l.list))
-	case len(list) > expression.MaxItems:
-		err = value.Refuse("too many items", "%d elements; at most %d are allowed", len(list), expression.MaxItems)
-	case k+1 == len(e.rule.each) && e.count+len(list) > expression.MaxItems:
+	case list.Len() > expression.MaxItems:
+		err = value.Refuse("too many items", "%d elements; at most %d are allowed", list.Len(), expression.MaxItems)
+	case k+1 == len(e.rule.each) && e.count+list.Len() > expression.MaxItems:
 		err = value.Refuse("too many items", "more than %d elements in all are not allowed; these and those after them were not mapped",
 			expression.MaxItems)
 		e.stopped = true
 	default:
 		if e.notes() {
-			e.note(-1, fmt.Sprintf("%s: a list of %d", e.describe(l), len(list)))
+			e.note(-1, fmt.Sprintf("%s: a list of %d", e.describe(l), list.Len()))
 		}
 		return list
 	}
 	e.refused(l, err)
-	return nil
+	return expression.List{}
 }
 
 // refused rejects a list. The last of them that there may be ends the each.

@@ -164,5 +164,5 @@ func (c *ruleCompiler) text(spec *contract.Field, n *yaml.Node) valueSource {
 		c.in.errorf(n, spec.Target.Hint, "%s: %v", spec.Name, err)
 		return nil
 	}
-	return literal(n.Value)
+	return literal{n.Value}
 }

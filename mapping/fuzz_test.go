@@ -112,7 +112,7 @@ func FuzzMap(f *testing.F) {
 	}
 	f.Add("$SYS/b", []byte("{}"), "")
 	f.Add("mqtt-stomp-bridge/x", []byte("{}"), "x")
-	m := mapper(f, fuzzRules)
+	m, engine := twoWays(f, fuzzRules)
 	f.Fuzz(func(t *testing.T, topic string, payload []byte, user string) {
 		e := mapping.Event{Topic: topic, Payload: payload, User: map[string]string{"id": user}, ContentType: user, Received: received}
 		r := m.Map(e)
@@ -133,6 +133,7 @@ func FuzzMap(f *testing.F) {
 			}
 		}
 		remembers(t, m, e)
+		sameResults(t, m, engine, e)
 		if again := m.Explain(e); len(again.Result.Outcomes) != len(r.Outcomes) {
 			t.Errorf("explained: %s; mapped: %s", outcomes(again.Result), outcomes(r))
 		}

@@ -45,8 +45,15 @@ func compileWith(name, text string, opts mapping.Options) (*mapping.Mapper, *sou
 	report := new(source.Report)
 	s := mapping.ParseSource(name, []byte(text), report)
 	mapping.CompileAccess([]mapping.Source{s}, report)
-	return mapping.Compile([]mapping.Source{s}, opts, report), report
+	m := mapping.Compile([]mapping.Source{s}, opts, report)
+	if os.Getenv(byEngine) != "" {
+		mapping.UseEngine(m)
+	}
+	return m, report
 }
+
+// byEngine is set where the tests are to run with UseEngine.
+const byEngine = "MAPPING_TEST_BY_ENGINE"
 
 // mapper compiles rules that hold no mistake; warnings are allowed.
 func mapper(t testing.TB, text string) *mapping.Mapper {

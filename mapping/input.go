@@ -47,27 +47,35 @@ type input struct {
 	scope expression.Scope
 
 	// Of the event.
-	event    *Event
+	event    Event
 	key      string   // whose time is up; the event is of the value that was remembered under it
 	levels   []string // of its topic
 	letter   bool     // it is a dead letter
 	matching []int    // indices of the topics of rules that match
 	docs     map[*payload.Encoding]*decoded
 	texts    value.Texts // of what has been decoded
+	tape     value.Tape  // of the payload, where it is JSON
+	taped    reading     // whether it is
+	result   Result      // so far
+	engine   bool        // has every expression evaluated by the engine, and every payload decoded
 
 	// Of the rule.
 	rule     *rule
 	captures []string
+	captured []byte // the same, one behind the other
 	payload  value.Document
 	have     bool // payload is decoded
 	lets     []letValue
 
 	// Of the element of an each.
-	elements [maxLevels]any // of each level
-	at       [maxLevels]int // where they stand in their lists
-	index    int            // of the innermost, among all of the event
+	elements [maxLevels]expression.Item // of each level
+	at       [maxLevels]int             // where they stand in their lists
+	index    int                        // of the innermost, among all of the event
 
-	body []byte // of the last output; scratch
+	// Space.
+	body  []byte // of the last output
+	built []byte // of the last template
+	text  []byte // of the last text that had escapes
 }
 
 type decoded struct {
@@ -75,15 +83,28 @@ type decoded struct {
 	err error
 }
 
-// see begins a new event.
-func (in *input) see(e *Event) {
-	in.event, in.letter = e, isDeadLetter(e)
+// A reading says whether the payload is on the tape.
+type reading int
+
+const (
+	unread reading = iota
+	onTape
+	notOnTape // it is refused, or for decode
+)
+
+// see begins a new event. With engine, the engine evaluates all expressions.
+func (in *input) see(e Event, engine bool) {
+	in.event, in.letter, in.engine, in.taped = e, isDeadLetter(&e), engine, unread
 	in.levels = topic.AppendLevels(in.levels[:0], e.Topic)
 }
 
 // capture keeps what the pattern, which matches the topic of the event, captures under the names.
 func (in *input) capture(p *topic.Pattern, names []string) {
 	in.captures = p.Captures(in.captures, names, in.event.Topic, in.levels)
+	in.captured = in.captured[:0]
+	for _, text := range in.captures {
+		in.captured = append(in.captured, text...)
+	}
 }
 
 // begin begins a rule, whose topic has matched.
@@ -93,6 +114,9 @@ func (in *input) begin(r *rule) {
 	in.index = 0
 	in.forgetTexts()
 	in.scope.Begin(in, &in.texts)
+	if !in.engine {
+		in.scope.Direct(in, &in.tape)
+	}
 }
 
 // maxTexts is how much text of decoded JSON is kept from one rule to the next: more than payloads are.
@@ -105,6 +129,7 @@ func (in *input) forgetTexts() {
 		return
 	}
 	in.texts.Reset()
+	in.tape.Forget()
 	for _, d := range in.docs {
 		in.texts.Add(d.Document)
 	}
@@ -112,7 +137,7 @@ func (in *input) forgetTexts() {
 
 // enter begins an element of the k-th level of the rule's each, the i-th of its list. What is
 // deeper has no element until it is entered in turn.
-func (in *input) enter(k, i int, element any) {
+func (in *input) enter(k, i int, element expression.Item) {
 	in.elements[k], in.at[k] = element, i
 	for n, l := range in.rule.lets {
 		if l.depth > k {
@@ -121,11 +146,37 @@ func (in *input) enter(k, i int, element any) {
 	}
 }
 
+// onTape reports whether the rule sees the payload on the tape, which reads it once an event.
+func (in *input) onTape() bool {
+	if in.engine || !in.rule.encoding.JSON {
+		return false
+	}
+	if in.taped == unread {
+		in.taped = notOnTape
+		if in.tape.Read(in.event.Payload) {
+			in.taped = onTape
+		}
+	}
+	return in.taped == onTape
+}
+
+// read has the payload on the tape, or decodes it.
+func (in *input) read() error {
+	if in.onTape() {
+		return nil
+	}
+	return in.decode()
+}
+
 // decode decodes the payload as the rule's encoding says, once an event for all rules of that
 // encoding.
 func (in *input) decode() error {
 	encoding := in.rule.encoding
 	if in.have || encoding.Decode == nil {
+		return nil
+	}
+	if in.onTape() {
+		in.payload, in.have = in.scope.MakeNode(value.Root), true
 		return nil
 	}
 	d := in.docs[encoding]
@@ -165,13 +216,39 @@ func (in *input) Value(r expression.Root) (any, error) {
 	case rootKey:
 		return in.key, nil
 	}
+	if r >= rootCapture {
+		return in.captures[r-rootCapture], nil
+	}
+	it, err := in.Item(r)
+	if err != nil {
+		return nil, err
+	}
+	return in.scope.Make(it), nil
+}
+
+// Item implements expression.Items.
+func (in *input) Item(r expression.Root) (expression.Item, error) {
 	switch {
 	case r >= rootCapture:
-		return in.captures[r-rootCapture], nil
+		return expression.Text(in.capturedAt(int(r - rootCapture))), nil
 	case r >= rootLet:
 		return in.let(int(r - rootLet))
+	case r >= rootLevel:
+		return in.elements[r-rootLevel], nil
+	case r == rootPayload && in.onTape():
+		return in.scope.At(value.Root), nil
 	}
-	return in.elements[r-rootLevel], nil
+	v, err := in.Value(r)
+	return expression.Made(v), err
+}
+
+// capturedAt returns the i-th of the captures.
+func (in *input) capturedAt(i int) []byte {
+	start := 0
+	for _, text := range in.captures[:i] {
+		start += len(text)
+	}
+	return in.captured[start : start+len(in.captures[i])]
 }
 
 // Recall implements expression.Memory.
@@ -207,11 +284,34 @@ func (in *input) rawAt(p *expression.Path) (string, bool, error) {
 	if p == nil || p.Root != rootPayload || in.payload.Raw == "" {
 		return "", false, nil
 	}
-	if err := in.scope.Spend(len(in.payload.Raw) / workScan); err != nil {
+	if err := in.spendSearch(p); err != nil {
 		return "", false, err
 	}
 	raw, ok := value.RawAt(in.payload.Raw, p.Steps)
 	return raw, ok, nil
+}
+
+// spendSearch spends what it takes to find the text at a path into the payload. Where the payload is
+// on the tape, that has been found already; but what a rule may do does not depend on it.
+func (in *input) spendSearch(p *expression.Path) error {
+	size := len(in.payload.Raw)
+	switch {
+	case p == nil || p.Root != rootPayload:
+		return nil
+	case in.onTape():
+		size = len(in.tape.Span(value.Root).Bytes)
+	}
+	return in.scope.Spend(size / workScan)
+}
+
+// textOf returns the JSON text of what stands on the tape or in the topic: at a path into the payload
+// as it came.
+func (in *input) textOf(p *expression.Path, it expression.Item) (string, error) {
+	if p != nil && p.Root == rootPayload {
+		return it.Raw(), in.spendSearch(p)
+	}
+	b, err := in.scope.AppendItem(nil, it)
+	return string(b), err
 }
 
 // maxKept is the largest payload after which an input is reused: the engine may still hold a part
@@ -222,11 +322,19 @@ const maxKept = 64 << 10
 func (in *input) release() {
 	clear(in.docs)
 	in.texts.Reset()
-	clear(in.lets[:cap(in.lets)])
+	in.tape.Reset()
 	in.scope.Release()
-	if cap(in.body) > maxKept {
-		in.body = nil
+	clear(in.lets[:cap(in.lets)])
+	clear(in.elements[:])
+	in.event, in.result, in.payload = Event{}, Result{}, value.Document{}
+	in.rule, in.key, in.index = nil, "", 0
+	in.body, in.built, in.text = kept(in.body), kept(in.built), kept(in.text)
+}
+
+// kept returns the space unless it is too much to be kept.
+func kept(space []byte) []byte {
+	if cap(space) > maxKept {
+		return nil
 	}
-	*in = input{scope: in.scope, docs: in.docs, texts: in.texts, levels: in.levels, matching: in.matching, captures: in.captures,
-		body: in.body, lets: in.lets[:0]}
+	return space
 }

@@ -97,23 +97,23 @@ func (c *ruleCompiler) warnUnused() {
 // A letValue is the value of a let for one event or element.
 type letValue struct {
 	known bool
-	value any
+	item  expression.Item
 	why   expression.Reason // of no value
 	err   error
 }
 
 // let returns the value of the i-th let.
-func (in *input) let(i int) (any, error) {
+func (in *input) let(i int) (expression.Item, error) {
 	l := &in.lets[i]
 	if !l.known {
-		l.value, l.why, l.err = in.scope.Inner(in.rule.lets[i].x)
+		l.item, l.why, l.err = in.scope.Inner(in.rule.lets[i].x)
 		l.err = in.rule.lets[i].refused(l.err)
 		l.known = true
 	}
-	if l.value == nil {
+	if l.item.Missing() {
 		in.scope.Because(l.why)
 	}
-	return l.value, l.err
+	return l.item, l.err
 }
 
 // refused returns the error of the let as what uses it reports it.

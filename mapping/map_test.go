@@ -332,10 +332,10 @@ rules:
 	}
 }
 
-// However many rules look at a payload, it is decoded once.
+// However many rules look at a payload as a value, it is made once.
 func TestDecodeOnce(t *testing.T) {
 	rule := `
-  - {name: r%d, topic: t, when: payload.no, queue: /queue/channel/connected, fields: ` + channelFields + `}`
+  - {name: r%d, topic: t, when: len(payload) == 0, queue: /queue/channel/connected, fields: ` + channelFields + `}`
 	var rules strings.Builder
 	for i := range 20 {
 		fmt.Fprintf(&rules, rule, i)

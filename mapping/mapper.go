@@ -8,6 +8,10 @@
 //
 // The topics of rules are read in topiccompiler.go, and compared in topicoverlap.go.
 //
+// A payload that is JSON is read onto a tape (value.Tape), and expressions are evaluated on items
+// (expression.Item): what a rule only passes on is copied from the payload into the output, without
+// a value in between.
+//
 //	rules -> expression, contract, payload, memory, topic, source, audience; expression, contract, payload -> value
 //
 // Files: parse.go (what a file says), compile.go and reader.go (reading nodes), rulecompiler.go,
@@ -39,6 +43,7 @@ type Mapper struct {
 	tests    []*test
 	memories []memory.Settings // in the order of the files
 	inputs   sync.Pool         // of *input
+	engine   bool              // see input.engine: for tests
 }
 
 // A ruleTopic is one of the topics of a rule.
@@ -194,9 +199,7 @@ type Result struct {
 
 // Map runs the event through every rule. It is safe for concurrent use and does not panic.
 func (m *Mapper) Map(e Event) Result {
-	var result Result
-	m.run(&e, &result, nil)
-	return result
+	return m.run(e, nil)
 }
 
 // A RuleInfo describes a rule for logs and status.
@@ -230,14 +233,14 @@ func (m *Mapper) own(name string) bool {
 	return strings.HasPrefix(name, m.base) && (len(name) == len(m.base) || name[len(m.base)] == '/')
 }
 
-// run runs the event through the rules into result. A trace gets what they did.
-func (m *Mapper) run(e *Event, result *Result, trace *[]RuleTrace) {
+// run runs the event through the rules. A trace gets what they did.
+func (m *Mapper) run(e Event, trace *[]RuleTrace) (r Result) {
 	if m.own(e.Topic) {
-		return
+		return r
 	}
 	in := m.input()
-	in.see(e)
-	result.DeadLetter = in.letter
+	in.see(e, m.engine)
+	in.result.DeadLetter = in.letter
 	in.matching = m.index.Match(in.matching[:0], in.levels)
 	last := -1 // the rule before
 	for _, i := range in.matching {
@@ -247,12 +250,14 @@ func (m *Mapper) run(e *Event, result *Result, trace *[]RuleTrace) {
 		}
 		noteUnmatched(trace, m.rules[last+1:t.rule])
 		last = t.rule
-		u := run{rule: m.rules[t.rule], in: in, result: result, trace: trace}
+		u := run{rule: m.rules[t.rule], in: in, result: &in.result, trace: trace}
 		in.capture(t.pattern, u.rule.captures)
 		u.run()
 	}
 	noteUnmatched(trace, m.rules[last+1:])
+	r = in.result
 	m.release(in)
+	return r
 }
 
 func (m *Mapper) input() *input {

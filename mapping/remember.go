@@ -62,14 +62,14 @@ func (c *change) of(in *input) (memory.Change, error) {
 }
 
 func (c *change) keyOf(in *input) (string, error) {
-	v, err := c.key.value(in)
+	it, err := c.key.item(in)
 	switch {
 	case err != nil:
 		return "", value.Within(err, "key")
-	case v == nil:
+	case it.Missing():
 		return "", value.Refuse("missing", "the key has no value: %s", in.scope.Missing())
 	}
-	key, err := value.Text(v)
+	key, err := value.Text(in.scope.Make(it))
 	switch {
 	case err != nil:
 		return "", value.Within(err, "key")
@@ -99,20 +99,22 @@ func (r remembered) text(in *input) (string, error) {
 
 func (r remembered) json(in *input) (string, error) {
 	if r.x == nil {
-		v, err := r.built.value(in)
-		text, _ := v.(string)
-		return text, err
+		it, err := r.built.item(in)
+		return string(it.Bytes), err
 	}
-	v, err := r.x.Eval(&in.scope)
+	it, err := r.x.Item(&in.scope)
 	switch {
 	case err != nil:
 		return "", err
-	case v == nil:
+	case it.Missing():
 		return "", value.Refuse("missing", "no value: %s; to take a key away write forget", in.scope.Missing())
+	}
+	if it.Kind != value.KindNone {
+		return in.textOf(r.x.Path(), it)
 	}
 	if raw, ok, err := in.rawAt(r.x.Path()); ok || err != nil {
 		return raw, err
 	}
-	b, err := in.scope.AppendJSON(nil, v)
+	b, err := in.scope.AppendItem(nil, it)
 	return string(b), err
 }

@@ -72,23 +72,24 @@ func (f *field) text() string {
 	return f.from.String()
 }
 
-// A valueSource gives the value of a field; nil where there is none.
+// A valueSource gives the value of a field; nothing where there is none. The item is good until the
+// next one is asked for.
 type valueSource interface {
-	value(in *input) (any, error)
+	item(in *input) (expression.Item, error)
 	fmt.Stringer // as written in the rule
 }
 
 // A literal is a text that is written in the rule.
-type literal string
+type literal struct{ text any } // a string
 
-func (l literal) value(*input) (any, error) { return string(l), nil }
+func (l literal) item(*input) (expression.Item, error) { return expression.Made(l.text), nil }
 
-func (l literal) String() string { return string(l) }
+func (l literal) String() string { return l.text.(string) }
 
 // A formula is an expression whose value the field gets.
 type formula struct{ x *expression.Expression }
 
-func (f formula) value(in *input) (any, error) { return f.x.Eval(&in.scope) }
+func (f formula) item(in *input) (expression.Item, error) { return f.x.Item(&in.scope) }
 
 func (f formula) String() string { return "=" + f.x.String() }
 
@@ -96,17 +97,25 @@ func (f formula) String() string { return "=" + f.x.String() }
 // came, wherever the rule has passed it on.
 type verbatim struct{ x *expression.Expression }
 
-func (f verbatim) value(in *input) (any, error) {
-	v, err := f.x.Eval(&in.scope)
+func (f verbatim) item(in *input) (expression.Item, error) {
+	it, err := f.x.Item(&in.scope)
+	switch {
+	case err != nil:
+		return it, err
+	case it.Nested():
+		return expression.Text(it.Bytes), in.spendSearch(f.x.Path())
+	}
+	v := in.scope.Make(it)
 	switch v.(type) {
 	case []any, map[string]any:
 	default:
-		return v, err
+		return it, nil
 	}
-	if raw, ok, err := in.rawAt(f.x.Path()); ok || err != nil {
-		return raw, err
+	raw, ok, err := in.rawAt(f.x.Path())
+	if !ok && err == nil {
+		raw, err = in.scope.JSON(v)
 	}
-	return in.scope.JSON(v)
+	return expression.Made(raw), err
 }
 
 func (f verbatim) String() string { return "=" + f.x.String() }

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"mqtt-stomp-bridge/mapping/audience"
+	"mqtt-stomp-bridge/mapping/expression"
 	"mqtt-stomp-bridge/mapping/value"
 )
 
@@ -63,7 +65,7 @@ func (u *run) one(item int) {
 	if (item < 0 || u.rule.whenPerElement) && !u.wanted(item) {
 		return
 	}
-	if err := u.in.decode(); err != nil {
+	if err := u.in.read(); err != nil {
 		u.failed("decode", item, u.rule.line, err)
 		return
 	}
@@ -144,7 +146,7 @@ func (u *run) wanted(item int) bool {
 	case err != nil:
 		u.failed("when", item, u.rule.whenLine, err)
 	case !ok:
-		u.filtered(item, "when", "when "+u.rule.when.String()+" is false")
+		u.filtered(item, "when", "when ", u.rule.when.String(), " is false")
 	}
 	return ok
 }
@@ -188,8 +190,10 @@ func (u *run) fill(queue string, item int) (audience.Audience, Rejection, bool) 
 		if f.from == nil && len(errs) > 0 {
 			continue // the output is lost, and a stamp would be used up for nothing
 		}
-		v, err := u.field(f)
-		fired.field(f, v, err)
+		it, err := u.field(f)
+		if fired != nil {
+			fired.field(f, u.in.scope.Make(it), err)
+		}
 		if err != nil {
 			errs = append(errs, u.fieldError(f.spec.Name, f.text(), f.line, err))
 		}
@@ -221,32 +225,49 @@ func lineOf(err error, line int) int {
 }
 
 // field appends one field to the body and returns its value.
-func (u *run) field(f *field) (any, error) {
-	v, err := u.value(f)
-	if v != nil && err == nil {
-		u.in.body, err = f.spec.Append(u.in.body, v)
+func (u *run) field(f *field) (expression.Item, error) {
+	it, err := u.item(f)
+	if err != nil || it.Missing() {
+		return it, err
 	}
-	return v, err
+	if it.Kind != value.KindNone {
+		return it, u.appendSpan(f, it)
+	}
+	v := u.in.scope.Make(it)
+	if text, ok := v.(string); ok {
+		if err := u.in.scope.Spend(len(text)); err != nil {
+			return it, err
+		}
+	}
+	u.in.body, err = f.spec.Append(u.in.body, v)
+	return it, err
 }
 
-// value returns the value of a field; nil where an optional one has none.
-func (u *run) value(f *field) (any, error) {
+// appendSpan appends one field whose value stands somewhere.
+func (u *run) appendSpan(f *field, it expression.Item) (err error) {
+	s := it.Unescaped(&u.in.text)
+	if s.Text() {
+		if err := u.in.scope.Spend(len(s.Bytes)); err != nil {
+			return err
+		}
+	}
+	var ok bool
+	if u.in.body, ok = f.spec.AppendSpan(u.in.body, s); !ok {
+		u.in.body, err = f.spec.Append(u.in.body, u.in.scope.Make(it))
+	}
+	return err
+}
+
+// item returns the value of a field; nothing where an optional one has none.
+func (u *run) item(f *field) (expression.Item, error) {
 	if f.from == nil {
-		return u.receipt(f), nil
+		return expression.Made(u.receipt(f)), nil
 	}
-	v, err := f.from.value(u.in)
-	switch {
-	case err != nil:
-		return nil, err
-	case v == nil && f.spec.Optional:
-		return nil, nil
-	case v == nil:
-		return nil, value.Refuse("missing", "no value: %s", u.in.scope.Missing())
+	it, err := f.from.item(u.in)
+	if err == nil && it.Missing() && !f.spec.Optional {
+		err = value.Refuse("missing", "no value: %s", u.in.scope.Missing())
 	}
-	if text, ok := v.(string); ok {
-		return v, u.in.scope.Spend(len(text))
-	}
-	return v, nil
+	return it, err
 }
 
 // receipt returns the time for a field that the rule leaves to the time of receipt.
@@ -274,7 +295,10 @@ func (u *run) rejected(r Rejection) {
 	u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.rule.name, Item: r.Item, What: Rejected, Why: r.Kind})
 }
 
-func (u *run) filtered(item int, why, note string) {
-	u.note(item, "no: "+note)
+// filtered ends the rule; the parts are those of the note.
+func (u *run) filtered(item int, why string, note ...string) {
+	if u.trace != nil {
+		u.note(item, "no: "+strings.Join(note, ""))
+	}
 	u.result.Outcomes = append(u.result.Outcomes, Outcome{Rule: u.rule.name, Item: item, What: Filtered, Why: why})
 }

@@ -52,32 +52,31 @@ func (m *Mapper) Memories() []memory.Settings { return m.memories }
 // Forgotten runs the rules that are for keys of the memory whose time is up, as Map does for an
 // event with that State and Stamp. The key must be gone from the state.
 func (m *Mapper) Forgotten(x memory.Expired, state State, stamp Stamp) Result {
-	var result Result
-	m.runForgotten(x, &Event{State: state, Stamp: stamp}, &result, nil)
-	return result
+	return m.runForgotten(x, Event{State: state, Stamp: stamp}, nil)
 }
 
 // ExplainForgotten is Forgotten, and keeps what every rule did.
 func (m *Mapper) ExplainForgotten(x memory.Expired, state State, stamp Stamp) Trace {
 	t := Trace{Event: Event{Received: x.At, State: state, Stamp: stamp}, Expired: &x}
-	e := t.Event
-	m.runForgotten(x, &e, &t.Result, &t.Rules)
+	t.Result = m.runForgotten(x, t.Event, &t.Rules)
 	return t
 }
 
-func (m *Mapper) runForgotten(x memory.Expired, e *Event, result *Result, trace *[]RuleTrace) {
+func (m *Mapper) runForgotten(x memory.Expired, e Event, trace *[]RuleTrace) (r Result) {
 	e.Payload, e.Received = []byte(x.Text), x.At
 	in := m.input()
-	in.see(e)
+	in.see(e, m.engine)
 	in.key = x.Key
-	for _, r := range m.rules {
-		if r.forgotten != x.Memory {
+	for _, rule := range m.rules {
+		if rule.forgotten != x.Memory {
 			continue
 		}
-		u := run{rule: r, in: in, result: result, trace: trace}
+		u := run{rule: rule, in: in, result: &in.result, trace: trace}
 		u.run()
 	}
+	r = in.result
 	m.release(in)
+	return r
 }
 
 // repeats reports whether the event is a duplicate, which then has ended the rule.

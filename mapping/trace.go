@@ -45,7 +45,7 @@ type FieldTrace struct {
 // nothing is sent, so that no timestamp is used up.
 func (m *Mapper) Explain(e Event) Trace {
 	t := Trace{Event: e}
-	m.run(&e, &t.Result, &t.Rules)
+	t.Result = m.run(e, &t.Rules)
 	return t
 }
 
@@ -89,11 +89,8 @@ func (u *run) fired(item int, queue string) *RuleTrace {
 	return &(*u.trace)[len(*u.trace)-1]
 }
 
-// field adds a field. t may be nil.
+// field adds a field.
 func (t *RuleTrace) field(f *field, v any, err error) {
-	if t == nil {
-		return
-	}
 	ft := FieldTrace{Name: f.spec.Name}
 	switch f.from.(type) {
 	case nil:

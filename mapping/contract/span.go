@@ -21,7 +21,7 @@ func (f *Field) AppendSpan(b []byte, s value.Span) ([]byte, bool) {
 // spanUUID takes UUIDs as they are mostly written.
 func spanUUID(b []byte, s value.Span) ([]byte, bool) {
 	const dashes = "........-....-....-....-............"
-	if !isText(s) || len(s.Bytes) != len(dashes) {
+	if !s.Text() || len(s.Bytes) != len(dashes) {
 		return b, false
 	}
 	b = append(b, '"')
@@ -50,7 +50,7 @@ func spanTime(b []byte, s value.Span) ([]byte, bool) {
 	t, ok := instant.ParseUTC(s.Bytes)
 	if n, whole := s.Whole(); whole {
 		t, ok = instant.Epoch(n)
-	} else if !isText(s) {
+	} else if !s.Text() {
 		return b, false
 	}
 	if !ok {
@@ -61,7 +61,7 @@ func spanTime(b []byte, s value.Span) ([]byte, bool) {
 
 // spanCount takes digits that are what is sent.
 func spanCount(b []byte, s value.Span) ([]byte, bool) {
-	if isText(s) && (len(s.Bytes) == 1 || len(s.Bytes) > 1 && s.Bytes[0] != '0') {
+	if s.Text() && (len(s.Bytes) == 1 || len(s.Bytes) > 1 && s.Bytes[0] != '0') {
 		s.Kind = value.KindNumber
 	}
 	if _, ok := s.Whole(); !ok {
@@ -72,7 +72,7 @@ func spanCount(b []byte, s value.Span) ([]byte, bool) {
 
 // span takes the values in any letter case.
 func (e enumeration) span(b []byte, s value.Span) ([]byte, bool) {
-	if !isText(s) {
+	if !s.Text() {
 		return b, false
 	}
 	for _, text := range e {
@@ -86,7 +86,7 @@ func (e enumeration) span(b []byte, s value.Span) ([]byte, bool) {
 // spanText takes texts, and numbers of digits.
 func spanText(b []byte, s value.Span) ([]byte, bool) {
 	switch {
-	case isText(s):
+	case s.Text():
 		return s.AppendJSON(b), true
 	case s.Digits():
 		return append(append(append(b, '"'), s.Bytes...), '"'), true
@@ -97,12 +97,10 @@ func spanText(b []byte, s value.Span) ([]byte, bool) {
 // spanContent takes all but lists and objects, whose texts a rule may send in another way.
 func spanContent(b []byte, s value.Span) ([]byte, bool) {
 	switch {
-	case isText(s):
+	case s.Text():
 		return s.AppendJSON(b), true
 	case s.Kind == value.KindNumber, s.Kind == value.KindBool:
 		return append(s.AppendJSON(append(b, '"')), '"'), true
 	}
 	return b, false
 }
-
-func isText(s value.Span) bool { return s.Kind == value.KindPlain || s.Kind == value.KindText }

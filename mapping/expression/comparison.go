@@ -94,13 +94,18 @@ func compareLiteral(want bool) func(*Scope, []any) (any, error) {
 		}
 		same, err := equal(s, v, c.literal)
 		if !same && s.listening {
-			if c.left.literal {
-				s.hint(c, c.literal, v)
-			} else {
-				s.hint(c, v, c.literal)
-			}
+			s.hintLiteral(c, v)
 		}
 		return same == want, err
+	}
+}
+
+// hintLiteral keeps a hint about the value of the path, which is not the literal.
+func (s *Scope) hintLiteral(c *comparison, v any) {
+	if c.left.literal {
+		s.hint(c, c.literal, v)
+	} else {
+		s.hint(c, v, c.literal)
 	}
 }
 

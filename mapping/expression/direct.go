@@ -137,6 +137,9 @@ func (c literalComparison) item(s *Scope) (Item, error) {
 		return Item{}, err
 	}
 	same, err := s.equalLiteral(it, c.literal)
+	if !same && s.listening {
+		s.hintLiteral(c.comparison, s.Make(it))
+	}
 	return Made(same == c.same), err
 }
 
@@ -146,7 +149,7 @@ func (s *Scope) equalLiteral(it Item, literal any) (bool, error) {
 	switch {
 	case it.Nested():
 		return false, s.Spend(2) // as value.Equal
-	case !isText || !it.text():
+	case !isText || !it.Text():
 		return equal(s, s.Make(it), literal)
 	case len(text) != len(it.Bytes):
 		return false, s.Spend(2)
@@ -244,7 +247,7 @@ func (t tableEntry) item(s *Scope) (Item, error) {
 	if err != nil {
 		return Item{}, err
 	}
-	if it.text() {
+	if it.Text() {
 		if v, ok := t.table.entries[string(it.Bytes)]; ok {
 			return Made(v), s.Spend(workCall + len(it.Bytes)/readText)
 		}

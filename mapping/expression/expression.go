@@ -4,6 +4,9 @@
 //	                                       |
 //	                                     Data.Value(root): payload, topic.device, …
 //
+// What only passes values on, compares them or calls functions with them is evaluated on items
+// (item.go, direct.go): values that still stand in the text of the event.
+//
 // The syntax is that of github.com/expr-lang/expr, but what runs is ours: its built-ins are taken
 // away, and every access to data and every operator is rewritten (patch.go) into a call of a
 // function (operators.go, functions.go) that knows nil, spends work and refuses in plain words. So

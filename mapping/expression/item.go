@@ -33,9 +33,6 @@ func (it Item) Missing() bool { return it.Span.Missing() && it.made == nil }
 // onTape reports whether the item is one of a node.
 func (it Item) onTape() bool { return it.Kind != value.KindNone && it.node != offTape }
 
-// text reports whether the item is a text that stands somewhere as it is.
-func (it Item) text() bool { return it.Kind == value.KindPlain || it.Kind == value.KindText }
-
 // Direct has expressions evaluated without the engine, as far as that can be, until the next Begin.
 // They look at items, and at the values on the tape, which is the one that items of nodes are of; it
 // may be nil.
@@ -72,10 +69,10 @@ func (x *Expression) Item(s *Scope) (Item, error) {
 		v, err := x.engine(s)
 		return Made(v), err
 	case x.path != nil:
-		s.why = Reason{}
+		s.why.known = false
 		return s.item(x.path)
 	}
-	s.why = Reason{}
+	s.why.known = false
 	it, err := x.direct.item(s)
 	if err != nil {
 		return Item{}, s.refused(err)
@@ -101,13 +98,14 @@ func (s *Scope) item(p *Path) (Item, error) {
 		return Made(s.walk(p, 0, s.Make(it))), nil
 	}
 	n := it.node
-	for i, st := range p.Steps {
+	for i := range p.Steps {
+		st := &p.Steps[i]
 		if st.IsIndex && s.tape.Count(n) > mostSteps {
 			return Made(s.walk(p, i, s.MakeNode(n).Value)), nil
 		}
 		part, ok := s.tape.Part(n, st)
 		if !ok || s.tape.Null(part) {
-			s.missed(miss{path: p, step: i, node: n, taped: true})
+			s.missedOnTape(p, i, n)
 			return Item{}, nil
 		}
 		n = part
@@ -115,5 +113,41 @@ func (s *Scope) item(p *Path) (Item, error) {
 	return s.At(n), nil
 }
 
+func (s *Scope) missedOnTape(p *Path, step int, n value.Node) {
+	s.missed(miss{path: p, step: step, node: n, taped: true})
+}
+
 // mostSteps is how many elements of a list on the tape may be stepped over to find one.
 const mostSteps = 1024
+
+// A List is the elements of a list that are left to go through.
+type List struct {
+	scope *Scope
+	size  int
+	next  value.Node // where they stand on the tape
+	made  []any      // or what is left of them
+}
+
+// List returns the elements of the item; false where it is no list.
+func (s *Scope) List(it Item) (List, bool) {
+	if it.Kind == value.KindList {
+		return List{scope: s, size: s.tape.Count(it.node), next: s.tape.First(it.node)}, true
+	}
+	list, ok := it.made.([]any)
+	return List{size: len(list), made: list}, ok
+}
+
+// Len returns how many elements the list has in all.
+func (l *List) Len() int { return l.size }
+
+// Next returns the next element. There must be one.
+func (l *List) Next() Item {
+	if l.scope == nil {
+		v := l.made[0]
+		l.made = l.made[1:]
+		return Made(v)
+	}
+	n := l.next
+	l.next = l.scope.tape.Next(n)
+	return l.scope.At(n)
+}

@@ -2,6 +2,7 @@ package expression_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -120,11 +121,16 @@ func evaluate(text string, d data) string {
 func differs(x *expression.Expression, d data) string {
 	var s expression.Scope
 	s.Begin(d, nil)
-	engine, missing, left := result(x, &s), s.Missing(), leftOf(&s)
+	s.Listen()
+	engine, missing, left, hints := result(x, &s), s.Missing(), leftOf(&s), s.Hints()
 	s.Begin(d, nil)
+	s.Listen()
 	direct(&s, d)
 	if got, why, rest := result(x, &s), s.Missing(), leftOf(&s); got != engine || why != missing || rest != left {
 		return fmt.Sprintf("on items %s (%s) with %d left, by the engine %s (%s) with %d left", got, why, rest, engine, missing, left)
+	}
+	if got := s.Hints(); !slices.Equal(got, hints) {
+		return fmt.Sprintf("on items the hints %q, by the engine %q", got, hints)
 	}
 	return ""
 }

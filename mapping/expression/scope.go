@@ -85,6 +85,17 @@ func (s *Scope) AppendJSON(b []byte, v any) ([]byte, error) {
 	return s.texts.AppendJSON(b, v)
 }
 
+// AppendItem appends the JSON text of the item.
+func (s *Scope) AppendItem(b []byte, it Item) ([]byte, error) {
+	if it.Kind == value.KindNone {
+		return s.AppendJSON(b, it.made)
+	}
+	if len(b) > value.MaxText {
+		return b, value.Refuse("too large", "the JSON text is longer than %d bytes", value.MaxText)
+	}
+	return it.Span.AppendJSON(b), nil
+}
+
 // readTexts spends what it takes to find the text of v.
 func (s *Scope) readTexts(v any) error {
 	if !nested(v) {
@@ -192,7 +203,7 @@ func (s *Scope) Release() {
 	for _, m := range s.inner {
 		clearMachine(m)
 	}
-	*s = Scope{machine: s.machine, inner: s.inner, args: s.args}
+	s.data, s.items, s.texts, s.tape, s.why, s.hints = nil, nil, nil, nil, Reason{}, nil
 }
 
 func clearMachine(m *vm.VM) {

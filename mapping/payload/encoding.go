@@ -12,6 +12,7 @@ type Encoding struct {
 	Name  string              // as a rule writes it, with its options
 	Takes func(size int) bool // whether rules of this encoding are for payloads of so many bytes
 	Types value.Types         // what the value can be
+	JSON  bool                // a payload that is JSON is the value that it is as JSON
 
 	// Decode returns the value; an error is a *value.Refusal of the payload. nil: rules do not see
 	// the payload.
@@ -24,11 +25,11 @@ const Default = "json"
 // Named returns the encodings that need nothing but their name.
 func Named() []*Encoding {
 	return []*Encoding{
-		decoded(Default, value.AnyType, value.DecodeJSON),
+		alsoJSON(decoded(Default, value.AnyType, value.DecodeJSON)),
 		decoded("text", value.TypeText, decodeText),
 		{Name: "empty", Takes: func(size int) bool { return size == 0 }},
 		{Name: "ignore", Takes: func(int) bool { return true }},
-		decoded("auto", value.AnyType, decodeAuto),
+		alsoJSON(decoded("auto", value.AnyType, decodeAuto)),
 		decoded("form", value.TypeObject, decodeForm),
 		decoded("cbor", value.AnyType, decodeCBOR),
 		decoded("msgpack", value.AnyType, decodeMessagePack),
@@ -39,7 +40,12 @@ func Named() []*Encoding {
 
 // LenientJSON returns the encoding {json: lenient}.
 func LenientJSON() *Encoding {
-	return decoded("{json: lenient}", value.AnyType, value.DecodeLenientJSON)
+	return alsoJSON(decoded("{json: lenient}", value.AnyType, value.DecodeLenientJSON))
+}
+
+func alsoJSON(e *Encoding) *Encoding {
+	e.JSON = true
+	return e
 }
 
 // decoded returns the encoding of payloads of at least one byte. Refusals of decode are predicates,

@@ -144,7 +144,9 @@ func AppendText[T string | []byte](b []byte, s T) []byte {
 	for i := 0; i < len(s); {
 		c := s[i]
 		if asItIs[c] {
-			i++
+			for i++; i < len(s) && asItIs[s[i]]; {
+				i++
+			}
 			continue
 		}
 		r, size := rune(c), 1

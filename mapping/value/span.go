@@ -31,6 +31,9 @@ const (
 // Missing reports whether the span is none, or null.
 func (s Span) Missing() bool { return s.Kind <= KindNull }
 
+// Text reports whether the span is a text, whose bytes are the text itself.
+func (s Span) Text() bool { return s.Kind == KindPlain || s.Kind == KindText }
+
 // Nested reports whether the span is a list or an object.
 func (s Span) Nested() bool { return s.Kind >= KindList }
 
@@ -87,6 +90,15 @@ func (s Span) AppendJSON(b []byte) []byte {
 		}
 	}
 	return append(b, s.Bytes...)
+}
+
+// Raw returns the JSON text of a span on a tape, as it stands there.
+func (s Span) Raw() string {
+	switch s.Kind {
+	case KindPlain, KindText, KindEscaped:
+		return `"` + string(s.Bytes) + `"`
+	}
+	return string(s.Bytes)
 }
 
 // Value returns the value of a span that is neither a list nor an object.

@@ -52,7 +52,7 @@ func (t *Tape) First(n Node) Node { return n + 1 }
 func (t *Tape) Next(n Node) Node { return t.nodes[n].next }
 
 // Part returns the part of a value to which the step leads; false where there is none.
-func (t *Tape) Part(n Node, st Step) (Node, bool) {
+func (t *Tape) Part(n Node, st *Step) (Node, bool) {
 	switch at := &t.nodes[n]; {
 	case at.kind == KindObject && !st.IsIndex:
 		return t.member(n, st.Key)

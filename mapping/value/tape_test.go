@@ -96,7 +96,7 @@ func (c tapeChecker) check(n value.Node, want any) value.Node {
 	case map[string]any:
 		c.counts(n, value.KindObject, len(want))
 		for key, v := range want {
-			part, ok := c.tape.Part(n, value.Step{Key: key})
+			part, ok := c.tape.Part(n, &value.Step{Key: key})
 			if !ok {
 				c.Fatalf("node %d has no %q", n, key)
 			}
@@ -106,12 +106,12 @@ func (c tapeChecker) check(n value.Node, want any) value.Node {
 	case []any:
 		c.counts(n, value.KindList, len(want))
 		for i, v := range want {
-			part, ok := c.tape.Part(n, value.Step{Index: i, IsIndex: true})
+			part, ok := c.tape.Part(n, &value.Step{Index: i, IsIndex: true})
 			if !ok || i == 0 && part != c.tape.First(n) || part != next {
 				c.Fatalf("node %d has no %d", n, i)
 			}
 			next = c.check(part, v)
-			if last, _ := c.tape.Part(n, value.Step{Index: i - len(want), IsIndex: true}); last != part {
+			if last, _ := c.tape.Part(n, &value.Step{Index: i - len(want), IsIndex: true}); last != part {
 				c.Errorf("node %d: element %d from the end is %d", n, i, last)
 			}
 			if i > 100 {
@@ -144,7 +144,7 @@ func (c tapeChecker) counts(n value.Node, kind value.Kind, want int) {
 		c.Errorf("node %d is of kind %d with %d, want %d with %d", n, c.tape.Span(n).Kind, c.tape.Count(n), kind, want)
 	}
 	for _, st := range []value.Step{{Key: "no such key"}, {Index: want, IsIndex: true}, {Index: -want - 1, IsIndex: true}} {
-		if part, ok := c.tape.Part(n, st); ok {
+		if part, ok := c.tape.Part(n, &st); ok {
 			c.Errorf("node %d has %s: %d", n, st, part)
 		}
 	}

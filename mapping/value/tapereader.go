@@ -1,9 +1,6 @@
 package value
 
-import (
-	"strings"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // Read reads the text, which must not change while the tape is used. It returns false for whatever
 // DecodeJSON refuses, and for some texts that a Tape does not take: those with escapes in keys, and
@@ -29,6 +26,13 @@ type tapeReader struct {
 // skipSpace goes on to the next byte that is not white space and returns it; 0 at the end, where r
 // stands behind the last one.
 func (r *tapeReader) skipSpace() byte {
+	if r.pos < len(r.text) && r.text[r.pos] > ' ' { // mostly
+		return r.text[r.pos]
+	}
+	return r.skipSpaces()
+}
+
+func (r *tapeReader) skipSpaces() byte {
 	for ; r.pos < len(r.text); r.pos++ {
 		switch c := r.text[r.pos]; c {
 		case ' ', '\t', '\r', '\n':
@@ -47,33 +51,34 @@ func (r *tapeReader) value(depth int) bool {
 	c := r.skipSpace()
 	n := len(r.nodes)
 	r.nodes = append(r.nodes, node{start: uint32(r.pos)})
-	ok := false
+	kind, ok := KindNumber, false
 	switch c {
 	case '"':
 		r.nodes[n].start++
-		r.nodes[n].kind, ok = r.str()
-		r.end(n, r.pos-1)
+		kind, ok = r.str()
+		r.end(n, kind, r.pos-1)
 		return ok
 	case '{':
-		r.nodes[n].kind, ok = KindObject, r.object(Node(n), depth)
+		kind, ok = KindObject, r.object(Node(n), depth)
 	case '[':
-		r.nodes[n].kind, ok = KindList, r.list(Node(n), depth)
+		kind, ok = KindList, r.list(Node(n), depth)
 	case 't':
-		r.nodes[n].kind, ok = KindBool, r.word("true")
+		kind, ok = KindBool, r.word("true")
 	case 'f':
-		r.nodes[n].kind, ok = KindBool, r.word("false")
+		kind, ok = KindBool, r.word("false")
 	case 'n':
-		r.nodes[n].kind, ok = KindNull, r.word("null")
+		kind, ok = KindNull, r.word("null")
 	default:
-		r.nodes[n].kind, ok = KindNumber, r.number()
+		ok = r.number()
 	}
-	r.end(n, r.pos)
+	r.end(n, kind, r.pos)
 	return ok
 }
 
 // end ends the value of the node at pos.
-func (r *tapeReader) end(n, pos int) {
-	r.nodes[n].end, r.nodes[n].next = uint32(pos), Node(len(r.nodes))
+func (r *tapeReader) end(n int, kind Kind, pos int) {
+	at := &r.nodes[n]
+	at.kind, at.end, at.next = kind, uint32(pos), Node(len(r.nodes))
 }
 
 func (r *tapeReader) object(n Node, depth int) bool {
@@ -177,10 +182,15 @@ func (r *tapeReader) word(word string) bool {
 // str reads a string, at whose opening quote r stands.
 func (r *tapeReader) str() (kind Kind, ok bool) {
 	kind = KindPlain
-	for i := r.pos + 1; i < len(r.text); i++ {
-		c := r.text[i]
-		switch {
-		case asItIs[c]:
+	text := r.text
+	for i := r.pos + 1; i < len(text); i++ {
+		for i < len(text) && asItIs[text[i]] {
+			i++
+		}
+		if i == len(text) {
+			break
+		}
+		switch c := text[i]; {
 		case c == '"':
 			r.pos = i + 1
 			return kind, true
@@ -189,7 +199,7 @@ func (r *tapeReader) str() (kind Kind, ok bool) {
 		case c != '\\':
 			return kind, false // a control character
 		default:
-			size := escapeSize(r.text[i:])
+			size := escapeSize(text[i:])
 			if size == 0 {
 				return kind, false
 			}
@@ -228,23 +238,23 @@ func isHex(c byte) bool {
 
 // number reads a number: RFC 8259, 6.
 func (r *tapeReader) number() bool {
-	r.optional("-")
-	if !r.optional("0") && !r.digits() {
+	r.optional('-', '-')
+	if !r.optional('0', '0') && !r.digits() {
 		return false
 	}
-	if r.optional(".") && !r.digits() {
+	if r.optional('.', '.') && !r.digits() {
 		return false
 	}
-	if r.optional("eE") {
-		r.optional("+-")
+	if r.optional('e', 'E') {
+		r.optional('+', '-')
 		return r.digits()
 	}
 	return true
 }
 
-// optional steps over a byte that is one of those.
-func (r *tapeReader) optional(bytes string) bool {
-	if r.pos == len(r.text) || strings.IndexByte(bytes, r.text[r.pos]) < 0 {
+// optional steps over a byte that is one of the two.
+func (r *tapeReader) optional(a, b byte) bool {
+	if r.pos == len(r.text) || r.text[r.pos] != a && r.text[r.pos] != b {
 		return false
 	}
 	r.pos++
@@ -253,9 +263,11 @@ func (r *tapeReader) optional(bytes string) bool {
 
 // digits steps over digits, of which there must be one.
 func (r *tapeReader) digits() bool {
-	start := r.pos
-	for r.pos < len(r.text) && r.text[r.pos] >= '0' && r.text[r.pos] <= '9' {
-		r.pos++
+	i := r.pos
+	for text := r.text; i < len(text) && text[i] >= '0' && text[i] <= '9'; {
+		i++
 	}
-	return r.pos > start
+	start := r.pos
+	r.pos = i
+	return i > start
 }

@@ -1,6 +1,8 @@
 // Package value is a kit for the values that rules work on, from the bytes of a payload to JSON
 // text.
 //
+// A Tape finds the values of a JSON text where they stand, as Spans; DecodeJSON makes all of them.
+//
 // A value is nil, bool, string, Bytes, int64, int, float64, json.Number (a number that these cannot
 // hold, or whose text they would lose, as of 1.0), time.Time, []any, or map[string]any;
 // map[string]string may stand for the latter. Whatever is missing is nil. Decoding never panics and

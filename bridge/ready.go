@@ -63,13 +63,18 @@ func (b *Bridge) Troubles() []Reason {
 	if b.shared == nil || b.log.Err() != nil {
 		return nil
 	}
-	switch s := b.shared.Standing(); {
-	case s.Leads:
-		return b.reading()
-	case s.Leader == "":
-		return []Reason{{PartMQTT, "mqtt: no replica is known to read from the broker"}}
+	s := b.shared.Standing()
+	var reasons []Reason
+	if s.Conflict != nil {
+		reasons = append(reasons, Reason{PartJournal, strings.ReplaceAll(s.Conflict.Error(), "\n", "; ")})
 	}
-	return nil
+	switch {
+	case s.Leads:
+		reasons = append(reasons, b.reading()...)
+	case s.Leader == "":
+		reasons = append(reasons, Reason{PartMQTT, "mqtt: no replica is known to read from the broker"})
+	}
+	return reasons
 }
 
 // reading returns why events are not read, or not all of them.

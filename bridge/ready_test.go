@@ -40,6 +40,8 @@ func TestReadinessOfReplicas(t *testing.T) {
 		{"it leads", journal.Standing{ID: "a", Leads: true, Leader: "a", Complete: time.Now()}, nil, mqtt, nil},
 		{"another leads", journal.Standing{ID: "a", Leader: "b", Complete: time.Now()}, nil, nil, nil},
 		{"nobody leads", journal.Standing{ID: "a", Complete: time.Now()}, nil, []string{"mqtt: no replica is known to read from the broker"}, nil},
+		{"it must not lead", journal.Standing{ID: "a", Leader: "b", Complete: time.Now(), Conflict: errors.Join(errors.New("journal: this"), errors.New("journal: that"))},
+			nil, []string{"journal: this; journal: that"}, nil},
 		{"away for a moment", journal.Standing{ID: "a", Leader: "b", Complete: time.Now().Add(-5 * time.Second), Away: errors.New("no servers")}, nil, nil, nil},
 		{"away for long", journal.Standing{ID: "a", Leader: "b", Complete: time.Now().Add(-12 * time.Second), Away: errors.New("no servers")},
 			[]string{"journal: whether this replica has all of it has not been known for 12s: no servers"}, nil, nil},

@@ -16,7 +16,6 @@ func (l *Log) meet(ctx context.Context) error {
 	}
 	l.leave = leave
 	if err := l.roster.conflicts(); err != nil {
-		leave()
 		return err
 	}
 	l.wg.Go(func() { l.announce(l.ctx) })

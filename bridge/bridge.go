@@ -130,8 +130,12 @@ func (b *Bridge) Run(ctx context.Context) error {
 	return errors.Join(err, b.log.Close())
 }
 
-// turnPause is the time between a turn that has ended by itself and the attempt to have the next.
-const turnPause = time.Second
+// The time between a turn that has ended by itself and the attempt to have the next: yieldPause where
+// another replica shall have it, also one that comes later because it is configured in another way.
+const (
+	turnPause  = time.Second
+	yieldPause = 5 * time.Second
+)
 
 // lead has an intake run whenever it is this bridge's turn, until ctx is done; then it returns nil.
 // The error says why there will be no more turns.
@@ -147,10 +151,14 @@ func (b *Bridge) lead(ctx context.Context) error {
 			return err // another turn would end the same way
 		}
 		b.logger.Warn("waiting for the next turn to read from the broker", "error", err)
+		pause := turnPause
+		if errors.Is(err, errBrokerAway) {
+			pause = yieldPause
+		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(turnPause):
+		case <-time.After(pause):
 		}
 	}
 }
@@ -171,15 +179,18 @@ func (b *Bridge) takeTurn(ctx context.Context) (over bool, err error) {
 	defer b.unread.Lead(false)
 	in, err := b.newIntake(ctx, w)
 	if err == nil {
-		err = in.run(ctx)
+		err = in.run(ctx, b.others)
 	}
 	select {
 	case <-w.Done():
 		return true, err
 	default:
-		return false, err
+		return errors.Is(err, errBrokerAway), err
 	}
 }
+
+// others reports whether there are other replicas.
+func (b *Bridge) others() bool { return b.shared != nil && len(b.shared.Standing().Replicas) > 1 }
 
 // newIntake makes the intake of a turn. No reload falls between what it is made by and what it is
 // told of.

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -56,10 +57,10 @@ func newIntake(ctx context.Context, c Config, r rules, w journal.Writer, unread 
 	return in, nil
 }
 
-// run takes events until ctx is done or the turn is over. Then it commits and acknowledges those
-// that it has, if it still may, and says goodbye to the broker. The error is why it ended before
-// ctx.
-func (in *intake) run(ctx context.Context) error {
+// run takes events until ctx is done, the turn is over, or the broker is out of reach while another
+// replica may reach it, which others tells. Then it commits and acknowledges those that it has, if
+// it still may, and says goodbye to the broker. The error is why it ended before ctx.
+func (in *intake) run(ctx context.Context, others func() bool) error {
 	committing, giveUp := context.WithCancel(context.Background())
 	defer giveUp()
 	committed := make(chan error, 1)
@@ -67,12 +68,7 @@ func (in *intake) run(ctx context.Context) error {
 
 	err := in.client.Start(ctx)
 	if err == nil {
-		select {
-		case <-ctx.Done():
-		case <-in.writer.Done():
-		case err = <-committed:
-			committed <- nil
-		}
+		err = in.last(ctx, committed, others)
 	}
 	in.logger.Info("stopping")
 	in.client.Stop()
@@ -85,6 +81,46 @@ func (in *intake) run(ctx context.Context) error {
 		in.logger.Warn("disconnect from the broker failed", "error", failure)
 	}
 	return err
+}
+
+// brokerAwayFor is how long a replica that cannot reach the broker goes on trying before it leaves
+// that to another one.
+const brokerAwayFor = 10 * time.Second
+
+var errBrokerAway = errors.New("the broker cannot be reached; another replica may reach it")
+
+// last returns when run is to end, and why.
+func (in *intake) last(ctx context.Context, committed chan error, others func() bool) error {
+	began := time.Now()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-in.writer.Done():
+			return nil
+		case err := <-committed:
+			committed <- nil
+			return err
+		case <-tick.C:
+			if in.brokerAway(began) >= brokerAwayFor && others() {
+				return errBrokerAway
+			}
+		}
+	}
+}
+
+// brokerAway returns for how long the broker could not be reached, since began.
+func (in *intake) brokerAway(began time.Time) time.Duration {
+	s := in.client.State()
+	switch {
+	case s.Receiving.Connected || s.Paused != nil:
+		return 0
+	case s.Receiving.Since.After(began):
+		began = s.Receiving.Since
+	}
+	return time.Since(began)
 }
 
 // awaitCommits waits until what was received is committed, but not for long: what is not committed

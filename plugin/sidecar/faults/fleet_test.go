@@ -33,6 +33,7 @@ type fleet struct {
 	name     string // of the log
 	replicas []*bridge
 	links    [][]*proxy // of each replica to each NATS server, where they are asked for
+	dials    []*proxy   // of each replica to the broker, where options.mqtt asks for them
 	front    *front
 	pauses   []time.Duration // that the faults have caused
 }
@@ -96,7 +97,13 @@ func (f *fleet) newReplica(i int, o setup) *bridge {
 		}
 		f.links = append(f.links, links)
 	}
-	b := newBridge(f.t, f.broker.Addr, "", append([]string{
+	broker := f.broker.Addr
+	if o.mqtt {
+		p := startProxy(f.t, broker)
+		f.dials = append(f.dials, p)
+		broker = p.addr
+	}
+	b := newBridge(f.t, broker, "", append([]string{
 		"BRIDGE_JOURNAL_NATS_URL=" + strings.Join(urls, ","),
 		"BRIDGE_JOURNAL_NATS_NAME=" + f.name,
 		fmt.Sprint("BRIDGE_JOURNAL_NATS_ID=replica-", i),

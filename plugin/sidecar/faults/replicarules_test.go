@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,6 +19,18 @@ import (
 	"mqtt-stomp-bridge/bridge/journal/jetstream/natstest"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 )
+
+// A reader that cannot reach the broker leaves it to one that can.
+func readerWithoutBroker(t *testing.T, servers *natstest.Cluster) {
+	f := startFleet(t, servers, setup{options: options{mqtt: true, environ: hasty}})
+	f.load()
+	dial := f.dials[slices.Index(f.replicas, f.reader())]
+	f.handOver(dial.blackhole)
+	dial.heal()
+	f.load()
+	f.finish("replicas, reader: cut off from mosquitto").exact()
+	f.within(45 * time.Second)
+}
 
 // A killed Mosquitto loses what it has not saved, see TestBrokerKilled. Everything that it takes
 // after its last restart must arrive, from whichever replica.

@@ -29,6 +29,7 @@ func TestReplicas(t *testing.T) {
 		{"reader: SIGTERM", 3, 20, 1500 * time.Millisecond, false, readerTerminated},
 		{"reader: SIGSTOP, then SIGCONT", 1, 4, 15 * time.Second, false, readerHangs},
 		{"reader: cut off from NATS", 1, 2, 15 * time.Second, true, readerCutOff},
+		{"all replicas: SIGKILL", 2, 5, 15 * time.Second, false, allKilled},
 		{"leading node: SIGKILL", 1, 3, nodeLimit, false, nodeKilled},
 		{"reader and leading node: SIGKILL", 1, 3, nodeLimit, false, readerAndNodeKilled},
 		{"two nodes: SIGKILL, away", 1, 1, away() + nodeLimit, false, quorumAway},
@@ -56,6 +57,7 @@ func TestReplicas(t *testing.T) {
 			f.within(row.limit)
 		})
 	}
+	t.Run("reader: cut off from mosquitto", func(t *testing.T) { readerWithoutBroker(t, servers) })
 	t.Run("mosquitto: SIGKILL", func(t *testing.T) { mosquittoKilled(t, servers) })
 	t.Run("counting", func(t *testing.T) { counting(t, servers) })
 	t.Run("dead letters", func(t *testing.T) { deadLetters(t, servers) })
@@ -125,6 +127,21 @@ func (f *fleet) heal(b *bridge) {
 		p.cut() // or what is half-open would stay so for as long as nobody notices
 	}
 	b.process.WaitReady()
+}
+
+func allKilled(f *fleet) {
+	f.handOver(func() {
+		for _, b := range f.replicas {
+			b.process.Signal(syscall.SIGKILL)
+		}
+		for _, b := range f.replicas {
+			b.process.Wait()
+			b.start()
+		}
+	})
+	for _, b := range f.replicas {
+		b.process.WaitReady()
+	}
 }
 
 func nodeKilled(f *fleet) {

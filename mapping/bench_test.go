@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/vmihailenco/msgpack/v5"
 
+	"mqtt-stomp-bridge/mapping"
 	"mqtt-stomp-bridge/mapping/memory"
 	"mqtt-stomp-bridge/mapping/value"
 )
@@ -135,6 +138,56 @@ func TestChat(t *testing.T) {
 	}
 }
 
+// pathRules pass on what stands in an event, also in lists within lists and through lets.
+const pathRules = `
+rules:
+  - name: r
+    topic: t/{channel}
+    each: {entry: payload.entry, change: entry.changes, msg: change.messages}
+    let: {m: msg.message, at: m.at}
+    when: m.kind == "text" and m.deleted == nil
+    queue: /queue/message
+    fields:
+      conversation_id: =entry.id
+      channel_id: =topic.channel
+      message: {id: =m.id, content: {text: =m.text, of: =change.field}, delivery_state: DELIVERED, sender_type: source_contact, sent_at: =at}
+`
+
+// pathPayload has n messages.
+func pathPayload(n int) string {
+	const message = `{"message":{"id":"` + idC + `","kind":"text","text":{"body":"Where is my order?","lang":"en"},"at":1611741600}}`
+	change := `{"field":"messages","messages":[` + message + `,` + message + `]}`
+	entry := `{"id":"` + idB + `","changes":[` + change + `]}`
+	return `{"entry":[` + entry + strings.Repeat(","+entry, n/2-1) + `]}`
+}
+
+// TestAllocations holds what only passes values on to the memory of what comes out: the body of each
+// output, and the space for outputs and outcomes, which grows.
+func TestAllocations(t *testing.T) {
+	for _, tt := range []struct {
+		name, rules string
+		e           mapping.Event
+		outputs     int
+		most        float64
+	}{
+		{"chat", chatRules[:strings.Index(chatRules, chatRule)] + chatRule, event(chatTopic, chatPayload), 1, 3},
+		{"lists within lists", pathRules, event("t/"+idA, pathPayload(64)), 64, 64 + 3 + 2*6},
+	} {
+		m := mapper(t, tt.rules)
+		least := math.Inf(1) // the race detector has the pool drop some
+		for range 20 {
+			least = min(least, testing.AllocsPerRun(1, func() {
+				if r := m.Map(tt.e); len(r.Outputs) != tt.outputs {
+					t.Fatalf("%+v", r)
+				}
+			}))
+		}
+		if least > tt.most && os.Getenv(byEngine) == "" {
+			t.Errorf("%s: %v allocations, want at most %v", tt.name, least, tt.most)
+		}
+	}
+}
+
 // BenchmarkChat maps the chat event from its bytes to the body.
 func BenchmarkChat(b *testing.B) {
 	e := event(chatTopic, chatPayload)
@@ -238,7 +291,7 @@ func BenchmarkEach(b *testing.B) {
 		return `
 rules:
   - name: r
-    topic: t
+    topic: t/+
     each: ` + each + strings.ReplaceAll(`
     queue: /queue/message
     fields:
@@ -253,9 +306,10 @@ rules:
 			`{"entry":` + list(4, `{"id":"P1","changes":`+list(5, `{"field":"messages","value":{"messages":`+list(5, message)+`}}`)+`}`) + `}`},
 		{"nested 100x1x1", rule("{entry: payload.entry, change: entry.changes, msg: change.messages}", "msg"),
 			`{"entry":` + list(100, `{"changes":[{"messages":[`+message+`]}]}`) + `}`},
+		{"paths 50x1x2", pathRules, pathPayload(100)},
 	} {
 		m := mapper(b, bench.rules)
-		e := event("t", bench.payload)
+		e := event("t/"+idA, bench.payload)
 		b.Run(bench.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

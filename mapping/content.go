@@ -37,7 +37,7 @@ func (t template) item(in *input) (expression.Item, error) {
 		}
 	}
 	in.built = b
-	return expression.Text(b), nil
+	return expression.TextAt(builtText), nil
 }
 
 func (p *templatePart) appendJSON(b []byte, in *input) ([]byte, error) {

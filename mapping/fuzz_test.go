@@ -96,7 +96,7 @@ rules:
 `
 
 // FuzzMap runs events through rules that look at them in every way. Nothing may panic, every rule
-// must end, and what comes out must be JSON.
+// must end, what comes out must be JSON, and the same in both ways.
 func FuzzMap(f *testing.F) {
 	for _, payload := range []string{
 		``, `{}`, `null`, `[]`, `5`, `1e400`, `"text"`, `not json`, "\xff", `{"a":1,"a":2}`, `[[[[[[[[[[]]]]]]]]]]`,
@@ -112,7 +112,11 @@ func FuzzMap(f *testing.F) {
 	}
 	f.Add("$SYS/b", []byte("{}"), "")
 	f.Add("mqtt-stomp-bridge/x", []byte("{}"), "x")
+	f.Add("", []byte(chatPayload), "")
+	f.Add("", []byte(pathPayload(2)), "")
 	m, engine := twoWays(f, fuzzRules)
+	chat, chatEngine := twoWays(f, chatRules)
+	paths, pathsEngine := twoWays(f, pathRules)
 	f.Fuzz(func(t *testing.T, topic string, payload []byte, user string) {
 		e := mapping.Event{Topic: topic, Payload: payload, User: map[string]string{"id": user}, ContentType: user, Received: received}
 		r := m.Map(e)
@@ -134,6 +138,8 @@ func FuzzMap(f *testing.F) {
 		}
 		remembers(t, m, e)
 		sameResults(t, m, engine, e)
+		sameResults(t, chat, chatEngine, mapping.Event{Topic: chatTopic, Payload: payload, Received: received})
+		sameResults(t, paths, pathsEngine, mapping.Event{Topic: "t/" + topic, Payload: payload, Received: received})
 		if again := m.Explain(e); len(again.Result.Outcomes) != len(r.Outcomes) {
 			t.Errorf("explained: %s; mapped: %s", outcomes(again.Result), outcomes(r))
 		}

@@ -70,6 +70,7 @@ type input struct {
 	// Of the element of an each.
 	elements [maxLevels]expression.Item // of each level
 	at       [maxLevels]int             // where they stand in their lists
+	deepest  int                        // how many levels have had an element
 	index    int                        // of the innermost, among all of the event
 
 	// Space.
@@ -93,8 +94,8 @@ const (
 )
 
 // see begins a new event. With engine, the engine evaluates all expressions.
-func (in *input) see(e Event, engine bool) {
-	in.event, in.letter, in.engine, in.taped = e, isDeadLetter(&e), engine, unread
+func (in *input) see(e *Event, engine bool) {
+	in.event, in.letter, in.engine, in.taped = *e, isDeadLetter(e), engine, unread
 	in.levels = topic.AppendLevels(in.levels[:0], e.Topic)
 }
 
@@ -114,8 +115,8 @@ func (in *input) begin(r *rule) {
 	in.index = 0
 	in.forgetTexts()
 	in.scope.Begin(in, &in.texts)
-	if !in.engine {
-		in.scope.Direct(in, &in.tape)
+	if in.scope.Direct(in, &in.tape, rootPayload); in.engine {
+		in.scope.UseEngine()
 	}
 }
 
@@ -138,7 +139,7 @@ func (in *input) forgetTexts() {
 // enter begins an element of the k-th level of the rule's each, the i-th of its list. What is
 // deeper has no element until it is entered in turn.
 func (in *input) enter(k, i int, element expression.Item) {
-	in.elements[k], in.at[k] = element, i
+	in.elements[k], in.at[k], in.deepest = element, i, max(in.deepest, k+1)
 	for n, l := range in.rule.lets {
 		if l.depth > k {
 			in.lets[n] = letValue{}
@@ -230,7 +231,7 @@ func (in *input) Value(r expression.Root) (any, error) {
 func (in *input) Item(r expression.Root) (expression.Item, error) {
 	switch {
 	case r >= rootCapture:
-		return expression.Text(in.capturedAt(int(r - rootCapture))), nil
+		return expression.TextAt(int(r - rootCapture)), nil
 	case r >= rootLet:
 		return in.let(int(r - rootLet))
 	case r >= rootLevel:
@@ -242,13 +243,19 @@ func (in *input) Item(r expression.Root) (expression.Item, error) {
 	return expression.Made(v), err
 }
 
-// capturedAt returns the i-th of the captures.
-func (in *input) capturedAt(i int) []byte {
+// builtText is the text that the last template has built; the others are the captures.
+const builtText = -1
+
+// TextAt implements expression.Items.
+func (in *input) TextAt(n int) []byte {
+	if n == builtText {
+		return in.built
+	}
 	start := 0
-	for _, text := range in.captures[:i] {
+	for _, text := range in.captures[:n] {
 		start += len(text)
 	}
-	return in.captured[start : start+len(in.captures[i])]
+	return in.captured[start : start+len(in.captures[n])]
 }
 
 // Recall implements expression.Memory.
@@ -306,12 +313,11 @@ func (in *input) spendSearch(p *expression.Path) error {
 
 // textOf returns the JSON text of what stands on the tape or in the topic: at a path into the payload
 // as it came.
-func (in *input) textOf(p *expression.Path, it expression.Item) (string, error) {
+func (in *input) textOf(p *expression.Path, s value.Span) (string, error) {
 	if p != nil && p.Root == rootPayload {
-		return it.Raw(), in.spendSearch(p)
+		return s.Raw(), in.spendSearch(p)
 	}
-	b, err := in.scope.AppendItem(nil, it)
-	return string(b), err
+	return string(s.AppendJSON(nil)), nil
 }
 
 // maxKept is the largest payload after which an input is reused: the engine may still hold a part
@@ -320,14 +326,16 @@ const maxKept = 64 << 10
 
 // release lets go of all that the input holds of its event.
 func (in *input) release() {
-	clear(in.docs)
+	if len(in.docs) > 0 {
+		clear(in.docs)
+	}
 	in.texts.Reset()
 	in.tape.Reset()
 	in.scope.Release()
 	clear(in.lets[:cap(in.lets)])
-	clear(in.elements[:])
+	clear(in.elements[:in.deepest])
 	in.event, in.result, in.payload = Event{}, Result{}, value.Document{}
-	in.rule, in.key, in.index = nil, "", 0
+	in.rule, in.key, in.index, in.deepest = nil, "", 0, 0
 	in.body, in.built, in.text = kept(in.body), kept(in.built), kept(in.text)
 }
 

@@ -197,9 +197,20 @@ type Result struct {
 	DeadLetter bool     // the event is a bridge's dead letter, which every matching rule filters
 }
 
+// makeRoom makes room for the first output and its outcome, which are mostly the only ones.
+func (r *Result) makeRoom() {
+	if r.Outputs == nil && r.Outcomes == nil {
+		room := new(struct {
+			outputs  [1]Output
+			outcomes [1]Outcome
+		})
+		r.Outputs, r.Outcomes = room.outputs[:0], room.outcomes[:0]
+	}
+}
+
 // Map runs the event through every rule. It is safe for concurrent use and does not panic.
 func (m *Mapper) Map(e Event) Result {
-	return m.run(e, nil)
+	return m.run(&e, nil)
 }
 
 // A RuleInfo describes a rule for logs and status.
@@ -234,7 +245,7 @@ func (m *Mapper) own(name string) bool {
 }
 
 // run runs the event through the rules. A trace gets what they did.
-func (m *Mapper) run(e Event, trace *[]RuleTrace) (r Result) {
+func (m *Mapper) run(e *Event, trace *[]RuleTrace) (r Result) {
 	if m.own(e.Topic) {
 		return r
 	}

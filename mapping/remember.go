@@ -100,7 +100,7 @@ func (r remembered) text(in *input) (string, error) {
 func (r remembered) json(in *input) (string, error) {
 	if r.x == nil {
 		it, err := r.built.item(in)
-		return string(it.Bytes), err
+		return string(in.scope.Span(it).Bytes), err
 	}
 	it, err := r.x.Item(&in.scope)
 	switch {
@@ -109,8 +109,8 @@ func (r remembered) json(in *input) (string, error) {
 	case it.Missing():
 		return "", value.Refuse("missing", "no value: %s; to take a key away write forget", in.scope.Missing())
 	}
-	if it.Kind != value.KindNone {
-		return in.textOf(r.x.Path(), it)
+	if s := in.scope.Span(it); s.Kind != value.KindNone {
+		return in.textOf(r.x.Path(), s)
 	}
 	if raw, ok, err := in.rawAt(r.x.Path()); ok || err != nil {
 		return raw, err

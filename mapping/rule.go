@@ -8,6 +8,7 @@ import (
 	"mqtt-stomp-bridge/mapping/expression"
 	"mqtt-stomp-bridge/mapping/payload"
 	"mqtt-stomp-bridge/mapping/topic"
+	"mqtt-stomp-bridge/mapping/value"
 )
 
 // A rule is a compiled rule.
@@ -99,11 +100,14 @@ type verbatim struct{ x *expression.Expression }
 
 func (f verbatim) item(in *input) (expression.Item, error) {
 	it, err := f.x.Item(&in.scope)
-	switch {
-	case err != nil:
+	if err != nil {
 		return it, err
-	case it.Nested():
-		return expression.Text(it.Bytes), in.spendSearch(f.x.Path())
+	}
+	switch s := in.scope.Span(it); {
+	case s.Nested():
+		return it.AsJSON(), in.spendSearch(f.x.Path())
+	case s.Kind != value.KindNone:
+		return it, nil
 	}
 	v := in.scope.Make(it)
 	switch v.(type) {

@@ -96,9 +96,9 @@ func (u *run) one(item int) {
 
 // send makes the output. If it returns false, it has ended the rule.
 func (u *run) send(queue, key string, item int) bool {
-	who, rejection, ok := u.fill(queue, item)
-	if !ok {
-		u.rejected(rejection)
+	who, errs := u.fill(queue, item)
+	if len(errs) > 0 {
+		u.rejectFields(queue, item, errs)
 		return false
 	}
 	if size, most := len(u.in.body)+messageHeaders, u.rule.maxMessage; most > 0 && size > most {
@@ -112,6 +112,7 @@ func (u *run) send(queue, key string, item int) bool {
 		u.failed("fields", item, u.rule.line, err)
 		return false
 	}
+	u.result.makeRoom()
 	u.result.Outputs = append(u.result.Outputs, Output{
 		Rule: u.rule.name, Queue: queue, Key: u.rule.shape.Key(body), Audience: who, Body: body, DedupeKey: key, DedupeWindow: u.rule.window,
 	})
@@ -176,7 +177,7 @@ func (u *run) route(item int) (string, bool) {
 
 // fill puts the body of the output together, and finds its audience. It goes on after a field that
 // fails, so that the rejection holds all of them.
-func (u *run) fill(queue string, item int) (audience.Audience, Rejection, bool) {
+func (u *run) fill(queue string, item int) (audience.Audience, []FieldError) {
 	u.in.body = u.in.body[:0]
 	var errs []FieldError
 	fired := u.fired(item, queue)
@@ -198,15 +199,17 @@ func (u *run) fill(queue string, item int) (audience.Audience, Rejection, bool) 
 			errs = append(errs, u.fieldError(f.spec.Name, f.text(), f.line, err))
 		}
 	}
-	if len(errs) == 0 {
-		u.in.body = u.rule.shape.End(u.in.body)
-		return who, Rejection{}, true
-	}
+	u.in.body = u.rule.shape.End(u.in.body)
+	return who, errs
+}
+
+// rejectFields rejects an output, of which those fields have failed.
+func (u *run) rejectFields(queue string, item int, errs []FieldError) {
 	first := errs[0]
-	return nil, Rejection{
+	u.rejected(Rejection{
 		Stage: "fields", Queue: queue, Field: first.Field, Item: item, Line: first.Line, Kind: first.Kind,
 		Reason: joinReasons(errs), Fields: errs,
-	}, false
+	})
 }
 
 // fieldError is the error of a field that stands at the line.
@@ -230,8 +233,8 @@ func (u *run) field(f *field) (expression.Item, error) {
 	if err != nil || it.Missing() {
 		return it, err
 	}
-	if it.Kind != value.KindNone {
-		return it, u.appendSpan(f, it)
+	if s := u.in.scope.Span(it); s.Kind != value.KindNone {
+		return it, u.appendSpan(f, it, s)
 	}
 	v := u.in.scope.Make(it)
 	if text, ok := v.(string); ok {
@@ -244,8 +247,8 @@ func (u *run) field(f *field) (expression.Item, error) {
 }
 
 // appendSpan appends one field whose value stands somewhere.
-func (u *run) appendSpan(f *field, it expression.Item) (err error) {
-	s := it.Unescaped(&u.in.text)
+func (u *run) appendSpan(f *field, it expression.Item, s value.Span) (err error) {
+	s = s.Unescaped(&u.in.text)
 	if s.Text() {
 		if err := u.in.scope.Spend(len(s.Bytes)); err != nil {
 			return err

@@ -52,17 +52,18 @@ func (m *Mapper) Memories() []memory.Settings { return m.memories }
 // Forgotten runs the rules that are for keys of the memory whose time is up, as Map does for an
 // event with that State and Stamp. The key must be gone from the state.
 func (m *Mapper) Forgotten(x memory.Expired, state State, stamp Stamp) Result {
-	return m.runForgotten(x, Event{State: state, Stamp: stamp}, nil)
+	return m.runForgotten(x, &Event{State: state, Stamp: stamp}, nil)
 }
 
 // ExplainForgotten is Forgotten, and keeps what every rule did.
 func (m *Mapper) ExplainForgotten(x memory.Expired, state State, stamp Stamp) Trace {
 	t := Trace{Event: Event{Received: x.At, State: state, Stamp: stamp}, Expired: &x}
-	t.Result = m.runForgotten(x, t.Event, &t.Rules)
+	e := t.Event
+	t.Result = m.runForgotten(x, &e, &t.Rules)
 	return t
 }
 
-func (m *Mapper) runForgotten(x memory.Expired, e Event, trace *[]RuleTrace) (r Result) {
+func (m *Mapper) runForgotten(x memory.Expired, e *Event, trace *[]RuleTrace) (r Result) {
 	e.Payload, e.Received = []byte(x.Text), x.At
 	in := m.input()
 	in.see(e, m.engine)

@@ -45,7 +45,7 @@ type FieldTrace struct {
 // nothing is sent, so that no timestamp is used up.
 func (m *Mapper) Explain(e Event) Trace {
 	t := Trace{Event: e}
-	t.Result = m.run(e, &t.Rules)
+	t.Result = m.run(&e, &t.Rules)
 	return t
 }
 

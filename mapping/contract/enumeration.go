@@ -2,6 +2,7 @@ package contract
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"mqtt-stomp-bridge/mapping/spelling"
@@ -22,6 +23,9 @@ func (e enumeration) convert(v any) (string, error) {
 	text, ok := value.String(v)
 	if !ok {
 		return "", value.Refuse("not one of the values", "%s is not one of %s", value.TypeName(v), e)
+	}
+	if slices.Contains(e, text) {
+		return text, nil
 	}
 	for _, value := range e {
 		if strings.EqualFold(text, value) {

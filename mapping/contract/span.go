@@ -18,23 +18,26 @@ func (f *Field) AppendSpan(b []byte, s value.Span) ([]byte, bool) {
 	return longer, true
 }
 
-// spanUUID takes UUIDs as they are mostly written.
+// spanUUID takes UUIDs as they are mostly written: 8-4-4-4-12 digits.
 func spanUUID(b []byte, s value.Span) ([]byte, bool) {
-	const dashes = "........-....-....-....-............"
-	if !s.Text() || len(s.Bytes) != len(dashes) {
+	if !s.Text() || len(s.Bytes) != idLength {
 		return b, false
 	}
-	b = append(b, '"')
-	for i, c := range s.Bytes {
-		if dashes[i] != '-' {
-			c = hexDigit[c]
+	b = append(append(append(b, '"'), s.Bytes...), '"')
+	id := b[len(b)-1-idLength : len(b)-1]
+	ok := id[8] == '-' && id[13] == '-' && id[18] == '-' && id[23] == '-' &&
+		lowerHex(id[0:8]) && lowerHex(id[9:13]) && lowerHex(id[14:18]) && lowerHex(id[19:23]) && lowerHex(id[24:])
+	return b, ok
+}
+
+// lowerHex makes the digits lower case; false where one is none.
+func lowerHex(digits []byte) bool {
+	for i, c := range digits {
+		if digits[i] = hexDigit[c]; digits[i] == 0 {
+			return false
 		}
-		if c == 0 || dashes[i] == '-' && c != '-' {
-			return b, false
-		}
-		b = append(b, c)
 	}
-	return append(b, '"'), true
+	return true
 }
 
 // hexDigit is the lower case of a hexadecimal digit; 0: it is none.
@@ -76,7 +79,7 @@ func (e enumeration) span(b []byte, s value.Span) ([]byte, bool) {
 		return b, false
 	}
 	for _, text := range e {
-		if bytes.EqualFold(s.Bytes, []byte(text)) {
+		if string(s.Bytes) == text || bytes.EqualFold(s.Bytes, []byte(text)) {
 			return value.AppendText(b, text), true
 		}
 	}

@@ -146,15 +146,16 @@ func (c literalComparison) item(s *Scope) (Item, error) {
 // equalLiteral is equal of an item and a literal.
 func (s *Scope) equalLiteral(it Item, literal any) (bool, error) {
 	text, isText := literal.(string)
+	span := s.Span(it)
 	switch {
-	case it.Nested():
+	case span.Nested():
 		return false, s.Spend(2) // as value.Equal
-	case !isText || !it.Text():
+	case !isText || !span.Text():
 		return equal(s, s.Make(it), literal)
-	case len(text) != len(it.Bytes):
+	case len(text) != len(span.Bytes):
 		return false, s.Spend(2)
 	}
-	return string(it.Bytes) == text, s.Spend(2 + len(text)/16)
+	return string(span.Bytes) == text, s.Spend(2 + len(text)/16)
 }
 
 // absence is == nil, or != nil.
@@ -247,9 +248,9 @@ func (t tableEntry) item(s *Scope) (Item, error) {
 	if err != nil {
 		return Item{}, err
 	}
-	if it.Text() {
-		if v, ok := t.table.entries[string(it.Bytes)]; ok {
-			return Made(v), s.Spend(workCall + len(it.Bytes)/readText)
+	if key := s.Span(it); key.Text() {
+		if v, ok := t.table.entries[string(key.Bytes)]; ok {
+			return Made(v), s.Spend(workCall + len(key.Bytes)/readText)
 		}
 	}
 	args := []any{t.table, s.Make(it)}

@@ -97,8 +97,8 @@ func (x *Expression) Eval(s *Scope) (any, error) {
 	return s.Make(it), nil
 }
 
-// engine evaluates the expression by the engine.
-func (x *Expression) engine(s *Scope) (any, error) {
+// run evaluates the expression by the engine.
+func (x *Expression) run(s *Scope) (any, error) {
 	s.why = Reason{}
 	if x.path != nil {
 		return s.read(x.path)

@@ -80,7 +80,7 @@ func direct(s *expression.Scope, d data) {
 	items := items{data: d, scope: s}
 	var tape value.Tape
 	items.taped = tape.Read([]byte(d.text))
-	s.Direct(items, &tape)
+	s.Direct(items, &tape, rootPayload)
 }
 
 type items struct {
@@ -91,14 +91,19 @@ type items struct {
 
 func (i items) Item(r expression.Root) (expression.Item, error) {
 	v, _ := i.Value(r)
-	text, isText := v.(string)
+	_, isText := v.(string)
 	switch {
 	case r == rootPayload && i.taped:
 		return i.scope.At(value.Root), nil
 	case isText:
-		return expression.Text([]byte(text)), nil
+		return expression.TextAt(int(r)), nil
 	}
 	return expression.Made(v), nil
+}
+
+func (i items) TextAt(n int) []byte {
+	v, _ := i.Value(expression.Root(n))
+	return []byte(v.(string))
 }
 
 // evaluate returns the JSON text of the expression's value, or "rejected: " with the reason. It is

@@ -36,12 +36,15 @@ type Scope struct {
 	inner   []*vm.VM // for evaluations within others, by how deep
 	depth   int      // of the evaluation that is going on
 
-	data  Data
-	texts *value.Texts // of JSON that has been decoded for the event
-	items Items        // nil: the engine evaluates everything
-	tape  *value.Tape  // of items
-	args  []any        // of the calls that are going on outside of the engine
-	work  int          // what is left of maxWork
+	data   Data
+	texts  *value.Texts // of JSON that has been decoded for the event
+	items  Items        // nil: the engine evaluates everything
+	tape   *value.Tape  // of items
+	taped  Root         // whose value may be the Root of the tape
+	onTape bool         // it is known to be
+	engine bool         // it does all the same
+	args   []any        // of the calls that are going on outside of the engine
+	work   int          // what is left of maxWork
 
 	why Reason // of the last evaluation
 
@@ -61,7 +64,7 @@ type Reason struct {
 func (s *Scope) Begin(data Data, texts *value.Texts) {
 	s.data, s.texts, s.work, s.why = data, texts, maxWork, Reason{}
 	s.listening, s.hints = false, nil
-	s.items, s.tape = nil, nil
+	s.items, s.tape, s.engine, s.onTape = nil, nil, false, false
 }
 
 // JSON returns the JSON text of v: as it came, where it came as JSON. It spends the work of finding
@@ -87,13 +90,13 @@ func (s *Scope) AppendJSON(b []byte, v any) ([]byte, error) {
 
 // AppendItem appends the JSON text of the item.
 func (s *Scope) AppendItem(b []byte, it Item) ([]byte, error) {
-	if it.Kind == value.KindNone {
+	if it.place == placeMade {
 		return s.AppendJSON(b, it.made)
 	}
 	if len(b) > value.MaxText {
 		return b, value.Refuse("too large", "the JSON text is longer than %d bytes", value.MaxText)
 	}
-	return it.Span.AppendJSON(b), nil
+	return s.Span(it).AppendJSON(b), nil
 }
 
 // readTexts spends what it takes to find the text of v.

@@ -89,8 +89,8 @@ func (t *Tape) element(n Node, index int) (Node, bool) {
 	return e, true
 }
 
-// Null reports whether the value is null.
-func (t *Tape) Null(n Node) bool { return t.nodes[n].kind == KindNull }
+// Kind returns the kind of the value.
+func (t *Tape) Kind(n Node) Kind { return t.nodes[n].kind }
 
 // Make returns what DecodeJSON makes of the value and of its text. It makes it once; first says that
 // this was it.

@@ -120,7 +120,7 @@ func (c tapeChecker) check(n value.Node, want any) value.Node {
 		}
 		return next
 	}
-	if got, _ := c.tape.Make(n); got.Value != want || c.tape.Null(n) != (want == nil) || span.Nested() || span.Missing() != (want == nil) {
+	if got, _ := c.tape.Make(n); got.Value != want || c.tape.Kind(n) != span.Kind || span.Nested() || span.Missing() != (want == nil) {
 		c.Errorf("node %d is %#v, want %#v", n, got, want)
 	}
 	if text, ok := want.(string); ok {

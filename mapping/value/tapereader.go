@@ -1,6 +1,9 @@
 package value
 
-import "unicode/utf8"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 // Read reads the text, which must not change while the tape is used. It returns false for whatever
 // DecodeJSON refuses, and for some texts that a Tape does not take: those with escapes in keys, and
@@ -10,8 +13,9 @@ func (t *Tape) Read(text []byte) bool {
 		return false
 	}
 	t.Forget()
-	r := tapeReader{text: WithoutMark(text), nodes: t.nodes[:0]}
-	ok := r.value(0) && r.skipSpace() == 0 && r.pos == len(r.text)
+	const each = 32 // bytes for a node, or there will be more than is foreseen
+	r := tapeReader{text: WithoutMark(text), nodes: slices.Grow(t.nodes[:0], min(len(text)/each, maxTapeNodes))}
+	ok := r.value(0, part{}) && r.skipSpace() == 0 && r.pos == len(r.text)
 	t.text, t.nodes = r.text, r.nodes
 	return ok
 }
@@ -22,6 +26,9 @@ type tapeReader struct {
 	pos   int
 	nodes []node
 }
+
+// A part of the text.
+type part struct{ start, end int }
 
 // skipSpace goes on to the next byte that is not white space and returns it; 0 at the end, where r
 // stands behind the last one.
@@ -43,25 +50,31 @@ func (r *tapeReader) skipSpaces() byte {
 	return 0
 }
 
-// value reads a value, which may stand behind white space.
-func (r *tapeReader) value(depth int) bool {
+// value reads a value, which may stand behind white space: of a member, behind the key.
+func (r *tapeReader) value(depth int, key part) bool {
 	if depth > MaxDepth || len(r.nodes) >= maxTapeNodes {
 		return false
 	}
 	c := r.skipSpace()
-	n := len(r.nodes)
-	r.nodes = append(r.nodes, node{start: uint32(r.pos)})
-	kind, ok := KindNumber, false
+	n := Node(len(r.nodes))
+	if int(n) < cap(r.nodes) {
+		r.nodes = r.nodes[:n+1]
+	} else {
+		r.nodes = append(r.nodes, node{})
+	}
+	start, behind := r.pos, 0 // what follows the bytes: the quote of a string
+	kind, count, ok := KindNumber, 0, false
 	switch c {
 	case '"':
-		r.nodes[n].start++
 		kind, ok = r.str()
-		r.end(n, kind, r.pos-1)
-		return ok
+		start++
+		behind = 1
 	case '{':
-		kind, ok = KindObject, r.object(Node(n), depth)
+		kind = KindObject
+		count, ok = r.object(n, depth)
 	case '[':
-		kind, ok = KindList, r.list(Node(n), depth)
+		kind = KindList
+		count, ok = r.list(depth)
 	case 't':
 		kind, ok = KindBool, r.word("true")
 	case 'f':
@@ -71,85 +84,80 @@ func (r *tapeReader) value(depth int) bool {
 	default:
 		ok = r.number()
 	}
-	r.end(n, kind, r.pos)
+	at := &r.nodes[n] // field by field: a whole node would be put together elsewhere and copied
+	at.start, at.end = uint32(start), uint32(r.pos-behind)
+	at.key, at.keySize = uint32(key.start), uint32(key.end-key.start)
+	at.next, at.count, at.kind = Node(len(r.nodes)), int32(count), kind
 	return ok
 }
 
-// end ends the value of the node at pos.
-func (r *tapeReader) end(n int, kind Kind, pos int) {
-	at := &r.nodes[n]
-	at.kind, at.end, at.next = kind, uint32(pos), Node(len(r.nodes))
-}
-
-func (r *tapeReader) object(n Node, depth int) bool {
+// object reads an object, at whose opening brace r stands.
+func (r *tapeReader) object(n Node, depth int) (count int, ok bool) {
 	r.pos++
 	if r.skipSpace() == '}' {
 		r.pos++
-		return true
+		return 0, true
 	}
 	var seen uint64 // a bit of each key so far
-	for count := int32(1); count <= maxTapeMembers && r.skipSpace() == '"'; count++ {
+	for count < maxTapeMembers && r.skipSpace() == '"' {
 		start := r.pos + 1
 		kind, ok := r.str()
 		if !ok || kind == KindEscaped {
-			return false
+			return count, false
 		}
-		key := r.text[start : r.pos-1]
-		if bit := keyBit(key); seen&bit == 0 {
+		key := part{start, r.pos - 1}
+		if bit := keyBit(r.text[key.start:key.end]); seen&bit == 0 {
 			seen |= bit
 		} else if r.repeats(n, key) {
-			return false
+			return count, false
 		}
 		if r.skipSpace() != ':' {
-			return false
+			return count, false
 		}
 		r.pos++
-		m := len(r.nodes)
-		if !r.value(depth + 1) {
-			return false
+		if !r.value(depth+1, key) {
+			return count, false
 		}
-		r.nodes[m].key, r.nodes[m].keySize = uint32(start), uint32(len(key))
-		if !r.comma() {
-			r.nodes[n].count = count
-			return r.closed('}')
+		if count++; !r.comma() {
+			return count, r.closed('}')
 		}
 	}
-	return false
+	return count, false
 }
 
 // keyBit returns one of the bits for a key: keys with different ones differ.
 func keyBit(key []byte) uint64 {
 	h := uint(len(key))
 	if h > 0 {
-		h += uint(key[0])*3 + uint(key[len(key)/2])*5 + uint(key[len(key)-1])*7
+		h += uint(key[0])*3 + uint(key[len(key)-1])*7
 	}
 	return 1 << (h & 63)
 }
 
 // repeats reports whether a member of the object has the key.
-func (r *tapeReader) repeats(n Node, key []byte) bool {
+func (r *tapeReader) repeats(n Node, key part) bool {
 	for m := n + 1; int(m) < len(r.nodes); m = r.nodes[m].next {
 		at := &r.nodes[m]
-		if string(r.text[at.key:at.key+at.keySize]) == string(key) {
+		if string(r.text[at.key:at.key+at.keySize]) == string(r.text[key.start:key.end]) {
 			return true
 		}
 	}
 	return false
 }
 
-func (r *tapeReader) list(n Node, depth int) bool {
+// list reads a list, at whose opening bracket r stands.
+func (r *tapeReader) list(depth int) (count int, ok bool) {
 	r.pos++
 	if r.skipSpace() == ']' {
 		r.pos++
-		return true
+		return 0, true
 	}
-	for count := int32(1); r.value(depth + 1); count++ {
-		if !r.comma() {
-			r.nodes[n].count = count
-			return r.closed(']')
+	for r.value(depth+1, part{}) {
+		if count++; !r.comma() {
+			return count, r.closed(']')
 		}
 	}
-	return false
+	return count, false
 }
 
 // comma steps over a comma; false where there is none.

@@ -199,6 +199,8 @@ func (s *natsStore) try(ctx context.Context, f func() error) error {
 	if err := f(); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	if err := s.conn.FlushWithContext(ctx); err != nil {
 		return err
 	}
@@ -236,8 +238,10 @@ func (s *natsStore) probes(self string) (all []*nats.Msg) {
 
 // checkAnswers asks this replica itself: others take one that does not answer for hung.
 func (s *natsStore) checkAnswers(ctx context.Context, self string) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	began := time.Now()
-	_, err := s.ask(ctx, self)
+	_, err := s.conn.RequestWithContext(ctx, self, nil)
 	var d *deniedError
 	if err := s.denied.explain(began, err); errors.As(err, &d) {
 		return &refusedError{d}

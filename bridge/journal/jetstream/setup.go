@@ -14,7 +14,7 @@ import (
 // begin finds the stream and the bucket of the lease, or creates them, as soon as the servers can
 // be reached.
 func (s *natsStore) begin(ctx context.Context) error {
-	js, err := jetstream.New(s.conn)
+	js, err := jetstream.New(s.conn, jetstream.WithDefaultTimeout(askTimeout))
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
@@ -57,7 +57,7 @@ func (s *natsStore) attempt(ctx context.Context, js jetstream.JetStream) error {
 		return err
 	}
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithCancel(ctx) // each request has a time of its own: far servers need it for each
 	defer cancel()
 	s.denied.ends(cancel)
 	err = s.find(ctx, js)

@@ -3,6 +3,7 @@ package contract
 import (
 	"bytes"
 	"strings"
+	"time"
 
 	"mqtt-stomp-bridge/mapping/instant"
 	"mqtt-stomp-bridge/mapping/value"
@@ -50,11 +51,12 @@ var hexDigit = func() (lower [256]byte) {
 
 // spanTime takes whole numbers, and times in UTC.
 func spanTime(b []byte, s value.Span) ([]byte, bool) {
-	t, ok := instant.ParseUTC(s.Bytes)
-	if n, whole := s.Whole(); whole {
+	var t time.Time
+	var ok bool
+	if s.Text() {
+		t, ok = instant.ParseUTC(s.Bytes)
+	} else if n, whole := s.Whole(); whole {
 		t, ok = instant.Epoch(n)
-	} else if !s.Text() {
-		return b, false
 	}
 	if !ok {
 		return b, false

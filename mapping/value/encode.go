@@ -108,25 +108,15 @@ func AppendTime(b []byte, t time.Time) []byte {
 		return append(t.AppendFormat(append(b, '"'), TimeLayout), '"')
 	}
 	hour, minute, second := t.Clock()
-	b = appendDigits(append(b, '"'), 4, year)
-	b = appendDigits(append(b, '-'), 2, int(month))
-	b = appendDigits(append(b, '-'), 2, day)
-	b = appendDigits(append(b, 'T'), 2, hour)
-	b = appendDigits(append(b, ':'), 2, minute)
-	b = appendDigits(append(b, ':'), 2, second)
-	b = appendDigits(append(b, '.'), 3, t.Nanosecond()/1e6)
-	return append(b, 'Z', '"')
+	milli := t.Nanosecond() / 1e6
+	return append(b, '"',
+		digit(year/1000), digit(year/100), digit(year/10), digit(year), '-', digit(int(month)/10), digit(int(month)), '-', digit(day/10), digit(day), 'T',
+		digit(hour/10), digit(hour), ':', digit(minute/10), digit(minute), ':', digit(second/10), digit(second),
+		'.', digit(milli/100), digit(milli/10), digit(milli), 'Z', '"')
 }
 
-// appendDigits appends the last n digits of i.
-func appendDigits(b []byte, n, i int) []byte {
-	b = append(b, "0000"[:n]...)
-	for at := len(b) - 1; i > 0; at-- {
-		b[at] += byte(i % 10)
-		i /= 10
-	}
-	return b
-}
+// digit returns the last digit of i.
+func digit(i int) byte { return '0' + byte(i%10) }
 
 // asItIs are the bytes that stand for themselves in a JSON string.
 var asItIs = func() (is [256]bool) {

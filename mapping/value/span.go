@@ -63,10 +63,13 @@ func (s Span) Digits() bool {
 // Whole returns the whole number that the span is, if it is one of digits alone.
 func (s Span) Whole() (n int64, ok bool) {
 	const most = 18 // digits, which an int64 always holds
-	if len(s.Bytes) > most || !s.Digits() {
+	if s.Kind != KindNumber || len(s.Bytes) > most {
 		return 0, false
 	}
 	for _, c := range s.Bytes {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
 		n = n*10 + int64(c-'0')
 	}
 	return n, true

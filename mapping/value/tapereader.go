@@ -15,114 +15,112 @@ func (t *Tape) Read(text []byte) bool {
 	t.Forget()
 	const each = 32 // bytes for a node, or there will be more than is foreseen
 	r := tapeReader{text: WithoutMark(text), nodes: slices.Grow(t.nodes[:0], min(len(text)/each, maxTapeNodes))}
-	ok := r.value(0, part{}) && r.skipSpace() == 0 && r.pos == len(r.text)
+	end := r.value(0, 0, part{})
 	t.text, t.nodes = r.text, r.nodes
-	return ok
+	return end != wrong && skipSpace(r.text, end) == len(r.text)
 }
 
-// A tapeReader reads a text that is UTF-8.
+// A tapeReader reads a text that is UTF-8. Its methods read what stands at i, and return what is behind
+// it, or wrong: a position that is handed on is faster than one that is kept.
 type tapeReader struct {
 	text  []byte
-	pos   int
 	nodes []node
 }
+
+// wrong is no position: the tape does not take the text.
+const wrong = -1
 
 // A part of the text.
 type part struct{ start, end int }
 
-// skipSpace goes on to the next byte that is not white space and returns it; 0 at the end, where r
-// stands behind the last one.
-func (r *tapeReader) skipSpace() byte {
-	if r.pos < len(r.text) && r.text[r.pos] > ' ' { // mostly
-		return r.text[r.pos]
+// skipSpace returns where the next byte is that is not white space; at the end of the text its length.
+func skipSpace(text []byte, i int) int {
+	if i < len(text) && text[i] > ' ' { // mostly
+		return i
 	}
-	return r.skipSpaces()
+	return skipSpaces(text, i)
 }
 
-func (r *tapeReader) skipSpaces() byte {
-	for ; r.pos < len(r.text); r.pos++ {
-		switch c := r.text[r.pos]; c {
-		case ' ', '\t', '\r', '\n':
-		default:
-			return c
-		}
+func skipSpaces(text []byte, i int) int {
+	for i < len(text) && (text[i] == ' ' || text[i] == '\t' || text[i] == '\r' || text[i] == '\n') {
+		i++
 	}
-	return 0
+	return i
 }
 
-// value reads a value, which may stand behind white space: of a member, behind the key.
-func (r *tapeReader) value(depth int, key part) bool {
-	if depth > MaxDepth || len(r.nodes) >= maxTapeNodes {
-		return false
+// value reads a value, which may stand behind white space; of a member, whose key is given.
+func (r *tapeReader) value(i, depth int, key part) int {
+	i = skipSpace(r.text, i)
+	if i == len(r.text) || depth > MaxDepth || len(r.nodes) >= maxTapeNodes {
+		return wrong
 	}
-	c := r.skipSpace()
 	n := Node(len(r.nodes))
 	if int(n) < cap(r.nodes) {
 		r.nodes = r.nodes[:n+1]
 	} else {
 		r.nodes = append(r.nodes, node{})
 	}
-	start, behind := r.pos, 0 // what follows the bytes: the quote of a string
-	kind, count, ok := KindNumber, 0, false
-	switch c {
+	start, kind, count, quote := i, KindBool, 0, 0
+	switch r.text[i] {
 	case '"':
-		kind, ok = r.str()
-		start++
-		behind = 1
+		i, kind = r.str(i)
+		start, quote = start+1, 1
 	case '{':
 		kind = KindObject
-		count, ok = r.object(n, depth)
+		i, count = r.object(i, n, depth)
 	case '[':
 		kind = KindList
-		count, ok = r.list(depth)
+		i, count = r.list(i, depth)
 	case 't':
-		kind, ok = KindBool, r.word("true")
+		i = r.word(i, "true")
 	case 'f':
-		kind, ok = KindBool, r.word("false")
+		i = r.word(i, "false")
 	case 'n':
-		kind, ok = KindNull, r.word("null")
+		kind = KindNull
+		i = r.word(i, "null")
 	default:
-		ok = r.number()
+		kind = KindNumber
+		i = r.number(i)
 	}
 	at := &r.nodes[n] // field by field: a whole node would be put together elsewhere and copied
-	at.start, at.end = uint32(start), uint32(r.pos-behind)
+	at.start, at.end = uint32(start), uint32(i-quote)
 	at.key, at.keySize = uint32(key.start), uint32(key.end-key.start)
 	at.next, at.count, at.kind = Node(len(r.nodes)), int32(count), kind
-	return ok
+	return i
 }
 
-// object reads an object, at whose opening brace r stands.
-func (r *tapeReader) object(n Node, depth int) (count int, ok bool) {
-	r.pos++
-	if r.skipSpace() == '}' {
-		r.pos++
-		return 0, true
+// object reads the object of the node, and counts its members.
+func (r *tapeReader) object(i int, n Node, depth int) (end, count int) {
+	text := r.text
+	i = skipSpace(text, i+1)
+	if i < len(text) && text[i] == '}' {
+		return i + 1, 0
 	}
 	var seen uint64 // a bit of each key so far
-	for count < maxTapeMembers && r.skipSpace() == '"' {
-		start := r.pos + 1
-		kind, ok := r.str()
-		if !ok || kind == KindEscaped {
-			return count, false
+	for count < maxTapeMembers && i < len(text) && text[i] == '"' {
+		behind, kind := r.str(i)
+		if behind == wrong || kind == KindEscaped {
+			return wrong, 0
 		}
-		key := part{start, r.pos - 1}
-		if bit := keyBit(r.text[key.start:key.end]); seen&bit == 0 {
+		key := part{i + 1, behind - 1}
+		if bit := keyBit(text[key.start:key.end]); seen&bit == 0 {
 			seen |= bit
 		} else if r.repeats(n, key) {
-			return count, false
+			return wrong, 0
 		}
-		if r.skipSpace() != ':' {
-			return count, false
+		if i = skipSpace(text, behind); i == len(text) || text[i] != ':' {
+			return wrong, 0
 		}
-		r.pos++
-		if !r.value(depth+1, key) {
-			return count, false
+		if i = r.value(i+1, depth+1, key); i == wrong {
+			return wrong, 0
 		}
-		if count++; !r.comma() {
-			return count, r.closed('}')
+		count++
+		if i = skipSpace(text, i); i == len(text) || text[i] != ',' {
+			return closed(text, i, '}'), count
 		}
+		i = skipSpace(text, i+1)
 	}
-	return count, false
+	return wrong, 0
 }
 
 // keyBit returns one of the bits for a key: keys with different ones differ.
@@ -145,53 +143,45 @@ func (r *tapeReader) repeats(n Node, key part) bool {
 	return false
 }
 
-// list reads a list, at whose opening bracket r stands.
-func (r *tapeReader) list(depth int) (count int, ok bool) {
-	r.pos++
-	if r.skipSpace() == ']' {
-		r.pos++
-		return 0, true
+// list reads a list, and counts its elements.
+func (r *tapeReader) list(i, depth int) (end, count int) {
+	i = skipSpace(r.text, i+1)
+	if i < len(r.text) && r.text[i] == ']' {
+		return i + 1, 0
 	}
-	for r.value(depth+1, part{}) {
-		if count++; !r.comma() {
-			return count, r.closed(']')
+	for {
+		if i = r.value(i, depth+1, part{}); i == wrong {
+			return wrong, 0
 		}
+		count++
+		if i = skipSpace(r.text, i); i == len(r.text) || r.text[i] != ',' {
+			return closed(r.text, i, ']'), count
+		}
+		i++
 	}
-	return count, false
 }
 
-// comma steps over a comma; false where there is none.
-func (r *tapeReader) comma() bool {
-	if r.skipSpace() != ',' {
-		return false
+// closed returns what is behind the closing byte at i.
+func closed(text []byte, i int, closing byte) int {
+	if i == len(text) || text[i] != closing {
+		return wrong
 	}
-	r.pos++
-	return true
+	return i + 1
 }
 
-// closed steps over the closing byte; false where another stands there.
-func (r *tapeReader) closed(closing byte) bool {
-	if r.pos == len(r.text) || r.text[r.pos] != closing {
-		return false
+func (r *tapeReader) word(i int, word string) int {
+	end := i + len(word)
+	if end > len(r.text) || string(r.text[i:end]) != word {
+		return wrong
 	}
-	r.pos++
-	return true
+	return end
 }
 
-func (r *tapeReader) word(word string) bool {
-	end := r.pos + len(word)
-	if end > len(r.text) || string(r.text[r.pos:end]) != word {
-		return false
-	}
-	r.pos = end
-	return true
-}
-
-// str reads a string, at whose opening quote r stands.
-func (r *tapeReader) str() (kind Kind, ok bool) {
-	kind = KindPlain
+// str reads a string.
+func (r *tapeReader) str(i int) (end int, kind Kind) {
 	text := r.text
-	for i := r.pos + 1; i < len(text); i++ {
+	kind = KindPlain
+	for i++; i < len(text); i++ {
 		for i < len(text) && asItIs[text[i]] {
 			i++
 		}
@@ -200,22 +190,21 @@ func (r *tapeReader) str() (kind Kind, ok bool) {
 		}
 		switch c := text[i]; {
 		case c == '"':
-			r.pos = i + 1
-			return kind, true
+			return i + 1, kind
 		case c >= utf8.RuneSelf:
 			kind = max(kind, KindText)
 		case c != '\\':
-			return kind, false // a control character
+			return wrong, kind // a control character
 		default:
 			size := escapeSize(text[i:])
 			if size == 0 {
-				return kind, false
+				return wrong, kind
 			}
 			kind = KindEscaped
 			i += size - 1
 		}
 	}
-	return kind, false
+	return wrong, kind
 }
 
 // escapeSize returns the length of the escape with which the text begins; 0 where it is none.
@@ -245,37 +234,40 @@ func isHex(c byte) bool {
 }
 
 // number reads a number: RFC 8259, 6.
-func (r *tapeReader) number() bool {
-	r.optional('-', '-')
-	if !r.optional('0', '0') && !r.digits() {
-		return false
+func (r *tapeReader) number(i int) int {
+	i = r.optional(i, '-', '-')
+	start := i
+	if i = r.optional(i, '0', '0'); i == start {
+		if i = r.digits(i); i == start {
+			return wrong
+		}
 	}
-	if r.optional('.', '.') && !r.digits() {
-		return false
+	if fraction := r.optional(i, '.', '.'); fraction > i {
+		if i = r.digits(fraction); i == fraction {
+			return wrong
+		}
 	}
-	if r.optional('e', 'E') {
-		r.optional('+', '-')
-		return r.digits()
+	if exponent := r.optional(i, 'e', 'E'); exponent > i {
+		exponent = r.optional(exponent, '+', '-')
+		if i = r.digits(exponent); i == exponent {
+			return wrong
+		}
 	}
-	return true
+	return i
 }
 
 // optional steps over a byte that is one of the two.
-func (r *tapeReader) optional(a, b byte) bool {
-	if r.pos == len(r.text) || r.text[r.pos] != a && r.text[r.pos] != b {
-		return false
+func (r *tapeReader) optional(i int, a, b byte) int {
+	if i < len(r.text) && (r.text[i] == a || r.text[i] == b) {
+		return i + 1
 	}
-	r.pos++
-	return true
+	return i
 }
 
-// digits steps over digits, of which there must be one.
-func (r *tapeReader) digits() bool {
-	i := r.pos
+// digits steps over digits.
+func (r *tapeReader) digits(i int) int {
 	for text := r.text; i < len(text) && text[i] >= '0' && text[i] <= '9'; {
 		i++
 	}
-	start := r.pos
-	r.pos = i
-	return i > start
+	return i
 }

@@ -113,9 +113,7 @@ func (c *Committer) commitBatch(ctx context.Context, events []*mqtt.Event) (n in
 	if err := c.append(ctx, b.Batch); err != nil {
 		return n, err
 	}
-	for _, e := range events[:n] {
-		c.source.Ack(e)
-	}
+	c.source.Ack(events[:n]...)
 	b.log.write(c.logger, b.Entries)
 	if b.evicted > 0 {
 		c.evictions.say(c.logger, c.memory.Counts())

@@ -19,7 +19,7 @@ import (
 type flood chan *mqtt.Event
 
 func (f flood) Events() <-chan *mqtt.Event                  { return f }
-func (f flood) Ack(*mqtt.Event)                             {}
+func (f flood) Ack(...*mqtt.Event)                          {}
 func (f flood) Pongs() uint64                               { return 0 }
 func (f flood) Pause(error)                                 {}
 func (f flood) Resume()                                     {}

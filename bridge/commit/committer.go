@@ -27,9 +27,9 @@ import (
 type Source interface {
 	// Events returns the received events in order of receipt. It is closed when no more will come.
 	Events() <-chan *mqtt.Event
-	// Ack acknowledges an event and does not block. It is called once for each event, in order of
-	// receipt, when all that comes of the event is safe.
-	Ack(*mqtt.Event)
+	// Ack acknowledges events and does not block. It is called once for each event, in order of
+	// receipt, when all that comes of the events is safe.
+	Ack(...*mqtt.Event)
 	// Pongs returns how many pings the broker has answered so far. An answer proves that the broker
 	// has read what was sent before the ping.
 	Pongs() uint64

@@ -156,6 +156,6 @@ func (nowhere) Events() <-chan *mqtt.Event {
 	return events
 }
 
-func (nowhere) Ack(*mqtt.Event) {}
+func (nowhere) Ack(...*mqtt.Event) {}
 
 func (nowhere) Pongs() uint64 { return 0 }

@@ -261,11 +261,13 @@ func (l *life) arriveLocked(n int) {
 // Events implements commit.Source, as do Ack and Pongs.
 func (l *life) Events() <-chan *mqtt.Event { return l.events }
 
-func (l *life) Ack(e *mqtt.Event) {
+func (l *life) Ack(events ...*mqtt.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e.Connection == l.connection {
-		l.acks = append(l.acks, e)
+	for _, e := range events {
+		if e.Connection == l.connection {
+			l.acks = append(l.acks, e)
+		}
 	}
 }
 

@@ -153,7 +153,11 @@ func (h *house) heard(want ...string) {
 // Events implements commit.Source, as do Ack and Pongs.
 func (h *house) Events() <-chan *mqtt.Event { return h.events }
 
-func (h *house) Ack(e *mqtt.Event) { h.say("ack %s", e.Payload) }
+func (h *house) Ack(events ...*mqtt.Event) {
+	for _, e := range events {
+		h.say("ack %s", e.Payload)
+	}
+}
 
 func (h *house) Pongs() uint64 { return 0 }
 

@@ -62,7 +62,7 @@ type feed struct {
 }
 
 func (f *feed) Events() <-chan *mqtt.Event { return f.events }
-func (f *feed) Ack(*mqtt.Event)            {}
+func (f *feed) Ack(...*mqtt.Event)         {}
 func (f *feed) Pongs() uint64              { return 0 }
 func (f *feed) Pause(error)                {}
 func (f *feed) Resume()                    {}

@@ -27,8 +27,11 @@ type Client struct {
 	refusals  logLimiter // of subscriptions and of the status
 	counters  counters
 
-	events   chan *Event // closed by Stop
-	handing  sync.Mutex  // held while an event is handed over
+	// events has room for more than the broker sends without an acknowledgement: what it sends
+	// behind events, such as the answers to pings, must be read although nobody takes them. Closed by
+	// Stop.
+	events   chan *Event
+	handing  sync.Mutex // held while an event is handed over
 	stop     chan struct{}
 	stopOnce sync.Once
 
@@ -65,7 +68,7 @@ func New(cfg Config) (*Client, error) {
 		log:           cfg.Logger,
 		subs:          newSubscriptions(cfg.Filters, cfg.Stale),
 		retained:      newRetained(cfg.Retained),
-		events:        make(chan *Event, cfg.ReceiveMaximum),
+		events:        make(chan *Event, 2*int(cfg.ReceiveMaximum)),
 		stop:          make(chan struct{}),
 		changes:       make(chan struct{}, 1),
 		subscribeKick: make(chan struct{}, 1),
@@ -76,7 +79,7 @@ func New(cfg Config) (*Client, error) {
 	failures := &logLimiter{}
 	c.receiving = c.newConnection("receiving", cfg.ClientID, failures)
 	c.receiving.keeps = true
-	c.receiving.handlers = []func(paho.PublishReceived) (bool, error){c.handOver}
+	c.receiving.deliver = c.handOver
 	c.receiving.complete = c.completeReceiving
 	c.receiving.onUp = c.received
 	c.receiving.changed = func() { signal(c.subscribeKick); c.changed() }

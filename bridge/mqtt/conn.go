@@ -60,10 +60,19 @@ type conn struct {
 	answered bool
 	begun    bool // answered, and up
 
+	// What takes the events of a PUBLISH each, in order of receipt; they are its own, the slice is
+	// not. Nil: paho takes them. Set before the first read; the rest is owned by the reader.
+	deliver  func(*conn, []*Event)
+	brought  uint64   // events with an acknowledgement so far
+	gathered []*Event // not yet delivered
+	events   []Event  // to be filled in
+	block    []byte   // of payloads
+
 	owed *owed // what must happen before it is left
 
 	writing sync.Mutex
-	out     []byte // guarded by writing: the packet being written
+	out     []byte    // guarded by writing: the packet being written
+	timed   time.Time // guarded by writing: when the deadline of writes was set
 
 	pongs       *atomic.Uint64 // pings answered; a connection shares it with those before
 	pongsBefore uint64         // what it was when this one was dialed
@@ -149,25 +158,61 @@ func hungUp(err error) bool {
 	return errors.Is(err, errClosed) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// nextPacket waits for the fixed header of a packet and checks it. MQTT 5, 2.1: a type octet, then
-// the remaining length in one to four octets.
+// nextPacket waits for a packet that is for paho and checks it. Where there is a deliver it takes
+// what comes before: PUBLISH packets.
 func (c *conn) nextPacket() error {
-	length, shift := 0, 0
-	for n := 2; n <= 5; n++ {
-		head, err := c.r.Peek(n)
+	for {
+		if err := c.awaitPacket(); err != nil {
+			return err
+		}
+		first, header, length, _ := c.fixedHeader()
+		if err := c.checkPacket(first>>4, header, length); err != nil {
+			return err
+		}
+		if c.deliver == nil || first>>4 != packets.PUBLISH {
+			c.left = header + length
+			return nil
+		}
+		err := c.takePublish(first&0xf, header, length)
+		if err != nil || !c.isGathering() {
+			c.deliverGathered()
+		}
 		if err != nil {
 			return err
 		}
-		length |= int(head[n-1]&0x7f) << shift
-		shift += 7
-		if head[n-1] < 0x80 {
-			return c.startPacket(head[0]>>4, n, length)
+	}
+}
+
+// awaitPacket waits until the fixed header of the next packet is in the buffer.
+func (c *conn) awaitPacket() error {
+	for n := 2; n <= maxFixedHeader; n++ {
+		if _, err := c.r.Peek(n); err != nil {
+			return err
+		}
+		if _, _, _, whole := c.fixedHeader(); whole {
+			return nil
 		}
 	}
 	return errors.New("reading packet: remaining length of more than four octets")
 }
 
-func (c *conn) startPacket(kind byte, header, length int) error {
+const maxFixedHeader = 5
+
+// fixedHeader returns what the buffer has of the fixed header of a packet: its first octet, its own
+// length and the remaining length (MQTT 5, 2.1: a type octet, then that length in one to four
+// octets).
+func (c *conn) fixedHeader() (first byte, header, length int, whole bool) {
+	head, _ := c.r.Peek(min(maxFixedHeader, c.r.Buffered()))
+	for i := 1; i < len(head); i++ {
+		length |= int(head[i]&0x7f) << (7 * (i - 1))
+		if head[i] < 0x80 {
+			return head[0], i + 1, length, true
+		}
+	}
+	return 0, 0, 0, false
+}
+
+func (c *conn) checkPacket(kind byte, header, length int) error {
 	if !c.answered && kind != packets.CONNACK {
 		return ErrNotMQTT
 	}
@@ -191,7 +236,6 @@ func (c *conn) startPacket(kind byte, header, length int) error {
 			c.pongs.Add(1)
 		}
 	}
-	c.left = header + length
 	return nil
 }
 
@@ -213,27 +257,47 @@ func (c *conn) Write(p []byte) (int, error) {
 // Unlock sends the packet in one write, within the write timeout. A failed write ends the
 // connection: paho itself would only notice when the next ping is not answered.
 func (c *conn) Unlock() {
-	defer c.writing.Unlock()
-	if len(c.out) == 0 {
-		return
-	}
-	kind := c.out[0] >> 4
-	if kind == packets.PINGREQ {
-		c.owed.pings(1)
-	}
-	err := c.SetWriteDeadline(time.Now().Add(writeTimeout))
-	if err == nil {
-		_, err = c.Conn.Write(c.out)
-	}
-	if err != nil {
-		c.end(err)
-		c.Close()
-	} else if kind == packets.PUBACK {
-		c.owed.acknowledgementSent()
+	if len(c.out) > 0 {
+		if c.out[0]>>4 == packets.PINGREQ {
+			c.owed.pings(1)
+		}
+		c.send(c.out)
 	}
 	c.out = c.out[:0]
 	if cap(c.out) > keptBuffer {
 		c.out = nil
+	}
+	c.writing.Unlock()
+	c.sendAcks() // that came meanwhile
+}
+
+// send writes p with writing held. A deadline is good for many writes, since setting one costs as
+// much as a small write.
+func (c *conn) send(p []byte) {
+	var err error
+	if now := time.Now(); now.Sub(c.timed) > writeTimeout/10 {
+		c.timed = now
+		err = c.SetWriteDeadline(now.Add(writeTimeout))
+	}
+	if err == nil {
+		_, err = c.Conn.Write(p)
+	}
+	if err != nil {
+		c.end(err)
+		c.Close()
+	}
+}
+
+// sendAcks sends the acknowledgements that are due, in one write. It does not wait: whoever is
+// writing at the moment sends them next. Nor does the write: they are no more than the events that
+// the broker sends without one, so the system has room even if the broker reads nothing.
+func (c *conn) sendAcks() {
+	for c.owed.isDue() && c.writing.TryLock() {
+		if acks := c.owed.takeDue(); len(acks) > 0 && !c.closed() {
+			c.send(acks)
+		}
+		c.owed.sentDue()
+		c.writing.Unlock()
 	}
 }
 

@@ -17,8 +17,6 @@ import (
 )
 
 const (
-	// ackInterval is how often paho sends the acknowledgements that are due.
-	ackInterval = 5 * time.Millisecond
 	dialTimeout = 10 * time.Second
 	// lasting is how long a connection must live to reset the back-off. autopaho reconnects at once
 	// after a loss, so two bridges with one client id would otherwise evict each other many times
@@ -43,11 +41,11 @@ type connection struct {
 	counters *counters
 	pongs    atomic.Uint64 // pings that the broker has answered
 
-	complete func(*paho.Connect)                        // fills in the CONNECT packet
-	handlers []func(paho.PublishReceived) (bool, error) // set before the first connect: queued events follow CONNACK at once
-	onUp     func(*conn)                                // before the first event of the connection
-	changed  func()                                     // after the state changed; no lock is held
-	ended    <-chan struct{}                            // closed when the client is
+	complete func(*paho.Connect)   // fills in the CONNECT packet
+	deliver  func(*conn, []*Event) // see conn; queued events follow CONNACK at once
+	onUp     func(*conn)           // before the first event of the connection
+	changed  func()                // after the state changed; no lock is held
+	ended    <-chan struct{}       // closed when the client is
 
 	life    sync.Mutex                  // held while opening and closing; before mu
 	manager *autopaho.ConnectionManager // guarded by life; nil: not open
@@ -123,13 +121,10 @@ func (c *connection) config() autopaho.ClientConfig {
 		OnConnectionDown:     func() bool { c.detach(); return true },
 		OnConnectError:       c.failed,
 		ClientConfig: paho.ClientConfig{
-			ClientID:                   c.clientID,
-			OnPublishReceived:          c.handlers,
-			OnServerDisconnect:         c.disconnected,
-			OnClientError:              c.lost,
-			EnableManualAcknowledgment: len(c.handlers) > 0, // it has a timer of its own that never rests
-			SendAcksInterval:           ackInterval,
-			PacketTimeout:              2 * publishTimeout, // not before ours
+			ClientID:           c.clientID,
+			OnServerDisconnect: c.disconnected,
+			OnClientError:      c.lost,
+			PacketTimeout:      2 * publishTimeout, // not before ours
 		},
 	}
 }
@@ -180,6 +175,7 @@ func (c *connection) dial(ctx context.Context, _ autopaho.ClientConfig, broker *
 	}
 	// The connection before has ended, so nothing adds to the count meanwhile.
 	cn.pongs, cn.pongsBefore = &c.pongs, c.pongs.Load()
+	cn.deliver = c.deliver
 	c.mu.Lock()
 	c.dialed = cn
 	c.mu.Unlock()

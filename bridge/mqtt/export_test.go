@@ -20,23 +20,22 @@ func (l *LogLimiter) Due(what string, now time.Time) (int, bool) { return l.due(
 // Forget makes everything new again.
 func (l *LogLimiter) Forget() { l.forget() }
 
-// Owed counts the acknowledgements of one connection.
+// Owed is what one connection owes.
 type Owed struct{ *owed }
 
-// NewOwed returns the Owed of a connection with so many events.
-func NewOwed(events int) Owed {
-	o := Owed{newOwed()}
-	for range events {
-		o.number()
-	}
-	return o
+// NewOwed returns the Owed of a connection.
+func NewOwed() Owed { return Owed{newOwed()} }
+
+// Acknowledged notes that event n, which has that packet identifier, may be acknowledged.
+func (o Owed) Acknowledged(n uint64) {
+	o.acknowledged(n, (&Event{QoS: 1, PacketID: uint16(n)}).acknowledgement())
 }
 
-// Acknowledged notes that event n may be acknowledged.
-func (o Owed) Acknowledged(n uint64) { o.acknowledged(n) }
+// Take returns what is to be sent.
+func (o Owed) Take() []byte { return o.takeDue() }
 
-// Sent notes that an acknowledgement has been sent.
-func (o Owed) Sent() { o.acknowledgementSent() }
+// Sent notes that this has been sent.
+func (o Owed) Sent() { o.sentDue() }
 
 // AwaitSent waits until all that is due has been sent.
 func (o Owed) AwaitSent(ctx context.Context) bool { return o.awaitSent(ctx) }
@@ -66,4 +65,10 @@ func (r Readings) Try(now time.Time, err error, pause time.Duration) (due bool, 
 	}
 	r.r.finish(filters, reason, err, again)
 	return true, 0
+}
+
+// DecodePublish reads a PUBLISH packet, from its flags on and without its remaining length.
+func DecodePublish(flags byte, body []byte) (*Event, error) {
+	e := new(Event)
+	return e, decodePublish(e, flags, body)
 }

@@ -23,8 +23,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/eclipse/paho.golang/paho"
-
 	"mqtt-stomp-bridge/mapping/topic"
 )
 
@@ -90,10 +88,8 @@ type Event struct {
 	// Pongs is what Client.Pongs was before the connection was made.
 	Pongs uint64
 
-	client *paho.Client
-	packet *paho.Publish
-	owed   *owed         // of the connection
-	number uint64        // there; 0: nothing to acknowledge
+	conn   *conn         // that brought it; nil: it is not of the session
+	number uint64        // among its events with an acknowledgement; 0: it has none
 	ended  chan struct{} // of ReadingEnds: closed by Ack
 }
 

@@ -5,48 +5,61 @@ import (
 	"sync"
 )
 
-// owed counts what is still to happen on one connection before it can be left: acknowledgements to
-// be sent, and pings to be answered. paho sends acknowledgements when a timer of its own ticks, and
-// does not say when it has; so what leaves is counted as well.
+// owed knows what is still to happen on one connection before it can be left: acknowledgements to
+// be sent, and pings to be answered.
 type owed struct {
 	mu         sync.Mutex
-	handed     uint64          // events with an acknowledgement so far
-	due        uint64          // of these, the longest acknowledged run
-	beyond     map[uint64]bool // acknowledged events that are not part of the run, by number
-	sent       uint64          // acknowledgements
-	unanswered int             // pings
-	news       chan struct{}   // capacity 1: sent has grown, or a ping was answered
+	run        uint64             // events 1 to run are acknowledged
+	beyond     map[uint64][4]byte // packets for acknowledged events that are not part of the run, by number
+	due        []byte             // packets to be sent
+	sending    []byte             // packets that were taken to be sent
+	sent       bool               // some were
+	unanswered int                // pings
+	news       chan struct{}      // capacity 1: nothing is due any more, or a ping was answered
 }
 
 func newOwed() *owed {
-	return &owed{beyond: make(map[uint64]bool), news: make(chan struct{}, 1)}
+	return &owed{beyond: make(map[uint64][4]byte), news: make(chan struct{}, 1)}
 }
 
-// number gives the next event its number, from 1, in order of receipt.
-func (o *owed) number() uint64 {
+// acknowledged notes that event n is acknowledged, by that packet. Events have numbers from 1, in
+// order of receipt.
+func (o *owed) acknowledged(n uint64, packet [4]byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.handed++
-	return o.handed
-}
-
-// acknowledged notes that paho has been asked to acknowledge event n.
-func (o *owed) acknowledged(n uint64) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if n > o.due {
-		o.beyond[n] = true
+	if n > o.run+1 {
+		o.beyond[n] = packet
 	}
-	for o.beyond[o.due+1] {
-		o.due++
-		delete(o.beyond, o.due)
+	if n != o.run+1 {
+		return
+	}
+	for more := true; more; packet, more = o.beyond[o.run+1] {
+		o.run++
+		delete(o.beyond, o.run)
+		o.due = append(o.due, packet[:]...)
 	}
 }
 
-// acknowledgementSent notes that an acknowledgement has left.
-func (o *owed) acknowledgementSent() {
+// isDue reports whether packets are to be sent.
+func (o *owed) isDue() bool {
 	o.mu.Lock()
-	o.sent++
+	defer o.mu.Unlock()
+	return len(o.due) > 0
+}
+
+// takeDue returns the packets to be sent, until sentDue. One goroutine at a time may take them.
+func (o *owed) takeDue() []byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.due, o.sending = o.sending[:0], o.due
+	return o.sending
+}
+
+// sentDue notes that what was taken has left.
+func (o *owed) sentDue() {
+	o.mu.Lock()
+	o.sent = o.sent || len(o.sending) > 0
+	o.sending = o.sending[:0]
 	o.mu.Unlock()
 	signal(o.news)
 }
@@ -62,10 +75,10 @@ func (o *owed) pings(n int) {
 // awaitSent returns when all acknowledgements that are due have been sent, and reports whether
 // there were any on this connection; or when ctx ends.
 func (o *owed) awaitSent(ctx context.Context) bool {
-	o.await(ctx, func() bool { return o.sent >= o.due })
+	o.await(ctx, func() bool { return len(o.due)+len(o.sending) == 0 })
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.sent > 0
+	return o.sent
 }
 
 // awaitPongs returns when all pings have been answered, or when ctx ends.

@@ -4,29 +4,30 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/google/go-cmp/cmp"
+
 	"mqtt-stomp-bridge/bridge/mqtt"
 )
 
-// A disconnect waits for as many acknowledgements as may be sent: the longest acknowledged run of
-// events, and not one more.
+// What may be sent, and a disconnect waits for, is the longest acknowledged run of events.
 func TestDisconnectWaitsForAcknowledgements(t *testing.T) {
 	tests := []struct {
 		name string
 		ack  []uint64 // of the events 1 to 4
-		due  int
+		due  []byte   // packet identifiers
 	}{
-		{"none", nil, 0},
-		{"a prefix", []uint64{1, 2}, 2},
-		{"a prefix out of order", []uint64{2, 1}, 2},
-		{"with a gap", []uint64{1, 3, 4}, 1},
-		{"not the first", []uint64{2, 3, 4}, 0},
-		{"all, backwards", []uint64{4, 3, 2, 1}, 4},
-		{"one twice", []uint64{1, 1, 2, 1}, 2},
+		{"none", nil, nil},
+		{"a prefix", []uint64{1, 2}, []byte{1, 2}},
+		{"a prefix out of order", []uint64{2, 1}, []byte{1, 2}},
+		{"with a gap", []uint64{1, 3, 4}, []byte{1}},
+		{"not the first", []uint64{2, 3, 4}, nil},
+		{"all, backwards", []uint64{4, 3, 2, 1}, []byte{1, 2, 3, 4}},
+		{"one twice", []uint64{1, 1, 2, 1}, []byte{1, 2}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				o := mqtt.NewOwed(4)
+				o := mqtt.NewOwed()
 				for _, n := range tt.ack {
 					o.Acknowledged(n)
 				}
@@ -44,14 +45,22 @@ func TestDisconnectWaitsForAcknowledgements(t *testing.T) {
 						return false
 					}
 				}
-				for sent := range tt.due {
-					if over() {
-						t.Fatalf("the wait is over after %d, want %d", sent, tt.due)
-					}
-					o.Sent()
+				if over() != (len(tt.due) == 0) {
+					t.Fatal("the wait does not depend on what is due")
 				}
+				var want []byte
+				for _, id := range tt.due {
+					want = append(want, 0x40, 2, 0, id)
+				}
+				if diff := cmp.Diff(want, append([]byte(nil), o.Take()...)); diff != "" {
+					t.Errorf("due (-want +got):\n%s", diff)
+				}
+				if len(tt.due) > 0 && over() {
+					t.Fatal("the wait is over before it is sent")
+				}
+				o.Sent()
 				if !over() {
-					t.Errorf("the wait goes on after %d", tt.due)
+					t.Error("the wait goes on when all is sent")
 				}
 			})
 		})

@@ -1,65 +1,43 @@
 package mqtt
 
-import (
-	"time"
+import "github.com/eclipse/paho.golang/packets"
 
-	"github.com/eclipse/paho.golang/paho"
-)
-
-// handOver takes one PUBLISH from paho, which calls it in order of receipt from one goroutine per
-// connection, and waits until there is room for it: this is the back-pressure. It does nothing else
-// that takes time.
-func (c *Client) handOver(p paho.PublishReceived) (bool, error) {
-	cn := c.receiving.latest()
-	c.subs.count(p.Packet.Topic)
-	c.retained.live.Store(time.Now().UnixNano())
+// handOver takes the events that a read has brought, on the goroutine that reads the connection,
+// and waits until there is room for them: this is the back-pressure. It does nothing else that
+// takes time.
+func (c *Client) handOver(cn *conn, events []*Event) {
+	c.subs.count(events)
+	c.retained.live.Store(events[0].Received.UnixNano())
 	// Two connections may be here at once, the old one with what it has left. Stop closes events
 	// under the same mutex, so that nothing is sent to it after that. Once an event has been left
 	// out, because of Stop or because it has expired, so is all that follows, or the order breaks.
 	c.handing.Lock()
 	defer c.handing.Unlock()
-	if c.stopping() || cn.isExpired() {
-		c.counters.dropped.Add(1)
-		return true, nil
+	handed := 0
+	for handed < len(events) && c.handOne(cn, events[handed]) {
+		handed++
 	}
-	select {
-	case c.events <- newEvent(p, cn, time.Now()):
-		c.counters.events.Add(1)
-	case <-cn.expired:
-		c.counters.dropped.Add(1)
-	case <-c.stop:
-		c.counters.dropped.Add(1)
-	}
-	return true, nil
+	c.counters.events.Add(uint64(handed))
+	c.counters.dropped.Add(uint64(len(events) - handed))
 }
 
-func newEvent(p paho.PublishReceived, cn *conn, now time.Time) *Event {
-	e := &Event{
-		Topic:          p.Packet.Topic,
-		Payload:        p.Packet.Payload,
-		QoS:            p.Packet.QoS,
-		Retained:       p.Packet.Retain,
-		Dup:            p.Packet.Duplicate(),
-		PacketID:       p.Packet.PacketID,
-		Received:       now,
-		SessionPresent: cn.present,
-		Session:        cn.session,
-		Connection:     cn.connection,
-		Pongs:          cn.pongsBefore,
-		client:         p.Client,
-		packet:         p.Packet,
-		owed:           cn.owed,
+// handOne reports false if the event is left out.
+func (c *Client) handOne(cn *conn, e *Event) bool {
+	if c.stopping() || cn.isExpired() {
+		return false
 	}
-	if e.QoS > 0 {
-		e.number = cn.owed.number()
+	select {
+	case c.events <- e:
+		return true
+	default: // it has to wait
 	}
-	if q := p.Packet.Properties; q != nil {
-		e.ContentType = q.ContentType
-		for _, u := range q.User {
-			e.User = append(e.User, UserProperty{Name: u.Key, Value: u.Value})
-		}
+	select {
+	case c.events <- e:
+		return true
+	case <-cn.expired:
+	case <-c.stop:
 	}
-	return e
+	return false
 }
 
 // Events returns the received events in order of receipt. The channel is bounded:
@@ -68,24 +46,43 @@ func (c *Client) Events() <-chan *Event {
 	return c.events
 }
 
-// Ack acknowledges e on the connection that brought it. What goes out is the longest
-// acknowledged run in order of receipt, so an event that is never acknowledged holds
-// up all later ones. After that connection has ended Ack does nothing: the broker
-// sends the event again. At QoS 0 there is nothing to acknowledge.
-func (c *Client) Ack(e *Event) {
-	if e.ended != nil {
-		close(e.ended)
+// Ack acknowledges events on the connection that brought them, in one write. What goes out is the
+// longest acknowledged run in order of receipt, so an event that is never acknowledged holds up all
+// later ones. After that connection has ended Ack does nothing: the broker sends the events again.
+// At QoS 0 there is nothing to acknowledge. It does not wait for the broker.
+func (c *Client) Ack(events ...*Event) {
+	var last *conn
+	for _, e := range events {
+		if e.ended != nil {
+			close(e.ended)
+		}
+		if e.number == 0 {
+			continue
+		}
+		if e.conn.closed() {
+			c.counters.staleAcks.Add(1)
+			continue
+		}
+		if last != nil && last != e.conn {
+			last.sendAcks()
+		}
+		last = e.conn
+		last.owed.acknowledged(e.number, e.acknowledgement())
+		c.counters.acks.Add(1)
 	}
-	if e.QoS == 0 || e.client == nil {
-		return
+	if last != nil {
+		last.sendAcks()
 	}
-	// The only error here is paho.ErrPacketNotFound: a connection that has ended.
-	if err := e.client.Ack(e.packet); err != nil {
-		c.counters.staleAcks.Add(1)
-		return
+}
+
+// acknowledgement is the packet that acknowledges e, in its short form, which means success (MQTT
+// 5, 3.4.2.1 and 3.5.2.1). What follows a PUBREC is left to paho.
+func (e *Event) acknowledgement() [4]byte {
+	kind := byte(packets.PUBACK)
+	if e.QoS == 2 {
+		kind = packets.PUBREC
 	}
-	e.owed.acknowledged(e.number)
-	c.counters.acks.Add(1)
+	return [4]byte{kind << 4, 2, byte(e.PacketID >> 8), byte(e.PacketID)}
 }
 
 // Pongs returns how many pings the broker has answered on the receiving connections so far. A ping

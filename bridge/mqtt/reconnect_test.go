@@ -113,7 +113,7 @@ func TestBrokerRestartedWithItsStore(t *testing.T) {
 // a kill the broker may not have them any more.
 func TestReceivedBeforeTheBreak(t *testing.T) {
 	b := mosquittotest.Start(t, mosquittotest.Options{})
-	c, _ := start(t, b.URL("mqtt"), mqtt.Config{Filters: filters("a"), ReceiveMaximum: 4})
+	c, _ := start(t, b.URL("mqtt"), mqtt.Config{Filters: filters("a"), ReceiveMaximum: 2})
 	p := connect(t, b.Addr, &paho.Connect{ClientID: "peer"})
 	p.publishAtMostOnce(t, "a", numbers(1, 8)) // twice what has room
 	bridgetest.Eventually(t, "a full channel", func() bool { return len(c.Events()) == 4 })
@@ -131,7 +131,7 @@ func TestReceivedBeforeTheBreak(t *testing.T) {
 // A consumer that never takes anything must not stand in the way of a reconnect.
 func TestReconnectPastAStalledConsumer(t *testing.T) {
 	b := mosquittotest.Start(t, mosquittotest.Options{})
-	cfg := mqtt.Config{Filters: filters("a"), ReceiveMaximum: 2, KeepAlive: time.Second}
+	cfg := mqtt.Config{Filters: filters("a"), ReceiveMaximum: 1, KeepAlive: time.Second}
 	c, _ := start(t, b.URL("mqtt"), cfg)
 	p := connect(t, b.Addr, &paho.Connect{ClientID: "peer"})
 	p.publishAtMostOnce(t, "a", numbers(1, 8))

@@ -183,14 +183,16 @@ func (s *subscriptions) wait(ctx context.Context) error {
 	}
 }
 
-// count notes an event for the filters that match its topic name.
-func (s *subscriptions) count(name string) {
+// count notes the events for the filters that match their topic names.
+func (s *subscriptions) count(events []*Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.levels = topic.AppendLevels(s.levels[:0], name)
-	s.matching = s.index.Match(s.matching[:0], s.levels)
-	for _, i := range s.matching {
-		s.wanted[i].events++
+	for _, e := range events {
+		s.levels = topic.AppendLevels(s.levels[:0], e.Topic)
+		s.matching = s.index.Match(s.matching[:0], s.levels)
+		for _, i := range s.matching {
+			s.wanted[i].events++
+		}
 	}
 }
 

@@ -93,12 +93,31 @@ func (v *Visit) clientConfig(o VisitOptions) paho.ClientConfig {
 		},
 		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
 			select {
-			case v.events <- newEvent(p, v.conn, time.Now()):
+			case v.events <- v.event(p.Packet):
 			case <-v.left:
 			}
 			return true, nil
 		}},
 	}
+}
+
+// event is what a PUBLISH is to whoever visits. paho acknowledges it.
+func (v *Visit) event(p *paho.Publish) *Event {
+	e := &Event{
+		Topic:          p.Topic,
+		Payload:        p.Payload,
+		QoS:            p.QoS,
+		Retained:       p.Retain,
+		Dup:            p.Duplicate(),
+		PacketID:       p.PacketID,
+		Received:       time.Now(),
+		SessionPresent: v.conn.present,
+		ContentType:    p.Properties.ContentType,
+	}
+	for _, u := range p.Properties.User {
+		e.User = append(e.User, UserProperty{Name: u.Key, Value: u.Value})
+	}
+	return e
 }
 
 // visitConnect is the CONNECT packet of a visit.

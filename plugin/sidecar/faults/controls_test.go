@@ -66,11 +66,7 @@ func (p *pair) join(id string, late time.Duration, take blinder) *member {
 	t := p.t
 	t.Helper()
 	m := &member{mqtt: startProxy(t, p.broker.Addr), nats: startLateProxy(t, p.servers.Servers[0].Addr, late)}
-	var err error
-	m.log, err = jetstream.Open(t.Context(), jetstream.Config{URLs: []string{"nats://" + m.nats.addr}, Name: "pair", Replicas: 1, ID: id})
-	if err != nil {
-		t.Fatal(err)
-	}
+	m.log = openLog(t, jetstream.Config{URLs: []string{"nats://" + m.nats.addr}, Name: "pair", Replicas: 1, ID: id})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -129,11 +125,7 @@ func (m *member) lose() {
 func (p *pair) entries() *verdict {
 	p.t.Helper()
 	return newVerdict(p.t, "", p.events, func() journal.Log {
-		log, err := jetstream.Open(p.t.Context(), jetstream.Config{URLs: p.servers.URLs(), Name: "pair", Replicas: 1, ID: "verdict"})
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		return log
+		return openLog(p.t, jetstream.Config{URLs: p.servers.URLs(), Name: "pair", Replicas: 1, ID: "verdict"})
 	})
 }
 

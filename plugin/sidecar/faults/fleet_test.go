@@ -233,9 +233,17 @@ func isWhole(s *natsjs.StreamInfo) bool {
 // open opens the log as one more replica.
 func (f *fleet) open() journal.Log {
 	f.t.Helper()
-	log, err := jetstream.Open(f.t.Context(), jetstream.Config{URLs: f.nats.URLs(), Name: f.name, Replicas: len(f.nats.Servers), ID: "verdict"})
+	return openLog(f.t, jetstream.Config{URLs: f.nats.URLs(), Name: f.name, Replicas: len(f.nats.Servers), ID: "verdict"})
+}
+
+// openLog opens the log, which must not take long.
+func openLog(t testing.TB, c jetstream.Config) *jetstream.Log {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), bridgetest.Patience)
+	defer cancel()
+	log, err := jetstream.Open(ctx, c)
 	if err != nil {
-		f.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return log
 }

@@ -2,7 +2,7 @@ package contract
 
 import (
 	"bytes"
-	"strings"
+	"encoding/binary"
 	"time"
 
 	"mqtt-stomp-bridge/mapping/instant"
@@ -24,30 +24,39 @@ func spanUUID(b []byte, s value.Span) ([]byte, bool) {
 	if !s.Text() || len(s.Bytes) != idLength {
 		return b, false
 	}
-	b = append(append(append(b, '"'), s.Bytes...), '"')
-	id := b[len(b)-1-idLength : len(b)-1]
-	ok := id[8] == '-' && id[13] == '-' && id[18] == '-' && id[23] == '-' &&
-		lowerHex(id[0:8]) && lowerHex(id[9:13]) && lowerHex(id[14:18]) && lowerHex(id[19:23]) && lowerHex(id[24:])
-	return b, ok
+	b = append(b, `"________-____-____-____-____________"`...)
+	return b, lowerUUID((*[idLength]byte)(b[len(b)-1-idLength:]), (*[idLength]byte)(s.Bytes))
 }
 
-// lowerHex makes the digits lower case; false where one is none.
-func lowerHex(digits []byte) bool {
-	for i, c := range digits {
-		if digits[i] = hexDigit[c]; digits[i] == 0 {
-			return false
-		}
-	}
-	return true
+// lowerUUID copies the digits of a UUID, with letters in lower case; false if it is none.
+func lowerUUID(to, from *[idLength]byte) bool {
+	le := binary.LittleEndian
+	w0, ok0 := lowerHex(le.Uint64(from[0:]))
+	w1, ok1 := lowerHex(uint64(le.Uint32(from[9:])) | uint64(le.Uint32(from[14:]))<<32)
+	w2, ok2 := lowerHex(uint64(le.Uint32(from[19:])) | uint64(le.Uint32(from[24:]))<<32)
+	w3, ok3 := lowerHex(le.Uint64(from[28:]))
+	le.PutUint64(to[0:], w0)
+	le.PutUint32(to[9:], uint32(w1))
+	le.PutUint32(to[14:], uint32(w1>>32))
+	le.PutUint32(to[19:], uint32(w2))
+	le.PutUint32(to[24:], uint32(w2>>32))
+	le.PutUint64(to[28:], w3)
+	return ok0 && ok1 && ok2 && ok3 && from[8] == '-' && from[13] == '-' && from[18] == '-' && from[23] == '-'
 }
 
-// hexDigit is the lower case of a hexadecimal digit; 0: it is none.
-var hexDigit = func() (lower [256]byte) {
-	for _, c := range []byte("0123456789abcdef") {
-		lower[c], lower[strings.ToUpper(string(c))[0]] = c, c
-	}
-	return lower
-}()
+// lowerHex returns eight hexadecimal digits in lower case; false if one of them is none. It looks at
+// all of them at once: the highest bit of each byte says what is true of it.
+func lowerHex(x uint64) (lower uint64, ok bool) {
+	const (
+		ones  = 0x0101010101010101
+		highs = 0x80 * ones
+	)
+	lower = x | 0x20*ones // digits stay
+	digit := ((lower | highs) - '0'*ones) &^ ((lower | highs) - ('9'+1)*ones)
+	letter := ((lower | highs) - 'a'*ones) &^ ((lower | highs) - ('f'+1)*ones)
+	printed := (x | highs) - '0'*ones // or the bit of the lower case has made a digit of it
+	return lower, (digit|letter)&printed&^x&highs == highs
+}
 
 // spanTime takes whole numbers, and times in UTC.
 func spanTime(b []byte, s value.Span) ([]byte, bool) {
@@ -82,7 +91,7 @@ func (e enumeration) span(b []byte, s value.Span) ([]byte, bool) {
 	}
 	for _, text := range e {
 		if string(s.Bytes) == text || bytes.EqualFold(s.Bytes, []byte(text)) {
-			return value.AppendText(b, text), true
+			return appendPlain(b, text), true
 		}
 	}
 	return b, false

@@ -84,3 +84,19 @@ func checkSpan(t *testing.T, f *contract.Field, text string) bool {
 	}
 	return true
 }
+
+// A UUID with any byte in the place of any other is taken if, and only if, it is still one.
+func TestSpanOfEveryByte(t *testing.T) {
+	f := allFields()["conversation_id"]
+	for i := range idA {
+		for c := range 256 {
+			text := []byte(idA)
+			text[i] = byte(c)
+			got, ok := f.AppendSpan(nil, value.Span{Kind: value.KindText, Bytes: text})
+			want, err := f.Append(nil, string(text))
+			if ok != (err == nil) || string(got) != string(want) {
+				t.Errorf("%q becomes %s, %t, want %s, %v", text, got, ok, want, err)
+			}
+		}
+	}
+}

@@ -39,11 +39,11 @@ var (
 		Hint: "an expression starts with =, such as =payload.unread",
 	}
 	deliveryTarget = &Target{
-		Wants: "one of " + deliveryStates.String(), Convert: Converts(deliveryStates.convert, value.AppendText[string]), Fits: value.TypeText,
+		Wants: "one of " + deliveryStates.String(), Convert: Converts(deliveryStates.convert, appendPlain), Fits: value.TypeText,
 		span: deliveryStates.span,
 	}
 	senderTarget = &Target{
-		Wants: "one of " + senderTypes.String(), Convert: Converts(senderTypes.convert, value.AppendText[string]), Fits: value.TypeText,
+		Wants: "one of " + senderTypes.String(), Convert: Converts(senderTypes.convert, appendPlain), Fits: value.TypeText,
 		span: senderTypes.span,
 	}
 	textTarget = &Target{
@@ -113,6 +113,9 @@ func toCount(v any) (int64, error) {
 	}
 	return 0, value.Refuse("not a count", "%v is not a whole number of 0 or more", n)
 }
+
+// appendPlain appends a text that needs no escapes.
+func appendPlain(b []byte, text string) []byte { return append(append(append(b, '"'), text...), '"') }
 
 func appendCount(b []byte, n int64) []byte { return strconv.AppendInt(b, n, 10) }
 

@@ -62,7 +62,7 @@ type Reason struct {
 // The texts, which may be nil, keep the bytes of JSON as they came; the scope adds what its
 // expressions decode.
 func (s *Scope) Begin(data Data, texts *value.Texts) {
-	s.data, s.texts, s.work, s.why = data, texts, maxWork, Reason{}
+	s.data, s.texts, s.work, s.why.known = data, texts, maxWork, false
 	s.listening, s.hints = false, nil
 	s.items, s.tape, s.engine, s.onTape = nil, nil, false, false
 }

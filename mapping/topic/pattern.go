@@ -188,6 +188,7 @@ func (p *Pattern) least() int {
 func (p *Pattern) Captures(captures []string, names []string, topic string, levels []string) []string {
 	captures = append(captures[:0], names...)
 	after := len(levels) - len(p.tail()) // where the tail begins
+	next := 0                            // of names: mostly they are in the order of the levels
 	for i, l := range p.levels {
 		if l.name == "" {
 			continue
@@ -201,7 +202,11 @@ func (p *Pattern) Captures(captures []string, names []string, topic string, leve
 		default:
 			text = levels[i]
 		}
-		captures[slices.Index(names, l.name)] = text
+		if names[next] != l.name {
+			next = slices.Index(names, l.name)
+		}
+		captures[next] = text
+		next = (next + 1) % len(names)
 	}
 	return captures
 }

@@ -9,7 +9,7 @@ import (
 // DecodeJSON refuses, and for some texts that a Tape does not take: those with escapes in keys, and
 // those beyond the bounds above.
 func (t *Tape) Read(text []byte) bool {
-	if len(text) > MaxPayload || !utf8.Valid(text) {
+	if len(text) > MaxPayload {
 		return false
 	}
 	t.Forget()
@@ -17,14 +17,15 @@ func (t *Tape) Read(text []byte) bool {
 	r := tapeReader{text: WithoutMark(text), nodes: slices.Grow(t.nodes[:0], min(len(text)/each, maxTapeNodes))}
 	end := r.value(0, 0, part{})
 	t.text, t.nodes = r.text, r.nodes
-	return end != wrong && skipSpace(r.text, end) == len(r.text)
+	return end != wrong && skipSpace(r.text, end) == len(r.text) && (!r.wide || utf8.Valid(text))
 }
 
-// A tapeReader reads a text that is UTF-8. Its methods read what stands at i, and return what is behind
-// it, or wrong: a position that is handed on is faster than one that is kept.
+// A tapeReader reads a text, which need not be UTF-8. Its methods read what stands at i, and return what
+// is behind it, or wrong: a position that is handed on is faster than one that is kept.
 type tapeReader struct {
 	text  []byte
 	nodes []node
+	wide  bool // there is something that is not ASCII
 }
 
 // wrong is no position: the tape does not take the text.
@@ -192,7 +193,7 @@ func (r *tapeReader) str(i int) (end int, kind Kind) {
 		case c == '"':
 			return i + 1, kind
 		case c >= utf8.RuneSelf:
-			kind = max(kind, KindText)
+			kind, r.wide = max(kind, KindText), true
 		case c != '\\':
 			return wrong, kind // a control character
 		default:

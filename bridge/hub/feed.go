@@ -52,6 +52,9 @@ type Owner interface {
 	// Wake is called when entries come after nothing waited, maybe from within the log's Append: it
 	// must not block, nor call the hub.
 	Wake()
+	// Serve is Wake from where nobody holds a lock of the hub: the owner may read and write at once
+	// what does not take long.
+	Serve()
 }
 
 // NewFeed returns a Feed without subscriptions. Close it.

@@ -44,6 +44,8 @@ func (w waker) Wake() {
 	}
 }
 
+func (w waker) Serve() { w.Wake() }
+
 // A bench is a hub over a log in memory.
 type bench struct {
 	t      testing.TB
@@ -495,6 +497,30 @@ func TestWake(t *testing.T) {
 	case <-otherWoken:
 		t.Error("a feed without a subscription to the queue was woken")
 	default:
+	}
+}
+
+// A tally counts how a feed is woken.
+type tally struct{ woken, served *atomic.Int64 }
+
+func (t tally) Wake()  { t.woken.Add(1) }
+func (t tally) Serve() { t.served.Add(1) }
+
+// Publishing has time for one feed where there are few, whatever it has published, and leaves the
+// others to their owners.
+func TestServe(t *testing.T) {
+	for _, tt := range []struct{ feeds, woken, served int64 }{{1, 0, 1}, {3, 2, 1}} {
+		b := newBench(t, hub.Config{}, journal.MemoryOptions{})
+		all := tally{new(atomic.Int64), new(atomic.Int64)}
+		for range tt.feeds {
+			f := b.hub.NewFeed(all)
+			t.Cleanup(f.Close)
+			f.Subscribe(message, plain{name: "m"}, hub.Options{})
+		}
+		b.publish(message, message)
+		if woken, served := all.woken.Load(), all.served.Load(); woken != tt.woken || served != tt.served {
+			t.Errorf("%d feeds: woken %d, served %d; want %d, %d", tt.feeds, woken, served, tt.woken, tt.served)
+		}
 	}
 }
 

@@ -53,7 +53,8 @@
 //	ledger.mu           what all Writers keep for clients that do not read
 //	shard.mu            who waits for a turn
 //
-// Wake takes shard.mu alone, because the hub calls it while it holds locks of its own. The function
+// Wake takes shard.mu alone, because the hub calls it while it holds locks of its own. Serve, which
+// it calls without them, may write, but only to a few. The function
 // given to Pool.New is called without any lock; those given to Update, Adjust and End are called
 // with Writer.mu held, and must not call the Writer.
 //

@@ -65,13 +65,17 @@ type shard struct {
 	broadcastsMu sync.Mutex
 	broadcasts   map[uint64]*broadcast // hub profile -> broadcast
 
-	// Owned by the goroutine: for the pass of one broadcast, empty between passes.
-	crowd   []*Writer   // whom it writes to
-	reached []*hub.Feed // to whom it was written
+	// Owned by the goroutine, or by who has set running.
+	row     []worker    // whose turns it is
+	crowd   []*Writer   // for the pass of one broadcast, empty between passes: whom it writes to
+	reached []*hub.Feed // likewise: to whom it was written
 }
 
 // A worker gets its turn when there is something to write.
-type worker interface{ turn() }
+type worker interface {
+	turn()
+	quick() bool // a turn takes no longer than writing to a few clients
+}
 
 func (s *shard) add(w worker) {
 	s.mu.Lock()
@@ -83,22 +87,41 @@ func (s *shard) add(w worker) {
 	}
 }
 
-func (s *shard) run() {
-	var ready []worker
-	for {
-		s.mu.Lock()
-		if len(s.ready) == 0 {
-			s.running = false
-			s.mu.Unlock()
-			return
-		}
-		ready, s.ready = s.ready, ready[:0]
-		s.mu.Unlock()
-		for _, w := range ready {
-			w.turn()
-		}
-		clear(ready)
+// serve is add by who has time for a turn that is quick: it is had here, and not by a goroutine
+// that would have to be started, if there is none. What comes up meanwhile is left to one.
+func (s *shard) serve(w worker) {
+	s.mu.Lock()
+	s.ready = append(s.ready, w)
+	running := s.running
+	s.running = true
+	s.mu.Unlock()
+	switch {
+	case running:
+	case !w.quick(), s.next():
+		go s.run()
 	}
+}
+
+func (s *shard) run() {
+	for more := true; more; {
+		more = s.next()
+	}
+}
+
+// next gives a turn to all that are ready, and reports whether others are then. Otherwise the shard
+// does not run any more.
+func (s *shard) next() (more bool) {
+	s.mu.Lock()
+	s.row, s.ready = s.ready, s.row[:0]
+	s.mu.Unlock()
+	for _, w := range s.row {
+		w.turn()
+	}
+	clear(s.row)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running = len(s.ready) > 0
+	return s.running
 }
 
 // broadcast returns the broadcast for feeds of the profile, made from one of them if there is none.

@@ -61,6 +61,15 @@ func (w *Writer) Wake() {
 	}
 }
 
+// Serve implements hub.Owner.
+func (w *Writer) Serve() {
+	if !w.queued.Swap(true) {
+		w.shard.serve(w)
+	}
+}
+
+func (w *Writer) quick() bool { return true }
+
 // turn is Wake's, in the shard. What one write cannot do is no work for the shard, where others
 // wait.
 func (w *Writer) turn() {

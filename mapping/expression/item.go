@@ -141,7 +141,7 @@ func (s *Scope) item(p *Path) (Item, error) {
 func (s *Scope) itemAt(p *Path, n value.Node) (Item, error) {
 	for i := range p.Steps {
 		st := &p.Steps[i]
-		if st.IsIndex && s.tape.Count(n) > mostSteps {
+		if st.IsIndex && s.tape.Before(n, st.Index) > mostSteps {
 			return Made(s.walk(p, i, s.MakeNode(n).Value)), nil
 		}
 		part, ok := s.tape.Part(n, st)
@@ -158,8 +158,9 @@ func (s *Scope) missedOnTape(p *Path, step int, n value.Node) {
 	s.missed(miss{path: p, step: step, node: n, taped: true})
 }
 
-// mostSteps is how many elements of a list on the tape may be stepped over to find one.
-const mostSteps = 1024
+// mostSteps is how many elements of a list on the tape are stepped over to find one. Where there are
+// more, the list is made once, in which one is as near as another.
+const mostSteps = 64
 
 // A List is the elements of a list that are left to go through.
 type List struct {

@@ -3,7 +3,7 @@ package value
 // Bounds of what a Tape takes. What is beyond them is for DecodeJSON, which finds a member of a large
 // object sooner.
 const (
-	maxTapeMembers = 128     // of one object
+	maxTapeMembers = 64      // of one object
 	maxTapeNodes   = 1 << 16 // of one text
 )
 
@@ -74,16 +74,21 @@ func (t *Tape) member(n Node, key string) (Node, bool) {
 	return 0, false
 }
 
-func (t *Tape) element(n Node, index int) (Node, bool) {
-	count := t.Count(n)
+// Before returns how many elements of the list Part has to step over to the one of the index.
+func (t *Tape) Before(n Node, index int) int {
 	if index < 0 {
-		index += count
+		index += t.Count(n)
 	}
-	if index < 0 || index >= count {
+	return index
+}
+
+func (t *Tape) element(n Node, index int) (Node, bool) {
+	before := t.Before(n, index)
+	if before < 0 || before >= t.Count(n) {
 		return 0, false
 	}
 	e := n + 1
-	for range index {
+	for range before {
 		e = t.nodes[e].next
 	}
 	return e, true

@@ -128,7 +128,7 @@ func (r *tapeReader) object(i int, n Node, depth int) (end, count int) {
 func keyBit(key []byte) uint64 {
 	h := uint(len(key))
 	if h > 0 {
-		h += uint(key[0])*3 + uint(key[len(key)-1])*7
+		h += uint(key[len(key)/2])*5 + uint(key[len(key)-1])*7 // beginnings are often the same
 	}
 	return 1 << (h & 63)
 }

@@ -1,8 +1,7 @@
 // Package bridgetest is what the tests of several packages share. [Buffer] takes the output of what
-// runs beside the test,
-// [Eventually] waits for it, and [Need] ends a test that lacks something. [Build] builds the
-// sidecar, [Start] runs it as a process, and [CheckSecrets] looks for secrets in what it logs and
-// shows.
+// runs beside the test, [Eventually] waits for it, [Need] ends a test that lacks something, and [TLS]
+// is for servers and clients. [Build] builds the sidecar, [Start] runs it as a process, and
+// [CheckSecrets] looks for secrets in what it logs and shows.
 package bridgetest
 
 import (

@@ -345,12 +345,13 @@ func TestNobodyGivesWayToStrangers(t *testing.T) {
 }
 
 // What waits for 300 sessions that stop reading at messages of 900 kB is kept once.
-func TestUnreadMessagesAreKeptOnce(t *testing.T) {
-	h := newHouseWith(t, server.Config{}, hub.Config{}, journal.MemoryOptions{MaxBytes: 64 << 20})
-	addr := h.serveTCP()
+func TestUnreadMessagesAreKeptOnce(t *testing.T) { bothWays(t, testUnreadMessagesAreKeptOnce) }
+
+func testUnreadMessagesAreKeptOnce(t *testing.T, secure bool) {
+	h, url := newTCPHouse(t, secure, server.Config{}, hub.Config{}, journal.MemoryOptions{MaxBytes: 64 << 20})
 	const sessions = 300
 	for range sessions {
-		conn := h.subscribeTCP("http://" + addr + "/ws.communication")
+		conn := h.subscribeTCP(url)
 		defer conn.Close()
 	}
 	heap := func() uint64 {

@@ -60,13 +60,21 @@ func benchmarkSessions(b *testing.B, sessions, batch int) {
 	b.ReportMetric(float64(b.N*batch*sessions)/b.Elapsed().Seconds(), "deliveries/s")
 }
 
-// subscribeTCP opens a session that has subscribed to /queue/message.
-func (h *house) subscribeTCP(url string) *websocket.Conn {
+// dialTCP opens a WebSocket.
+func (h *house) dialTCP(url string) *websocket.Conn {
 	h.t.Helper()
-	conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(url, "http"), nil)
+	d := websocket.Dialer{TLSClientConfig: h.client}
+	conn, _, err := d.Dial("ws"+strings.TrimPrefix(url, "http"), nil)
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	return conn
+}
+
+// subscribeTCP opens a session that has subscribed to /queue/message.
+func (h *house) subscribeTCP(url string) *websocket.Conn {
+	h.t.Helper()
+	conn := h.dialTCP(url)
 	for _, line := range []string{
 		"CONNECT | accept-version:1.2 | Authorization:" + h.token("ann", time.Hour),
 		"SUBSCRIBE | id:a | destination:/queue/message | receipt:r",

@@ -20,6 +20,8 @@ import (
 
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/bridgetest"
+	"mqtt-stomp-bridge/bridge/hub"
+	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/server"
 )
 
@@ -384,16 +386,12 @@ func TestNoExpiry(t *testing.T) {
 
 // Over TCP, closing a connection with unread input resets it: the client must see the ERROR and the
 // close all the same.
-func TestErrorBeforeReset(t *testing.T) {
-	h := newHouse(t, server.Config{})
-	web := httptest.NewServer(h.server)
-	defer web.Close()
+func TestErrorBeforeReset(t *testing.T) { bothWays(t, testErrorBeforeReset) }
+
+func testErrorBeforeReset(t *testing.T, secure bool) {
+	h, url := newTCPHouse(t, secure, server.Config{}, hub.Config{}, journal.MemoryOptions{})
 	for range 20 {
-		conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(web.URL, "http"), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := newClient(t, conn)
+		c := newClient(t, h.dialTCP(url))
 		c.send("CONNECT | accept-version:1.2 | Authorization:" + h.token("ann", time.Hour))
 		c.send("SEND | destination:/queue/message || " + strings.Repeat("b", 60_000))
 		for range 5 {

@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -43,7 +44,28 @@ type house struct {
 	jwt    auth.JWTConfig
 	lines  *bridgetest.Buffer // of the log, at debug
 	l      *pipeListener
-	stop   func() // ends Serve and waits for it; may be called again
+	stop   func()      // ends Serve and waits for it; may be called again
+	client *tls.Config // of clients over TCP; nil: without TLS
+}
+
+// bothWays runs the test with servers that have TLS and with others.
+func bothWays(t *testing.T, test func(t *testing.T, secure bool)) {
+	t.Run("plain", func(t *testing.T) { test(t, false) })
+	t.Run("TLS", func(t *testing.T) { test(t, true) })
+}
+
+// newTCPHouse returns a house that is reached over TCP at the url, with TLS if it is to be secure.
+func newTCPHouse(t testing.TB, secure bool, c server.Config, hc hub.Config, o journal.MemoryOptions) (h *house, url string) {
+	t.Helper()
+	scheme := "http://"
+	var client *tls.Config
+	if secure {
+		scheme = "https://"
+		c.TLS, client = bridgetest.TLS()
+	}
+	h = newHouseWith(t, c, hc, o)
+	h.client = client
+	return h, scheme + h.serveTCP() + server.DefaultPath
 }
 
 var secrets = [][]byte{bytes.Repeat([]byte("k"), 32), bytes.Repeat([]byte("o"), 32)}

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/http"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"mqtt-stomp-bridge/bridge/server/gate"
+	"mqtt-stomp-bridge/bridge/server/writer"
 )
 
 const (
@@ -48,7 +48,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	s.gate.Store(g)
 	l = g
 	if s.config.TLS != nil {
-		l = tls.NewListener(l, s.config.TLS)
+		l = writer.ListenTLS(l, s.config.TLS)
 	}
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(l) }()

@@ -66,6 +66,54 @@ func TestSlowClient(t *testing.T) {
 	})
 }
 
+// The same over TCP, where sockets take what they can.
+func TestSlowClientOverTCP(t *testing.T) { bothWays(t, testSlowClientOverTCP) }
+
+func testSlowClientOverTCP(t *testing.T, secure bool) {
+	const filler, kept = 8000, 200
+	h, url := newTCPHouse(t, secure, server.Config{Limits: server.Limits{WriteTimeout: time.Hour}}, hub.Config{RingEntries: 8},
+		journal.MemoryOptions{MaxBytes: kept * filler})
+	conn := h.subscribeTCP(url)
+	defer conn.Close()
+	tcpOf(conn).SetReadBuffer(32 << 10)
+	var others []*websocket.Conn
+	for range 3 {
+		other := h.subscribeTCP(url)
+		defer other.Close()
+		others = append(others, other)
+	}
+	body := func(n int) string { return fmt.Sprintf("%08d%s", n, strings.Repeat("x", filler)) }
+	published := 0
+	for behind := 0; behind < 2*kept; behind++ {
+		published++
+		h.publish("/queue/message", "", body(published))
+		for _, other := range others {
+			if _, p, err := other.ReadMessage(); !strings.HasSuffix(string(p), "\n\n"+body(published)+"\x00") {
+				t.Fatalf("a client beside a slow one got %.300q, %v, want message %d", p, err, published)
+			}
+		}
+		if h.server.Lag().HeldUp == 0 {
+			behind = 0
+		}
+	}
+	slow := newClient(t, conn)
+	slow.read()
+	got := slow.texts()
+	if len(got) < 3 || len(got) >= published {
+		t.Fatalf("the slow client got %d messages of %d", len(got), published)
+	}
+	n := len(got) - 2 // messages
+	for i := range n {
+		if !strings.HasSuffix(got[i], " || "+body(i+1)) {
+			t.Fatalf("the slow client got %.300q, want message %d", got[i], i+1)
+		}
+	}
+	want := fmt.Sprintf("ERROR | message:too slow, the next messages are no longer kept | last-message-id:%s-%d\nclose 1013 too slow", h.hub.Epoch(0), n)
+	if end := strings.Join(got[n:], "\n"); end != want {
+		t.Errorf("the slow client got in the end:\n%s\nwant:\n%s", end, want)
+	}
+}
+
 // A client that was stalled and reads again before the log is trimmed gets everything, or of unread
 // counts the newest.
 func TestCatchUp(t *testing.T) {

@@ -8,8 +8,7 @@ import (
 	"syscall"
 )
 
-// rawConn returns what writeAtOnce needs, nil where conn has no socket of its own to write to: TLS,
-// a pipe.
+// rawConn returns what writeAtOnce needs, nil where conn is not a socket's: a pipe, TLS.
 func rawConn(conn net.Conn) syscall.RawConn {
 	c, ok := conn.(syscall.Conn)
 	if !ok {

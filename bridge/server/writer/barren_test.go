@@ -48,7 +48,7 @@ func TestBarrenReplaysTakeTurns(t *testing.T) {
 		h.Close()
 		log.Close()
 	})
-	b := &bench{t, lead, h, writer.NewPool(h, limits)}
+	b := &bench{t: t, log: lead, hub: h, pool: writer.NewPool(h, limits)}
 	var peers []*peer
 	for range 8 {
 		w, conn := b.dial()

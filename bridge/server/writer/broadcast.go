@@ -24,7 +24,7 @@ type broadcast struct {
 
 // askToJoin queues the Writer for the broadcast of its profile, if it can be in one.
 func (w *Writer) askToJoin() {
-	if w.raw == nil || !w.changed || w.blocked || w.ending() {
+	if w.raw == nil && w.sealed == nil || !w.changed || w.blocked || w.ending() {
 		return
 	}
 	// A snapshot may end without a write. One that cannot join otherwise asks again after a write
@@ -142,8 +142,8 @@ func (w *Writer) deliver(b *broadcast, pass uint64) bool {
 		return false
 	}
 	frames := b.group.Frames(w.feed)
-	n, err := w.try(frames)
-	if n == len(frames) {
+	n, done, err := w.try(frames)
+	if done && err == nil {
 		w.pass = pass
 		return true
 	}

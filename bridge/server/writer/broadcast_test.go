@@ -13,8 +13,10 @@ import (
 
 // Writers with the same subscriptions join a broadcast, without a goroutine, and get what is for
 // everybody and what is for them. One with other subscriptions has a feed of its own.
-func TestBroadcast(t *testing.T) {
-	b := newBench(t, limits, 0, journal.MemoryOptions{})
+func TestBroadcast(t *testing.T) { bothWays(t, testBroadcast) }
+
+func testBroadcast(t *testing.T, secure bool) {
+	b := newBench(t, limits, 0, journal.MemoryOptions{}).secure(secure)
 	before := runtime.NumGoroutine()
 	var writers []*writer.Writer
 	var peers []*peer
@@ -81,8 +83,10 @@ func TestJoinsAfterASnapshotOfNothing(t *testing.T) {
 
 // A member that does not read leaves the broadcast with what it has not got, catches up, and joins
 // again. The others do not notice.
-func TestHeldUpMemberLeaves(t *testing.T) {
-	b := newBench(t, limits, 64, journal.MemoryOptions{})
+func TestHeldUpMemberLeaves(t *testing.T) { bothWays(t, testHeldUpMemberLeaves) }
+
+func testHeldUpMemberLeaves(t *testing.T, secure bool) {
+	b := newBench(t, limits, 64, journal.MemoryOptions{}).secure(secure)
 	slow, slowConn := b.dial()
 	fast, fastConn := b.dial()
 	slowPeer, fastPeer := newPeer(t, slowConn), newPeer(t, fastConn)
@@ -115,8 +119,10 @@ func TestHeldUpMemberLeaves(t *testing.T) {
 }
 
 // A change of the feed takes it out of the broadcast, and it joins again when nothing waits.
-func TestAdjustedMemberJoinsAgain(t *testing.T) {
-	b := newBench(t, limits, 0, journal.MemoryOptions{})
+func TestAdjustedMemberJoinsAgain(t *testing.T) { bothWays(t, testAdjustedMemberJoinsAgain) }
+
+func testAdjustedMemberJoinsAgain(t *testing.T, secure bool) {
+	b := newBench(t, limits, 0, journal.MemoryOptions{}).secure(secure)
 	var writers []*writer.Writer
 	var peers []*peer
 	for i := range 2 {

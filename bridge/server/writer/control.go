@@ -61,11 +61,11 @@ func (w *Writer) Reply(message []byte) {
 
 // say writes a message between two writes of the feed or the broadcast.
 func (w *Writer) say(message []byte) {
-	n, err := w.try(message)
+	n, done, err := w.try(message)
 	switch {
 	case err != nil:
 		w.finish(err)
-	case n < len(message):
+	case !done:
 		buffer := getBuffer()
 		*buffer = append(*buffer, message[n:]...)
 		rest := w.leave()

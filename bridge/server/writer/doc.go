@@ -36,21 +36,37 @@
 //	          may use it. Answers and heart-beats still go out in between.
 //	held up   A goroutine waits in conn.Write until the client reads, and answers wait behind it. If
 //	          that takes longer than Limits.WriteTimeout, the write fails. What waits there is kept
-//	          in memory: once for all whom a broadcast left it to, otherwise a copy each. The ledger
-//	          bounds the sum, see Limits.UnreadBytes.
+//	          in memory: once for all whom a broadcast left it to, otherwise a copy each. With TLS
+//	          each has beside that what was sealed before the kernel took no more, 16 KiB or so. The
+//	          ledger bounds the sum, see Limits.UnreadBytes.
 //	ending    The answers that wait and then the last bytes are still to be written.
 //	finished  Nothing is written any more. The connection is closed, at once after an error,
 //	          otherwise a moment later, so that the client sees the last bytes.
+//
+// # TLS
+//
+// Records are sealed for one session each, and a part of one cannot be taken back: a write to a
+// tls.Conn that times out breaks it for good. Therefore the connection below takes all that is
+// sealed and passes on what the kernel takes, and the tls.Conn never waits.
+//
+//	Writer ── plain bytes ──▶ tls.Conn ── records ──▶ recordConn ── what it takes at once ──▶ socket
+//	                              ▲                       └─ the rest: the Writer is held up
+//	session, which reads ─────────┘ answers of TLS
+//
+// So a Writer with TLS is in the same states, and in a broadcast. ListenTLS makes such connections;
+// to a tls.Conn of another kind every write has a goroutine.
 //
 // # Locks
 //
 // A lock is taken only while holding locks above it:
 //
-//	Writer.mu           one connection's state; held during a write, which never waits
+//	Writer.mu           one connection's state; held while sealing and during a write, which never waits
 //	shard.broadcastsMu  which broadcasts there are
 //	broadcast.mu        one broadcast's group, members and joiners
 //	the hub's own       hub.Feed and hub.Group take them, and the log's
 //	ledger.mu           what all Writers keep for clients that do not read
+//	tls.Conn's own      held while it seals; the session that reads takes it too, for answers of TLS
+//	recordConn.mu       records that are on their way to the socket; held during a write, which never waits
 //	shard.mu            who waits for a turn
 //
 // Wake takes shard.mu alone, because the hub calls it while it holds locks of its own. Serve, which

@@ -2,6 +2,8 @@ package writer_test
 
 import (
 	"bufio"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -10,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/hub"
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/server/writer"
@@ -32,6 +35,8 @@ type bench struct {
 	log  journal.Writer
 	hub  *hub.Hub
 	pool *writer.Pool
+
+	server, client *tls.Config // of connections; nil: without TLS
 }
 
 func newBench(t testing.TB, l writer.Limits, ring int, o journal.MemoryOptions) *bench {
@@ -45,7 +50,7 @@ func newBench(t testing.TB, l writer.Limits, ring int, o journal.MemoryOptions) 
 		h.Close()
 		log.Close()
 	})
-	return &bench{t, lead, h, writer.NewPool(h, l)}
+	return &bench{t: t, log: lead, hub: h, pool: writer.NewPool(h, l)}
 }
 
 var limits = writer.Limits{WriteTimeout: 10 * time.Second, AnswerBytes: 64, UnreadBytes: 8 << 20}
@@ -69,24 +74,71 @@ func (b *bench) pipe(failed func(error)) (*writer.Writer, net.Conn) {
 // dial returns a Writer to a TCP connection with small buffers, and the other end.
 func (b *bench) dial() (*writer.Writer, net.Conn) {
 	b.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	defer l.Close()
-	peer, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	conn, err := l.Accept()
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	peer.(*net.TCPConn).SetReadBuffer(128 << 10)
-	conn.(*net.TCPConn).SetWriteBuffer(64 << 10)
+	conn, peer := connect(b.t, b.server, b.client)
 	w := b.pool.New(conn, func(err error) { b.t.Errorf("the feed failed: %v", err) })
 	b.t.Cleanup(func() { end(w, peer, conn) })
 	return w, peer
+}
+
+// connect returns both ends of a TCP connection with small buffers, with TLS if there are
+// configurations for it.
+func connect(t testing.TB, server, client *tls.Config) (conn, peer net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	peer, err = net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer.(*net.TCPConn).SetReadBuffer(128 << 10)
+	l = smallBuffers{l}
+	if server != nil {
+		l = writer.ListenTLS(l, server)
+		peer = tls.Client(peer, client)
+	}
+	if conn, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	if server != nil {
+		shake(t, conn.(*tls.Conn), peer.(*tls.Conn))
+	}
+	return conn, peer
+}
+
+func shake(t testing.TB, conn, peer *tls.Conn) {
+	t.Helper()
+	done := make(chan error)
+	go func() { done <- peer.Handshake() }()
+	if err := errors.Join(conn.Handshake(), <-done); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type smallBuffers struct{ net.Listener }
+
+func (l smallBuffers) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err == nil {
+		conn.(*net.TCPConn).SetWriteBuffer(64 << 10)
+	}
+	return conn, err
+}
+
+// bothWays runs the test with connections that have TLS and with others.
+func bothWays(t *testing.T, test func(t *testing.T, secure bool)) {
+	t.Run("plain", func(t *testing.T) { test(t, false) })
+	t.Run("TLS", func(t *testing.T) { test(t, true) })
+}
+
+// secure has the connections from dial use TLS, if it is so.
+func (b *bench) secure(yes bool) *bench {
+	if yes {
+		b.server, b.client = bridgetest.TLS()
+	}
+	return b
 }
 
 func end(w *writer.Writer, peer, conn net.Conn) {

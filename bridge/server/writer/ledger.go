@@ -17,12 +17,35 @@ var ErrUnread = errors.New("writer: too much waits for clients that do not read"
 // unread is what the kernel has not taken of one write.
 type unread struct {
 	pieces [][]byte
-	own    *[]byte // the buffer of one of them, to be kept for the next write; nil: none
-	shared []byte  // what one of them is the end of, if other Writers may have the same; nil: none
+	own    *[]byte // the buffer of the first of them, to be kept for the next write; nil: none
+	shared []byte  // what the last of them is the end of, if other Writers may have the same; nil: none
+	sealed int     // how much beside that TLS keeps, at most
+}
+
+// trim lets go of what TLS has sealed whole, and notes what it keeps.
+func (u *unread) trim(sealed *recordConn) {
+	if sealed == nil {
+		return
+	}
+	left := 0
+	for _, p := range u.pieces {
+		left += len(p)
+	}
+	u.sealed = max(sealed.waiting(), min(left, sealBytes))
+	if u.own != nil && len(u.pieces[0]) == 0 {
+		putBuffer(u.own)
+		u.own = nil
+	}
+	if len(u.pieces[len(u.pieces)-1]) == 0 {
+		u.shared = nil
+	}
 }
 
 // writeTo writes all of it.
-func (u unread) writeTo(conn net.Conn) error {
+func (u unread) writeTo(conn net.Conn, sealed *recordConn) error {
+	if sealed != nil {
+		return sealed.writeAll(u.pieces)
+	}
 	for _, p := range u.pieces {
 		if len(p) == 0 {
 			continue
@@ -58,9 +81,9 @@ const minWait = time.Second
 
 // hold notes what the Writer keeps from now on.
 func (l *ledger) hold(w *Writer, u unread) {
-	e := entry{since: time.Now(), shared: u.shared}
+	e := entry{since: time.Now(), own: u.sealed, shared: u.shared}
 	if u.own != nil {
-		e.own = cap(*u.own)
+		e.own += cap(*u.own)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -44,6 +44,7 @@ func (p *Pool) New(conn net.Conn, failed func(error)) *Writer {
 	w := &Writer{
 		conn:   conn,
 		raw:    rawConn(conn),
+		sealed: recordsOf(conn),
 		shard:  &p.shards[p.made.Add(1)%uint64(len(p.shards))],
 		limits: &p.limits,
 		ledger: &p.ledger,

@@ -14,7 +14,8 @@ import (
 // A Writer writes to one connection. Pool.New makes it. Its methods are safe for concurrent use.
 type Writer struct {
 	conn   net.Conn
-	raw    syscall.RawConn // nil: every write may wait, so each has a goroutine
+	raw    syscall.RawConn // of conn; nil: it has none, which is so with TLS
+	sealed *recordConn     // below the TLS of conn; nil: none. Without both every write may wait, so each has a goroutine
 	shard  *shard
 	limits *Limits
 	turns  chan struct{} // the Pool's, see next
@@ -152,11 +153,11 @@ func (w *Writer) stepLocked() (more bool, err error) {
 
 // write writes the buffer, which is its own from now on.
 func (w *Writer) write(buffer *[]byte) {
-	n, err := w.try(*buffer)
+	n, done, err := w.try(*buffer)
 	switch {
 	case err != nil:
 		w.finish(err)
-	case n < len(*buffer):
+	case !done:
 		w.block(unread{own: buffer, pieces: [][]byte{(*buffer)[n:]}})
 		return
 	case n > 0 || w.last:
@@ -167,28 +168,35 @@ func (w *Writer) write(buffer *[]byte) {
 
 // writeShared writes bytes that others may have too.
 func (w *Writer) writeShared(p []byte) {
-	n, err := w.try(p)
+	n, done, err := w.try(p)
 	switch {
 	case err != nil:
 		w.finish(err)
-	case n < len(p):
+	case !done:
 		w.block(unread{pieces: [][]byte{p[n:]}, shared: p})
 	default:
 		w.wrote()
 	}
 }
 
-// try writes p as far as the kernel takes it at once.
-func (w *Writer) try(p []byte) (n int, err error) {
-	if w.raw == nil || len(p) == 0 {
-		return 0, nil
+// try writes p as far as the kernel takes it at once. It returns how much of p nobody has to keep
+// any more, and whether the kernel has all of it: of a record of TLS it may have taken a part.
+func (w *Writer) try(p []byte) (n int, done bool, err error) {
+	switch {
+	case len(p) == 0:
+		return 0, true, nil
+	case w.sealed != nil:
+		return w.sealed.try(p)
+	case w.raw != nil:
+		n, err = writeAtOnce(w.raw, p)
 	}
-	return writeAtOnce(w.raw, p)
+	return n, n == len(p), err
 }
 
 // block has a goroutine write the rest.
 func (w *Writer) block(rest unread) {
 	w.blocked = true
+	rest.trim(w.sealed)
 	w.ledger.hold(w, rest)
 	w.joining = nil // it is not up to date any more
 	timeout := w.limits.WriteTimeout
@@ -197,7 +205,7 @@ func (w *Writer) block(rest unread) {
 	}
 	w.conn.SetWriteDeadline(time.Now().Add(timeout))
 	go func() {
-		err := rest.writeTo(w.conn)
+		err := rest.writeTo(w.conn, w.sealed)
 		w.ledger.release(w)
 		if rest.own != nil {
 			putBuffer(rest.own)
@@ -244,7 +252,7 @@ func (w *Writer) finish(err error) {
 	}
 	conn := w.conn
 	if t, ok := conn.(*tls.Conn); ok {
-		conn = t.NetConn() // Close of TLS would write an alert, and wait for that
+		conn = t.NetConn() // Close of TLS would write an alert, and might wait for that
 	}
 	conn.Close()
 }

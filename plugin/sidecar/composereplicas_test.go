@@ -45,7 +45,7 @@ func copyReplicas(t *testing.T) (project, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range append(files, "../../config.yaml", "../../mosquitto/mosquitto.conf", "../../mosquitto/acl", "../../examples/inbox/index.html") {
+	for _, file := range append(files, "../../config.yaml", "../../mosquitto/mosquitto.conf", "../../mosquitto/acl", filepath.Join(builtInbox(t), "index.html")) {
 		to := filepath.Join(root, strings.TrimPrefix(file, "../../"))
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			t.Fatal(err)

@@ -83,10 +83,15 @@ func epoch(n any) (time.Time, error) {
 // Epoch returns the time that a whole number of seconds, milliseconds, microseconds or nanoseconds
 // since 1970 stands for; false where it stands for none.
 func Epoch(n int64) (time.Time, bool) {
-	for unit := int64(1); unit <= 1e9; unit *= 1000 {
-		if n >= firstSecond*unit && n < lastSecond*unit {
-			return time.Unix(n/unit, n%unit*(1e9/unit)).UTC(), true
-		}
+	switch {
+	case n >= firstSecond && n < lastSecond:
+		return time.Unix(n, 0).UTC(), true
+	case n >= firstSecond*1e3 && n < lastSecond*1e3:
+		return time.UnixMilli(n).UTC(), true
+	case n >= firstSecond*1e6 && n < lastSecond*1e6:
+		return time.UnixMicro(n).UTC(), true
+	case n >= firstSecond*1e9 && n < lastSecond*1e9:
+		return time.Unix(0, n).UTC(), true
 	}
 	return time.Time{}, false
 }

@@ -43,7 +43,8 @@ func TestStorm(t *testing.T) {
 			if err := r.faults(); err != nil {
 				t.Errorf("%v: %+v", err, r)
 			}
-			if r.deaf != 4 || r.connects == 0 || r.caughtUp[0] == 0 || r.caughtUp[1] > r.live || r.server.cpu == 0 || r.server.peak == 0 {
+			latest := r.live + r.live/32 // a quantile is known to a bucket of the histogram
+			if r.deaf != 4 || r.connects == 0 || r.caughtUp[0] == 0 || r.caughtUp[1] > latest || r.server.cpu == 0 || r.server.peak == 0 {
 				t.Errorf("got %+v", r)
 			}
 		})

@@ -27,6 +27,7 @@ type batch struct {
 	deadLetters []deadLetter // to be acknowledged by the broker first
 	size        int          // at most the Size of the Batch
 	limit       int          // of size, by the store
+	expected    int          // about how many entries there will be
 	expired     int          // keys whose time was up
 	evicted     int          // keys that a bound has taken
 	log         *eventLog    // nil: no line an event is wanted
@@ -67,6 +68,9 @@ func (b *batch) fit(m mark) fit {
 // add appends the entries of outputs that belong to the time.
 func (b *batch) add(outputs []mapping.Output, at time.Time, trace string) {
 	before := len(b.Entries)
+	if b.Entries == nil && len(outputs) > 0 {
+		b.Entries = make([]journal.Entry, 0, max(len(outputs), b.expected))
+	}
 	for _, o := range outputs {
 		b.Entries = append(b.Entries, entryOf(o, at, trace))
 	}
@@ -88,7 +92,7 @@ func (b *batch) record(records []memory.Record) {
 // events again. Without events it does what is due by itself.
 func (c *Committer) commitBatch(ctx context.Context, events []*mqtt.Event) (n int, err error) {
 	r := c.rules.Load() // one set of rules for the whole batch
-	b := batch{size: recordSize * len(c.redeliveries.unlogged), limit: c.store.MaxBatch(), log: newEventLog(c.logger)}
+	b := batch{size: recordSize * len(c.redeliveries.unlogged), limit: c.store.MaxBatch(), expected: len(events), log: newEventLog(c.logger)}
 	c.configure(r, &b)
 	c.evict(&b)
 	if len(events) == 0 {

@@ -91,6 +91,7 @@ type Committer struct {
 	counts  ruleCounts
 
 	// Owned by the goroutine that commits.
+	collected    []*mqtt.Event // see collect
 	redeliveries *redeliveries
 	memory       *memory.Store // others look at it
 	configured   *rules        // whose settings the memory has
@@ -186,12 +187,13 @@ func (c *Committer) commitAll(ctx context.Context) error {
 		if err := c.commit(ctx, batch); err != nil {
 			return err
 		}
+		clear(c.collected) // or an idle bridge would keep them
 	}
 }
 
-// collect returns the event and those that wait behind it.
+// collect returns the event and those that wait behind it, valid until the next call.
 func (c *Committer) collect(first *mqtt.Event) []*mqtt.Event {
-	batch := append(make([]*mqtt.Event, 0, maxEvents), first)
+	batch := append(c.collected[:0], first)
 	for len(batch) < maxEvents {
 		e, more := poll(c.source.Events())
 		if !more {
@@ -199,6 +201,7 @@ func (c *Committer) collect(first *mqtt.Event) []*mqtt.Event {
 		}
 		batch = append(batch, e)
 	}
+	c.collected = batch
 	return batch
 }
 

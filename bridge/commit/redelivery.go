@@ -157,7 +157,7 @@ func (r *redeliveries) records(pongs uint64, write bool) (records []journal.Reco
 	for id := range r.void {
 		records = append(records, journal.Record{Name: recordName(id), Expires: time.Unix(0, 0)})
 	}
-	r.pending = nil
+	r.pending = r.pending[:0]
 	clear(r.void)
 	r.unlogged = slices.DeleteFunc(r.unlogged, func(l unlogged) bool { return !r.mayLack(l) })
 	return records
@@ -188,13 +188,11 @@ func (r *redeliveries) confirmed(pongs uint64) bool {
 }
 
 func sumOf(e *mqtt.Event) (sum [16]byte) {
-	h := sha256.New()
-	var length [8]byte
-	binary.BigEndian.PutUint64(length[:], uint64(len(e.Topic)))
-	h.Write(length[:])
-	h.Write([]byte(e.Topic))
-	h.Write(e.Payload)
-	copy(sum[:], h.Sum(nil))
+	var room [512]byte // of most events
+	text := binary.BigEndian.AppendUint64(room[:0], uint64(len(e.Topic)))
+	text = append(append(text, e.Topic...), e.Payload...)
+	whole := sha256.Sum256(text)
+	copy(sum[:], whole[:])
 	return sum
 }
 

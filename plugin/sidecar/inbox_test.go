@@ -119,9 +119,17 @@ func TestInbox(t *testing.T) {
 	tab.do(order{"open": site.URL})
 	tab.await("#login", "Connect")
 	tab.look("login", 360, false)
-	tab.do(order{"fill": [2]string{"Endpoint", b.url()}})
-	tab.do(order{"fill": [2]string{"Token", b.token("grace")}})
-	tab.do(order{"press": "Connect"})
+	connect := func(token string) {
+		tab.do(order{"fill": [2]string{"Endpoint", b.url()}})
+		tab.do(order{"fill": [2]string{"Token", token}})
+		tab.do(order{"press": "Connect"})
+	}
+	connect("nonsense")
+	tab.await("#login", "Paste another token")
+	tab.await("#notice", "401 token is not a JSON Web Token")
+	connect("nonsense again")
+	tab.await("#state", "Refused")
+	connect(b.token("grace"))
 	tab.await("#state", "Live")
 	tab.do(order{"width": 1280})
 	tab.await("#messages", "No message yet")
@@ -239,8 +247,8 @@ func TestInboxRenewsItsToken(t *testing.T) {
 	site := serveInbox(t, b, &asked)
 	tab.do(order{"open": site.URL})
 	tab.await("#state", "Live")
-	b.message(uuid.New(), "customer", "delivered", "First")
-	tab.await(thread, "First")
+	b.channel(channel, "Harbour Coffee", true)
+	tab.await("#channels", "Harbour Coffee")
 	bridgetest.Eventually(t, "three renewals", func() bool { return len(b.process.Log.Lines(`msg="token renewed"`)) >= 3 })
 	if ended := b.process.Log.Lines(`msg="session ended"`); len(ended) > 0 {
 		t.Errorf("sessions have ended:\n%s", strings.Join(ended, "\n"))
@@ -249,12 +257,15 @@ func TestInboxRenewsItsToken(t *testing.T) {
 		t.Errorf("%d tokens for a session and three renewals", n)
 	}
 
-	tab.do(order{"open": "about:blank"})
-	b.message(uuid.New(), "customer", "delivered", "Second")
-	tab.do(order{"open": site.URL})
-	tab.await("#state", "Caught up: 1 came late")
-	tab.await(thread, "Second")
+	// The first time the queue of messages has no message yet to resume from.
+	for _, text := range []string{"First", "Second"} {
+		tab.do(order{"open": "about:blank"})
+		b.message(uuid.New(), "customer", "delivered", text)
+		tab.do(order{"open": site.URL})
+		tab.await("#state", "Caught up: 1 came late")
+		tab.await(thread, text)
+	}
 	if diff := cmp.Diff([]string{"First", "Second"}, tab.do(order{"texts": thread})); diff != "" {
-		t.Errorf("the messages after a reload (-want +got):\n%s", diff)
+		t.Errorf("the messages after two reloads (-want +got):\n%s", diff)
 	}
 }

@@ -156,6 +156,7 @@ export class BridgeClient {
   }
 
   #keep(token: string): void {
+    if (!this.#client.active) return; // stopped meanwhile
     this.#token = token;
     const time = timeToRenew(token);
     this.#fresh = Date.now() + time;

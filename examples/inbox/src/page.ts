@@ -50,7 +50,7 @@ let asked: Promise<string> | undefined; // while the form waits for a token
 
 /** askToken shows the form until a token is pasted. The inbox stays visible meanwhile. */
 function askToken(): Promise<string> {
-  byID('login-title').textContent = client ? 'The token ends soon: paste a new one' : 'Connect';
+  byID('login-title').textContent = !client ? 'Connect' : state?.name === 'live' ? 'The token ends soon: paste a new one' : 'Paste another token';
   byID('login').hidden = false;
   return asked ??= new Promise((resolve) => {
     byID<HTMLFormElement>('login').onsubmit = (event) => {
@@ -97,7 +97,9 @@ function show(next: State): void {
   if (next.name === 'live' && next.resume === 'gap') {
     notify('Messages are missing: the bridge no longer has all that came while this page was away. Unread counts and channels are '
       + 'the newest that it has. An application loads the messages from its own history now.');
-  } else if (next.name === 'offline' && next.tries > MANY_TRIES && !next.reason) {
+  } else if (next.name === 'offline' && next.reason) {
+    notify(`The bridge has ended the session: ${next.reason}`);
+  } else if (next.name === 'offline' && next.tries > MANY_TRIES) {
     notify(`Nobody answers at ${endpoint()}. If the bridge runs, look for "handshake refused" in its log: it may want this page's `
       + `origin, ${location.origin}, in server.allowed_origins.`);
   } else if (next.name === 'refused') {
@@ -142,7 +144,7 @@ function draw(): void {
 function words(of: State | undefined): string {
   switch (of?.name) {
     case 'connecting': return 'Connecting';
-    case 'offline': return of.reason ? `Offline (${of.reason}), trying again` : 'Offline, trying again';
+    case 'offline': return 'Offline, trying again';
     case 'refused': return 'Refused';
     case 'live': return { new: 'Live', complete: `Caught up${late()}`, gap: 'Gap' }[of.resume];
     default: return 'Not connected';

@@ -21,12 +21,16 @@ type Cursor struct {
 	track     bool
 	window    int     // see Options
 	watcher   Watcher // nil: none; a Group's cursor never has one
+	from      uint64  // where it began; with begun 0
+	begun     bool    // with a snapshot
 
 	// How far it has come.
 	pos        uint64  // entries up to here are done with, or in frames that Next has appended
 	written    uint64  // entries up to here are done with
 	search     *search // for what comes next of the snapshot; nil: there is none
 	snapshot   bool    // the newest entries per key after pos and up to liveFrom come next
+	past       *past   // for its Trace; nil: nothing was noted, and notes tells whether it would be
+	notes      bool    // Config.Traces
 	conflateTo uint64  // it lagged when this was the newest position: up to here overtaken entries are skipped
 	first      Format  // for the next frame only, then nil
 
@@ -38,6 +42,8 @@ type Cursor struct {
 	live, replayed int64    // in the frames that Next has appended since Wrote
 	outcomes       Outcomes // of a member: less the Group's, see Join
 	published      uint64   // entries that came to the ring while the cursor was there; set by leave
+	ended          bool     // by leave
+	until          uint64   // the newest position then
 	stands         int64    // for how many subscriptions: 1, or of a Group's cursor its members
 }
 
@@ -121,6 +127,9 @@ func (c *Cursor) conflated(position uint64) {
 		c.outcomes.Conflated++
 		c.ring.conflated.Add(c.stands)
 	}
+	if c.notes {
+		c.noted().conflated.add(position)
+	}
 	c.skipTo(position)
 }
 
@@ -202,6 +211,7 @@ func (c *Cursor) leave(f *Feed) {
 		delete(r.uses, c.use.format)
 	}
 	c.published = r.tail - c.born // under the same lock: nothing later was meant for it
+	c.ended, c.until = true, h.last
 }
 
 // close counts what a cursor that has left leaves behind.

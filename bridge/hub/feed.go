@@ -63,10 +63,13 @@ func (h *Hub) NewFeed(owner Owner) *Feed { return &Feed{hub: h, owner: owner} }
 // SetTokens says which audiences the client is of. Without a call it gets only what is for
 // everybody.
 func (f *Feed) SetTokens(tokens []string) {
-	f.tokens = tokens
 	for _, c := range f.cursors {
+		if c.notes && !slices.Equal(tokens, f.tokens) {
+			c.noted().had(Tokens{Until: c.pos, Tokens: f.tokens})
+		}
 		c.dropSearch() // it looks for what was for the old ones
 	}
+	f.tokens = tokens
 }
 
 // Subscribe begins to read the queue, which must be one of the hub's. With o.Resume, complete tells
@@ -92,13 +95,15 @@ func (f *Feed) Subscribe(queue string, format Format, o Options) (c *Cursor, com
 		track:     o.Track,
 		window:    min(o.Window, MaxWindow),
 		watcher:   o.Watcher,
+		notes:     h.notes,
 	}
 	switch {
 	case o.Resume != nil && o.Resume.Position <= h.last && o.Resume.Position+1 >= bounds.First && h.gave(*o.Resume):
 		c.pos, complete = o.Resume.Position, true
 	case o.Snapshot:
-		c.pos, c.snapshot = 0, true
+		c.pos, c.snapshot, c.begun = 0, true, true
 	}
+	c.from = c.pos
 	if c.use = r.uses[format]; c.use == nil {
 		c.use = &use{format: format}
 		r.uses[format] = c.use

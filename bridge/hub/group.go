@@ -91,7 +91,7 @@ func (f *Feed) NewGroup(owner Owner) *Group {
 	g.feed.group = g
 	for _, c := range f.cursors {
 		g.feed.cursors = append(g.feed.cursors, &Cursor{
-			queue: c.queue, ring: c.ring, use: c.use, own: c.own, conflates: c.conflates, filter: c.filter.shared(),
+			queue: c.queue, ring: c.ring, use: c.use, own: c.own, conflates: c.conflates, filter: c.filter.shared(), notes: c.notes,
 			pos: c.pos, written: c.pos, // liveFrom is 0: all is live for a group
 		})
 	}
@@ -399,6 +399,7 @@ func (g *Group) Leave(f *Feed, wrote bool) {
 		if c.filter != nil {
 			ours.filter.unwatch(f, c.filter)
 		}
+		c.takeOver(ours)
 		c.pos, c.written = ours.pos, ours.pos
 		c.outcomes = c.outcomes.plus(1, ours.outcomes)
 		if !wrote { // Next has counted it as delivered: it goes back to what waits for Wrote

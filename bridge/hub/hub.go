@@ -55,12 +55,16 @@ type Config struct {
 	// Watching reports whether Watchers are to be told of what is skipped. It is asked once a Next,
 	// and must be quick. nil: never.
 	Watching func() bool
+
+	// Traces has every subscription note what its Trace cannot do without.
+	Traces bool
 }
 
 // A Hub holds the rings. All methods are safe for concurrent use.
 type Hub struct {
 	log   Log
 	watch func() bool     // Config.Watching
+	notes bool            // Config.Traces
 	names []string        // of the queues, in the order of Config
 	ctx   context.Context // of reading the log: ends with Close
 	close context.CancelFunc
@@ -94,6 +98,7 @@ func New(log Log, c Config) *Hub {
 	h := &Hub{
 		log:   log,
 		watch: c.Watching,
+		notes: c.Traces,
 		rings: map[string]*ring{},
 		dirty: make(chan struct{}, 1),
 	}

@@ -44,6 +44,8 @@ type Config struct {
 	ConfigHash string // identifies the configuration in the status document
 	BaseTopic  string // of status and dead letters, default mapping.DefaultBaseTopic
 
+	TrailBytes int // of memory for what Explain knows beside the log; 0: it knows nothing, and nothing is noted
+
 	ShutdownTimeout time.Duration // half of it for committing what was received when Run is told to end, half for the broker; default 5s
 	Logger          *slog.Logger
 }
@@ -62,6 +64,7 @@ type Bridge struct {
 	logger *slog.Logger
 
 	unread commit.UnreadClock // of all intakes
+	trails trails
 
 	reload sync.Mutex             // one Reload at a time; before mu
 	intake atomic.Pointer[intake] // the newest, also when its turn is over; nil before the first
@@ -88,8 +91,9 @@ func New(c Config) (*Bridge, error) {
 	b := &Bridge{log: c.Log, logger: c.Logger, rules: rules{c.Mapper, c.RulesHash, map[string]string{"config": c.ConfigHash}}}
 	b.shared, _ = c.Log.(journal.Shared)
 	c.Log.Follow(b.unread.Follow)
-	b.hub = hub.New(c.Log, hubConfig(c.Logger))
-	c.Server.Hub, c.Server.Logger = b.hub, c.Logger
+	b.trails = newTrails(c.TrailBytes)
+	b.hub = hub.New(c.Log, hubConfig(c.Logger, c.TrailBytes > 0))
+	c.Server.Hub, c.Server.Logger, c.Server.Trail = b.hub, c.Logger, b.trails.sessions
 	b.server = server.New(c.Server)
 	b.config = c
 	return b, nil
@@ -97,7 +101,8 @@ func New(c Config) (*Bridge, error) {
 
 // hubConfig is the queues of the contract as the hub takes them. What it skips is for the log at
 // debug.
-func hubConfig(logger *slog.Logger) (c hub.Config) {
+func hubConfig(logger *slog.Logger, traces bool) (c hub.Config) {
+	c.Traces = traces
 	c.Watching = func() bool { return logger.Enabled(context.Background(), slog.LevelDebug) }
 	for _, q := range contract.Queues() {
 		c.Queues = append(c.Queues, hub.Queue{Name: q.Name, Keyed: q.Keyed, Conflate: q.Conflated, Filters: q.Filters})
@@ -197,7 +202,7 @@ func (b *Bridge) others() bool { return b.shared != nil && len(b.shared.Standing
 func (b *Bridge) newIntake(ctx context.Context, w journal.Writer) (*intake, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	in, err := newIntake(ctx, b.config, b.rules, w, &b.unread)
+	in, err := newIntake(ctx, b.config, b.rules, w, &b.unread, b.trails.events)
 	if err == nil {
 		in.before = b.turns()
 		b.intake.Store(in)

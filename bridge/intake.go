@@ -9,6 +9,7 @@ import (
 	"mqtt-stomp-bridge/bridge/commit"
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
+	"mqtt-stomp-bridge/bridge/trail"
 	"mqtt-stomp-bridge/mapping"
 )
 
@@ -25,7 +26,7 @@ type intake struct {
 
 // newIntake returns an intake that goes on where the turn before has left the log. Nothing runs
 // before run.
-func newIntake(ctx context.Context, c Config, r rules, w journal.Writer, unread *commit.UnreadClock) (*intake, error) {
+func newIntake(ctx context.Context, c Config, r rules, w journal.Writer, unread *commit.UnreadClock, events *trail.Ring) (*intake, error) {
 	in := &intake{writer: w, timeout: c.ShutdownTimeout, logger: c.Logger}
 	var err error
 	c.MQTT.Filters, c.MQTT.Retained = filters(r.mapper), r.mapper.Retained()
@@ -48,6 +49,7 @@ func newIntake(ctx context.Context, c Config, r rules, w journal.Writer, unread 
 		Mapper:    r.mapper,
 		RulesHash: r.hash,
 		BaseTopic: c.BaseTopic,
+		Trail:     events,
 		Logger:    c.Logger,
 	})
 	if err != nil {

@@ -221,6 +221,7 @@ type RuleInfo struct {
 	File   string
 	Line   int
 
+	When      string // its condition, as text; "": none
 	Retained  bool   // it maps retained messages too
 	Forgotten string // the memory for whose keys it is when their time is up; "": it is for events
 }
@@ -231,6 +232,9 @@ func (m *Mapper) Rules() []RuleInfo {
 	for i, r := range m.rules {
 		infos[i] = RuleInfo{
 			Name: r.name, Topics: r.topicTexts(), File: r.file, Line: r.line, Retained: r.deliver, Forgotten: r.forgotten,
+		}
+		if r.when != nil {
+			infos[i].When = r.when.String()
 		}
 		for _, route := range r.routes {
 			infos[i].Queues = append(infos[i].Queues, route.queue)

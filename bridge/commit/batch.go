@@ -30,7 +30,7 @@ type batch struct {
 	expected    int          // about how many entries there will be
 	expired     int          // keys whose time was up
 	evicted     int          // keys that a bound has taken
-	log         *eventLog    // nil: no line an event is wanted
+	log         *eventLog    // nil: nobody wants to know what becomes of the events
 }
 
 // A mark is how far a batch has come.
@@ -92,7 +92,7 @@ func (b *batch) record(records []memory.Record) {
 // events again. Without events it does what is due by itself.
 func (c *Committer) commitBatch(ctx context.Context, events []*mqtt.Event) (n int, err error) {
 	r := c.rules.Load() // one set of rules for the whole batch
-	b := batch{size: recordSize * len(c.redeliveries.unlogged), limit: c.store.MaxBatch(), expected: len(events), log: newEventLog(c.logger)}
+	b := batch{size: recordSize * len(c.redeliveries.unlogged), limit: c.store.MaxBatch(), expected: len(events), log: c.newEventLog()}
 	c.configure(r, &b)
 	c.evict(&b)
 	if len(events) == 0 {
@@ -118,7 +118,7 @@ func (c *Committer) commitBatch(ctx context.Context, events []*mqtt.Event) (n in
 		return n, err
 	}
 	c.source.Ack(events[:n]...)
-	b.log.write(c.logger, b.Entries)
+	c.tell(b.log, b.Entries, r)
 	if b.evicted > 0 {
 		c.evictions.say(c.logger, c.memory.Counts())
 	}

@@ -19,6 +19,7 @@ import (
 
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
+	"mqtt-stomp-bridge/bridge/trail"
 	"mqtt-stomp-bridge/mapping"
 	"mqtt-stomp-bridge/mapping/memory"
 )
@@ -73,8 +74,9 @@ type Config struct {
 	Snapshot  Snapshot     // of the log that Store appends to
 	Unread    *UnreadClock // has been loaded; nil: one of its own
 	Mapper    *mapping.Mapper
-	RulesHash string // see UseRules
-	BaseTopic string // dead letters go to <base topic>/dead-letter/<rule>
+	RulesHash string      // see UseRules
+	BaseTopic string      // dead letters go to <base topic>/dead-letter/<rule>
+	Trail     *trail.Ring // gets what becomes of the events, see Traced; nil: nothing is noted
 	Logger    *slog.Logger
 }
 
@@ -84,6 +86,7 @@ type Committer struct {
 	pauser Pauser
 	store  Store
 	logger *slog.Logger
+	trail  *trail.Ring // nil: none
 
 	rules   atomic.Pointer[rules]
 	renewed chan struct{}         // holds one when there are rules that may be unknown yet; never closed
@@ -99,7 +102,9 @@ type Committer struct {
 	echoes       echoes
 	stamp        mapping.Stamp // an UnreadClock's next
 	topics       *topics
-	newest       *newest // nil: retained messages are not being read
+	noted        []notedEvent // room for those of a batch
+	record       []byte       // room for one of the trail
+	newest       *newest      // nil: retained messages are not being read
 	snapshot     Snapshot
 
 	deadLetters *deadLetters
@@ -108,7 +113,7 @@ type Committer struct {
 // New returns a Committer that goes on where an earlier one has left the store. ctx is for reading
 // from it.
 func New(ctx context.Context, c Config) (*Committer, error) {
-	k := &Committer{source: c.Source, pauser: c.Pauser, store: c.Store, logger: c.Logger, renewed: make(chan struct{}, 1)}
+	k := &Committer{source: c.Source, pauser: c.Pauser, store: c.Store, logger: c.Logger, trail: c.Trail, renewed: make(chan struct{}, 1)}
 	k.UseRules(c.Mapper, c.RulesHash)
 	k.snapshot = c.Snapshot
 	var err error

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
@@ -13,14 +14,18 @@ import (
 	"mqtt-stomp-bridge/mapping/memory"
 )
 
-// An eventLog notes what becomes of the events of one batch, for a line each at debug. A nil one
-// notes nothing.
-type eventLog struct{ events []notedEvent }
+// An eventLog notes what becomes of the events of one batch, for a line each at debug, and for the
+// trail. A nil one notes nothing.
+type eventLog struct {
+	events []notedEvent
+	debug  bool // lines are wanted
+}
 
 // A notedEvent is what the line of an event is made of, or of a key whose time was up.
 type notedEvent struct {
 	event     *mqtt.Event
 	expired   *memory.Expired // instead of event
+	at        time.Time       // of expired
 	result    mapping.Result
 	steps     []mapping.RuleTrace
 	duplicate bool  // a redelivery, or a retained message without news
@@ -28,17 +33,37 @@ type notedEvent struct {
 	from      int   // the first of its entries in the batch
 }
 
-// newEventLog returns nil unless the logger takes lines at debug.
-func newEventLog(logger *slog.Logger) *eventLog {
-	if !logger.Enabled(context.Background(), slog.LevelDebug) {
+// newEventLog returns nil unless the logger takes lines at debug, or there is a trail.
+func (c *Committer) newEventLog() *eventLog {
+	debug := c.logger.Enabled(context.Background(), slog.LevelDebug)
+	if !debug && c.trail == nil {
 		return nil
 	}
-	return new(eventLog)
+	return &eventLog{events: c.noted, debug: debug}
 }
 
-// run maps the event. The steps say why rules have filtered it; without a log there are none.
-func (l *eventLog) run(m *mapping.Mapper, e mapping.Event) (mapping.Result, []mapping.RuleTrace) {
+// tell logs what has become of the events, whose entries have been appended, and notes it in the
+// trail.
+func (c *Committer) tell(l *eventLog, entries []journal.Entry, r *rules) {
 	if l == nil {
+		return
+	}
+	if l.debug {
+		l.write(c.logger, entries)
+	}
+	if c.trail != nil {
+		for i := range l.events {
+			c.noteInTrail(&l.events[i], entries, r.why)
+		}
+	}
+	clear(l.events) // or the room would keep payloads alive
+	c.noted = l.events[:0]
+}
+
+// run maps the event. The steps say why rules have filtered it; there are none unless
+// lines are wanted.
+func (l *eventLog) run(m *mapping.Mapper, e mapping.Event) (mapping.Result, []mapping.RuleTrace) {
+	if l == nil || !l.debug {
 		return m.Map(e), nil
 	}
 	t := m.Explain(e)
@@ -47,7 +72,7 @@ func (l *eventLog) run(m *mapping.Mapper, e mapping.Event) (mapping.Result, []ma
 
 // forgotten is run for a key whose time is up.
 func (l *eventLog) forgotten(m *mapping.Mapper, x memory.Expired, state mapping.State, stamp mapping.Stamp) (mapping.Result, []mapping.RuleTrace) {
-	if l == nil {
+	if l == nil || !l.debug {
 		return m.Forgotten(x, state, stamp), nil
 	}
 	t := m.ExplainForgotten(x, state, stamp)
@@ -62,9 +87,6 @@ func (l *eventLog) note(n notedEvent) {
 
 // write logs the events, whose entries have been appended.
 func (l *eventLog) write(logger *slog.Logger, entries []journal.Entry) {
-	if l == nil {
-		return
-	}
 	for _, n := range l.events {
 		if n.expired != nil {
 			logger.Debug("a key's time was up", "memory", n.expired.Memory, "rules", n.outcomes(entries))
@@ -85,42 +107,75 @@ func (n *notedEvent) outcomes(entries []journal.Entry) string {
 		return "none matches the topic"
 	}
 	var texts []string
-	output, entry := 0, n.from
-	for i, o := range all {
+	n.each(entries, func(i int, o mapping.Outcome, end end, e *journal.Entry) bool {
 		if i == maxOutcomes {
 			texts = append(texts, fmt.Sprintf("and %d more", len(all)-i))
-			break
+			return false
 		}
-		text := o.Rule + n.element(o)
-		sent := o.What == mapping.Mapped && !o.Silent // it has the next output
-		switch {
-		case o.What == mapping.Filtered:
-			text += ": filtered, " + n.why(o)
-		case n.duplicate && n.event.Reading == mqtt.ReadingCopy, sent && slices.Contains(n.there, output):
-			text += ": duplicate, the journal has it"
-		case n.duplicate:
-			text += ": duplicate, the broker has sent it again"
-		case o.What == mapping.Duplicate:
-			text += ": duplicate, by dedupe"
-		case o.What == mapping.Rejected:
-			text += ": rejected, " + n.rejection(o)
-		case o.Silent:
-			text += ": mapped, sends nothing"
-		default: // the entries of those that are no duplicates are in the order of the outcomes
-			text += fmt.Sprintf(": %s at %d", entries[entry].Queue, entries[entry].Position)
-			entry++
-		}
-		if sent {
-			output++
+		text := o.Rule + n.element(o) + ": " + end.text
+		switch end.what {
+		case Filtered:
+			text += ", " + n.why(o)
+		case Rejected:
+			text += ", " + n.rejection(o)
+		case Mapped:
+			text = fmt.Sprintf("%s%s: %s at %d", o.Rule, n.element(o), e.Queue, e.Position)
 		}
 		texts = append(texts, text)
-	}
+		return true
+	})
 	for _, r := range n.steps {
 		if strings.HasPrefix(r.Note, "hint: ") {
 			texts = append(texts, r.Rule+": "+r.Note)
 		}
 	}
 	return strings.Join(texts, "; ")
+}
+
+// An end is what an outcome has become in the end.
+type end struct {
+	what What
+	text string
+}
+
+// each calls yield for the outcomes in order, until that returns false: with the entry of those
+// that have one.
+func (n *notedEvent) each(entries []journal.Entry, yield func(i int, o mapping.Outcome, b end, e *journal.Entry) bool) {
+	output, entry := 0, n.from
+	for i, o := range n.result.Outcomes {
+		sent := o.What == mapping.Mapped && !o.Silent // it has the next output
+		b := n.ended(o, sent && slices.Contains(n.there, output))
+		var e *journal.Entry
+		if b.what == Mapped { // the entries of those that are no duplicates are in the order of the outcomes
+			e = &entries[entry]
+			entry++
+		}
+		if sent {
+			output++
+		}
+		if !yield(i, o, b, e) {
+			return
+		}
+	}
+}
+
+// ended says what has become of an outcome; there tells that the journal has its output.
+func (n *notedEvent) ended(o mapping.Outcome, there bool) end {
+	switch {
+	case o.What == mapping.Filtered:
+		return end{Filtered, "filtered"}
+	case n.duplicate && n.event.Reading == mqtt.ReadingCopy, there:
+		return end{Duplicate, "duplicate, the journal has it"}
+	case n.duplicate:
+		return end{Duplicate, "duplicate, the broker has sent it again"}
+	case o.What == mapping.Duplicate:
+		return end{Duplicate, "duplicate, by dedupe"}
+	case o.What == mapping.Rejected:
+		return end{Rejected, "rejected"}
+	case o.Silent:
+		return end{Silent, "mapped, sends nothing"}
+	}
+	return end{Mapped, "mapped"}
 }
 
 // element names the element of an each that has so ended; "" where there is none.

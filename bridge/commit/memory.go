@@ -92,7 +92,7 @@ func (c *Committer) takeExpired(x memory.Expired, now time.Time, r *rules, b *ba
 	c.counts.countForgotten(result)
 	c.addDeadLetters(deadLetter{expired: x}, result.Rejections, b)
 	if len(result.Outcomes) > 0 {
-		b.log.note(notedEvent{expired: &x, result: result, steps: steps, from: before.entries})
+		b.log.note(notedEvent{expired: &x, at: now, result: result, steps: steps, from: before.entries})
 	}
 	return true
 }

@@ -13,12 +13,13 @@ type rules struct {
 	*mapping.Mapper
 	hash    uint64
 	deliver map[string]bool // names of the rules that map retained messages
+	why     *reasons
 }
 
 func newRules(m *mapping.Mapper, hash string) *rules {
 	h := fnv.New64a()
 	h.Write([]byte(hash))
-	r := &rules{Mapper: m, hash: h.Sum64(), deliver: map[string]bool{}}
+	r := &rules{Mapper: m, hash: h.Sum64(), deliver: map[string]bool{}, why: newReasons(m)}
 	for _, info := range m.Rules() {
 		if info.Retained {
 			r.deliver[info.Name] = true

@@ -286,13 +286,18 @@ func (c *client) sendRaw(kind int, data string) {
 // connect opens a session for a client that reads, and drops CONNECTED.
 func (h *house) connect(headers ...string) *client {
 	h.t.Helper()
+	return h.connectAs("ann", headers...)
+}
+
+func (h *house) connectAs(user string, headers ...string) *client {
+	h.t.Helper()
 	conn, _, err := h.dial(nil)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	c := newClient(h.t, conn)
 	go c.read()
-	c.send(strings.Join(append([]string{"CONNECT", "accept-version:1.2", "heart-beat:30000,30000", "Authorization:" + h.token("ann", 24*time.Hour)}, headers...), " | "))
+	c.send(strings.Join(append([]string{"CONNECT", "accept-version:1.2", "heart-beat:30000,30000", "Authorization:" + h.token(user, 24*time.Hour)}, headers...), " | "))
 	synctest.Wait()
 	if got := c.take(); len(got) != 1 || !strings.HasPrefix(got[0].text, "CONNECTED") {
 		h.t.Fatalf("CONNECT was answered by %v", got)

@@ -23,6 +23,7 @@ import (
 	"mqtt-stomp-bridge/bridge/server/gate"
 	"mqtt-stomp-bridge/bridge/server/writer"
 	"mqtt-stomp-bridge/bridge/stomp"
+	"mqtt-stomp-bridge/bridge/trail"
 )
 
 // Config says what a Server serves; every field without a default must be set.
@@ -37,6 +38,7 @@ type Config struct {
 	Limits         Limits
 	Version        string       // of this software, for the server header
 	Pages          http.Handler // for all other paths; nil: 404
+	Trail          *trail.Ring  // gets what sessions came through that have ended, see Traced; nil: nothing is noted
 	Logger         *slog.Logger
 }
 

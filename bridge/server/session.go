@@ -51,6 +51,7 @@ type session struct {
 	// Written by the reader alone, which reads it without the lock.
 	subsMu sync.Mutex
 	subs   []*subscription
+	gone   []*subscription // unsubscribed, for the trail
 
 	// For all goroutines.
 	version     atomic.Uint32               // a stomp.Version, set by CONNECT
@@ -135,6 +136,7 @@ func (x *session) hangUp(err error) {
 		x.expiry.Stop()
 	}
 	x.out.Close()
+	x.noteEnd()
 	x.logEnd()
 	x.server.unregister(x)
 }

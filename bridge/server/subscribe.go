@@ -26,6 +26,9 @@ type subscription struct {
 	number      int         // in the ack header; 0: it has none
 	cursor      *hub.Cursor
 	resumed     *hub.Resume // after which message it goes on; nil: it began otherwise
+	began       time.Time   // set with the cursor
+	ended       time.Time   // by UNSUBSCRIBE; zero: it is open, or ended with its session
+	start       Start
 }
 
 // An ackMode is the value of SUBSCRIBE's ack header.
@@ -72,6 +75,7 @@ func (x *session) subscribe(f *stomp.Frame) error {
 	x.out.Update(func(feed *hub.Feed, answers []byte) []byte {
 		var complete bool
 		s.cursor, complete = feed.Subscribe(s.queue, as, o)
+		s.began, s.start = time.Now(), startOf(o, complete)
 		after = s.cursor.Position()
 		if complete {
 			s.resumed = o.Resume
@@ -273,6 +277,7 @@ func (x *session) unsubscribe(f *stomp.Frame) error {
 	x.subsMu.Lock()
 	x.subs = slices.DeleteFunc(x.subs, func(other *subscription) bool { return other == s })
 	x.subsMu.Unlock()
+	defer x.keepUnsubscribed(s)
 	x.out.Update(func(feed *hub.Feed, answers []byte) []byte {
 		feed.Unsubscribe(s.cursor)
 		if s.number > 0 {

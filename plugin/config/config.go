@@ -213,6 +213,8 @@ type Ops struct {
 	Hosts  []string `mapstructure:"hosts"`
 
 	ShowPayloads bool `mapstructure:"show_payloads"`
+
+	Trail Bytes `mapstructure:"trail"` // 0: none
 }
 
 // Default returns the configuration of an empty file. A default that a package of the bridge has is
@@ -264,7 +266,7 @@ func Default() *Config {
 			MaxBytes: journal.DefaultMaxBytes,
 			Latest:   Latest{MaxKeys: journal.DefaultLatestMaxKeys, MaxAge: journal.DefaultLatestMaxAge},
 		},
-		Ops: Ops{Listen: "127.0.0.1:9464"},
+		Ops: Ops{Listen: "127.0.0.1:9464", Trail: 16 * MiB},
 	}
 }
 

@@ -262,11 +262,13 @@ var keys = []Key{
 		Meaning: "Conversations and channels unchanged for longer are dropped."},
 
 	{Path: "ops.listen", own: true, kind: addressOrNone(),
-		Meaning: "Address of `/healthz`, `/readyz`, `/metrics`, `/sessions` and `/memory`. `\"\"`: off."},
+		Meaning: "Address of `/healthz`, `/readyz`, `/metrics`, `/sessions`, `/memory` and `/explain`. `\"\"`: off."},
 	{Path: "ops.hosts", own: true, List: true, kind: hostName(),
 		Meaning: "Host names that this endpoint answers to, such as `bridge.example.org`. It always answers to addresses, to names without a dot or in a private domain (`.localhost`, `.internal`, `.svc`, `.cluster.local`), and to the host of `ops.listen`. Others get 421, so that a foreign web page cannot read it through DNS rebinding. `*`: answer to every name."},
 	{Path: "ops.show_payloads", own: true, Reloaded: true, kind: boolean(),
-		Meaning: "Let `/memory/NAME`, and `mqtt-stomp-bridge memory NAME`, show the keys and values that rules remember. They hold parts of payloads, and this endpoint asks for no password. `/memory` has the names and sizes without it."},
+		Meaning: "Let `/memory/NAME`, and `mqtt-stomp-bridge memory NAME`, show the keys and values that rules remember. They hold parts of payloads, and this endpoint asks for no password. `/memory` has the names and sizes without it. `/explain` then also shows the body and the audience of messages."},
+	{Path: "ops.trail", own: true, kind: size(0, GiB),
+		Meaning: "Memory for what became of recent events and sessions, which `mqtt-stomp-bridge explain` tells: three quarters for events, of about 100 bytes each, a quarter for sessions that have ended. It is taken as needed, and a restart forgets it. `0`: nothing is kept."},
 
 	{Path: "include", List: true, Reloaded: true, kind: pattern(),
 		Meaning: "Further files with `tables`, `memory`, `rules` and `tests`, read in byte order of their names, like Mosquitto's `include_dir`. A name without wildcards must exist."},

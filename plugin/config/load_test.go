@@ -255,7 +255,7 @@ func TestEverySetting(t *testing.T) {
 			MaxAge: time.Hour, MaxBytes: 2 * config.GiB,
 			Latest: config.Latest{MaxKeys: 7, MaxAge: 36 * time.Hour},
 		},
-		Ops:     config.Ops{Listen: ""},
+		Ops:     config.Ops{Listen: "", Trail: 5 * config.MiB},
 		Include: []string{filepath.Join(dir, "rules.d/*.yaml")},
 	}
 	provider := want.Auth.JWT

@@ -103,6 +103,7 @@ var others = map[string]string{
 	"ops.listen":                          "127.0.0.1:9465",
 	"ops.hosts":                           "bridge.example.org",
 	"ops.show_payloads":                   "true",
+	"ops.trail":                           "5MiB",
 	"include":                             "testdata/good/rules.d/*.yaml",
 }
 

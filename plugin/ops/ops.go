@@ -14,6 +14,7 @@ import (
 
 	"mqtt-stomp-bridge/bridge"
 	"mqtt-stomp-bridge/bridge/auth"
+	"mqtt-stomp-bridge/bridge/explain"
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/server"
 	"mqtt-stomp-bridge/mapping/memory"
@@ -31,6 +32,7 @@ type Bridge interface {
 	EndSession(id string) bool // reports whether there was one
 	Reread(ctx context.Context, filter string) error
 	Memory() *memory.Store // nil: the bridge has not read from the broker yet
+	Explain(context.Context, explain.Query) (explain.Answer, error)
 }
 
 // Options say how the endpoint answers. The zero value is usable.
@@ -40,8 +42,8 @@ type Options struct {
 	// Hosts are further host names to answer to, beside addresses and private names. AnyHost stands
 	// for all.
 	Hosts []string
-	// ShowPayloads tells, at each request, whether the keys and the values of memories may be shown;
-	// nil: they may not.
+	// ShowPayloads tells, at each request, whether the keys and the values of memories, and the
+	// bodies and audiences of messages, may be shown; nil: they may not.
 	ShowPayloads func() bool
 }
 
@@ -58,7 +60,9 @@ type Readiness struct {
 // 503 with a Readiness, /metrics for Prometheus, and /sessions, a list of server.Status, those that
 // lag most first, with ?user= of one user alone. DELETE /sessions/ID ends one: 204, or 404 if there
 // is none. /memory is a list of Memory, /memory/NAME a MemoryPage, from the key behind ?after= on and
-// of ?limit= keys, and with ?key= one MemoryKey; 403 unless payloads may be shown. POST /reread?filter= reads retained messages again and answers 204 when they are
+// of ?limit= keys, and with ?key= one MemoryKey; 403 unless payloads may be shown. /explain answers with an explain.Answer, see there: about the event of
+// ?id= or those on ?topic= from ?since= to ?until=, for a ?user= or a ?session=; 400 where these do not
+// make a question, 404 where nothing is kept to answer from. POST /reread?filter= reads retained messages again and answers 204 when they are
 // committed, 400 when there are none to read, 504 when it takes long. Of replicas, only the one that
 // reads from the broker answers to /memory and /reread; the others, 503, name it. Requests for a name that is
 // not the endpoint's get 421, and those that change something 403 unless they come from this
@@ -88,6 +92,7 @@ func Handler(b Bridge, o Options) http.Handler {
 	m := memories{b, o.ShowPayloads}
 	mux.HandleFunc("GET /memory", reader(b, m.list))
 	mux.HandleFunc("GET /memory/{name}", reader(b, m.one))
+	mux.HandleFunc("GET /explain", explanations{b, o.ShowPayloads}.answer)
 	mux.Handle("DELETE /sessions/{id}", changing(func(w http.ResponseWriter, r *http.Request) {
 		if !b.EndSession(r.PathValue("id")) {
 			http.Error(w, "no such session", http.StatusNotFound)

@@ -2,7 +2,9 @@ package ops_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -15,6 +17,7 @@ import (
 	"mqtt-stomp-bridge/bridge"
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/commit"
+	"mqtt-stomp-bridge/bridge/explain"
 	"mqtt-stomp-bridge/bridge/hub"
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
@@ -254,6 +257,49 @@ func TestHandler(t *testing.T) {
 		ops.Handler(test.bridge, ops.Options{}).ServeHTTP(w, request(test.method, test.path))
 		if w.Code != test.status || w.Body.String() != test.body {
 			t.Errorf("%s %s with %q: got %d %q, want %d %q", test.method, test.path, test.bridge, w.Code, w.Body, test.status, test.body)
+		}
+	}
+}
+
+func (r reasons) Explain(_ context.Context, q explain.Query) (explain.Answer, error) {
+	switch q.Topic {
+	case "none":
+		return explain.Answer{}, bridge.ErrNoTrail
+	case "away":
+		return explain.Answer{}, errors.New("reading position 5: the log cannot be reached")
+	}
+	return explain.Answer{Events: []explain.Event{}, Notes: []string{fmt.Sprintf("%+v", q)}}, nil
+}
+
+// What is asked of /explain reaches the bridge, and bodies only where they may be shown.
+func TestExplain(t *testing.T) {
+	for _, test := range []struct {
+		path   string
+		show   func() bool
+		status int
+		want   string
+	}{
+		{"/explain?id=abc-5&user=ann", nil, http.StatusOK, `{MessageID:abc-5 Topic: Since:0001-01-01 00:00:00 +0000 UTC Until:0001-01-01 00:00:00 +0000 UTC User:ann Session: Payloads:false}`},
+		{"/explain?topic=a/%2B&since=2026-05-01T12:00:00Z&until=2026-05-01T13:00:00.5Z&session=1", shown, http.StatusOK, `{MessageID: Topic:a/+ Since:2026-05-01 12:00:00 +0000 UTC Until:2026-05-01 13:00:00.5 +0000 UTC User: Session:1 Payloads:true}`},
+		{"/explain", nil, http.StatusBadRequest, "give either a message-id or a topic\n"},
+		{"/explain?id=abc-5&topic=a", nil, http.StatusBadRequest, "give either a message-id or a topic\n"},
+		{"/explain?topic=a%23", nil, http.StatusBadRequest, "topic filter \"a#\": + and # must be a whole level, # the last\n"},
+		{"/explain?id=abc", nil, http.StatusBadRequest, "\"abc\" is not a message-id: it has the form EPOCH-POSITION, as in 3f9k2m-17\n"},
+		{"/explain?topic=a&since=today", nil, http.StatusBadRequest, "since is a time as in 2026-05-01T12:00:00Z, not \"today\"\n"},
+		{"/explain?topic=none", nil, http.StatusNotFound, "nothing is kept to explain from: set ops.trail\n"},
+		{"/explain?topic=away", nil, http.StatusServiceUnavailable, "reading position 5: the log cannot be reached\n"},
+	} {
+		w := get(reasons{}, test.show, test.path)
+		got := w.Body.String()
+		if w.Code == http.StatusOK {
+			var a explain.Answer
+			if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil || len(a.Notes) != 1 {
+				t.Fatalf("%s: %v, %s", test.path, err, got)
+			}
+			got = a.Notes[0]
+		}
+		if w.Code != test.status || got != test.want {
+			t.Errorf("%s: got %d\n%s\nwant %d\n%s", test.path, w.Code, got, test.status, test.want)
 		}
 	}
 }

@@ -115,6 +115,7 @@ func (s *Service) open(ctx context.Context) error {
 			Pages:          s.options.Pages,
 		},
 		Listener:   s.clients,
+		TrailBytes: trailBytes(c),
 		Mapper:     c.Mapper,
 		RulesHash:  c.RulesHash,
 		ConfigHash: c.Hash,
@@ -126,6 +127,14 @@ func (s *Service) open(ctx context.Context) error {
 	}
 	s.running.Store(s.bridge)
 	return nil
+}
+
+// trailBytes returns the memory for what the ops endpoint explains: none where there is no endpoint.
+func trailBytes(c *config.Config) int {
+	if c.Ops.Listen == "" {
+		return 0
+	}
+	return int(c.Ops.Trail)
 }
 
 // listen opens the two listeners.

@@ -40,7 +40,7 @@ Without a command it runs the bridge, as serve does.`
 		&cobra.Group{ID: groupBridge, Title: "The bridge:"},
 		&cobra.Group{ID: groupRules, Title: "Its configuration:"},
 		&cobra.Group{ID: groupClients, Title: "What goes in and comes out:"})
-	root.AddCommand(p.serveCommand(), p.demoCommand(), p.healthcheckCommand(), p.rereadCommand(), p.memoryCommand(), p.journalCommand(),
+	root.AddCommand(p.serveCommand(), p.demoCommand(), p.healthcheckCommand(), p.rereadCommand(), p.memoryCommand(), p.explainCommand(), p.journalCommand(),
 		p.checkCommand(), p.tryCommand(), p.doctorCommand(),
 		p.pubCommand(), p.listenCommand(), p.tokenCommand(),
 		p.schemaCommand(), p.versionCommand(), p.manCommand())

@@ -24,6 +24,20 @@ func (w *Writer) Status() Status {
 	return s
 }
 
+// Trace calls f with what tells of a subscription of the Writer's what it has come through, between
+// two writes. f must not call the Writer.
+func (w *Writer) Trace(f func(trace func(*hub.Cursor) hub.Trace)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.broadcast == nil {
+		f(w.feed.Trace)
+		return
+	}
+	w.broadcast.mu.Lock()
+	defer w.broadcast.mu.Unlock()
+	f(func(c *hub.Cursor) hub.Trace { return w.broadcast.group.Trace(w.feed, c) })
+}
+
 // Lag raises most, destination -> waiting entries, to what the Writer's subscriptions have waiting,
 // and reports whether the Writer is held up.
 func (w *Writer) Lag(most map[string]int64) (heldUp bool) {

@@ -54,6 +54,11 @@ func (x *session) dispatch(f *stomp.Frame) error {
 	switch f.Command {
 	case stomp.CommandHeartBeat:
 		return nil
+	case stomp.CommandAck, stomp.CommandNack: // there may be many, and they need little
+	default:
+		x.deep = true
+	}
+	switch f.Command {
 	case stomp.CommandConnect, stomp.CommandStomp:
 		return x.connect(f)
 	}

@@ -20,7 +20,7 @@ import (
 	"mqtt-stomp-bridge/bridge/stomp"
 )
 
-// A session is one client's connection. One goroutine reads (run); out writes.
+// A session is one client's connection. One goroutine at a time reads (run); out writes.
 type session struct {
 	// Never changed.
 	server *Server
@@ -36,6 +36,7 @@ type session struct {
 	connected  bool
 	begun      time.Time     // when the frame began that has not ended; zero: there is none
 	unauthed   int           // bytes read before CONNECT was accepted
+	deep       bool          // a request has needed a deep stack
 	warned     bool          // that it unsubscribed from what was not open
 	silence    time.Duration // how long the peer may be silent; 0 until CONNECT was accepted
 	lastNumber int           // of the subscriptions so far that are acknowledged
@@ -106,10 +107,15 @@ func (s *Server) newSession(conn *websocket.Conn, in *inbound, remote string) *s
 }
 
 // run reads messages until the connection ends, and returns when nothing of the session is left.
-// After the session's end it drops what comes. Its stack frame lives as long as the session: it
-// should stay small.
+// After the session's end it drops what comes.
 func (x *session) run() {
 	x.in.Conn.SetReadDeadline(time.Now().Add(x.server.config.Limits.ConnectTimeout))
+	x.read()
+}
+
+// read is run after its beginning. Its stack lives as long as the session waits, and does not shrink
+// again by itself: after a request that needs a deep one, a goroutine with a new one goes on.
+func (x *session) read() {
 	for {
 		_, r, err := x.conn.NextReader()
 		if err == nil && x.ended.Load() == nil {
@@ -117,6 +123,11 @@ func (x *session) run() {
 		}
 		if err != nil && !errors.Is(err, errEnded) {
 			x.hangUp(err)
+			return
+		}
+		if x.deep {
+			x.deep = false
+			go x.read()
 			return
 		}
 	}

@@ -248,6 +248,7 @@ func TestInboxRenewsItsToken(t *testing.T) {
 	tab.do(order{"open": site.URL})
 	tab.await("#state", "Live")
 	b.channel(channel, "Harbour Coffee", true)
+	b.unread(2) // of a conversation that is not known yet
 	tab.await("#channels", "Harbour Coffee")
 	bridgetest.Eventually(t, "three renewals", func() bool { return len(b.process.Log.Lines(`msg="token renewed"`)) >= 3 })
 	if ended := b.process.Log.Lines(`msg="session ended"`); len(ended) > 0 {
@@ -264,6 +265,7 @@ func TestInboxRenewsItsToken(t *testing.T) {
 		tab.do(order{"open": site.URL})
 		tab.await("#state", "Caught up: 1 came late")
 		tab.await(thread, text)
+		tab.await(".badge", "2")
 	}
 	if diff := cmp.Diff([]string{"First", "Second"}, tab.do(order{"texts": thread})); diff != "" {
 		t.Errorf("the messages after two reloads (-want +got):\n%s", diff)

@@ -24,13 +24,14 @@ const QUEUES = ['/queue/unread-count', '/queue/channel/connected', '/queue/chann
 type Queue = (typeof QUEUES)[number];
 
 export type Message = MessagePayload['message'] & { late: boolean }; // late: it came while the page was away
-export interface Conversation { id: string; channelID: string; messages: Record<string, Message>; unread: number; counted: string }
+export interface Conversation { id: string; channelID: string; messages: Record<string, Message> }
 interface ChannelState { channel: ChannelPayload; position: number }
 
 /** An Inbox is all that the queues have told. As JSON it can be stored, and resumed from: its places belong to the rest. */
 export class Inbox {
   places: Partial<Record<Queue, string>> = {}; // of each queue, the last message-id
-  conversations: Record<string, Conversation> = {}; // by id, the one with the newest message last
+  conversations: Record<string, Conversation> = {}; // by id, the one with the newest message last, and not all
+  unread: Record<string, UnreadCountPayload> = {}; // by the conversation's id, also of those without a message yet
   channels: Partial<Record<Queue, Record<string, ChannelState>>> = {}; // by queue and id
 
   static from(json: string): Inbox { return Object.assign(new Inbox(), JSON.parse(json)); }
@@ -55,7 +56,7 @@ export class Inbox {
 
   // A known id is an update, such as a receipt: the message keeps its time, and its content if the update brings none.
   #message({ conversation_id, channel_id, message }: MessagePayload, since: string): void {
-    const c = this.#conversation(conversation_id);
+    const c = this.conversations[conversation_id] ?? { id: conversation_id, channelID: '', messages: {} };
     const known = c.messages[message.id];
     const content = known && ['', '{}'].includes(message.content) ? known.content : message.content;
     c.messages[message.id] = { ...message, content, sent_at: known?.sent_at ?? message.sent_at, late: known?.late ?? message.sent_at < since };
@@ -67,13 +68,9 @@ export class Inbox {
   }
 
   // Only a more recent count counts.
-  #count({ conversation_id, unread_message_count, timestamp }: UnreadCountPayload): void {
-    const c = this.#conversation(conversation_id);
-    if (timestamp > c.counted) Object.assign(c, { unread: unread_message_count, counted: timestamp });
-  }
-
-  #conversation(id: string): Conversation {
-    return this.conversations[id] ??= { id, channelID: '', messages: {}, unread: 0, counted: '' };
+  #count(count: UnreadCountPayload): void {
+    const known = this.unread[count.conversation_id];
+    if (!known || count.timestamp > known.timestamp) this.unread[count.conversation_id] = count;
   }
 
   /** settle is called before a resume: late is only what this one brings. */

@@ -15,15 +15,15 @@ export function channelItem({ channel, connected }: { channel: ChannelPayload; c
   };
 }
 
-export function conversationItem(c: Conversation, current: boolean): Item {
+export function conversationItem(c: Conversation, unread: number, current: boolean): Item {
   const title = titleOf(c);
   const last = textOf(Object.values(c.messages).reduce((a, b) => b.sent_at >= a.sent_at ? b : a));
   return {
-    key: c.id, look: [title, last, c.unread, current],
+    key: c.id, look: [title, last, unread, current],
     make: () => {
       const button = element('button', '', avatar(title),
         element('span', 'two', element('b', '', title), element('small', '', last)),
-        ...(c.unread > 0 ? [element('span', 'badge', String(c.unread), element('span', 'spoken', ' unread'))] : []));
+        ...(unread > 0 ? [element('span', 'badge', String(unread), element('span', 'spoken', ' unread'))] : []));
       button.setAttribute('type', 'button');
       button.setAttribute('aria-current', String(current));
       return element('li', '', button);

@@ -126,7 +126,7 @@ function changed(): void {
 }
 
 function draw(): void {
-  const conversations = Object.values(inbox.conversations).filter((c) => Object.keys(c.messages).length > 0).reverse();
+  const conversations = Object.values(inbox.conversations).reverse();
   const shown = inbox.conversations[chosen] ?? conversations[0];
   byID('main').hidden = user === undefined;
   byID('leave').hidden = client === undefined;
@@ -134,7 +134,8 @@ function draw(): void {
   byID('state').dataset['state'] = state?.name === 'live' ? state.resume : state?.name ?? '';
   const channels = inbox.channelStates().sort((a, b) => a.channel.name.localeCompare(b.channel.name));
   sync(byID('channels'), channels.map(channelItem), 'None heard of yet');
-  sync(byID('conversations'), conversations.map((c) => conversationItem(c, c === shown)), 'Waiting for the first message');
+  const items = conversations.map((c) => conversationItem(c, inbox.unread[c.id]?.unread_message_count ?? 0, c === shown));
+  sync(byID('conversations'), items, 'Waiting for the first message');
   const channel = channels.find((c) => c.channel.id === shown?.channelID)?.channel;
   byID('title').textContent = shown ? titleOf(shown) + (channel ? ` via ${channel.name}` : '') : 'Messages';
   const messages = Object.values(shown?.messages ?? {}).sort((a, b) => a.sent_at.localeCompare(b.sent_at));

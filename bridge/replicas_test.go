@@ -71,7 +71,9 @@ func startReplica(t *testing.T, id string, broker *mosquittotest.Broker, servers
 		Server:   server.Config{Policy: server.Policy{Auth: auth.Anonymous{}}},
 		Listener: l,
 		Mapper:   mapping.Compile([]mapping.Source{rules}, mapping.Options{}, report),
-		Logger:   slog.New(slog.DiscardHandler),
+
+		TrailBytes: 1 << 20,
+		Logger:     slog.New(slog.DiscardHandler),
 	})
 	if err := report.Err(); err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/journal/disk"
 	"mqtt-stomp-bridge/bridge/mqtt"
+	"mqtt-stomp-bridge/bridge/trail"
 )
 
 // A flood is a source of events, and a publisher that takes all.
@@ -45,13 +46,18 @@ type flow struct {
 
 func newFlow(b *testing.B, log journal.Log, rules string) *flow {
 	b.Helper()
+	return newFlowWith(b, log, rules, nil)
+}
+
+func newFlowWith(b *testing.B, log journal.Log, rules string, t *trail.Ring) *flow {
+	b.Helper()
 	store, err := log.Lead(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
 	f := &flow{events: make(flood, 256), ended: make(chan error, 1)}
 	f.Committer, err = commit.New(b.Context(), commit.Config{Source: f.events, Publisher: f.events, Pauser: f.events, Store: store, Snapshot: log,
-		Mapper: compile(b, rules), BaseTopic: "base", Logger: slog.New(slog.NewTextHandler(b.Output(), nil))})
+		Mapper: compile(b, rules), BaseTopic: "base", Trail: t, Logger: slog.New(slog.NewTextHandler(b.Output(), nil))})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -76,6 +82,21 @@ func BenchmarkEvent(b *testing.B) {
 	pour(b, journal.NewMemory(journal.MemoryOptions{}), rules, func(int) *mqtt.Event {
 		return &mqtt.Event{Topic: "t", Payload: []byte("7")}
 	})
+}
+
+// The same with a trail and without one: what it costs an event, which is shared by all of its
+// deliveries.
+func BenchmarkTrail(b *testing.B) {
+	for name, ring := range map[string]*trail.Ring{"with": trail.New(12 << 20), "without": nil} {
+		b.Run(name, func(b *testing.B) {
+			f := newFlowWith(b, journal.NewMemory(journal.MemoryOptions{}), rules, ring)
+			b.ReportAllocs()
+			for b.Loop() {
+				f.events <- &mqtt.Event{Topic: "t", Payload: []byte("7")}
+			}
+			f.end(b)
+		})
+	}
 }
 
 // counter counts what comes in a conversation.

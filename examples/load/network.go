@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"syscall"
 )
@@ -33,11 +34,18 @@ func raiseFileLimit(files uint64) error {
 	return nil
 }
 
+// Ports for listeners lie below those that systems give to outgoing connections, from 32768 or
+// higher: one of these would take the port before its listener does.
+const (
+	lowestPort = 10000
+	ports      = 22000
+)
+
 // freeAddresses returns different loopback addresses that nobody listened on a moment ago.
 func freeAddresses(n int) ([]string, error) {
 	addresses := make([]string, n)
 	for i := range addresses {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := listenAnywhere()
 		if err != nil {
 			return nil, err
 		}
@@ -45,6 +53,15 @@ func freeAddresses(n int) ([]string, error) {
 		addresses[i] = l.Addr().String()
 	}
 	return addresses, nil
+}
+
+func listenAnywhere() (l net.Listener, err error) {
+	for range 100 {
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", lowestPort+rand.IntN(ports))); err == nil {
+			break
+		}
+	}
+	return l, err
 }
 
 func port(address string) string {

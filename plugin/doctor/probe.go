@@ -32,8 +32,10 @@ const (
 // then it begins again, without that filter. It returns the visit; nil: there is no connection.
 func (d *doctor) subscribe(ctx context.Context, u *url.URL, v *view, following *sync.WaitGroup) *mqtt.Visit {
 	fatal := map[string]bool{} // topic filters at which the broker has ended a connection
-	for {
-		visit, err := d.visit(ctx, u, mqtt.VisitOptions{ClientID: d.clientID()})
+	for n := 1; ; n++ {
+		// Each has an identifier of its own: some brokers, when they clean up behind the connection before, take the
+		// subscriptions of the next one with the same.
+		visit, err := d.visit(ctx, u, mqtt.VisitOptions{ClientID: fmt.Sprintf("%s-%d", d.clientID(), n)})
 		if err != nil {
 			d.add(finding{level: Fail, check: "connect", seen: fmt.Sprintf("%s: another connection: %v", u, err), set: setBrokerLog})
 			return nil

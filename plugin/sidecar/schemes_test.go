@@ -68,18 +68,14 @@ func TestCommandsByEveryScheme(t *testing.T) {
 			write(t, ca, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: web.Certificate().Raw})))
 			s.environ = append(s.environ, "BRIDGE_BROKER_CA_FILE="+ca)
 			var out string
-			defer func() {
-				if t.Failed() {
-					t.Log(out)
-				}
-			}()
-			want := "ok    connect: " + scheme + "://"
-			// The listener takes a moment, and on a busy machine this broker, about one time in a hundred, does not send
-			// on what it has acknowledged.
-			bridgetest.Eventually(t, "doctor to say "+want+", and that its message came back", func() bool {
+			bridgetest.Eventually(t, "the listener", func() bool { // it takes a moment
 				out, _ = s.doctor()
-				return strings.Contains(out, want) && strings.Contains(out, "came back after")
+				return !strings.Contains(out, "connection refused")
 			})
+			want := "ok    connect: " + scheme + "://"
+			if !strings.Contains(out, want) || !strings.Contains(out, "came back after") {
+				t.Errorf("doctor, want %s:\n%s", want, out)
+			}
 			if code, stdout, stderr := s.command("try", "--listen", "1", "-W", "0.1"); code != exitWaited || !strings.Contains(stdout, "0 messages\n") {
 				t.Errorf("try --listen: code %d\n%s%s", code, stdout, stderr)
 			}

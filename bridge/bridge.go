@@ -269,6 +269,13 @@ func (b *Bridge) turn() *intake {
 	}
 }
 
+// Mapper returns the rules in force.
+func (b *Bridge) Mapper() *mapping.Mapper {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rules.mapper
+}
+
 // Reread reads the retained messages under the topic filter again, as far as rules map them, and
 // returns when they are committed, or ctx's error. Another error says what is wrong.
 func (b *Bridge) Reread(ctx context.Context, filter string) error {

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -19,6 +20,7 @@ type expressionReader struct {
 	memories map[string]*memorySection
 	lets     map[expression.Root]placedExpression
 	used     expression.Roots // by what has been compiled
+	recalled []string         // the memories that it reads, each once
 }
 
 // A placedExpression is an expression with its place.
@@ -52,6 +54,9 @@ func (r *expressionReader) parse(n *yaml.Node, text string, offset int) *express
 	r.used |= x.Reads()
 	for _, name := range x.Memories() {
 		r.memories[name].read = true
+		if !slices.Contains(r.recalled, name) {
+			r.recalled = append(r.recalled, name)
+		}
 	}
 	for _, d := range x.Doubts() {
 		r.in.warnAt(n, offset+d.Offset, max(1, d.Width), d.Hint, "%s", d.Message)

@@ -24,6 +24,7 @@ package mapping
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -224,6 +225,9 @@ type RuleInfo struct {
 	When      string // its condition, as text; "": none
 	Retained  bool   // it maps retained messages too
 	Forgotten string // the memory for whose keys it is when their time is up; "": it is for events
+
+	Recalls []string // the memories that it reads, each once
+	Changes []string // the memories that it remembers in or forgets from, each once
 }
 
 // Rules describes the rules in the order of their files.
@@ -232,6 +236,7 @@ func (m *Mapper) Rules() []RuleInfo {
 	for i, r := range m.rules {
 		infos[i] = RuleInfo{
 			Name: r.name, Topics: r.topicTexts(), File: r.file, Line: r.line, Retained: r.deliver, Forgotten: r.forgotten,
+			Recalls: slices.Clone(r.recalled), Changes: r.changed(),
 		}
 		if r.when != nil {
 			infos[i].When = r.when.String()

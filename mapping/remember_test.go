@@ -272,3 +272,19 @@ func TestHostileRemember(t *testing.T) {
 		t.Errorf("%d bytes remembered", c.Bytes)
 	}
 }
+
+// Rules says which memories a rule reads, also through its lets, and which it changes.
+func TestMemoriesOfRules(t *testing.T) {
+	m := mapper(t, silent("a, b, c",
+		"topic: x\nlet: {seen: 'memory.a[payload]'}\nwhen: seen == nil && memory.b[payload] == nil\nremember: {c: {key: =payload, value: 1}}\nforget: {a: =payload}",
+		"forgotten: c\nremember: {b: {key: =key, value: '=memory.b[key] ?? value'}}"))
+	type uses struct{ Recalls, Changes []string }
+	var got []uses
+	for _, r := range m.Rules() {
+		got = append(got, uses{r.Recalls, r.Changes})
+	}
+	want := []uses{{[]string{"a", "b"}, []string{"c", "a"}}, {[]string{"b"}, []string{"b"}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("memories (-want +got):\n%s", diff)
+	}
+}

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"mqtt-stomp-bridge/mapping/contract"
@@ -32,6 +33,7 @@ type rule struct {
 	window     time.Duration          // of dedupe
 	recipients *recipients            // who may get the outputs; nil: everybody
 	changes    []change               // of what is remembered
+	recalled   []string               // the memories that its expressions read, each once
 	maxMessage int                    // Options.MaxMessage
 
 	// whenPerElement says that when depends on the element of each, so that it is asked for each of
@@ -49,6 +51,16 @@ func (r *rule) topicTexts() []string {
 		texts[i] = p.String()
 	}
 	return texts
+}
+
+// changed returns the memories that the rule changes, each once.
+func (r *rule) changed() (names []string) {
+	for _, c := range r.changes {
+		if !slices.Contains(names, c.memory) {
+			names = append(names, c.memory)
+		}
+	}
+	return names
 }
 
 // A route is a queue of a rule with its condition; nil: always.

@@ -68,6 +68,7 @@ func (c *ruleCompiler) compile(n *yaml.Node) {
 	c.readChanges()
 	c.readAudience()
 	c.readFields()
+	c.rule.recalled = c.expr.recalled
 	if !c.in.bad {
 		c.warnUnused()
 	}

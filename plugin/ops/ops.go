@@ -45,6 +45,7 @@ type Options struct {
 	// ShowPayloads tells, at each request, whether the keys and the values of memories, and the
 	// bodies and audiences of messages, may be shown; nil: they may not.
 	ShowPayloads func() bool
+	Console      http.Handler // the pages below /console/; nil: there are none
 }
 
 // Readiness is the document at /readyz.
@@ -64,7 +65,7 @@ type Readiness struct {
 // ?id= or those on ?topic= from ?since= to ?until=, for a ?user= or a ?session=; 400 where these do not
 // make a question, 404 where nothing is kept to answer from. POST /reread?filter= reads retained messages again and answers 204 when they are
 // committed, 400 when there are none to read, 504 when it takes long. Of replicas, only the one that
-// reads from the broker answers to /memory and /reread; the others, 503, name it. Requests for a name that is
+// reads from the broker answers to /memory and /reread; the others, 503, name it. / leads to the console, below /console/. Requests for a name that is
 // not the endpoint's get 421, and those that change something 403 unless they come from this
 // machine.
 func Handler(b Bridge, o Options) http.Handler {
@@ -101,6 +102,11 @@ func Handler(b Bridge, o Options) http.Handler {
 		w.WriteHeader(http.StatusNoContent)
 	}))
 	mux.Handle("POST /reread", changing(reader(b, func(w http.ResponseWriter, r *http.Request) { reread(w, r, b) })))
+	if o.Console != nil {
+		mux.Handle("/console/", changing(o.Console.ServeHTTP))
+		mux.Handle("GET /console/", o.Console)
+		mux.Handle("GET /{$}", http.RedirectHandler("/console/", http.StatusFound))
+	}
 	return newNames(o.Hosts).guard(mux)
 }
 

@@ -215,6 +215,7 @@ func (s *Service) serveOps() (closeAndWait func()) {
 		TokenKeys:    s.auth.keysStatus,
 		ShowPayloads: s.payloads.Load,
 		Hosts:        append(slices.Clone(s.config.Ops.Hosts), own),
+		Console:      s.console(),
 	})
 	web := &http.Server{
 		Handler:     handler,

@@ -1,0 +1,131 @@
+package console
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"hash/fnv"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+//go:embed all:page
+var embedded embed.FS
+
+// pages are the templates of the pages by name.
+var pages = parsePages("overview")
+
+// A view is what a page is made of.
+type view struct {
+	Page     string // its name
+	Title    string
+	Pages    []link // all of them
+	State    State
+	Payloads bool   // may be shown
+	Assets   string // the version of the files
+	Content  any
+}
+
+// A link leads to a page.
+type link struct{ Name, Path, Title string }
+
+// links returns the pages that there are.
+func (c *console) links() []link {
+	return []link{{"overview", "./", "Overview"}}
+}
+
+// show writes the page of that name.
+func (c *console) show(w http.ResponseWriter, name, title string, content any) {
+	var b bytes.Buffer // so that a mistake in a template shows no half page
+	v := view{Page: name, Title: title, Pages: c.links(), State: c.sampler.state(), Payloads: c.payloads(), Assets: assets, Content: content}
+	if err := pages[name].ExecuteTemplate(&b, "layout.html", v); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Write(b.Bytes()) // fails only when the browser has gone
+}
+
+func parsePages(names ...string) map[string]*template.Template {
+	layout := template.Must(template.New("").Funcs(functions).ParseFS(embedded, "page/layout.html"))
+	parsed := map[string]*template.Template{}
+	for _, name := range names {
+		parsed[name] = template.Must(template.Must(layout.Clone()).ParseFS(embedded, "page/"+name+".html"))
+	}
+	return parsed
+}
+
+// functions are for the templates.
+var functions = template.FuncMap{
+	"count": count,
+	"bytes": size,
+	"clock": func(t time.Time) string { return t.UTC().Format("15:04:05") },
+	"at":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
+	"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
+}
+
+// count writes a figure with its thousands apart. The pages' scripts write it in the same way.
+func count(n any) string {
+	digits := fmt.Sprint(n)
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
+// size writes a number of bytes.
+func size(n int64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	x, i := float64(n), 0
+	for x >= 1024 && i < len(units)-1 {
+		x /= 1024
+		i++
+	}
+	if i == 0 || x >= 100 {
+		return strconv.FormatFloat(x, 'f', 0, 64) + " " + units[i]
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(x, 'f', 1, 64), ".0") + " " + units[i]
+}
+
+// assets names the version of the files, so that browsers may keep them.
+var assets = hashFiles()
+
+func hashFiles() string {
+	h := fnv.New64a()
+	fs.WalkDir(embedded, "page", func(path string, d fs.DirEntry, _ error) error {
+		if !d.IsDir() {
+			text, err := embedded.ReadFile(path)
+			if err != nil {
+				panic("console: " + err.Error()) // it is embedded
+			}
+			h.Write(text)
+		}
+		return nil
+	})
+	return strconv.FormatUint(h.Sum64(), 36)
+}
+
+// files serves the style, the scripts and what is bundled. The name of one that is asked for with the
+// version in its query stands for these bytes for ever.
+func files() http.Handler {
+	dir, err := fs.Sub(embedded, "page")
+	if err != nil {
+		panic("console: " + err.Error()) // the directory is embedded
+	}
+	static := http.FileServerFS(dir)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := r.URL.Path
+		if strings.HasSuffix(name, ".html") || name == "" || strings.HasSuffix(name, "/") || strings.HasPrefix(name, ".") || strings.Contains(name, "/.") {
+			http.NotFound(w, r)
+			return
+		}
+		if r.URL.Query().Get("v") == assets {
+			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+		}
+		static.ServeHTTP(w, r)
+	})
+}

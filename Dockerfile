@@ -14,6 +14,9 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
+# What the web pages take from npm's registry, without npm.
+ARG npm_config_registry=
+RUN go generate ./...
 # timetzdata puts the time zones into the binary.
 RUN CGO_ENABLED=0 GOOS=${TARGETOS} GOARCH=${TARGETARCH} \
     go build -trimpath -tags timetzdata -ldflags "-s -w -X main.version=${VERSION}" -o /out/mqtt-stomp-bridge ./plugin/sidecar \

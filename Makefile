@@ -1,11 +1,14 @@
 # What .ci/run does, one step at a time. Each target works on a machine that has only what it names.
 
-.PHONY: help build fmt lint test race ci
+.PHONY: help generate build fmt lint test race ci
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST)
 
-build: ## the binary, mqtt-stomp-bridge (Go)
+generate: ## what the web pages take from npm's registry (Go)
+	go generate ./...
+
+build: generate ## the binary, mqtt-stomp-bridge (Go)
 	CGO_ENABLED=0 go build -trimpath -o mqtt-stomp-bridge ./plugin/sidecar
 
 fmt: ## format the Go files (Go)

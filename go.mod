@@ -6,6 +6,7 @@ require (
 	github.com/MicahParks/jwkset v0.11.4 // published key sets: fetching and reading them
 	github.com/bufbuild/protocompile v0.14.1 // .proto files: compiled as they stand, every mistake with its place
 	github.com/eclipse/paho.golang v0.23.0 // the MQTT 5 client: manual acknowledgement, sessions, reconnects
+	github.com/evanw/esbuild v0.28.2 // the web pages' bundles, at build time only
 	github.com/expr-lang/expr v1.17.8 // the rules' expressions: compiled, without dependencies, built-ins by allow-list
 	github.com/fsnotify/fsnotify v1.10.1 // reload when a file changes
 	github.com/fxamacker/cbor/v2 v2.10.0 // payloads in CBOR: checked as a whole before memory is taken

@@ -44,7 +44,7 @@ func (b *Broker) start(listener net.Listener) error {
 	if err := b.server.AddHook(new(allowAll), nil); err != nil {
 		return err
 	}
-	if err := b.server.AddListener(listeners.NewNet("demo", listener)); err != nil {
+	if err := b.server.AddListener(closed{listeners.NewNet("demo", listener)}); err != nil {
 		return err
 	}
 	return b.server.Serve()
@@ -95,6 +95,14 @@ func (h asDebug) WithAttrs(attrs []slog.Attr) slog.Handler {
 }
 
 func (h asDebug) WithGroup(name string) slog.Handler { return asDebug{h.Handler.WithGroup(name)} }
+
+// A closed listener has no clients when it is closed, since its connections were. So the server need
+// not look for them: its Clients.GetByListener takes a read lock twice, and never gets the second if
+// a client leaves in between.
+type closed struct{ listeners.Listener }
+
+// Close implements listeners.Listener.
+func (l closed) Close(listeners.CloseFn) { l.Listener.Close(func(string) {}) }
 
 // connections is a listener whose Close ends what it has accepted.
 type connections struct {

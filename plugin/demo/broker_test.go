@@ -76,6 +76,34 @@ func TestBrokerStopsListeningAtClose(t *testing.T) {
 	}
 }
 
+// Close returns also while clients leave. The server's own search for its clients then waits for
+// ever, once in a thousand times, so run this one with -count.
+func TestBrokerClosesWhileClientsLeave(t *testing.T) {
+	for range 100 {
+		b := startBroker(t)
+		var clients [20]net.Conn
+		for i := range clients {
+			conn, err := net.Dial("tcp", b.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := conn.Write([]byte("\x10\x0d\x00\x04MQTT\x04\x02\x00\x1e\x00\x01" + string(rune('A'+i)))); err != nil { // CONNECT
+				t.Fatal(err)
+			}
+			clients[i] = conn
+		}
+		for _, conn := range clients {
+			if _, err := io.ReadFull(conn, make([]byte, 4)); err != nil { // CONNACK
+				t.Fatal(err)
+			}
+		}
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // Somebody who has connected and says nothing does not keep the demo from ending.
 func TestBrokerClosesSilentConnections(t *testing.T) {
 	b := startBroker(t)

@@ -50,9 +50,7 @@ func Check(path string, environ []string) Result {
 	l, c := read(path, environ)
 	l.check(c)
 	l.readIncludes()
-	c.Mapper = mapping.Compile(l.sources, mapping.Options{
-		BaseTopic: c.Broker.BaseTopic, MaxMessage: int(c.Server.Limits.Message), ReadFile: l.readBeside,
-	}, &l.report)
+	c.Mapper = mapping.Compile(l.sources, l.options(c, l.readBeside), &l.report)
 	c.Access = mapping.CompileAccess(l.sources, &l.report)
 	r := Result{}
 	if l.report.Err() == nil && !slices.ContainsFunc(l.broken, mistake) {

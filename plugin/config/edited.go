@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"maps"
 	"slices"
 
 	"mqtt-stomp-bridge/mapping"
@@ -22,7 +23,7 @@ var errNotNamed = errors.New("is not among the files that the configuration name
 
 // CheckEdited is Check where the named files hold other tables, memories, rules and tests: those of
 // the texts, which need not be secret. Everything else of the texts is a mistake; settings and access
-// are what the files hold. Nothing is written.
+// are what the files hold. A text under another name counts as one more file. Nothing is written.
 //
 // The texts and the settings are never put together: what is edited cannot take up a part of a
 // setting, by a quote that stays open, and so show it. Nor can it have a file read that the files
@@ -78,6 +79,11 @@ func (l *loader) editedSources(texts map[string]string, report *source.Report) (
 			continue
 		}
 		sources = append(sources, mapping.Source{File: f, Access: own.Access}, editedSource(f.Name, text, report))
+	}
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		if !slices.Contains(l.names, name) {
+			sources = append(sources, editedSource(name, texts[name], report))
+		}
 	}
 	return sources
 }

@@ -8,26 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"mqtt-stomp-bridge/mapping"
-	"mqtt-stomp-bridge/mapping/source"
 	"mqtt-stomp-bridge/plugin/config"
+	"mqtt-stomp-bridge/plugin/workbench"
 )
-
-// A checkReport is what check --format json prints.
-type checkReport struct {
-	OK       bool           `json:"ok"`
-	Config   string         `json:"config,omitempty"` // its hash; absent when there is a mistake
-	Problems []checkProblem `json:"problems"`         // mistakes, warnings, and tests that failed
-	Rules    int            `json:"rules"`
-	Tests    int            `json:"tests"`
-	Failed   int            `json:"failed"`            // tests
-	Updated  int            `json:"updated,omitempty"` // tests, by --update
-}
-
-// A checkProblem is a problem; of a test that failed with what differs, line by line.
-type checkProblem struct {
-	source.Problem
-	Diff string `json:"diff,omitempty"`
-}
 
 // checkCommand loads the configuration, prints every mistake of it, and runs the tests that stand
 // beside the rules.
@@ -50,7 +33,7 @@ stays as it is. Where an event is rejected or filtered by surprise, or its audie
 
 func (p *program) check(ctx context.Context, path string, f format, update bool) error {
 	checked := config.Check(path, p.environ)
-	report := checkReport{Problems: []checkProblem{}}
+	report := workbench.Report{Problems: []workbench.Problem{}}
 	if update && checked.Mapper != nil {
 		var err error
 		if report.Updated, err = updateTests(checked.Mapper); err != nil {
@@ -60,24 +43,15 @@ func (p *program) check(ctx context.Context, path string, f format, update bool)
 	}
 	report.OK = checked.Config != nil
 	for _, problem := range checked.Problems {
-		report.Problems = append(report.Problems, checkProblem{Problem: problem})
+		report.Problems = append(report.Problems, workbench.Problem{Problem: problem})
 	}
 	if checked.Config != nil {
 		report.Config = checked.Config.Hash
 	}
-	var results []mapping.TestResult
 	if m := checked.Mapper; m != nil {
-		results = p.runTests(ctx, m)
-		if all := m.Tests(); len(results) < all {
-			return fmt.Errorf("interrupted after %d of %d tests", len(results), all)
-		}
-		report.Rules, report.Tests = len(m.Rules()), len(results)
-	}
-	for _, t := range results {
-		if t.Problem != nil {
-			report.OK = false
-			report.Failed++
-			report.Problems = append(report.Problems, checkProblem{*t.Problem, t.Diff})
+		p.runTests(ctx, m, &report)
+		if all := m.Tests(); report.Tests < all {
+			return fmt.Errorf("interrupted after %d of %d tests", report.Tests, all)
 		}
 	}
 	if f == formatJSON {
@@ -99,25 +73,17 @@ func (p *program) printJSON(document any) {
 	e.Encode(document)
 }
 
-// runTests runs the tests beside the rules until ctx is done.
-func (p *program) runTests(ctx context.Context, m *mapping.Mapper) []mapping.TestResult {
-	var results []mapping.TestResult
-	failed := 0
+// runTests runs the tests beside the rules until ctx is done, and shows how far that is.
+func (p *program) runTests(ctx context.Context, m *mapping.Mapper, report *workbench.Report) {
 	shown := newProgress(p.stderr)
-	for r := range m.TestSeq() {
-		results = append(results, r)
-		if r.Problem != nil {
-			failed++
-		}
-		shown.step(len(results), func() string { return fmt.Sprintf("%d of %d tests, %d failed", len(results), m.Tests(), failed) })
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return results
+	report.RunTests(ctx, m, func() {
+		shown.step(report.Tests, func() string {
+			return fmt.Sprintf("%d of %d tests, %d failed", report.Tests, m.Tests(), report.Failed)
+		})
+	})
 }
 
-func (p *program) printCheck(path string, report checkReport) {
+func (p *program) printCheck(path string, report workbench.Report) {
 	s := p.style(p.stderr)
 	if report.Updated > 0 {
 		fmt.Fprintf(p.stdout, "%d %s updated\n", report.Updated, plural(report.Updated, "test", "tests"))
@@ -131,7 +97,7 @@ func (p *program) printCheck(path string, report checkReport) {
 	}
 	switch mistakes -= report.Failed; {
 	case mistakes > 0:
-		fmt.Fprintln(p.stderr, s.paint(red, fmt.Sprintf("%s: %d %s%s", path, mistakes, plural(mistakes, "mistake", "mistakes"), report.tested())))
+		fmt.Fprintln(p.stderr, s.paint(red, fmt.Sprintf("%s: %d %s%s", path, mistakes, plural(mistakes, "mistake", "mistakes"), tested(report))))
 	case report.Failed > 0:
 		fmt.Fprintln(p.stderr, s.paint(red, fmt.Sprintf("%s: %d of %d tests failed", path, report.Failed, report.Tests)))
 	default:
@@ -142,7 +108,7 @@ func (p *program) printCheck(path string, report checkReport) {
 
 // tested says what became of the tests, behind the number of mistakes; "" when there was none to
 // run.
-func (r checkReport) tested() string {
+func tested(r workbench.Report) string {
 	switch {
 	case r.Failed > 0:
 		return fmt.Sprintf("; %d of %d tests failed", r.Failed, r.Tests)

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"mqtt-stomp-bridge/plugin/workbench"
 )
 
 // A device is a file of some kind that keeps what is written to it.
@@ -149,7 +151,7 @@ func TestCheckProgress(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				p.runTests(tardy{t.Context(), test.each}, c.Mapper)
+				p.runTests(tardy{t.Context(), test.each}, c.Mapper, new(workbench.Report))
 				if diff := cmp.Diff(test.want, stderr.String()); diff != "" {
 					t.Errorf("standard error (-want +got):\n%s", diff)
 				}

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/plugin/workbench"
 )
 
 // A tally counts how events ended, by rule.
@@ -29,7 +30,7 @@ func newTally(m *mapping.Mapper) *tally {
 
 func (t *tally) add(r mapping.Result) {
 	t.events++
-	t.ended[outcomeOf(r)]++
+	t.ended[workbench.OutcomeOf(r)]++
 	t.addForgotten(r)
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -161,18 +160,4 @@ func (p *program) readAll(name string) ([]byte, error) {
 	}
 	defer r.Close()
 	return io.ReadAll(r)
-}
-
-// outcomeOf sums up what became of an event by all rules: one that no rule takes counts as
-// filtered.
-func outcomeOf(r mapping.Result) mapping.What {
-	switch {
-	case len(r.Rejections) > 0:
-		return mapping.Rejected
-	case len(r.Outputs)+len(r.Changes) > 0:
-		return mapping.Mapped
-	case slices.ContainsFunc(r.Outcomes, func(o mapping.Outcome) bool { return o.What == mapping.Duplicate }):
-		return mapping.Duplicate
-	}
-	return mapping.Filtered
 }

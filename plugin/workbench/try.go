@@ -1,0 +1,64 @@
+package workbench
+
+import (
+	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/memory"
+)
+
+// An Attempt is an event to try on edited files.
+type Attempt struct {
+	Files []File `json:"files"`
+	Event Event  `json:"event"`
+	Test  bool   `json:"test"` // make a test of it
+}
+
+// Around is what an event is tried in.
+type Around struct {
+	Rules  *mapping.Mapper // in force, to compare with; nil: none
+	Memory *memory.Store   // what is remembered; nil: nothing. It is only read
+}
+
+// Tried is what the edited rules make of an event, beside what those in force make of it.
+type Tried struct {
+	Checked                // without tests
+	Trace    *Traced       `json:"trace,omitempty"`    // absent: a mistake keeps the rules from being tried
+	InForce  *Traced       `json:"in_force,omitempty"` // the trace by the rules in force
+	Compared []Compared    `json:"compared,omitempty"` // the outputs of both
+	Recalled []RecalledKey `json:"recalled,omitempty"` // what the edited rules have looked up
+
+	Test     string `json:"test,omitempty"`      // an entry of tests, which passes
+	TestNote string `json:"test_note,omitempty"` // why there is none
+}
+
+// Try tries the event. An error tells that there is no such file, or what the event lacks.
+func (s Source) Try(a Attempt, around Around) (Tried, error) {
+	e, err := a.Event.event()
+	if err != nil {
+		return Tried{}, err
+	}
+	edited, err := s.edited(a.Files)
+	if err != nil {
+		return Tried{}, err
+	}
+	t := Tried{Checked: s.checked(edited)}
+	if edited.Mapper == nil {
+		return t, nil
+	}
+	state := newRecaller(around.Memory)
+	trace := explain(edited.Mapper, e, state)
+	traced := TracedOf(trace)
+	t.Trace, t.Rules, t.Recalled = &traced, len(edited.Mapper.Rules()), state.recalled
+	if around.Rules != nil {
+		now := TracedOf(explain(around.Rules, e, newRecaller(around.Memory)))
+		t.InForce, t.Compared = &now, compare(now.Outputs, traced.Outputs)
+	}
+	if a.Test {
+		t.Test, t.TestNote = s.test(a.Files, e, trace, state.recalled)
+	}
+	return t, nil
+}
+
+func explain(m *mapping.Mapper, e mapping.Event, state mapping.State) mapping.Trace {
+	e.State = state
+	return m.Explain(e)
+}

@@ -1,7 +1,7 @@
 # The image holds a static binary, CA certificates, time zones and the configuration, nothing else. It runs with a
 # read-only root file system. It writes only to /data, and only if journal.dir names it.
 #
-#   docker build --build-arg VERSION=1.2.3 -t mqtt-stomp-bridge .
+#   docker build --build-arg VERSION=1.2.3 --build-arg COMMIT=$(git rev-parse HEAD) -t mqtt-stomp-bridge .
 
 ARG GO_IMAGE=golang:1.26
 
@@ -10,6 +10,7 @@ FROM --platform=$BUILDPLATFORM ${GO_IMAGE} AS build
 ARG TARGETOS
 ARG TARGETARCH
 ARG VERSION=
+ARG COMMIT=
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
@@ -19,7 +20,7 @@ ARG npm_config_registry=
 RUN go generate ./...
 # timetzdata puts the time zones into the binary.
 RUN CGO_ENABLED=0 GOOS=${TARGETOS} GOARCH=${TARGETARCH} \
-    go build -trimpath -tags timetzdata -ldflags "-s -w -X main.version=${VERSION}" -o /out/mqtt-stomp-bridge ./plugin/sidecar \
+    go build -trimpath -tags timetzdata -ldflags "-s -w -X main.version=${VERSION} -X main.revision=${COMMIT}" -o /out/mqtt-stomp-bridge ./plugin/sidecar \
     && mkdir -p /out/data /out/tmp
 
 FROM scratch

@@ -20,7 +20,7 @@ import (
 // of the process.
 func metricsHandler(b Bridge, o Options) http.Handler {
 	r := prometheus.NewRegistry()
-	r.MustRegister(collector{b, o.Reloads, o.TokenKeys}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(collector{b, o.Build, o.Reloads, o.TokenKeys}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
 }
 
@@ -33,8 +33,18 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("mqtt_stomp_bridge_"+name, help, labels, nil)
 }
 
+// A Build says what the program was built of. Version control is silent on some builds, so that
+// Commit and Date may be empty.
+type Build struct {
+	Version   string // a release's, or what Go says of the build
+	Commit    string // "-dirty" behind it: and of changes to it
+	Date      string // of the commit, RFC 3339
+	GoVersion string
+}
+
 // The names are documented in METRICS.md, which a test writes from these.
 var (
+	buildInfo   = desc("build_info", "Always 1; the labels say what the program was built of: version, commit and its date, Go's version.", "version", "commit", "date", "goversion")
 	events      = desc("events_total", "MQTT events received and mapped.")
 	waiting     = desc("events_waiting", "MQTT events received and not yet mapped; hundreds mean that the bridge cannot keep up.")
 	unmatched   = desc("events_unmatched_total", "MQTT events whose topic matches no rule.")
@@ -89,6 +99,7 @@ var (
 // A collector reads all figures at each scrape; nothing is counted twice.
 type collector struct {
 	bridge  Bridge
+	build   Build
 	reloads func() Reloads
 	keys    func() []auth.KeysStatus
 }
@@ -100,6 +111,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByC
 func (c collector) Collect(ch chan<- prometheus.Metric) {
 	n := c.bridge.Counts()
 	s := sender{ch}
+	s.gauge(buildInfo, 1, c.build.Version, c.build.Commit, c.build.Date, c.build.GoVersion)
 	s.counter(events, n.Events)
 	s.gauge(waiting, float64(max(0, int64(n.MQTT.Events)-n.Events))) // the two are not read at one instant
 	s.counter(unmatched, n.Unmatched)

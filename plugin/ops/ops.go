@@ -37,6 +37,7 @@ type Bridge interface {
 
 // Options say how the endpoint answers. The zero value is usable.
 type Options struct {
+	Build     Build
 	Reloads   func() Reloads           // nil: no such metrics
 	TokenKeys func() []auth.KeysStatus // nil: no such metrics
 	// Hosts are further host names to answer to, beside addresses and private names. AnyHost stands

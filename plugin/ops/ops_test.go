@@ -115,6 +115,7 @@ func TestSessions(t *testing.T) {
 func scrape(b ops.Bridge) []string {
 	w := httptest.NewRecorder()
 	h := ops.Handler(b, ops.Options{
+		Build:   ops.Build{Version: "1.2.3", Commit: "c0ffee", Date: "2026-05-01T12:00:00Z", GoVersion: "go1.26.8"},
 		Reloads: func() ops.Reloads { return ops.Reloads{Done: 4, Refused: 5} },
 		TokenKeys: func() []auth.KeysStatus {
 			return []auth.KeysStatus{
@@ -143,6 +144,7 @@ func samples(b ops.Bridge) []string {
 func TestMetrics(t *testing.T) {
 	got := samples(reasons(nil))
 	want := []string{
+		`mqtt_stomp_bridge_build_info{commit="c0ffee",date="2026-05-01T12:00:00Z",goversion="go1.26.8",version="1.2.3"} 1`,
 		`mqtt_stomp_bridge_client_closes_total{code="1001"} 3`,
 		`mqtt_stomp_bridge_connections 4`,
 		`mqtt_stomp_bridge_dead_letters_kept 1`,

@@ -51,7 +51,7 @@ func (s *Service) openShared(ctx context.Context, latest journal.LatestOptions) 
 
 // tell is what this replica tells the others.
 func (s *Service) tell() journal.Replica {
-	r := journal.Replica{Version: s.options.Version, Config: *s.replicaHash.Load(), ClientID: s.config.Broker.ClientID, BaseTopic: s.config.Broker.BaseTopic}
+	r := journal.Replica{Version: s.options.Build.Version, Config: *s.replicaHash.Load(), ClientID: s.config.Broker.ClientID, BaseTopic: s.config.Broker.BaseTopic}
 	if b := s.running.Load(); b != nil {
 		r.Sessions = b.Clients()
 	}

@@ -26,10 +26,10 @@ import (
 
 // Options are what a Service needs beside its configuration.
 type Options struct {
-	Logger  *slog.Logger // required
-	Pages   http.Handler // serves what is not the endpoint; nil: nothing does
-	Version string       // of the program, for clients and logs
-	Reload  *Reload      // nil: the configuration stays as it is
+	Logger *slog.Logger // required
+	Pages  http.Handler // serves what is not the endpoint; nil: nothing does
+	Build  ops.Build    // of the program; its version is for clients and logs too
+	Reload *Reload      // nil: the configuration stays as it is
 }
 
 // A Service is a bridge with its listeners, made from a configuration. New is the only way to make
@@ -111,7 +111,7 @@ func (s *Service) open(ctx context.Context) error {
 			Path:           c.Server.Path,
 			HeartBeat:      c.Server.Heartbeat,
 			Limits:         serverLimits(c.Server.Limits),
-			Version:        s.options.Version,
+			Version:        s.options.Build.Version,
 			Pages:          s.options.Pages,
 		},
 		Listener:   s.clients,
@@ -176,7 +176,7 @@ func (s *Service) closeListeners() {
 // Run serves clients until ctx is done or the bridge fails. When it returns, everything is closed.
 // It may be called once.
 func (s *Service) Run(ctx context.Context) error {
-	s.logger.Info("starting", "version", s.options.Version, "config", s.config.Hash, "rules", len(s.config.Mapper.Rules()),
+	s.logger.Info("starting", "version", s.options.Build.Version, "config", s.config.Hash, "rules", len(s.config.Mapper.Rules()),
 		"listen", s.clients.Addr().String(), "path", s.config.Server.Path, "tls", s.certificate != nil)
 	defer s.auth.close()
 	running, cancel := context.WithCancel(ctx) // the bridge may end by itself
@@ -211,6 +211,7 @@ func (s *Service) serveOps() (closeAndWait func()) {
 	}
 	own, _, _ := net.SplitHostPort(s.config.Ops.Listen)
 	handler := ops.Handler(watched{s.bridge, s.auth}, ops.Options{
+		Build:        s.options.Build,
 		Reloads:      s.reloads.figures,
 		TokenKeys:    s.auth.keysStatus,
 		ShowPayloads: s.payloads.Load,

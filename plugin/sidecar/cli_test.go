@@ -22,6 +22,9 @@ var update = flag.Bool("update", false, "write the golden files of testdata/cli"
 // configHash changes with every new setting.
 var configHash = regexp.MustCompile(`(, configuration |"config": ")[0-9a-f]{16}`)
 
+// built is the build of a test.
+var built = regexp.MustCompile(`(?m)^mqtt-stomp-bridge devel \(go\S+, \w+/\w+\)$`)
+
 // TestCommands holds what the commands print, and their exit codes, against testdata/cli/NAME.txt.
 func TestCommands(t *testing.T) {
 	const at = `{"count": 1, "at": "2021-01-27T10:00:00Z"}`
@@ -171,6 +174,7 @@ func TestCommands(t *testing.T) {
 			got := fmt.Sprintf("$ mqtt-stomp-bridge %s\n==== standard output\n%s==== standard error\n%s==== exit code %d\n",
 				commandLine(test.args), configHash.ReplaceAllString(stdout.String(), "${1}HASH"), &stderr, code)
 			got = strings.ReplaceAll(got, here, "HERE")
+			got = built.ReplaceAllString(got, "mqtt-stomp-bridge devel (GO, PLATFORM)")
 			golden := filepath.Join("testdata/cli", test.name+".txt")
 			if *update {
 				write(t, golden, got)

@@ -27,9 +27,9 @@ func (p *program) root() *cobra.Command {
 	root.Short = "deliver events from MQTT topics to STOMP clients over WebSocket"
 	root.Long = `mqtt-stomp-bridge delivers events from MQTT topics to STOMP clients over WebSocket, by rules in YAML.
 Without a command it runs the bridge, as serve does.`
-	root.Version = buildVersion()
+	root.Version = thisBuild().Version
 	root.Flags().Bool("version", false, "print the version") // or the library gives it -v, which is verbose elsewhere
-	root.SetVersionTemplate("mqtt-stomp-bridge {{.Version}}\n")
+	root.SetVersionTemplate(versionLine(thisBuild()) + "\n")
 	root.GroupID, root.Args = "", knownCommand
 	root.SilenceErrors, root.SilenceUsage = true, true // run prints errors
 	root.SetIn(p.stdin)

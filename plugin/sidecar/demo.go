@@ -67,7 +67,7 @@ func (p *program) demo(ctx context.Context, listen, mqttListen string, verbose b
 	}
 	example := p.demoExample(broker.Addr())
 	page := demo.Page(demo.PageConfig{Endpoint: c.Server.Path, Token: token, Publish: example})
-	s, err := service.New(ctx, c, service.Options{Logger: logger, Pages: page, Version: buildVersion()})
+	s, err := service.New(ctx, c, service.Options{Logger: logger, Pages: page, Build: thisBuild()})
 	if err != nil {
 		return err
 	}

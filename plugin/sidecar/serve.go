@@ -47,7 +47,7 @@ func (p *program) serve(ctx context.Context, path string) error {
 	logger := p.logger(c, level)
 	show := p.problemShower(c.Log.Format, logger)
 	show(problems)
-	err := runBridge(ctx, path, c, service.Options{Logger: logger, Version: buildVersion(), Reload: &service.Reload{
+	err := runBridge(ctx, path, c, service.Options{Logger: logger, Build: thisBuild(), Reload: &service.Reload{
 		Files: files, Hangup: hangup, Level: level, Show: show}})
 	if err != nil && c.Log.Format == "json" { // whoever reads the log takes each line for an object
 		logger.Error("ended", "error", err)

@@ -6,13 +6,17 @@ import (
 	"fmt"
 	"strings"
 
+	"mqtt-stomp-bridge/bridge/commit"
 	"mqtt-stomp-bridge/bridge/explain"
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/trail"
 )
 
 // trails are what Explain answers from beside the log. They are nil where nothing is noted.
-type trails struct{ events, sessions *trail.Ring }
+type trails struct {
+	events   *commit.Trail
+	sessions *trail.Ring
+}
 
 // newTrails returns trails of so many bytes together. There are many more events than ends of
 // sessions.
@@ -20,7 +24,7 @@ func newTrails(bytes int) trails {
 	if bytes <= 0 {
 		return trails{}
 	}
-	return trails{events: trail.New(bytes / 4 * 3), sessions: trail.New(bytes / 4)}
+	return trails{events: commit.NewTrail(bytes / 4 * 3), sessions: trail.New(bytes / 4)}
 }
 
 // ErrNoTrail is returned by Explain where Config.TrailBytes is 0.

@@ -52,6 +52,16 @@ func TestExplainOfReplicas(t *testing.T) {
 	if note := strings.Join(a.Notes, "\n"); a.Replica != "second" || !strings.HasSuffix(note, "for other sessions ask first; first reads from the broker now") {
 		t.Errorf("the second: %q", note)
 	}
+
+	if events := ask(first, explain.Query{Number: 1}).Events; len(events) != 1 || events[0].Number != 1 || events[0].Outcomes[0].MessageID != id {
+		t.Errorf("the first on event 1: %+v", events)
+	}
+	if events, newest, _ := first.Events(0, 10, nil); len(events) != 1 || newest != 1 || events[0].Topic != "n" {
+		t.Errorf("the first has read %+v, the newest is %d", events, newest)
+	}
+	if events, newest, _ := second.Events(0, 10, nil); len(events) != 0 || newest != 0 {
+		t.Errorf("the second has read %+v, the newest is %d", events, newest)
+	}
 	for _, r := range replicas {
 		r.end()
 		if err := <-r.ended; err != nil {

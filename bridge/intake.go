@@ -9,7 +9,6 @@ import (
 	"mqtt-stomp-bridge/bridge/commit"
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
-	"mqtt-stomp-bridge/bridge/trail"
 	"mqtt-stomp-bridge/mapping"
 )
 
@@ -26,7 +25,7 @@ type intake struct {
 
 // newIntake returns an intake that goes on where the turn before has left the log. Nothing runs
 // before run.
-func newIntake(ctx context.Context, c Config, r rules, w journal.Writer, unread *commit.UnreadClock, events *trail.Ring) (*intake, error) {
+func newIntake(ctx context.Context, c Config, r rules, w journal.Writer, unread *commit.UnreadClock, events *commit.Trail) (*intake, error) {
 	in := &intake{writer: w, timeout: c.ShutdownTimeout, logger: c.Logger}
 	var err error
 	c.MQTT.Filters, c.MQTT.Retained = filters(r.mapper), r.mapper.Retained()

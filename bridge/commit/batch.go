@@ -125,18 +125,20 @@ func (c *Committer) commitBatch(ctx context.Context, events []*mqtt.Event) (n in
 	return n, nil
 }
 
-// addDeadLetters adds the dead letters of the rejections, unless they are of a letter that has come
-// back.
-func (c *Committer) addDeadLetters(l deadLetter, rejections []mapping.Rejection, b *batch) {
+// addDeadLetters adds the dead letters of the rejections and returns them: none where they are of a
+// letter that has come back.
+func (c *Committer) addDeadLetters(l deadLetter, rejections []mapping.Rejection, b *batch) (added []deadLetter) {
 	if len(rejections) == 0 {
-		return
+		return nil
 	}
 	if l.event != nil && c.echoes.has(l.event) {
 		c.deadLetters.received(l.event.Topic)
-		return
+		return nil
 	}
 	c.echoes.made(l.payload())
-	b.deadLetters = append(b.deadLetters, l.split(rejections)...)
+	added = l.split(rejections)
+	b.deadLetters = append(b.deadLetters, added...)
+	return added
 }
 
 // dropThere takes the entries out again, from the given one on, that the journal has.

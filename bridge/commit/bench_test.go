@@ -13,7 +13,6 @@ import (
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/journal/disk"
 	"mqtt-stomp-bridge/bridge/mqtt"
-	"mqtt-stomp-bridge/bridge/trail"
 )
 
 // A flood is a source of events, and a publisher that takes all.
@@ -49,7 +48,7 @@ func newFlow(b *testing.B, log journal.Log, rules string) *flow {
 	return newFlowWith(b, log, rules, nil)
 }
 
-func newFlowWith(b *testing.B, log journal.Log, rules string, t *trail.Ring) *flow {
+func newFlowWith(b *testing.B, log journal.Log, rules string, t *commit.Trail) *flow {
 	b.Helper()
 	store, err := log.Lead(b.Context())
 	if err != nil {
@@ -87,7 +86,7 @@ func BenchmarkEvent(b *testing.B) {
 // The same with a trail and without one: what it costs an event, which is shared by all of its
 // deliveries.
 func BenchmarkTrail(b *testing.B) {
-	for name, ring := range map[string]*trail.Ring{"with": trail.New(12 << 20), "without": nil} {
+	for name, ring := range map[string]*commit.Trail{"with": commit.NewTrail(12 << 20), "without": nil} {
 		b.Run(name, func(b *testing.B) {
 			f := newFlowWith(b, journal.NewMemory(journal.MemoryOptions{}), rules, ring)
 			b.ReportAllocs()

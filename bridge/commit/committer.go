@@ -19,7 +19,6 @@ import (
 
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/mqtt"
-	"mqtt-stomp-bridge/bridge/trail"
 	"mqtt-stomp-bridge/mapping"
 	"mqtt-stomp-bridge/mapping/memory"
 )
@@ -74,9 +73,9 @@ type Config struct {
 	Snapshot  Snapshot     // of the log that Store appends to
 	Unread    *UnreadClock // has been loaded; nil: one of its own
 	Mapper    *mapping.Mapper
-	RulesHash string      // see UseRules
-	BaseTopic string      // dead letters go to <base topic>/dead-letter/<rule>
-	Trail     *trail.Ring // gets what becomes of the events, see Traced; nil: nothing is noted
+	RulesHash string // see UseRules
+	BaseTopic string // dead letters go to <base topic>/dead-letter/<rule>
+	Trail     *Trail // gets what becomes of the events; nil: nothing is noted
 	Logger    *slog.Logger
 }
 
@@ -86,7 +85,7 @@ type Committer struct {
 	pauser Pauser
 	store  Store
 	logger *slog.Logger
-	trail  *trail.Ring // nil: none
+	trail  *Trail // nil: none
 
 	rules   atomic.Pointer[rules]
 	renewed chan struct{}         // holds one when there are rules that may be unknown yet; never closed

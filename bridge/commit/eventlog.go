@@ -31,6 +31,7 @@ type notedEvent struct {
 	duplicate bool  // a redelivery, or a retained message without news
 	there     []int // the outputs that the journal has
 	from      int   // the first of its entries in the batch
+	letters   []deadLetter
 }
 
 // newEventLog returns nil unless the logger takes lines at debug, or there is a trail.
@@ -52,9 +53,7 @@ func (c *Committer) tell(l *eventLog, entries []journal.Entry, r *rules) {
 		l.write(c.logger, entries)
 	}
 	if c.trail != nil {
-		for i := range l.events {
-			c.noteInTrail(&l.events[i], entries, r.why)
-		}
+		c.record = c.trail.note(l.events, entries, r.why, c.record)
 	}
 	clear(l.events) // or the room would keep payloads alive
 	c.noted = l.events[:0]

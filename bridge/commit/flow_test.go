@@ -43,6 +43,7 @@ type house struct {
 	ended    chan error // what Run returned
 	snapshot commit.Snapshot
 	logger   *slog.Logger
+	trail    *commit.Trail
 
 	mu       sync.Mutex
 	said     []string
@@ -80,6 +81,7 @@ func newHouseWith(t *testing.T, change func(*commit.Config)) *house {
 	}
 	h.snapshot, h.logger = memory, c.Logger
 	change(&c)
+	h.trail = c.Trail
 	if h.committer, err = commit.New(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +94,7 @@ func (h *house) again(rules string) {
 	h.events = make(chan *mqtt.Event, 256)
 	var err error
 	h.committer, err = commit.New(h.t.Context(), commit.Config{Source: h, Publisher: h, Pauser: h, Store: h, Snapshot: h.snapshot,
-		Mapper: compile(h.t, rules), BaseTopic: "base", Logger: h.logger})
+		Mapper: compile(h.t, rules), BaseTopic: "base", Trail: h.trail, Logger: h.logger})
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -90,9 +90,9 @@ func (c *Committer) takeExpired(x memory.Expired, now time.Time, r *rules, b *ba
 		c.newest.note(b.Entries[before.entries:])
 	}
 	c.counts.countForgotten(result)
-	c.addDeadLetters(deadLetter{expired: x}, result.Rejections, b)
+	letters := c.addDeadLetters(deadLetter{expired: x}, result.Rejections, b)
 	if len(result.Outcomes) > 0 {
-		b.log.note(notedEvent{expired: &x, at: now, result: result, steps: steps, from: before.entries})
+		b.log.note(notedEvent{expired: &x, at: now, result: result, steps: steps, from: before.entries, letters: letters})
 	}
 	return true
 }

@@ -111,8 +111,8 @@ func (c *Committer) accept(m *mapped, b *batch) {
 	if m.QoS > 0 && (m.depends || became(m.result)) {
 		c.redeliveries.use(m.Event)
 	}
-	c.addDeadLetters(deadLetter{event: m.Event}, m.result.Rejections, b)
-	b.log.note(notedEvent{event: m.Event, result: m.result, steps: m.steps, there: m.news.there, from: m.before.entries})
+	letters := c.addDeadLetters(deadLetter{event: m.Event}, m.result.Rejections, b)
+	b.log.note(notedEvent{event: m.Event, result: m.result, steps: m.steps, there: m.news.there, from: m.before.entries, letters: letters})
 }
 
 // became reports whether anything has come of the event by a rule, or would have but for an earlier

@@ -2,14 +2,10 @@ package commit
 
 import (
 	"encoding/binary"
-	"errors"
-	"fmt"
-	"iter"
 	"strings"
 	"time"
 
 	"mqtt-stomp-bridge/bridge/journal"
-	"mqtt-stomp-bridge/bridge/trail"
 	"mqtt-stomp-bridge/mapping"
 )
 
@@ -27,7 +23,14 @@ const (
 
 var whats = [...]What{Mapped, Silent, Filtered, Rejected, Duplicate}
 
-// A TracedEvent is what the trail knows of an event. It holds nothing of the payload.
+// A NumberedEvent is an event of a Trail. The numbers are in the order in which the events were
+// committed, and begin at 1.
+type NumberedEvent struct {
+	Number uint64 `json:"number"`
+	TracedEvent
+}
+
+// A TracedEvent is what a Trail knows of an event. It holds nothing of the payload.
 type TracedEvent struct {
 	Time     time.Time       `json:"time"`             // when it was received
 	Topic    string          `json:"topic,omitempty"`  // "": it is the end of a key of Memory
@@ -51,9 +54,8 @@ type TracedOutcome struct {
 // maxTraced is how many outcomes the trail keeps of one event, for each may have ten thousand.
 const maxTraced = 100
 
-// noteInTrail notes what has become of the event.
-func (c *Committer) noteInTrail(n *notedEvent, entries []journal.Entry, why *reasons) {
-	b := c.record[:0]
+// appendTraced appends the record of the event.
+func (n *notedEvent) appendTraced(b []byte, entries []journal.Entry, why *reasons) []byte {
 	at, topic, memory := n.at, "", ""
 	flags := byte(0)
 	if n.expired != nil {
@@ -81,8 +83,7 @@ func (c *Committer) noteInTrail(n *notedEvent, entries []journal.Entry, why *rea
 		}
 		return true
 	})
-	c.trail.Add(b)
-	c.record = b
+	return b
 }
 
 const flagRetained = 1 << 7
@@ -155,81 +156,87 @@ func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// Traced yields what a Committer's trail knows of events, the oldest first. It panics where the ring
-// is not a Committer's.
-func Traced(r *trail.Ring) iter.Seq[TracedEvent] {
-	return func(yield func(TracedEvent) bool) {
-		for record := range r.All() {
-			e, err := decodeTraced(record)
-			if err != nil {
-				panic(fmt.Sprint("commit: ", err))
-			}
-			if !yield(e) {
-				return
-			}
+// A tracedReader reads a record, as appendTraced has made it.
+type tracedReader struct{ rest []byte }
+
+func decodeTraced(record []byte) (e TracedEvent) {
+	r := tracedReader{record}
+	at, flags := r.head()
+	e = TracedEvent{Time: at.UTC(), QoS: flags &^ flagRetained, Retained: flags&flagRetained != 0}
+	e.Topic, e.Memory = string(r.text()), string(r.text())
+	all := int(r.number())
+	for len(r.rest) > 0 {
+		o := r.outcome()
+		e.Outcomes = append(e.Outcomes, TracedOutcome{Rule: string(o.rule), Element: string(o.element), What: o.what, Why: string(o.why),
+			Queue: string(o.queue), Position: o.position})
+	}
+	e.More = all - len(e.Outcomes)
+	return e
+}
+
+// topicOf returns the time and the topic of a record.
+func topicOf(record []byte) (at time.Time, topic []byte) {
+	r := tracedReader{record}
+	at, _ = r.head()
+	return at, r.text()
+}
+
+// hasPosition reports whether the event of a record has become the entry at the position, or else the
+// first that it has become; 0: none.
+func hasPosition(record []byte, position uint64) (has bool, first uint64) {
+	r := tracedReader{record}
+	r.head()
+	r.text()
+	r.text()
+	r.number()
+	for len(r.rest) > 0 {
+		o := r.outcome()
+		if o.position == 0 {
+			continue
+		}
+		if first == 0 {
+			first = o.position
+		}
+		if o.position == position {
+			return true, first
 		}
 	}
+	return false, first
 }
 
-// A tracedReader reads a record. After what it cannot read it is broken, and gives zeros.
-type tracedReader struct {
-	rest   []byte
-	broken bool
-}
-
-func decodeTraced(record []byte) (e TracedEvent, err error) {
-	r := tracedReader{rest: record}
-	at, n := binary.Varint(r.rest)
-	if n <= 0 || len(r.rest) == n {
-		return e, errTraced
-	}
-	flags := r.rest[n]
+func (r *tracedReader) head() (at time.Time, flags byte) {
+	nanoseconds, n := binary.Varint(r.rest)
+	flags = r.rest[n]
 	r.rest = r.rest[n+1:]
-	e = TracedEvent{Time: time.Unix(0, at).UTC(), QoS: flags &^ flagRetained, Retained: flags&flagRetained != 0}
-	e.Topic, e.Memory = r.text(), r.text()
-	all := int(r.number())
-	for len(r.rest) > 0 && !r.broken {
-		e.Outcomes = append(e.Outcomes, r.outcome())
-	}
-	if e.More = all - len(e.Outcomes); r.broken {
-		return e, errTraced
-	}
-	return e, nil
+	return time.Unix(0, nanoseconds), flags
 }
 
-var errTraced = errors.New("a record of the trail is not an event's")
+// A rawOutcome is a TracedOutcome within its record.
+type rawOutcome struct {
+	rule, element, why, queue []byte
+	what                      What
+	position                  uint64
+}
 
-func (r *tracedReader) outcome() (o TracedOutcome) {
-	code := r.rest[0]
+func (r *tracedReader) outcome() (o rawOutcome) {
+	o.what = whats[r.rest[0]]
 	r.rest = r.rest[1:]
-	if int(code) >= len(whats) {
-		r.broken = true
-		return o
-	}
-	o = TracedOutcome{What: whats[code], Rule: r.text(), Element: r.text(), Why: r.text()}
-	if o.What == Mapped {
-		o.Queue, o.Position = r.text(), r.number()
+	o.rule, o.element, o.why = r.text(), r.text(), r.text()
+	if o.what == Mapped {
+		o.queue, o.position = r.text(), r.number()
 	}
 	return o
 }
 
 func (r *tracedReader) number() uint64 {
 	v, n := binary.Uvarint(r.rest)
-	if n <= 0 {
-		r.broken = true
-		return 0
-	}
 	r.rest = r.rest[n:]
 	return v
 }
 
-func (r *tracedReader) text() string {
+func (r *tracedReader) text() []byte {
 	n := r.number()
-	if n > uint64(len(r.rest)) {
-		r.broken = true
-		return ""
-	}
-	s := string(r.rest[:n])
+	text := r.rest[:n]
 	r.rest = r.rest[n:]
-	return s
+	return text
 }

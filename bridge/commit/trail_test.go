@@ -3,7 +3,6 @@ package commit_test
 import (
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,7 +12,6 @@ import (
 
 	"mqtt-stomp-bridge/bridge/commit"
 	"mqtt-stomp-bridge/bridge/mqtt"
-	"mqtt-stomp-bridge/bridge/trail"
 )
 
 // The trail has what each rule has made of each event and why, at every level of the log, and nothing
@@ -25,7 +23,7 @@ func TestTrail(t *testing.T) {
 }
 
 func testTrail(t *testing.T, level slog.Level) {
-	ring := trail.New(1 << 20)
+	ring := commit.NewTrail(1 << 20)
 	h := newHouseWith(t, func(c *commit.Config) { c.Trail = ring })
 	h.level.Set(level)
 	h.committer.UseRules(compile(t, loggedRules), "other")
@@ -51,8 +49,16 @@ func testTrail(t *testing.T, level slog.Level) {
 	close(h.events)
 	<-h.ended
 
-	got := slices.Collect(commit.Traced(ring))
-	for i := range got {
+	numbered, newest, unseen := ring.Events(0, 1000, nil)
+	if newest != uint64(len(numbered)) || unseen != 0 {
+		t.Errorf("the newest of %d is %d, %d skipped", len(numbered), newest, unseen)
+	}
+	var got []commit.TracedEvent
+	for i, e := range numbered {
+		if e.Number != uint64(i)+1 {
+			t.Errorf("%d has the number %d", i, e.Number)
+		}
+		got = append(got, e.TracedEvent)
 		wantTime := began
 		if got[i].Memory != "" {
 			wantTime = began.Add(10 * time.Minute)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,15 +42,16 @@ type Sources struct {
 	Log       Log
 	Fates     Fates
 	Sessions  Sessions
-	Events    *trail.Ring // a Committer's
+	Events    *commit.Trail
 	Ended     *trail.Ring // a Server's
 	BaseTopic string      // of dead letters
 }
 
-// A Query is a question: about the event of MessageID, or those of a topic, and what became of them
-// for a user or a session.
+// A Query is a question: about one event, or those of a topic, and what became of them for a user or
+// a session. One of MessageID, Number and Topic is given.
 type Query struct {
-	MessageID string // or a position alone; "": Topic counts
+	MessageID string // or a position alone
+	Number    uint64 // of the event in the trail
 	Topic     string // a topic filter
 	Since     time.Time
 	Until     time.Time // zero: now
@@ -60,11 +62,19 @@ type Query struct {
 
 // Validate returns what is wrong with a question.
 func (q *Query) Validate() error {
+	given := 0
+	for _, g := range []bool{q.MessageID != "", q.Number != 0, q.Topic != ""} {
+		if g {
+			given++
+		}
+	}
 	switch {
-	case (q.MessageID == "") == (q.Topic == ""):
-		return fmt.Errorf("give either a message-id or a topic")
+	case given != 1:
+		return fmt.Errorf("give either a message-id, the number of an event, or a topic")
 	case q.Topic != "":
 		return topic.Check(q.Topic)
+	case q.Number != 0:
+		return nil
 	}
 	_, _, err := q.position()
 	return err
@@ -94,6 +104,7 @@ type Answer struct {
 
 // An Event is what is known of one.
 type Event struct {
+	Number   uint64    `json:"number,omitempty"` // in the trail; 0: it is not there
 	Time     time.Time `json:"time"`
 	Topic    string    `json:"topic,omitempty"`  // "": not known, or Memory
 	Memory   string    `json:"memory,omitempty"` // it was the end of a key of that memory
@@ -121,9 +132,12 @@ const maxEvents = 20
 func (s Sources) Explain(ctx context.Context, q Query) (Answer, error) {
 	a := Answer{EventsSince: s.Events.Since().UTC(), SessionsSince: s.Ended.Since().UTC(), Events: []Event{}}
 	var err error
-	if q.MessageID != "" {
+	switch {
+	case q.MessageID != "":
 		err = s.byMessage(ctx, &a, q)
-	} else {
+	case q.Number != 0:
+		s.byNumber(&a, q)
+	default:
 		s.byTopic(&a, q)
 	}
 	if err != nil {
@@ -142,16 +156,11 @@ func (s Sources) Explain(ctx context.Context, q Query) (Answer, error) {
 
 // byTopic adds the events of the topic, in that time.
 func (s Sources) byTopic(a *Answer, q Query) {
-	for e := range commit.Traced(s.Events) {
-		if e.Topic == "" || !topic.Match(q.Topic, e.Topic) || e.Time.Before(q.Since) || !q.Until.IsZero() && e.Time.After(q.Until) {
-			continue
-		}
-		if len(a.Events) == maxEvents {
-			a.Events = append(a.Events[:0], a.Events[1:]...)
-			a.More++
-		}
+	events, more := s.Events.OfTopic(q.Topic, q.Since, q.Until, maxEvents)
+	for _, e := range events {
 		a.Events = append(a.Events, eventOf(e))
 	}
+	a.More = more
 	if q.Since.Before(a.EventsSince) {
 		a.note("events before %s are not known by their topics: the bridge was started then, or ops.trail had no more room; the journal knows messages by their message-id", at(a.EventsSince))
 	}
@@ -175,13 +184,9 @@ func (s Sources) byMessage(ctx context.Context, a *Answer, q Query) error {
 		a.note("the message is of another journal, or of one that was there before: this one has given position %d the message-id %s", position, s.id(position))
 		return nil
 	}
-	for e := range commit.Traced(s.Events) {
-		for _, o := range e.Outcomes {
-			if o.Position == position {
-				a.Events = append(a.Events, only(e, o))
-				return nil
-			}
-		}
+	if e, ok := s.Events.At(position); ok {
+		a.Events = append(a.Events, only(e, position))
+		return nil
 	}
 	entry, err := s.entry(ctx, position)
 	switch {
@@ -197,17 +202,27 @@ func (s Sources) byMessage(ctx context.Context, a *Answer, q Query) error {
 	return nil
 }
 
-func eventOf(e commit.TracedEvent) Event {
-	out := Event{Time: e.Time, Topic: e.Topic, Memory: e.Memory, QoS: e.QoS, Retained: e.Retained, Outcomes: []Outcome{}, More: e.More}
+// byNumber adds the event with that number.
+func (s Sources) byNumber(a *Answer, q Query) {
+	if e, ok := s.Events.Event(q.Number); ok {
+		a.Events = append(a.Events, eventOf(e))
+		return
+	}
+	a.note("event %d is not known: the trail here has the events since %s", q.Number, at(a.EventsSince))
+}
+
+func eventOf(e commit.NumberedEvent) Event {
+	out := Event{Number: e.Number, Time: e.Time, Topic: e.Topic, Memory: e.Memory, QoS: e.QoS, Retained: e.Retained, Outcomes: []Outcome{}, More: e.More}
 	for _, o := range e.Outcomes {
 		out.Outcomes = append(out.Outcomes, Outcome{TracedOutcome: o})
 	}
 	return out
 }
 
-// only returns the event with one of its outcomes.
-func only(e commit.TracedEvent, o commit.TracedOutcome) Event {
-	e.Outcomes, e.More = []commit.TracedOutcome{o}, 0
+// only returns the event with the outcome alone that has become the entry at the position.
+func only(e commit.NumberedEvent, position uint64) Event {
+	e.Outcomes = slices.DeleteFunc(e.Outcomes, func(o commit.TracedOutcome) bool { return o.Position != position })
+	e.More = 0
 	return eventOf(e)
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"mqtt-stomp-bridge/bridge/commit"
 	"mqtt-stomp-bridge/bridge/explain"
 	"mqtt-stomp-bridge/bridge/hub"
 	"mqtt-stomp-bridge/bridge/journal"
@@ -56,7 +57,7 @@ func newScene(t *testing.T, o journal.MemoryOptions) *scene {
 		s.hub.Close()
 		s.log.Close()
 	})
-	s.sources = explain.Sources{Log: s.log, Fates: s.hub, Sessions: s, Events: trail.New(1 << 20), Ended: trail.New(1 << 20), BaseTopic: "base"}
+	s.sources = explain.Sources{Log: s.log, Fates: s.hub, Sessions: s, Events: commit.NewTrail(1 << 20), Ended: trail.New(1 << 20), BaseTopic: "base"}
 	for i := range 10 {
 		time.Sleep(time.Second)
 		e := journal.Entry{Queue: message, Body: fmt.Append(nil, i)}
@@ -272,4 +273,16 @@ type away struct{ *journal.Memory }
 
 func (away) Read(context.Context, uint64, int) ([]journal.Entry, error) {
 	return nil, journal.ErrAway
+}
+
+// An event of the trail is found by its number.
+func TestByNumber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, journal.MemoryOptions{})
+		a := s.ask(explain.Query{Number: 5})
+		want := []string{"event 5 is not known: the trail here has the events since " + s.began.Format("2006-01-02T15:04:05.000Z")}
+		if diff := cmp.Diff(want, a.Notes); diff != "" || len(a.Events) != 0 {
+			t.Errorf("%d events; -want +got:\n%s", len(a.Events), diff)
+		}
+	})
 }

@@ -4,6 +4,8 @@ package trail
 
 import (
 	"iter"
+	"slices"
+	"sort"
 	"sync"
 	"time"
 )
@@ -12,28 +14,39 @@ import (
 const chunkSize = 64 << 10
 
 // A Ring keeps the newest records, as bytes: none is a value for the garbage collector to go
-// through. New makes it. It is safe for concurrent use.
+// through. Their numbers begin at 1. New makes it. It is safe for concurrent use.
 type Ring struct {
 	limit int // bytes
 
 	mu     sync.Mutex
-	chunks []chunk // the oldest first
+	chunks []chunk // the oldest first; none is empty
 	size   int
+	last   uint64    // number of the newest record
 	since  time.Time // all that was added since then is there
 }
 
 // A chunk is memory for records, which are never changed once they stand there.
 type chunk struct {
 	began time.Time // when its first record was added
+	first uint64    // its number
 	bytes []byte    // of all records
 	ends  []int32   // of each
+}
+
+// record returns the i-th record.
+func (c *chunk) record(i int) []byte {
+	from := int32(0)
+	if i > 0 {
+		from = c.ends[i-1]
+	}
+	return c.bytes[from:c.ends[i]:c.ends[i]]
 }
 
 // New returns a Ring of that many bytes, which it takes as they are needed.
 func New(limit int) *Ring { return &Ring{limit: limit, since: time.Now()} }
 
-// Add adds a copy of the record. The oldest go where it lacks room.
-func (r *Ring) Add(record []byte) {
+// Add adds a copy of the record and returns its number. The oldest go where it lacks room.
+func (r *Ring) Add(record []byte) (number uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	size := min(chunkSize, r.limit/8)
@@ -44,12 +57,14 @@ func (r *Ring) Add(record []byte) {
 			r.forget()
 			n--
 		}
-		r.chunks = append(r.chunks, chunk{began: time.Now(), bytes: make([]byte, 0, size)})
+		r.chunks = append(r.chunks, chunk{began: time.Now(), first: r.last + 1, bytes: make([]byte, 0, size)})
 		r.size += size
 	}
 	c := &r.chunks[len(r.chunks)-1]
 	c.bytes = append(c.bytes, record...)
 	c.ends = append(c.ends, int32(len(c.bytes)))
+	r.last++
+	return r.last
 }
 
 // forget forgets the oldest chunk.
@@ -69,20 +84,80 @@ func (r *Ring) Since() time.Time {
 	return r.since
 }
 
+// Last returns the number of the newest record, 0 before the first.
+func (r *Ring) Last() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last
+}
+
+// Get returns the record with that number, if it is there. It must not be changed.
+func (r *Ring) Get(number uint64) ([]byte, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if number > r.last {
+		return nil, false
+	}
+	i := r.chunkLocked(number)
+	if i < 0 {
+		return nil, false
+	}
+	return r.chunks[i].record(int(number - r.chunks[i].first)), true
+}
+
+// chunkLocked returns the index of the chunk that has, or will have, the record with that number; a
+// negative one where it was forgotten.
+func (r *Ring) chunkLocked(number uint64) int {
+	return sort.Search(len(r.chunks), func(i int) bool { return r.chunks[i].first > number }) - 1
+}
+
+// Before returns a number: the records up to it were added before that time.
+func (r *Ring) Before(at time.Time) (number uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := sort.Search(len(r.chunks), func(i int) bool { return !r.chunks[i].began.Before(at) }) - 1
+	if i < 0 {
+		return 0
+	}
+	return r.chunks[i].first - 1
+}
+
 // All yields the records that are there now, the oldest first. They must not be changed.
 func (r *Ring) All() iter.Seq[[]byte] {
-	r.mu.Lock()
-	chunks := append([]chunk(nil), r.chunks...)
-	r.mu.Unlock()
+	chunks := r.after(0)
 	return func(yield func([]byte) bool) {
 		for _, c := range chunks {
-			from := int32(0)
-			for _, end := range c.ends {
-				if !yield(c.bytes[from:end:end]) {
+			for i := range c.ends {
+				if !yield(c.record(i)) {
 					return
 				}
-				from = end
 			}
 		}
 	}
+}
+
+// Backward yields the records that are there now and have come after the one with that number, with
+// their numbers, the newest first. They must not be changed.
+func (r *Ring) Backward(after uint64) iter.Seq2[uint64, []byte] {
+	chunks := r.after(after)
+	return func(yield func(uint64, []byte) bool) {
+		for _, c := range slices.Backward(chunks) {
+			for i := range slices.Backward(c.ends) {
+				number := c.first + uint64(i)
+				if number <= after || !yield(number, c.record(i)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// after returns the chunks that have records after the one with that number.
+func (r *Ring) after(number uint64) []chunk {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if number >= r.last {
+		return nil
+	}
+	return slices.Clone(r.chunks[max(0, r.chunkLocked(number+1)):])
 }

@@ -28,6 +28,9 @@ func TestRing(t *testing.T) {
 				size += len(record)
 			}
 			first := i + 1 - len(all)
+			if i < 3 || i%25 == 0 {
+				wantNumbers(t, r, first, i)
+			}
 			for n, record := range all {
 				if want := fmt.Sprint("record ", first+n); record != want {
 					t.Fatalf("after %d: record %d is %q, want %q", i, n, record, want)
@@ -43,6 +46,55 @@ func TestRing(t *testing.T) {
 			if since := r.Since().Sub(began); since != want {
 				t.Fatalf("after %d: all since %v, want %v", i, since, want)
 			}
+		}
+	})
+}
+
+// wantNumbers has the records from first to last found by their numbers, which begin at 1.
+func wantNumbers(t *testing.T, r *trail.Ring, first, last int) {
+	t.Helper()
+	if got := r.Last(); got != uint64(last)+1 {
+		t.Fatalf("the last is %d, want %d", got, last+1)
+	}
+	for i := range last + 2 {
+		record, ok := r.Get(uint64(i) + 1)
+		if want := fmt.Sprint("record ", i); ok != (i >= first && i <= last) || ok && string(record) != want {
+			t.Fatalf("%d to %d: record %d is %q, %t", first, last, i, record, ok)
+		}
+	}
+	for after := range last + 3 {
+		number := last + 1
+		for n, record := range r.Backward(uint64(after)) {
+			if want := fmt.Sprint("record ", number-1); n != uint64(number) || string(record) != want {
+				t.Fatalf("after %d: %d is %q, want %d: %q", after, n, record, number, want)
+			}
+			number--
+		}
+		if want := max(after, first); number != min(want, last+1) {
+			t.Fatalf("after %d: it ends above %d, want %d", after, number, want)
+		}
+	}
+}
+
+// Before names a record: none up to it was added at the time or later, and not many after it were
+// added before.
+func TestBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 8000 // chunks of 1000
+		r := trail.New(limit)
+		began := time.Now()
+		for range 5000 {
+			r.Add(make([]byte, 10)) // number n at second n
+			time.Sleep(time.Second)
+		}
+		for second := range 5100 {
+			number := int(r.Before(began.Add(time.Duration(second) * time.Second)))
+			if number > second || second > 4500 && number < second-200-100 {
+				t.Fatalf("second %d: before record %d", second, number)
+			}
+		}
+		if n := trail.New(limit).Before(began); n != 0 {
+			t.Errorf("an empty one: %d", n)
 		}
 	})
 }
@@ -81,6 +133,11 @@ func TestReadWhileAdding(t *testing.T) {
 				t.Fatalf("%q after %d", record, before)
 			}
 			before = n
+		}
+		for number, record := range r.Backward(r.Last() / 2) {
+			if got, ok := r.Get(number); string(record) != fmt.Sprint(number-1) || ok && string(got) != string(record) {
+				t.Fatalf("%d is %q, %q", number, record, got)
+			}
 		}
 	}
 	adding.Wait()

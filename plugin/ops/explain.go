@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"mqtt-stomp-bridge/bridge"
@@ -43,6 +44,11 @@ func questionOf(query url.Values) (q explain.Query, err error) {
 			if *at, err = time.Parse(time.RFC3339, text); err != nil {
 				return q, fmt.Errorf("%s is a time as in 2026-05-01T12:00:00Z, not %q", name, text)
 			}
+		}
+	}
+	if text := query.Get("number"); text != "" {
+		if q.Number, err = strconv.ParseUint(text, 10, 64); err != nil || q.Number == 0 {
+			return q, fmt.Errorf("number is the number of an event, from 1 on, not %q", text)
 		}
 	}
 	return q, q.Validate()

@@ -63,7 +63,7 @@ type Readiness struct {
 // lag most first, with ?user= of one user alone. DELETE /sessions/ID ends one: 204, or 404 if there
 // is none. /memory is a list of Memory, /memory/NAME a MemoryPage, from the key behind ?after= on and
 // of ?limit= keys, and with ?key= one MemoryKey; 403 unless payloads may be shown. /explain answers with an explain.Answer, see there: about the event of
-// ?id= or those on ?topic= from ?since= to ?until=, for a ?user= or a ?session=; 400 where these do not
+// ?id= or of ?number= in the trail, or those on ?topic= from ?since= to ?until=, for a ?user= or a ?session=; 400 where these do not
 // make a question, 404 where nothing is kept to answer from. POST /reread?filter= reads retained messages again and answers 204 when they are
 // committed, 400 when there are none to read, 504 when it takes long. Of replicas, only the one that
 // reads from the broker answers to /memory and /reread; the others, 503, name it. / leads to the console, below /console/. Requests for a name that is

@@ -313,6 +313,12 @@ func (b *Bridge) EndSession(id string) bool { return b.server.EndSession(id) }
 // Clients returns how many sessions there are.
 func (b *Bridge) Clients() int { return int(b.server.Counts().Sessions) }
 
+// Start returns the message-id from which a client that resumes gets all that the journal keeps.
+func (b *Bridge) Start() string {
+	before := b.log.Bounds().First - 1
+	return fmt.Sprintf("%s-%d", b.log.Epoch(before), before)
+}
+
 // Lag returns how far the slowest sessions are behind.
 func (b *Bridge) Lag() server.Lag { return b.server.Lag() }
 

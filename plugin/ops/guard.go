@@ -23,12 +23,16 @@ func newNames(hosts []string) names {
 	return n
 }
 
+// Named refuses requests for host names that a stranger can have lead here and that are none of
+// hosts, as Handler does.
+func Named(next http.Handler, hosts ...string) http.Handler { return newNames(hosts).guard(next, "") }
+
 // guard refuses requests for names that are not the endpoint's. A page of a site whose name leads
 // to this address (DNS rebinding) could read everything here through its visitor's browser.
-func (n names) guard(next http.Handler) http.Handler {
+func (n names) guard(next http.Handler, hint string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !n.own(r.Host) {
-			http.Error(w, "this endpoint does not answer to that host name; add it to ops.hosts", http.StatusMisdirectedRequest)
+			http.Error(w, "this endpoint does not answer to that host name"+hint, http.StatusMisdirectedRequest)
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -108,7 +108,7 @@ func Handler(b Bridge, o Options) http.Handler {
 		mux.Handle("GET /console/", o.Console)
 		mux.Handle("GET /{$}", http.RedirectHandler("/console/", http.StatusFound))
 	}
-	return newNames(o.Hosts).guard(mux)
+	return newNames(o.Hosts).guard(mux, "; add it to ops.hosts")
 }
 
 // rereadTimeout is how long an answer to /reread may take; the reading goes on after.

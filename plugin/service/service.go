@@ -30,6 +30,9 @@ type Options struct {
 	Pages  http.Handler // serves what is not the endpoint; nil: nothing does
 	Build  ops.Build    // of the program; its version is for clients and logs too
 	Reload *Reload      // nil: the configuration stays as it is
+	// Publish publishes an event that the console sends. Where it is set, the console is beside Pages
+	// as well, and whoever reaches those may use it: for a demo. nil: nothing can be sent.
+	Publish func(topic string, payload []byte) error
 }
 
 // A Service is a bridge with its listeners, made from a configuration. New is the only way to make
@@ -68,6 +71,9 @@ func New(ctx context.Context, c *config.Config, o Options) (*Service, error) {
 // Addr returns where clients connect.
 func (s *Service) Addr() net.Addr { return s.clients.Addr() }
 
+// Bridge returns what runs, for whoever shows it.
+func (s *Service) Bridge() *bridge.Bridge { return s.bridge }
+
 // OpsAddr returns where the ops endpoint is; nil where there is none.
 func (s *Service) OpsAddr() net.Addr {
 	if s.ops == nil {
@@ -100,6 +106,7 @@ func (s *Service) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	pages, addConsole := s.pages()
 	s.bridge, err = bridge.New(bridge.Config{
 		MQTT: mqttConfig,
 		Log:  log,
@@ -112,10 +119,10 @@ func (s *Service) open(ctx context.Context) error {
 			HeartBeat:      c.Server.Heartbeat,
 			Limits:         serverLimits(c.Server.Limits),
 			Version:        s.options.Build.Version,
-			Pages:          s.options.Pages,
+			Pages:          pages,
 		},
 		Listener:   s.clients,
-		TrailBytes: trailBytes(c),
+		TrailBytes: s.trailBytes(),
 		Mapper:     c.Mapper,
 		RulesHash:  c.RulesHash,
 		ConfigHash: c.Hash,
@@ -126,15 +133,16 @@ func (s *Service) open(ctx context.Context) error {
 		return errors.Join(err, log.Close())
 	}
 	s.running.Store(s.bridge)
+	addConsole()
 	return nil
 }
 
-// trailBytes returns the memory for what the ops endpoint explains: none where there is no endpoint.
-func trailBytes(c *config.Config) int {
-	if c.Ops.Listen == "" {
+// trailBytes returns the memory for what is explained: none where nobody can ask.
+func (s *Service) trailBytes() int {
+	if s.config.Ops.Listen == "" && s.options.Publish == nil {
 		return 0
 	}
-	return int(c.Ops.Trail)
+	return int(s.config.Ops.Trail)
 }
 
 // listen opens the two listeners.

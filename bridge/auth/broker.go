@@ -2,10 +2,7 @@ package auth
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,14 +33,13 @@ type BrokerConfig struct {
 // to make one.
 type Broker struct {
 	config BrokerConfig
-	key    [sha256.Size]byte // random, so that the digests of passwords are useless elsewhere
+	good   *goodLogins
 	limit  *loginLimit
 	asking chan struct{} // holds one for each question that is on its way
 
 	mu      sync.Mutex
-	good    map[[sha256.Size]byte]time.Time // digest -> until when they are good
-	checked time.Time                       // when the broker was last seen to refuse a login that does not exist
-	failing bool                            // the last question was not answered
+	checked time.Time // when the broker was last seen to refuse a login that does not exist
+	failing bool      // the last question was not answered
 }
 
 const (
@@ -64,9 +60,7 @@ func NewBroker(c BrokerConfig) *Broker {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	b := &Broker{config: c, limit: newLoginLimit(), asking: make(chan struct{}, maxAsking), good: map[[sha256.Size]byte]time.Time{}}
-	rand.Read(b.key[:])
-	return b
+	return &Broker{config: c, good: newGoodLogins(), limit: newLoginLimit(), asking: make(chan struct{}, maxAsking)}
 }
 
 // Authenticate asks the broker, unless it has accepted the same a short time ago, or there were too
@@ -83,8 +77,8 @@ func (b *Broker) Authenticate(ctx context.Context, c Credentials) (Identity, err
 	case !utf8.ValidString(c.Login) || strings.ContainsRune(c.Login, 0): // MQTT 5, 1.5.4
 		return Identity{}, refuse("login or passcode is not right")
 	}
-	digest := b.digest(c)
-	if b.isGood(digest) {
+	digest := b.good.digest(c)
+	if b.good.has(digest, b.config.Now()) {
 		return b.identity(c.Login), nil
 	}
 	select { // failures are counted in advance only for those who are being asked about
@@ -93,11 +87,11 @@ func (b *Broker) Authenticate(ctx context.Context, c Credentials) (Identity, err
 	case <-ctx.Done():
 		return Identity{}, ctx.Err()
 	}
-	if b.isGood(digest) { // by another session of the same client
+	if b.good.has(digest, b.config.Now()) { // by another session of the same client
 		return b.identity(c.Login), nil
 	}
 	if !b.limit.take(c.Login, c.Remote, b.config.Now()) {
-		return Identity{}, refuse("too many failed logins, try again later")
+		return Identity{}, errTooManyTries
 	}
 	ok, err := b.ask(ctx, c.Login, c.Passcode)
 	if ok || err != nil && !errors.Is(err, context.Canceled) { // a client that does not wait for the answer must not get more tries
@@ -110,7 +104,7 @@ func (b *Broker) Authenticate(ctx context.Context, c Credentials) (Identity, err
 		return Identity{}, refuse("login or passcode is not right")
 	}
 	b.limit.letIn(c.Login, c.Remote, b.config.Now())
-	b.keep(digest)
+	b.good.keep(digest, b.config.Now(), b.config.Cache)
 	return b.identity(c.Login), nil
 }
 
@@ -183,33 +177,4 @@ func (b *Broker) checkStrict(ctx context.Context) error {
 	b.checked = b.config.Now()
 	b.mu.Unlock()
 	return nil
-}
-
-// digest stands for a login, a password and the address that showed them: a password that is kept
-// as good for one address must not tell another that it has guessed right. Without the key a digest
-// can be neither made nor guessed from.
-func (b *Broker) digest(c Credentials) [sha256.Size]byte {
-	h := hmac.New(sha256.New, b.key[:])
-	for _, part := range []string{c.Remote.String(), c.Login, c.Passcode} {
-		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
-		h.Write([]byte(part))
-	}
-	return [sha256.Size]byte(h.Sum(nil))
-}
-
-func (b *Broker) isGood(digest [sha256.Size]byte) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.config.Now().Before(b.good[digest])
-}
-
-func (b *Broker) keep(digest [sha256.Size]byte) {
-	if b.config.Cache <= 0 {
-		return
-	}
-	now := b.config.Now()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	makeRoom(b.good, func(until time.Time) bool { return !now.Before(until) })
-	b.good[digest] = now.Add(b.config.Cache)
 }

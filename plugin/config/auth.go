@@ -185,17 +185,23 @@ func (l *loader) readTokens(c *Config) {
 	if !ok {
 		return
 	}
+	const hint = "mqtt-stomp-bridge token --hash NAME makes a line"
 	tokens, errs := auth.ParseTokens(data)
+	l.addLineErrors(s, errs, hint)
+	if len(tokens)+len(errs) == 0 {
+		l.warnf(s, hint, "%q holds no token", s.text)
+	}
+	c.Auth.Tokens = tokens
+}
+
+// addLineErrors reports mistakes in the file that s names, at their lines. What stands there is not
+// shown.
+func (l *loader) addLineErrors(s setting, errs []auth.LineError, hint string) {
 	name := absolute(s.dir, s.text)
 	l.names = append(l.names, name)
 	for _, err := range errs {
-		l.broken = append(l.broken, source.Problem{File: name, Line: err.Line, Column: 1, Width: 1, Message: err.Reason,
-			Hint: "mqtt-stomp-bridge token --hash NAME makes a line"})
+		l.broken = append(l.broken, source.Problem{File: name, Line: err.Line, Column: 1, Width: 1, Message: err.Reason, Hint: hint})
 	}
-	if len(tokens)+len(errs) == 0 {
-		l.warnf(s, "mqtt-stomp-bridge token --hash NAME makes a line", "%q holds no token", s.text)
-	}
-	c.Auth.Tokens = tokens
 }
 
 // decodeBase64 undoes base64, standard or for URLs, with or without padding.

@@ -58,6 +58,7 @@ func (l *loader) check(c *Config) {
 	l.checkBroker(c)
 	l.checkNATS()
 	l.checkAuth(c)
+	l.checkOpsLogin(c)
 	if s, ok := l.one("server.limits.unauthenticated_bytes"); ok && c.Server.Limits.UnauthenticatedBytes < c.Server.Limits.HeaderLine {
 		l.warnf(s, "", "is less than header_line (%s), so the longest tokens will not fit", c.Server.Limits.HeaderLine)
 	}

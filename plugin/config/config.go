@@ -215,7 +215,20 @@ type Ops struct {
 	ShowPayloads bool `mapstructure:"show_payloads"`
 
 	Trail Bytes `mapstructure:"trail"` // 0: none
+
+	Console bool     `mapstructure:"console"`
+	Login   OpsLogin `mapstructure:"login"`
 }
+
+// OpsLogin is what operators show; the zero value demands nothing.
+type OpsLogin struct {
+	PasswordFile   string               `mapstructure:"password_file"`
+	Passwords      []auth.PasswordHash  `mapstructure:"-"` // what PasswordFile holds
+	RequiredClaims []auth.RequiredClaim `mapstructure:"required_claims"`
+}
+
+// Demanded reports whether operators have to show anything.
+func (l OpsLogin) Demanded() bool { return l.PasswordFile != "" || len(l.RequiredClaims) > 0 }
 
 // Default returns the configuration of an empty file. A default that a package of the bridge has is
 // that package's.
@@ -266,7 +279,7 @@ func Default() *Config {
 			MaxBytes: journal.DefaultMaxBytes,
 			Latest:   Latest{MaxKeys: journal.DefaultLatestMaxKeys, MaxAge: journal.DefaultLatestMaxAge},
 		},
-		Ops: Ops{Listen: "127.0.0.1:9464", Trail: 16 * MiB},
+		Ops: Ops{Listen: "127.0.0.1:9464", Trail: 16 * MiB, Console: true},
 	}
 }
 

@@ -57,7 +57,8 @@ func Sections() []Section {
 		{"journal", "The journal of mapped entries. Clients that were away resume from it."},
 		{"journal.nats", "A journal that several bridges share, each a replica: a stream of NATS JetStream. Where `url` is given, `dir` is not used. One of them reads from the broker, all serve clients, and a client resumes at any. `broker.client_id`, `broker.base_topic`, rules and retention must be the same everywhere. See [replicas](../../examples/replicas/README.md)."},
 		{"journal.latest", "The newest entry of each conversation and channel, for `snapshot: latest`. It is kept beyond `max_age` and `max_bytes`."},
-		{"ops", "Health and metrics for operators."},
+		{"ops", "The endpoint for operators: health, metrics and the console."},
+		{"ops.login", "Who may use the console and see users and events. Where a key of this section is given, the console, `/sessions`, `/memory`, `/explain` and `/reread` demand a login, on the bridge's own machine too; `/healthz`, `/readyz` and `/metrics` never do. Without one, the console is open only on a loopback address of `ops.listen`, for requests that come from the bridge's own machine and through no proxy. A browser gets a page to log in, for 12 hours at most; other clients send `Authorization: Basic` or `Authorization: Bearer`. Passwords and tokens cross the network in clear text unless [a proxy with TLS](../../examples/nginx/README.md#the-console) is in front."},
 	}
 }
 
@@ -262,13 +263,20 @@ var keys = []Key{
 		Meaning: "Conversations and channels unchanged for longer are dropped."},
 
 	{Path: "ops.listen", own: true, kind: addressOrNone(),
-		Meaning: "Address of `/healthz`, `/readyz`, `/metrics`, `/sessions`, `/memory` and `/explain`. `\"\"`: off."},
+		Meaning: "Address of `/console/`, `/healthz`, `/readyz`, `/metrics`, `/sessions`, `/memory` and `/explain`. `\"\"`: off."},
 	{Path: "ops.hosts", own: true, List: true, kind: hostName(),
 		Meaning: "Host names that this endpoint answers to, such as `bridge.example.org`. It always answers to addresses, to names without a dot or in a private domain (`.localhost`, `.internal`, `.svc`, `.cluster.local`), and to the host of `ops.listen`. Others get 421, so that a foreign web page cannot read it through DNS rebinding. `*`: answer to every name."},
 	{Path: "ops.show_payloads", own: true, Reloaded: true, kind: boolean(),
-		Meaning: "Let `/memory/NAME`, and `mqtt-stomp-bridge memory NAME`, show the keys and values that rules remember. They hold parts of payloads, and this endpoint asks for no password. `/memory` has the names and sizes without it. `/explain` then also shows the body and the audience of messages."},
+		Meaning: "Let `/memory/NAME`, and `mqtt-stomp-bridge memory NAME`, show the keys and values that rules remember. They hold parts of payloads; `ops.login` says who may ask for them. `/memory` has the names and sizes without it. `/explain` then also shows the body and the audience of messages."},
 	{Path: "ops.trail", own: true, kind: size(0, GiB),
 		Meaning: "Memory for what became of recent events and sessions, which `mqtt-stomp-bridge explain` tells: three quarters for events, of about 100 bytes each, a quarter for sessions that have ended. It is taken as needed, and a restart forgets it. `0`: nothing is kept."},
+
+	{Path: "ops.console", own: true, Reloaded: true, kind: boolean(),
+		Meaning: "Serve the console at `/console/`. `false`: not even to those who may log in."},
+	{Path: "ops.login.password_file", own: true, Reloaded: true, kind: path(),
+		Meaning: "File of logins, as `mosquitto_passwd -c FILE NAME` makes it (hashes of the kind `sha512-pbkdf2`). Everybody in it may do everything here, so do not name the broker's own file. After too many failures, further tries have to wait, as with `auth.broker`. A session of the console ends when its login has left the file or has a new password."},
+	{Path: "ops.login.required_claims", own: true, List: true, Reloaded: true, kind: requiredClaim(),
+		Meaning: "Claims that an operator's token must have, each as `CLAIM=VALUE`, such as `role=operator`; if the claim is a list, it must contain the value. `auth.jwt` must accept the token too. A session of the console ends with its token."},
 
 	{Path: "include", List: true, Reloaded: true, kind: pattern(),
 		Meaning: "Further files with `tables`, `memory`, `rules` and `tests`, read in byte order of their names, like Mosquitto's `include_dir`. A name without wildcards must exist."},

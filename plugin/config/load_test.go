@@ -27,6 +27,7 @@ var onlySettings = cmp.Options{
 	cmpopts.IgnoreFields(config.Config{}, "Mapper", "Access", "Hash", "ReplicaHash", "RulesHash", "Files"),
 	cmpopts.EquateEmpty(),
 	cmp.Comparer(func(a, b config.Secret) bool { return string(a) == string(b) }),
+	cmp.AllowUnexported(auth.PasswordHash{}),
 	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
 }
 
@@ -255,7 +256,10 @@ func TestEverySetting(t *testing.T) {
 			MaxAge: time.Hour, MaxBytes: 2 * config.GiB,
 			Latest: config.Latest{MaxKeys: 7, MaxAge: 36 * time.Hour},
 		},
-		Ops:     config.Ops{Listen: "", Trail: 5 * config.MiB},
+		Ops: config.Ops{Listen: "", Trail: 5 * config.MiB, Login: config.OpsLogin{
+			PasswordFile: filepath.Join(dir, "files/operators"), Passwords: operators(t),
+			RequiredClaims: []auth.RequiredClaim{{Name: "role", Value: "operator"}, {Name: "realm_access.roles", Value: "bridge"}},
+		}},
 		Include: []string{filepath.Join(dir, "rules.d/*.yaml")},
 	}
 	provider := want.Auth.JWT
@@ -267,7 +271,7 @@ func TestEverySetting(t *testing.T) {
 	files := []string{
 		"testdata/good/full.yaml", "testdata/good/rules.d/10-a.yaml", "testdata/good/rules.d/9-b.yaml",
 		filepath.Join(dir, "files/cert.pem"), filepath.Join(dir, "files/key.pem"), filepath.Join(dir, "files/password"),
-		filepath.Join(dir, "files/tokens"),
+		filepath.Join(dir, "files/tokens"), filepath.Join(dir, "files/operators"),
 	}
 	got := map[string]bool{}
 	for _, f := range c.Files {
@@ -334,4 +338,18 @@ func TestSecretsInTurn(t *testing.T) {
 	if len(c.Auth.JWT.Secret) != 1 || string(c.Auth.JWT.Secret[0]) != other {
 		t.Error("the variable did not replace the secrets of the file")
 	}
+}
+
+// operators are the logins in testdata/good/files/operators.
+func operators(t *testing.T) []auth.PasswordHash {
+	t.Helper()
+	data, err := os.ReadFile("testdata/good/files/operators")
+	if err != nil {
+		t.Fatal(err)
+	}
+	logins, errs := auth.ParsePasswords(data)
+	if len(logins) != 2 || errs != nil {
+		t.Fatalf("%d logins, %v", len(logins), errs)
+	}
+	return logins
 }

@@ -54,7 +54,7 @@ func redact(f *source.File, section string, n *yaml.Node) {
 		path := strings.TrimPrefix(section+"."+key.Value, ".")
 		switch known := keyAt(path) != nil; {
 		case section == "" && slices.Contains(expressionKeys(), key.Value):
-		case known && !sensitive(section):
+		case known && !sensitive(section) && !strings.HasSuffix(key.Value, "password_file"): // or somebody has put the password there
 			redactURLs(f, value, map[*yaml.Node]bool{})
 		case !known && key.Value != "" && value.Kind == yaml.MappingNode && len(children(path)) > 0:
 			redact(f, path, value)

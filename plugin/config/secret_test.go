@@ -18,12 +18,17 @@ const canary = "hunter22hunter22hunter22hunter22"
 // TestSecretIsNeverPrinted prints a secret and a configuration that holds some in every way there
 // is.
 func TestSecretIsNeverPrinted(t *testing.T) {
-	c := mustLoad(t, write(t, "config.yaml", "broker: {password: "+canary+"}\nauth: {jwt: {secret: "+canary+"}}\n"))
+	hashes, err := os.ReadFile("testdata/good/files/operators")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := mustLoad(t, write(t, "config.yaml", "broker: {password: "+canary+"}\nauth: {jwt: {secret: "+canary+"}}\n"),
+		"BRIDGE_OPS_LOGIN_PASSWORD_FILE=testdata/good/files/operators")
 	if string(c.Broker.Password) != canary || string(c.Auth.JWT.Secret[0]) != canary {
 		t.Fatal("the secrets were not loaded")
 	}
 	var out bytes.Buffer
-	for _, v := range []any{c.Broker.Password, &c.Broker.Password, c.Auth.JWT.Secret, c.Broker, *c, c} {
+	for _, v := range []any{c.Ops.Login.Passwords, c.Ops.Login.Passwords[0], c.Broker.Password, &c.Broker.Password, c.Auth.JWT.Secret, c.Broker, *c, c} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%10.3s", "%e"} {
 			fmt.Fprintf(&out, verb+"\n", v)
 		}
@@ -38,6 +43,11 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	hex := fmt.Sprintf("%x", canary)
 	if got := out.String(); strings.Contains(got, canary) || strings.Contains(strings.ToLower(got), hex) || !strings.Contains(got, "***") {
 		t.Error("a secret was printed")
+	}
+	for _, field := range strings.FieldsFunc(string(hashes), func(r rune) bool { return r == '$' || r == '\n' }) {
+		if len(field) > 10 && strings.Contains(out.String(), field) {
+			t.Errorf("a part of a hash was printed: %s", field)
+		}
 	}
 }
 
@@ -115,6 +125,10 @@ var wrongAroundSecrets = []string{
 	"auth:\n  jwt:\n    jwks_url: hunter22://x\n",
 	"auth:\n  tokens_file: hunter22\n",
 	"auth:\n  broker: {cache: hunter22, pass: hunter22}\n",
+	"ops:\n  login:\n    password_file: hunter22\n    required_claims: role=operator\n",
+	"ops:\n  login: {password: hunter22, passwords: [hunter22]}\n",
+	"ops:\n  login: hunter22\n",
+	"journal:\n  nats: {url: nats://n, username: u, password_file: hunter22}\n",
 	"broker: {url: hunter22, keepalive: hunter22}\n",
 	"broker: {url: 'mqtt://u%3Ahunter22%40h'}\n",
 	"broker: {username: \"hunter22\\0\"}\n",

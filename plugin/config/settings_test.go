@@ -104,6 +104,9 @@ var others = map[string]string{
 	"ops.hosts":                           "bridge.example.org",
 	"ops.show_payloads":                   "true",
 	"ops.trail":                           "5MiB",
+	"ops.console":                         "false",
+	"ops.login.password_file":             "testdata/good/files/operators",
+	"ops.login.required_claims":           "role=operator",
 	"include":                             "testdata/good/rules.d/*.yaml",
 }
 
@@ -129,6 +132,7 @@ var companions = map[string][]string{
 	"server.cert_file":              {"server.key_file"},
 	"server.key_file":               {"server.cert_file"},
 	"server.client_ca_file":         {"server.cert_file", "server.key_file"},
+	"ops.login.required_claims":     {"auth.jwt.secret"},
 	"auth.jwt.public_key_file":      {"auth.jwt.algorithm"},
 	"auth.jwt.jwks_url":             {"auth.jwt.algorithm"},
 	"auth.jwt.jwks_ca_file":         {"auth.jwt.jwks_url", "auth.jwt.algorithm"},

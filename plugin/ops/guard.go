@@ -58,28 +58,3 @@ func (n names) own(host string) bool {
 	endsIn := func(end string) bool { return strings.HasSuffix(name, end) }
 	return slices.ContainsFunc(private, endsIn) || n[name] || n[AnyHost]
 }
-
-// changing is for the handlers of requests that change something: the endpoint asks for no
-// password, so they must come from the bridge's own machine, and not from a page that a browser
-// shows there.
-func changing(h http.HandlerFunc) http.Handler {
-	var origin http.CrossOriginProtection
-	return origin.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !local(r) {
-			http.Error(w, "this must come from the bridge's own machine", http.StatusForbidden)
-			return
-		}
-		h(w, r)
-	}))
-}
-
-// local reports whether the request comes from this machine, and not through a proxy on it.
-func local(r *http.Request) bool {
-	for _, header := range []string{"Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"} {
-		if r.Header.Get(header) != "" {
-			return false
-		}
-	}
-	from, err := netip.ParseAddrPort(r.RemoteAddr)
-	return err == nil && from.Addr().Unmap().IsLoopback()
-}

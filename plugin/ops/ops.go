@@ -18,6 +18,7 @@ import (
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/server"
 	"mqtt-stomp-bridge/mapping/memory"
+	"mqtt-stomp-bridge/plugin/operators"
 )
 
 // Bridge is what the endpoint reports on and changes.
@@ -47,6 +48,9 @@ type Options struct {
 	// bodies and audiences of messages, may be shown; nil: they may not.
 	ShowPayloads func() bool
 	Console      http.Handler // the pages below /console/; nil: there are none
+	// Operators decides who may use what changes something or shows users or events; nil: a guard
+	// that demands no login.
+	Operators *operators.Guard
 }
 
 // Readiness is the document at /readyz.
@@ -66,10 +70,16 @@ type Readiness struct {
 // ?id= or of ?number= in the trail, or those on ?topic= from ?since= to ?until=, for a ?user= or a ?session=; 400 where these do not
 // make a question, 404 where nothing is kept to answer from. POST /reread?filter= reads retained messages again and answers 204 when they are
 // committed, 400 when there are none to read, 504 when it takes long. Of replicas, only the one that
-// reads from the broker answers to /memory and /reread; the others, 503, name it. / leads to the console, below /console/. Requests for a name that is
-// not the endpoint's get 421, and those that change something 403 unless they come from this
-// machine.
+// reads from the broker answers to /memory and /reread; the others, 503, name it. / leads to the
+// console, below /console/. Requests for a name that is not the endpoint's get 421. What shows users
+// or events, and what changes something, is as Options.Operators has it.
 func Handler(b Bridge, o Options) http.Handler {
+	guard := o.Operators
+	if guard == nil {
+		guard = operators.New(operators.Options{})
+	}
+	reading := func(h http.HandlerFunc) http.Handler { return guard.Reading(h) }
+	changing := func(h http.HandlerFunc) http.Handler { return guard.Changing(h) }
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metricsHandler(b, o))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -87,14 +97,14 @@ func Handler(b Bridge, o Options) http.Handler {
 			Replica: replica(b.Standing()),
 		})
 	})
-	mux.HandleFunc("GET /sessions", func(w http.ResponseWriter, r *http.Request) {
+	mux.Handle("GET /sessions", reading(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(listed(b.Sessions(), r.URL.Query()))
-	})
+	}))
 	m := memories{b, o.ShowPayloads}
-	mux.HandleFunc("GET /memory", reader(b, m.list))
-	mux.HandleFunc("GET /memory/{name}", reader(b, m.one))
-	mux.HandleFunc("GET /explain", explanations{b, o.ShowPayloads}.answer)
+	mux.Handle("GET /memory", reading(reader(b, m.list)))
+	mux.Handle("GET /memory/{name}", reading(reader(b, m.one)))
+	mux.Handle("GET /explain", reading(explanations{b, o.ShowPayloads}.answer))
 	mux.Handle("DELETE /sessions/{id}", changing(func(w http.ResponseWriter, r *http.Request) {
 		if !b.EndSession(r.PathValue("id")) {
 			http.Error(w, "no such session", http.StatusNotFound)
@@ -104,8 +114,7 @@ func Handler(b Bridge, o Options) http.Handler {
 	}))
 	mux.Handle("POST /reread", changing(reader(b, func(w http.ResponseWriter, r *http.Request) { reread(w, r, b) })))
 	if o.Console != nil {
-		mux.Handle("/console/", changing(o.Console.ServeHTTP))
-		mux.Handle("GET /console/", o.Console)
+		mux.Handle("/console/", guard.Console(o.Console))
 		mux.Handle("GET /{$}", http.RedirectHandler("/console/", http.StatusFound))
 	}
 	return newNames(o.Hosts).guard(mux, "; add it to ops.hosts")

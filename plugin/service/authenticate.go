@@ -16,6 +16,7 @@ import (
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/plugin/config"
+	"mqtt-stomp-bridge/plugin/operators"
 )
 
 // An authentication makes authenticators of configurations. It carries over what must survive a
@@ -25,10 +26,13 @@ type authentication struct {
 	logger    *slog.Logger
 	withdrawn chan<- struct{} // see auth.JWKSConfig
 
+	files *auth.PasswordFile // of operators; it lasts, since it counts failed logins
+
 	// Of the configuration in force.
-	settings config.AuthBroker
-	logins   *auth.Broker              // nil: none
-	sets     atomic.Pointer[[]*keySet] // the ops endpoint asks how they stand; never nil
+	operators auth.Providers // whose tokens operators may show
+	settings  config.AuthBroker
+	logins    *auth.Broker              // nil: none
+	sets      atomic.Pointer[[]*keySet] // the ops endpoint asks how they stand; never nil
 }
 
 // A keySet is a published key set, which providers may share.
@@ -41,7 +45,7 @@ type keySet struct {
 }
 
 func newAuthentication(logger *slog.Logger, withdrawn chan<- struct{}) *authentication {
-	a := &authentication{logger: logger, withdrawn: withdrawn}
+	a := &authentication{logger: logger, withdrawn: withdrawn, files: auth.NewPasswordFile()}
 	a.sets.Store(new([]*keySet))
 	return a
 }
@@ -51,11 +55,12 @@ func newAuthentication(logger *slog.Logger, withdrawn chan<- struct{}) *authenti
 func (a *authentication) prepare(c *config.Config) (chain auth.Chain, adopt func(), err error) {
 	var logins *auth.Broker
 	var sets []*keySet
+	var operators auth.Providers
 	for _, kind := range c.Auth.Kinds {
 		var one auth.Authenticator
 		switch kind {
 		case auth.KindJWT:
-			one, sets, err = a.providers(c.Auth.Providers)
+			one, operators, sets, err = a.providers(c.Auth.Providers, c.Ops.Login.RequiredClaims)
 		case auth.KindBroker:
 			logins, err = a.passwords(c.Auth.Broker)
 			one = logins
@@ -70,21 +75,21 @@ func (a *authentication) prepare(c *config.Config) (chain auth.Chain, adopt func
 		chain = append(chain, one)
 	}
 	return chain, func() {
-		a.logins, a.settings = logins, c.Auth.Broker
+		a.logins, a.settings, a.operators = logins, c.Auth.Broker, operators
 		a.use(sets)
 		a.warn(c.Auth)
 	}, nil
 }
 
-// providers returns the authenticator of JSON Web Tokens, and the key sets that it needs: those in
-// force, where they will do.
-func (a *authentication) providers(configs []config.JWT) (providers auth.Providers, sets []*keySet, err error) {
+// providers returns the authenticator of JSON Web Tokens, the one of operators, whose tokens must
+// have further claims, and the key sets that they need: those in force, where they will do.
+func (a *authentication) providers(configs []config.JWT, further []auth.RequiredClaim) (clients, operators auth.Providers, sets []*keySet, err error) {
 	for _, c := range configs {
 		j := jwtConfig(c)
 		if c.JWKSURL != "" {
 			set, err := a.keySet(c, append(sets, *a.sets.Load()...))
 			if err != nil {
-				return nil, nil, err
+				return nil, nil, nil, err
 			}
 			if !slices.Contains(sets, set) {
 				sets = append(sets, set)
@@ -93,11 +98,30 @@ func (a *authentication) providers(configs []config.JWT) (providers auth.Provide
 		}
 		one, err := auth.NewJWT(j)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
-		providers = append(providers, one)
+		clients = append(clients, one)
+		j.RequiredClaims = slices.Concat(j.RequiredClaims, further)
+		if one, err = auth.NewJWT(j); err != nil {
+			return nil, nil, nil, err
+		}
+		operators = append(operators, one)
 	}
-	return providers, sets, nil
+	return clients, operators, sets, nil
+}
+
+// operatorPolicy returns who may use the ops endpoint by c, whose authenticators have been adopted.
+// What is configured and cannot work, as claims without keys, demands a login that nobody has.
+func (a *authentication) operatorPolicy(c *config.Config) operators.Policy {
+	p := operators.Policy{NoConsole: !c.Ops.Console}
+	if len(c.Ops.Login.RequiredClaims) > 0 {
+		p.Tokens = a.operators
+	}
+	a.files.Use(c.Ops.Login.Passwords)
+	if c.Ops.Login.PasswordFile != "" {
+		p.Passwords = a.files
+	}
+	return p
 }
 
 // keySet returns the key set of a provider, one of those that are known or a new one.

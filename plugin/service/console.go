@@ -3,7 +3,9 @@ package service
 import (
 	"net"
 	"net/http"
+	"time"
 
+	"mqtt-stomp-bridge/plugin/config"
 	"mqtt-stomp-bridge/plugin/console"
 	"mqtt-stomp-bridge/plugin/ops"
 )
@@ -12,6 +14,7 @@ import (
 func (s *Service) console() http.Handler {
 	return console.Handler(watched{s.bridge, s.auth}, console.Options{
 		Payloads: s.payloads.Load,
+		Standing: func() console.Standing { return *s.standing.Load() },
 		Framed:   s.options.Publish != nil,
 		Publish:  s.options.Publish,
 	})
@@ -29,4 +32,16 @@ func (s *Service) pages() (pages http.Handler, addConsole func()) {
 	}
 	own, _, _ := net.SplitHostPort(s.config.Server.Listen)
 	return ops.Named(mux, own), func() { mux.Handle("/console/", s.console()) }
+}
+
+// stands notes that the configuration is in force from now on.
+func (s *Service) stands(c *config.Config) {
+	s.standing.Store(&console.Standing{Version: s.options.Build.Version, Hash: c.Hash, Since: time.Now(), Files: c.Files})
+}
+
+// refuses notes why the last reload was refused. Operators may read the whole text, as the log has it.
+func (s *Service) refuses(reason string) {
+	now := *s.standing.Load()
+	now.Error, now.ErrorAt = reason, time.Now()
+	s.standing.Store(&now)
 }

@@ -15,7 +15,7 @@ func ExplainToken(ctx context.Context, c *config.Config, token string, logger *s
 	if len(c.Auth.Providers) == 0 {
 		return nil, errors.New("auth.jwt has no keys, so it checks no tokens")
 	}
-	one, sets, err := newAuthentication(logger, nil).providers(c.Auth.Providers)
+	one, _, sets, err := newAuthentication(logger, nil).providers(c.Auth.Providers, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -2,10 +2,12 @@ package service
 
 import (
 	"log/slog"
+	"net/http"
 
 	"mqtt-stomp-bridge/bridge/auth"
 	"mqtt-stomp-bridge/bridge/mqtt"
 	"mqtt-stomp-bridge/plugin/config"
+	"mqtt-stomp-bridge/plugin/console"
 )
 
 // What tests reach without a running service.
@@ -24,3 +26,16 @@ func NewAuthentication(broker mqtt.Config) *authentication {
 func (a *authentication) Prepare(c *config.Config) (auth.Chain, func(), error) { return a.prepare(c) }
 
 func (a *authentication) HasLogins() bool { return a.logins != nil }
+
+const (
+	ConsoleConnections = consoleConnections
+	ConsoleKept        = consoleKept
+)
+
+// BoundConsole has the server leave connections to those who ask for something else than the console.
+func BoundConsole(s *http.Server) {
+	c := newShare(consoleConnections, consoleKept)
+	s.Handler, s.ConnContext, s.ConnState = c.handler(s.Handler), withConn, c.state
+}
+
+func (s *Service) Standing() console.Standing { return *s.standing.Load() }

@@ -106,6 +106,8 @@ func (r *reloader) reload(ctx context.Context) {
 	r.Level.Set(next.Log.Level)
 	s.payloads.Store(next.Ops.ShowPayloads)
 	s.replicaHash.Store(&next.ReplicaHash)
+	s.operators.Use(s.auth.operatorPolicy(next))
+	s.stands(next)
 	if err := s.bridge.Reload(ctx, update); err != nil {
 		s.logger.Warn("new topic filters are not granted yet", "error", err)
 	}
@@ -165,6 +167,7 @@ func (r *reloader) prepare(next *config.Config) (u bridge.Update, swap func(), e
 func (r *reloader) refuse(reason, public string) {
 	r.service.logger.Error("reload refused, the configuration in force stays", "reason", reason, "config", r.current.Hash)
 	r.service.reloads.refused.Add(1)
+	r.service.refuses(reason)
 	r.service.bridge.ReloadFailed(r.current.Hash, public)
 }
 

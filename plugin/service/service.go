@@ -11,16 +11,15 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"mqtt-stomp-bridge/bridge"
 	"mqtt-stomp-bridge/bridge/server"
-	"mqtt-stomp-bridge/bridge/server/gate"
 	"mqtt-stomp-bridge/bridge/stomp"
 	"mqtt-stomp-bridge/plugin/config"
+	"mqtt-stomp-bridge/plugin/console"
+	"mqtt-stomp-bridge/plugin/operators"
 	"mqtt-stomp-bridge/plugin/ops"
 )
 
@@ -44,12 +43,14 @@ type Service struct {
 	bridge      *bridge.Bridge
 	clients     net.Listener
 	ops         net.Listener // nil: none
+	operators   *operators.Guard
 	certificate *certificate // nil: no TLS
 	tls         *tls.Config  // nil: no TLS
 	auth        *authentication
 	withdrawn   chan struct{} // holds one when sessions are to be rechecked; never closed
 	reloads     reloadCounts
-	payloads    atomic.Bool                   // ops.show_payloads
+	payloads    atomic.Bool // ops.show_payloads
+	standing    atomic.Pointer[console.Standing]
 	replicaHash atomic.Pointer[string]        // of the configuration in force
 	running     atomic.Pointer[bridge.Bridge] // bridge, for those who may ask before there is one
 }
@@ -60,6 +61,7 @@ func New(ctx context.Context, c *config.Config, o Options) (*Service, error) {
 	s := &Service{config: c, options: o, logger: o.Logger, withdrawn: make(chan struct{}, 1)}
 	s.payloads.Store(c.Ops.ShowPayloads)
 	s.replicaHash.Store(&c.ReplicaHash)
+	s.stands(c)
 	if err := s.open(ctx); err != nil {
 		s.closeListeners()
 		s.auth.close()
@@ -102,6 +104,8 @@ func (s *Service) open(ctx context.Context) error {
 	if err := s.listen(); err != nil {
 		return err
 	}
+	s.operators = operators.New(operators.Options{Loopback: s.loopback(), Logger: s.logger})
+	s.operators.Use(s.auth.operatorPolicy(c))
 	log, err := s.openJournal(ctx)
 	if err != nil {
 		return err
@@ -206,40 +210,6 @@ func (s *Service) Run(ctx context.Context) error {
 	return err
 }
 
-// The ops endpoint serves few, and must not use up the descriptors that clients leave.
-const (
-	opsConnections = 16
-	opsTimeout     = 5 * time.Second
-)
-
-// serveOps serves the ops endpoint where there is one, until the returned function is called.
-func (s *Service) serveOps() (closeAndWait func()) {
-	if s.ops == nil {
-		return func() {}
-	}
-	own, _, _ := net.SplitHostPort(s.config.Ops.Listen)
-	handler := ops.Handler(watched{s.bridge, s.auth}, ops.Options{
-		Build:        s.options.Build,
-		Reloads:      s.reloads.figures,
-		TokenKeys:    s.auth.keysStatus,
-		ShowPayloads: s.payloads.Load,
-		Hosts:        append(slices.Clone(s.config.Ops.Hosts), own),
-		Console:      s.console(),
-	})
-	web := &http.Server{
-		Handler:     handler,
-		ReadTimeout: opsTimeout, // also of the pause before the next request
-		ErrorLog:    slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
-	}
-	l := gate.New(s.ops, gate.Config{Connections: opsConnections, Name: "ops.listen", Logger: s.logger})
-	var serving sync.WaitGroup
-	serving.Go(func() { web.Serve(l) })
-	return func() {
-		web.Close()
-		serving.Wait()
-	}
-}
-
 // recheck ends the sessions that withdrawn keys have let in, until ctx is done.
 func (s *Service) recheck(ctx context.Context) {
 	for {
@@ -248,6 +218,7 @@ func (s *Service) recheck(ctx context.Context) {
 			return
 		case <-s.withdrawn:
 			s.bridge.RecheckAuth()
+			s.operators.Recheck()
 		}
 	}
 }

@@ -83,17 +83,58 @@ func BenchmarkEvent(b *testing.B) {
 	})
 }
 
-// The same with a trail and without one: what it costs an event, which is shared by all of its
-// deliveries.
+// The same without a trail, with one, and with one that somebody watches: what it costs an event,
+// which is shared by all of its deliveries.
 func BenchmarkTrail(b *testing.B) {
-	for name, ring := range map[string]*commit.Trail{"with": commit.NewTrail(12 << 20), "without": nil} {
-		b.Run(name, func(b *testing.B) {
-			f := newFlowWith(b, journal.NewMemory(journal.MemoryOptions{}), rules, ring)
+	for _, how := range []string{"without", "with", "watched"} {
+		b.Run(how, func(b *testing.B) {
+			var t *commit.Trail
+			if how != "without" {
+				t = commit.NewTrail(12 << 20)
+			}
+			if how == "watched" {
+				defer t.Watch()()
+			}
+			f := newFlowWith(b, journal.NewMemory(journal.MemoryOptions{}), rules, t)
 			b.ReportAllocs()
 			for b.Loop() {
 				f.events <- &mqtt.Event{Topic: "t", Payload: []byte("7")}
 			}
 			f.end(b)
+		})
+	}
+}
+
+// What it takes to read a trail that is full: a second's events, one by its number, by its position,
+// and those of a topic.
+func BenchmarkReadTrail(b *testing.B) {
+	t := commit.NewTrail(12 << 20)
+	f := newFlowWith(b, journal.NewMemory(journal.MemoryOptions{}), rules, t)
+	const events = 300_000
+	for range events {
+		f.events <- &mqtt.Event{Topic: "t", Payload: []byte("7"), Received: time.Now()}
+	}
+	f.end(b)
+	all, newest, forgotten := t.Events(0, events, nil)
+	b.Logf("%d events, the newest is %d, %d forgotten", len(all), newest, forgotten)
+	middle := all[len(all)/2]
+	none := func(*commit.TracedEvent) bool { return false }
+	for _, read := range []struct {
+		what string
+		read func()
+	}{
+		{"second", func() { t.Events(newest-1000, 200, nil) }},
+		{"second, none matches", func() { t.Events(newest-1000, 200, none) }},
+		{"number", func() { t.Event(middle.Number) }},
+		{"position", func() { t.At(middle.Outcomes[0].Position, middle.Time) }},
+		{"position, gone", func() { t.At(1, time.Time{}) }},
+		{"topic", func() { t.OfTopic("other/+", time.Time{}, time.Time{}, 20) }},
+	} {
+		b.Run(read.what, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				read.read()
+			}
 		})
 	}
 }

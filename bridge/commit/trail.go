@@ -99,14 +99,24 @@ func (t *Trail) OfTopic(filter string, since, until time.Time, limit int) (event
 	return events, more
 }
 
-// At returns the event that has become the entry at the position, if it is not forgotten.
-func (t *Trail) At(position uint64) (e NumberedEvent, ok bool) {
-	for number, record := range t.ring.Backward(0) {
+// At returns the event that has become the entry at the position, if it is not forgotten. It is found
+// sooner if it is known when it was received; the zero time: it is not known.
+func (t *Trail) At(position uint64, received time.Time) (e NumberedEvent, ok bool) {
+	after := t.ring.Before(received)
+	if e, ok = t.atAfter(after, position); !ok && after > 0 {
+		return t.atAfter(0, position) // the clock was set
+	}
+	return e, ok
+}
+
+// atAfter looks for it after the event with that number.
+func (t *Trail) atAfter(after, position uint64) (e NumberedEvent, ok bool) {
+	for number, record := range t.ring.Forward(after) {
 		has, first := hasPosition(record, position)
 		if has {
 			return NumberedEvent{number, decodeTraced(record)}, true
 		}
-		if first > 0 && first < position { // they are in the order of their positions
+		if first > position { // they are in the order of their positions
 			break
 		}
 	}

@@ -111,7 +111,10 @@ func TestNumbersGoOn(t *testing.T) {
 				t.Errorf("event %d is %+v", skipped+i+1, want)
 			}
 			got, ok := h.trail.Event(want.Number)
-			at, found := h.trail.At(want.Outcomes[0].Position)
+			at, found := h.trail.At(want.Outcomes[0].Position, want.Time)
+			if later, ok := h.trail.At(want.Outcomes[0].Position, time.Now().Add(time.Hour)); !ok || later.Number != want.Number {
+				t.Errorf("event %d is not found with another time: %+v", want.Number, later)
+			}
 			if !ok || !found {
 				t.Errorf("event %d: by number %t, by position %t", want.Number, ok, found)
 			}
@@ -123,7 +126,7 @@ func TestNumbersGoOn(t *testing.T) {
 			}
 		}
 		for _, position := range []uint64{0, 1, 102} {
-			if e, ok := h.trail.At(position); ok {
+			if e, ok := h.trail.At(position, time.Time{}); ok {
 				t.Errorf("at position %d: %+v", position, e)
 			}
 		}
@@ -331,7 +334,7 @@ func TestReadTrailWhileCommitting(t *testing.T) {
 					t.Errorf("after %d: %d events and %d skipped up to %d", last, len(events), skipped, newest)
 				}
 				for _, e := range events {
-					h.trail.At(e.Number)
+					h.trail.At(e.Number, e.Time)
 					h.trail.Received(e.Number)
 				}
 				h.trail.OfTopic("t", time.Now().Add(-time.Second), time.Time{}, 20)

@@ -184,14 +184,18 @@ func (s Sources) byMessage(ctx context.Context, a *Answer, q Query) error {
 		a.note("the message is of another journal, or of one that was there before: this one has given position %d the message-id %s", position, s.id(position))
 		return nil
 	}
-	if e, ok := s.Events.At(position); ok {
-		a.Events = append(a.Events, only(e, position))
-		return nil
-	}
 	entry, err := s.entry(ctx, position)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	var received time.Time
+	if entry != nil {
+		received = entry.Time
+	}
+	e, ok := s.Events.At(position, received)
+	switch {
+	case ok:
+		a.Events = append(a.Events, only(e, position))
 	case entry == nil:
 		a.note("the message has left the journal, which begins at position %d, and its event the trail", bounds.First)
 	default:

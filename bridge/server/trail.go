@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -84,12 +85,24 @@ func (x *session) noteEnd() {
 	x.note(x.traced(&now, slices.Concat(x.gone, x.subs)...))
 }
 
+// note adds a record to the trail: the user and the session, so that the records of others need not
+// be decoded, then all.
 func (x *session) note(t Traced) {
-	record, err := json.Marshal(t)
+	all, err := json.Marshal(t)
 	if err != nil {
 		panic("server: " + err.Error())
 	}
-	x.server.config.Trail.Add(record)
+	var record []byte
+	for _, name := range []string{t.User, t.Session} {
+		record = append(binary.AppendUvarint(record, uint64(len(name))), name...)
+	}
+	x.server.config.Trail.Add(append(record, all...))
+}
+
+// cutName returns the name that a record begins with, and what follows it.
+func cutName(record []byte) (name, rest []byte) {
+	length, n := binary.Uvarint(record)
+	return record[n:][:length], record[n+int(length):]
 }
 
 // traced returns what the session and these subscriptions came through. subsMu is held.
@@ -134,15 +147,18 @@ func (s *Server) Traced(user, session string) (all []Traced) {
 		x.subsMu.Unlock()
 	}
 	ended := map[string]bool{}
-	for record := range s.config.Trail.All() {
+	for _, record := range s.config.Trail.Forward(0) {
+		name, rest := cutName(record)
+		id, rest := cutName(rest)
+		if !wanted(string(name), string(id)) {
+			continue
+		}
 		var t Traced
-		if err := json.Unmarshal(record, &t); err != nil {
+		if err := json.Unmarshal(rest, &t); err != nil {
 			panic(fmt.Sprint("server: a record of the trail is not a session's: ", err))
 		}
-		if wanted(t.User, t.Session) {
-			all = append(all, t)
-			ended[t.Session] = ended[t.Session] || t.Ended != nil
-		}
+		all = append(all, t)
+		ended[t.Session] = ended[t.Session] || t.Ended != nil
 	}
 	live = slices.DeleteFunc(live, func(t Traced) bool { return ended[t.Session] })
 	return append(all, live...)

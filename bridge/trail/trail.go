@@ -122,13 +122,14 @@ func (r *Ring) Before(at time.Time) (number uint64) {
 	return r.chunks[i].first - 1
 }
 
-// All yields the records that are there now, the oldest first. They must not be changed.
-func (r *Ring) All() iter.Seq[[]byte] {
-	chunks := r.after(0)
-	return func(yield func([]byte) bool) {
+// Forward yields the records that are there now and have come after the one with that number, with
+// their numbers, the oldest first. They must not be changed.
+func (r *Ring) Forward(after uint64) iter.Seq2[uint64, []byte] {
+	chunks := r.after(after)
+	return func(yield func(uint64, []byte) bool) {
 		for _, c := range chunks {
 			for i := range c.ends {
-				if !yield(c.record(i)) {
+				if number := c.first + uint64(i); number > after && !yield(number, c.record(i)) {
 					return
 				}
 			}
@@ -136,8 +137,7 @@ func (r *Ring) All() iter.Seq[[]byte] {
 	}
 }
 
-// Backward yields the records that are there now and have come after the one with that number, with
-// their numbers, the newest first. They must not be changed.
+// Backward is Forward with the newest first.
 func (r *Ring) Backward(after uint64) iter.Seq2[uint64, []byte] {
 	chunks := r.after(after)
 	return func(yield func(uint64, []byte) bool) {

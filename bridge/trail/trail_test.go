@@ -3,7 +3,7 @@ package trail_test
 import (
 	"bytes"
 	"fmt"
-	"slices"
+	"maps"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -23,7 +23,7 @@ func TestRing(t *testing.T) {
 			r.Add(fmt.Appendf(nil, "record %d", i))
 			var all []string
 			size := 0
-			for record := range r.All() {
+			for _, record := range r.Forward(0) {
 				all = append(all, string(record))
 				size += len(record)
 			}
@@ -62,8 +62,18 @@ func wantNumbers(t *testing.T, r *trail.Ring, first, last int) {
 			t.Fatalf("%d to %d: record %d is %q, %t", first, last, i, record, ok)
 		}
 	}
-	for after := range last + 3 {
-		number := last + 1
+	for _, after := range []int{0, max(0, first-1), first, first + 1, last, last + 1, last + 2} {
+		number := max(after, first)
+		for n, record := range r.Forward(uint64(after)) {
+			if want := fmt.Sprint("record ", number); n != uint64(number)+1 || string(record) != want {
+				t.Fatalf("after %d: %d is %q, want %d: %q", after, n, record, number+1, want)
+			}
+			number++
+		}
+		if want := max(after, last+1); number != want {
+			t.Fatalf("after %d: it ends below %d, want %d", after, number, want)
+		}
+		number = last + 1
 		for n, record := range r.Backward(uint64(after)) {
 			if want := fmt.Sprint("record ", number-1); n != uint64(number) || string(record) != want {
 				t.Fatalf("after %d: %d is %q, want %d: %q", after, n, record, number, want)
@@ -107,11 +117,11 @@ func TestLargeRecord(t *testing.T) {
 	}
 	large := bytes.Repeat([]byte("x"), 300)
 	r.Add(large)
-	if all := slices.Collect(r.All()); len(all) != 1 || !bytes.Equal(all[0], large) {
+	if all := maps.Collect(r.Forward(0)); len(all) != 1 || !bytes.Equal(all[21], large) {
 		t.Errorf("%d records", len(all))
 	}
 	r.Add([]byte("after"))
-	if all := slices.Collect(r.All()); len(all) != 1 || string(all[0]) != "after" {
+	if all := maps.Collect(r.Forward(0)); len(all) != 1 || string(all[22]) != "after" {
 		t.Errorf("%d records after it", len(all))
 	}
 }
@@ -127,7 +137,7 @@ func TestReadWhileAdding(t *testing.T) {
 	})
 	for range 200 {
 		before := -1
-		for record := range r.All() {
+		for _, record := range r.Forward(0) {
 			var n int
 			if _, err := fmt.Sscan(string(record), &n); err != nil || before >= 0 && n != before+1 {
 				t.Fatalf("%q after %d", record, before)

@@ -325,12 +325,13 @@ func (b *Bridge) Lag() server.Lag { return b.server.Lag() }
 // Counts are the bridge's figures.
 type Counts struct {
 	commit.Counts
-	Queues  map[string]hub.Counts
-	Server  server.Counts
-	MQTT    mqtt.Stats
-	Journal JournalCounts
-	Latency hub.Latency
-	Replica *journal.Standing // nil where the log is this bridge's alone
+	Queues        map[string]hub.Counts
+	Subscriptions map[string]int64 // of clients, by queue
+	Server        server.Counts
+	MQTT          mqtt.Stats
+	Journal       JournalCounts
+	Latency       hub.Latency
+	Replica       *journal.Standing // nil where the log is this bridge's alone
 }
 
 // Standing returns how this replica and the shared log stand; nil where the log is this bridge's
@@ -387,13 +388,14 @@ func (b *Bridge) turns() turnCounts {
 func (b *Bridge) Counts() Counts {
 	turns := b.turns()
 	c := Counts{
-		Counts:  turns.commit,
-		MQTT:    turns.mqtt,
-		Queues:  b.hub.Counts(),
-		Server:  b.server.Counts(),
-		Journal: countJournal(b.log),
-		Latency: b.hub.Latency(),
-		Replica: b.Standing(),
+		Counts:        turns.commit,
+		MQTT:          turns.mqtt,
+		Queues:        b.hub.Counts(),
+		Subscriptions: b.hub.Subscriptions(),
+		Server:        b.server.Counts(),
+		Journal:       countJournal(b.log),
+		Latency:       b.hub.Latency(),
+		Replica:       b.Standing(),
 	}
 	if b.turn() == nil {
 		c.Memory = nil // as it was then

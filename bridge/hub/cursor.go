@@ -207,6 +207,7 @@ func (c *Cursor) leave(f *Feed) {
 	h.detach(f, c)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	r.subscriptions.Add(-1)
 	if c.use.n.Add(-1) == 0 {
 		delete(r.uses, c.use.format)
 	}

@@ -109,6 +109,7 @@ func (f *Feed) Subscribe(queue string, format Format, o Options) (c *Cursor, com
 		r.uses[format] = c.use
 	}
 	c.use.n.Add(1)
+	r.subscriptions.Add(1)
 	h.mu.Unlock()
 	h.attach(f, c)
 

@@ -256,7 +256,18 @@ func (h *Hub) Counts() map[string]Counts {
 	return counts
 }
 
-// counters are one queue's, see Counts.
+// Subscriptions returns how many there are now, by queue.
+func (h *Hub) Subscriptions() map[string]int64 {
+	n := map[string]int64{}
+	for q, r := range h.rings {
+		n[q] = r.subscriptions.Load()
+	}
+	return n
+}
+
+// counters are one queue's, see Counts and Subscriptions.
 type counters struct {
+	subscriptions atomic.Int64
+
 	published, delivered, conflated, notAddressed, leftBehind, replayed atomic.Int64
 }

@@ -345,6 +345,36 @@ func TestUnsubscribe(t *testing.T) {
 	}
 }
 
+// A subscription counts from its beginning to its end, whoever writes for it.
+func TestSubscriptions(t *testing.T) {
+	b := newBench(t, hub.Config{}, journal.MemoryOptions{})
+	want := func(messages, counts int64) {
+		t.Helper()
+		got := b.hub.Subscriptions()
+		if got[message] != messages || got[unread] != counts || len(got) != 3 {
+			t.Errorf("got %v, want %d and %d", got, messages, counts)
+		}
+	}
+	want(0, 0)
+	f, other := b.feed(), b.feed()
+	first, _ := f.Subscribe(message, plain{name: "a"}, hub.Options{})
+	f.Subscribe(message, plain{name: "b"}, hub.Options{})
+	other.Subscribe(unread, plain{name: "c"}, hub.Options{})
+	want(2, 1)
+	g := other.NewGroup(waker(nil))
+	want(2, 1)
+	g.Close()
+	b.publish(message)
+	drain(t, f)
+	f.Unsubscribe(first)
+	want(1, 1)
+	f.Close()
+	f.Close()
+	want(0, 1)
+	other.Close()
+	want(0, 0)
+}
+
 func TestCountsAfterClose(t *testing.T) {
 	b := newBench(t, hub.Config{}, journal.MemoryOptions{})
 	b.publish(message, message)

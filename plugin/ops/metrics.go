@@ -52,6 +52,7 @@ var (
 	entries     = desc("entries_total", "Entries published to the subscribers of a queue.", "queue")
 	deliveries  = desc("deliveries_total", "Entries per subscription, by outcome: delivered, conflated, not addressed (the audience is others, or the subscription's filter leaves the entry out), left behind; replayed counts entries older than the subscription.", "queue", "outcome")
 	lag         = desc("lag_entries", "Entries waiting for the subscription that lags most, by queue; /sessions shows whose it is.", "queue")
+	subscribed  = desc("subscriptions", "Subscriptions of clients now, by queue.", "queue")
 	heldUp      = desc("sessions_held_up", "Clients that do not read, so that the last write to them waits.")
 	unread      = desc("unread_bytes", "Memory that holds what clients that do not read have not taken yet; bounded by server.limits.unread_bytes.")
 	latency     = desc("write_latency_seconds", "Time from the receipt of an event to the end of the write that sends it to a client; one observation per write, for the oldest event in it.")
@@ -128,6 +129,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		s.counter(deliveries, q.NotAddressed, queue, "not addressed")
 		s.counter(deliveries, q.LeftBehind, queue, "left behind")
 		s.counter(deliveries, q.Replayed, queue, "replayed")
+	}
+	for queue, subscriptions := range n.Subscriptions {
+		s.gauge(subscribed, float64(subscriptions), queue)
 	}
 	s.lag(n.Queues, c.bridge.Lag())
 	s.latency(n.Latency)

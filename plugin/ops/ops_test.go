@@ -46,11 +46,12 @@ func (r reasons) Counts() bridge.Counts {
 			DeadLetters: commit.DeadLetterCounts{Published: 1, Refused: 1, Kept: 1, Received: 2},
 			Memory:      []memory.Counts{{Memory: "unread", Keys: 3, Bytes: 90, Evicted: 4, Expired: 5}},
 		},
-		Queues:  map[string]hub.Counts{"/queue/message": {Published: 3, Delivered: 5, Conflated: 1, NotAddressed: 6, LeftBehind: 2, Replayed: 4}},
-		Server:  server.Counts{Connections: 4, Unread: 900, Sessions: 2, Opened: 5, Ends: map[string]int64{"client closed": 3}, Closes: map[string]int64{"1001": 3}, Refusals: map[string]int64{"origin is not allowed": 1}},
-		Latency: hub.Latency{Count: 5, Sum: 3 * time.Second, Buckets: map[time.Duration]uint64{time.Millisecond: 2, time.Second: 4}},
-		Journal: bridge.JournalCounts{First: 3, Last: 9, Oldest: time.Unix(1611741600, 5e8), Bytes: 700, Limit: 1000},
-		MQTT:    mqtt.Stats{Connects: 2, ConnectErrors: 3, AbsentSessions: 1, TakenOver: 4, SessionExpiry: time.Minute, Events: 9, Copies: 5, Readings: 8, Acks: 6, StaleAcks: 2},
+		Queues:        map[string]hub.Counts{"/queue/message": {Published: 3, Delivered: 5, Conflated: 1, NotAddressed: 6, LeftBehind: 2, Replayed: 4}},
+		Subscriptions: map[string]int64{"/queue/message": 3},
+		Server:        server.Counts{Connections: 4, Unread: 900, Sessions: 2, Opened: 5, Ends: map[string]int64{"client closed": 3}, Closes: map[string]int64{"1001": 3}, Refusals: map[string]int64{"origin is not allowed": 1}},
+		Latency:       hub.Latency{Count: 5, Sum: 3 * time.Second, Buckets: map[time.Duration]uint64{time.Millisecond: 2, time.Second: 4}},
+		Journal:       bridge.JournalCounts{First: 3, Last: 9, Oldest: time.Unix(1611741600, 5e8), Bytes: 700, Limit: 1000},
+		MQTT:          mqtt.Stats{Connects: 2, ConnectErrors: 3, AbsentSessions: 1, TakenOver: 4, SessionExpiry: time.Minute, Events: 9, Copies: 5, Readings: 8, Acks: 6, StaleAcks: 2},
 	}
 }
 
@@ -195,6 +196,7 @@ func TestMetrics(t *testing.T) {
 		`mqtt_stomp_bridge_sessions 2`,
 		`mqtt_stomp_bridge_sessions_held_up 1`,
 		`mqtt_stomp_bridge_sessions_opened_total 5`,
+		`mqtt_stomp_bridge_subscriptions{queue="/queue/message"} 3`,
 		`mqtt_stomp_bridge_token_keys{url="https://away.example.org/keys"} 0`,
 		`mqtt_stomp_bridge_token_keys{url="https://id.example.org/keys"} 2`,
 		`mqtt_stomp_bridge_token_keys_age_seconds{url="https://id.example.org/keys"} 3600`,

@@ -55,6 +55,7 @@ type console struct {
 	bridge  Bridge
 	options Options
 	sampler sampler
+	streams streams
 }
 
 // Handler serves the pages below /console/. A request that changes something is refused if another
@@ -64,6 +65,7 @@ func Handler(b Bridge, o Options) http.Handler {
 	c := &console{bridge: b, options: o, sampler: sampler{bridge: b, standing: o.Standing}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /console/{$}", c.overview)
+	mux.HandleFunc("GET /console/api/live", c.live)
 	mux.Handle("GET /console/page/", http.StripPrefix("/console/page/", files()))
 	var origin http.CrossOriginProtection
 	return c.secured(origin.Handler(mux))

@@ -1,8 +1,37 @@
 package console
 
-import "net/http"
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"mqtt-stomp-bridge/mapping"
+)
+
+// An overview is what the page of that name shows beside the State.
+type overview struct {
+	Way   Drawing
+	All   bool // rules are drawn
+	Rules []mapping.RuleInfo
+
+	Delivered, Waiting        string // the figures of all queues
+	DeliveredSum, WaitingMost int64
+}
 
 // overview shows the way of events, and how the bridge stands.
 func (c *console) overview(w http.ResponseWriter, r *http.Request) {
-	c.show(w, "overview", "Overview", nil)
+	s, m := c.sampler.state(), c.bridge.Mapper()
+	o := overview{Rules: m.Rules(), All: r.URL.Query().Get("rules") == "all"}
+	if len(s.By) != len(o.Rules) { // other rules have come into force meanwhile
+		s.By = figuresOf(o.Rules, nil)
+	}
+	o.Way = draw(m, s, o.All)
+	var delivered, waiting []string
+	for i, q := range s.Queues {
+		delivered, waiting = append(delivered, fmt.Sprintf("queues.%d.delivered", i)), append(waiting, fmt.Sprintf("queues.%d.waiting", i))
+		o.DeliveredSum += q.Delivered
+		o.WaitingMost = max(o.WaitingMost, q.Waiting)
+	}
+	o.Delivered, o.Waiting = strings.Join(delivered, " "), strings.Join(waiting, " ")
+	c.show(w, "overview", "Overview", s, o)
 }

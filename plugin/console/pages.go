@@ -7,7 +7,9 @@ import (
 	"hash/fnv"
 	"html/template"
 	"io/fs"
+	"math"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -39,9 +41,9 @@ func (c *console) links() []link {
 }
 
 // show writes the page of that name.
-func (c *console) show(w http.ResponseWriter, name, title string, content any) {
+func (c *console) show(w http.ResponseWriter, name, title string, s State, content any) {
 	var b bytes.Buffer // so that a mistake in a template shows no half page
-	v := view{Page: name, Title: title, Pages: c.links(), State: c.sampler.state(), Payloads: c.payloads(), Assets: assets, Content: content}
+	v := view{Page: name, Title: title, Pages: c.links(), State: s, Payloads: c.payloads(), Assets: assets, Content: content}
 	if err := pages[name].ExecuteTemplate(&b, "layout.html", v); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -61,11 +63,14 @@ func parsePages(names ...string) map[string]*template.Template {
 
 // functions are for the templates.
 var functions = template.FuncMap{
-	"count": count,
-	"bytes": size,
-	"clock": func(t time.Time) string { return t.UTC().Format("15:04:05") },
-	"at":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
-	"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
+	"count":    count,
+	"bytes":    size,
+	"rate":     rate,
+	"duration": duration,
+	"query":    func(name, value string) template.URL { return template.URL(url.Values{name: {value}}.Encode()) },
+	"clock":    func(t time.Time) string { return t.UTC().Format("15:04:05.000") },
+	"at":       func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
+	"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
 }
 
 // count writes a figure with its thousands apart. The pages' scripts write it in the same way.
@@ -89,6 +94,29 @@ func size(n int64) string {
 		return strconv.FormatFloat(x, 'f', 0, 64) + " " + units[i]
 	}
 	return strings.TrimSuffix(strconv.FormatFloat(x, 'f', 1, 64), ".0") + " " + units[i]
+}
+
+// rate writes a figure a second: with one digit behind the point below 100.
+func rate(x float64) string {
+	if x < 100 {
+		return strings.TrimSuffix(strconv.FormatFloat(x, 'f', 1, 64), ".0")
+	}
+	return count(int64(math.Round(x)))
+}
+
+// duration writes seconds; 0 is no duration at all.
+func duration(seconds float64) string {
+	if seconds == 0 {
+		return "–"
+	}
+	x, unit := seconds, " s"
+	if seconds < 1 {
+		x, unit = seconds*1000, " ms"
+	}
+	if x < 10 {
+		return rate(x) + unit
+	}
+	return strconv.FormatFloat(x, 'f', 0, 64) + unit
 }
 
 // assets names the version of the files, so that browsers may keep them.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
-	"sync"
 	"time"
 
 	"mqtt-stomp-bridge/bridge"
@@ -38,6 +37,7 @@ type State struct {
 	Journal     Journal        `json:"journal"`
 	Latency     Latency        `json:"latency"`
 	Replica     *Replica       `json:"replica,omitempty"` // nil: the bridge is none
+	Rates       *Rates         `json:"rates,omitempty"`   // nil: nobody has looked shortly before
 }
 
 // RuleFigures are one rule's outcomes.
@@ -47,6 +47,10 @@ type RuleFigures struct {
 	Filtered  int64 `json:"filtered"`
 	Rejected  int64 `json:"rejected"`
 	Duplicate int64 `json:"duplicate"`
+}
+
+func (f RuleFigures) plus(g RuleFigures) RuleFigures {
+	return RuleFigures{f.Events + g.Events, f.Mapped + g.Mapped, f.Filtered + g.Filtered, f.Rejected + g.Rejected, f.Duplicate + g.Duplicate}
 }
 
 // QueueFigures are one queue's.
@@ -119,52 +123,6 @@ type Replica struct {
 	Conflict string            `json:"conflict,omitempty"` // why the replicas cannot share it
 	Complete time.Time         `json:"complete"`           // it had all of the log then
 	Replicas []journal.Replica `json:"replicas"`
-}
-
-// A sampler makes states, of which those who ask within a short time get the same.
-type sampler struct {
-	bridge   Bridge
-	standing func() Standing
-
-	mu     sync.Mutex
-	last   State
-	mapper *mapping.Mapper // that rules was made of
-	rules  string
-}
-
-// sampleFor is how long a state is good for.
-const sampleFor = 500 * time.Millisecond
-
-// state returns how the bridge stands. It must not be changed.
-func (s *sampler) state() State {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if now := time.Now(); now.Sub(s.last.Time) >= sampleFor {
-		s.last = s.sampleLocked(now)
-	}
-	return s.last
-}
-
-func (s *sampler) sampleLocked(now time.Time) State {
-	b, m := s.bridge, s.bridge.Mapper()
-	if m != s.mapper {
-		s.mapper, s.rules = m, identify(m)
-	}
-	n, lag := b.Counts(), b.Lag()
-	x := State{
-		Time: now, Reasons: texts(b.Ready()), Troubles: texts(b.Troubles()), Warnings: texts(b.Warnings()),
-		Rules: s.rules, Events: n.Events, Unmatched: n.Unmatched,
-		By: figuresOf(m.Rules(), n.Rules), Queues: queuesOf(n.Queues, lag.Entries), Memories: memoriesOf(b.Memory()),
-		DeadLetters: DeadLetters{Published: n.DeadLetters.Published, Refused: n.DeadLetters.Refused, Kept: n.DeadLetters.Kept},
-		Sessions:    Sessions{Open: int64(n.Server.Sessions), HeldUp: lag.HeldUp, Opened: n.Server.Opened},
-		Journal:     Journal{First: n.Journal.First, Last: n.Journal.Last, Oldest: n.Journal.Oldest, Bytes: n.Journal.Bytes, Limit: n.Journal.Limit},
-		Latency:     latencyOf(n.Latency), Replica: replicaOf(n.Replica),
-	}
-	x.Ready = len(x.Reasons) == 0
-	if s.standing != nil {
-		x.Config = s.standing()
-	}
-	return x
 }
 
 // identify returns a name that changes with what is drawn of the rules.

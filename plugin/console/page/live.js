@@ -1,0 +1,40 @@
+// What comes from the bridge while the page is looked at.
+import { show } from './figures.js';
+
+const badge = document.getElementById('state');
+
+function tell(state, text) {
+  if (badge.dataset.state !== state) [badge.dataset.state, badge.textContent] = [state, text];
+}
+
+/**
+ * live calls take with each message of the stream that the query asks for, as long as the page is
+ * looked at. It returns a function that begins anew with another query.
+ */
+export function live(query, take) {
+  let source;
+  const open = () => {
+    source?.close();
+    source = undefined;
+    if (document.hidden) return;
+    source = new EventSource(`api/live?${query}`);
+    source.onmessage = ({ data }) => {
+      const message = JSON.parse(data);
+      tell(message.state.ready ? 'ready' : 'not-ready', message.state.ready ? 'Ready' : 'Not ready');
+      show(message.state);
+      take(message);
+    };
+    source.onerror = () => {
+      tell('away', 'No connection');
+      if (source?.readyState === EventSource.CLOSED) setTimeout(open, 5000); // refused, which a browser takes for good
+    };
+  };
+  document.addEventListener('visibilitychange', open);
+  addEventListener('pagehide', () => source?.close());
+  addEventListener('pageshow', (e) => e.persisted && open());
+  open();
+  return (next) => {
+    query = next;
+    open();
+  };
+}

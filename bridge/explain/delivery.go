@@ -42,6 +42,7 @@ type follower struct {
 	queue    string
 	position uint64
 	entry    *journal.Entry // nil: it has left the log
+	everyone bool           // sessions that were not there are not asked for
 }
 
 // deliveries returns what became of the message for the sessions. Those that were not there then
@@ -59,10 +60,10 @@ func (f *follower) deliveries(sessions []server.Traced) ([]Delivery, error) {
 		}
 		there = append(there, all...)
 	}
-	if len(there) == 0 {
+	if len(there) == 0 && !f.everyone {
 		return f.nearest(absent, sessions), nil
 	}
-	return there[max(0, len(there)-maxDeliveries):], nil
+	return there, nil
 }
 
 // merge puts what is known of one session in several places together.

@@ -3,6 +3,7 @@
 package explain
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -56,7 +57,8 @@ type Query struct {
 	Since     time.Time
 	Until     time.Time // zero: now
 
-	User, Session string // both "": only the events are wanted
+	User, Session string // both "": only the events are wanted, unless
+	Everyone      bool   // what became of them for all sessions is
 	Payloads      bool   // bodies and audiences may be shown
 }
 
@@ -121,8 +123,15 @@ type Outcome struct {
 	DeadLetter string          `json:"dead_letter,omitempty"` // the topic of the dead letter
 	Audience   string          `json:"audience,omitempty"`
 	Body       json.RawMessage `json:"body,omitempty"`
-	Deliveries []Delivery      `json:"deliveries,omitempty"` // by subscription
+	Deliveries []Delivery      `json:"deliveries,omitempty"` // by subscription: the newest
+	Tally      []Tally         `json:"tally,omitempty"`      // of all of them, where a Query is for everyone
 	Note       string          `json:"note,omitempty"`
+}
+
+// A Tally is for how many subscriptions it was so.
+type Tally struct {
+	Outcome hub.Fate `json:"outcome"`
+	Count   int      `json:"count"`
 }
 
 // maxEvents is how many events an answer has: the newest.
@@ -248,9 +257,26 @@ func (s Sources) follow(ctx context.Context, e *Event, o *Outcome, q Query, sess
 	} else if q.Payloads {
 		o.Body, o.Audience = entry.Body, audience.Audience(entry.Audience).String()
 	}
-	f := follower{sources: s, ctx: ctx, at: e.Time, queue: o.Queue, position: o.Position, entry: entry}
-	o.Deliveries, err = f.deliveries(sessions)
+	f := follower{sources: s, ctx: ctx, at: e.Time, queue: o.Queue, position: o.Position, entry: entry, everyone: q.Everyone}
+	all, err := f.deliveries(sessions)
+	if q.Everyone {
+		o.Tally = tally(all)
+	}
+	o.Deliveries = all[max(0, len(all)-maxDeliveries):]
 	return err
+}
+
+// tally counts the outcomes, the most frequent first.
+func tally(all []Delivery) (tally []Tally) {
+	for _, d := range all {
+		i := slices.IndexFunc(tally, func(t Tally) bool { return t.Outcome == d.Outcome })
+		if i < 0 {
+			i, tally = len(tally), append(tally, Tally{Outcome: d.Outcome})
+		}
+		tally[i].Count++
+	}
+	slices.SortStableFunc(tally, func(x, y Tally) int { return cmp.Compare(y.Count, x.Count) })
+	return tally
 }
 
 // id returns the message-id of a position.
@@ -275,6 +301,9 @@ func (s Sources) entry(ctx context.Context, position uint64) (*journal.Entry, er
 
 // sessions returns the sessions that were asked for.
 func (s Sources) sessions(a *Answer, q Query) []server.Traced {
+	if q.Everyone {
+		return s.Sessions.Traced("", "")
+	}
 	if q.User == "" && q.Session == "" {
 		return nil
 	}

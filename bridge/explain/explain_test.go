@@ -155,6 +155,32 @@ func TestDeliveries(t *testing.T) {
 	})
 }
 
+// For everyone: what became of a message for all who were there, counted, and no word of the others.
+func TestEveryone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, journal.MemoryOptions{})
+		for i := range 150 {
+			one := server.TracedSubscription{ID: "a", Destination: message, Trace: hub.Trace{Queue: message, Written: 10, Tokens: []string{"u:bob"}}}
+			if i < 30 {
+				one.Trace.Tokens = nil
+			}
+			s.sessions = append(s.sessions, server.Traced{Session: fmt.Sprint(i), User: "ann", Since: s.at(0), Subscriptions: []server.TracedSubscription{one}})
+		}
+		s.sessions = append(s.sessions, server.Traced{Session: "late", User: "bob", Since: s.at(9)})
+		o := s.ask(explain.Query{MessageID: "7", Everyone: true}).Events[0].Outcomes[0]
+		if diff := cmp.Diff([]explain.Tally{{Outcome: hub.FateSent, Count: 120}, {Outcome: hub.FateNotAddressed, Count: 30}}, o.Tally); diff != "" {
+			t.Errorf("tally (-want +got):\n%s", diff)
+		}
+		if len(o.Deliveries) != 100 {
+			t.Errorf("%d deliveries are told, want the newest 100", len(o.Deliveries))
+		}
+		s.sessions = s.sessions[150:]
+		if o := s.ask(explain.Query{MessageID: "7", Everyone: true}).Events[0].Outcomes[0]; len(o.Deliveries)+len(o.Tally) > 0 {
+			t.Errorf("for who was not there it tells %+v", o)
+		}
+	})
+}
+
 func TestOpenSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t, journal.MemoryOptions{})

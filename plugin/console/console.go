@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mqtt-stomp-bridge/bridge"
+	"mqtt-stomp-bridge/bridge/commit"
 	"mqtt-stomp-bridge/bridge/explain"
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/server"
@@ -27,6 +28,12 @@ type Bridge interface {
 	Memory() *memory.Store     // nil: the bridge does not read from the broker now
 	Mapper() *mapping.Mapper   // the rules in force
 	Explain(context.Context, explain.Query) (explain.Answer, error)
+
+	// What is kept of events. Without ops.trail nothing is.
+	Events(after uint64, max int, match func(*commit.TracedEvent) bool) (events []commit.NumberedEvent, newest uint64, skipped int)
+	Watch() (stop func())
+	Event(number uint64) (mapping.Event, bool)
+	DeadLetters() []commit.DeadLetter
 }
 
 // Options say what the pages show. The zero value is usable.
@@ -56,16 +63,24 @@ type console struct {
 	options Options
 	sampler sampler
 	streams streams
+	tap     tap
 }
 
 // Handler serves the pages below /console/. A request that changes something is refused if another
 // site's page sends it; who may send one at all is for the caller to decide. It is safe for
 // concurrent use.
 func Handler(b Bridge, o Options) http.Handler {
-	c := &console{bridge: b, options: o, sampler: sampler{bridge: b, standing: o.Standing}}
+	c := &console{bridge: b, options: o, sampler: sampler{bridge: b, standing: o.Standing}, tap: tap{watch: b.Watch}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /console/{$}", c.overview)
+	mux.HandleFunc("GET /console/events", c.events)
+	mux.HandleFunc("GET /console/sessions", c.sessions)
+	mux.HandleFunc("POST /console/sessions/{id}/end", c.endSession)
+	mux.HandleFunc("GET /console/memory", c.memory)
 	mux.HandleFunc("GET /console/api/live", c.live)
+	if o.Publish != nil {
+		mux.HandleFunc("POST /console/publish", c.publish)
+	}
 	mux.Handle("GET /console/page/", http.StripPrefix("/console/page/", files()))
 	var origin http.CrossOriginProtection
 	return c.secured(origin.Handler(mux))

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"mqtt-stomp-bridge/bridge"
+	"mqtt-stomp-bridge/bridge/commit"
 	"mqtt-stomp-bridge/bridge/explain"
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/server"
@@ -29,6 +30,10 @@ type fake struct {
 	ended    []string
 	answer   explain.Answer
 	asked    []explain.Query
+	events   []commit.NumberedEvent
+	payloads map[uint64]mapping.Event
+	letters  []commit.DeadLetter
+	watching int
 }
 
 func newFake(t *testing.T, rules string) *fake {
@@ -51,6 +56,28 @@ func (f *fake) Lag() server.Lag             { return f.lag }
 func (f *fake) Sessions() []server.Status   { return f.sessions }
 func (f *fake) Memory() *memory.Store       { return f.memory }
 func (f *fake) Mapper() *mapping.Mapper     { return f.mapper }
+
+func (f *fake) Events(after uint64, max int, match func(*commit.TracedEvent) bool) (events []commit.NumberedEvent, newest uint64, skipped int) {
+	for _, e := range f.events {
+		if newest = e.Number; e.Number > after && match(&e.TracedEvent) {
+			events = append(events, e)
+		}
+	}
+	skipped = len(events[:len(events)-min(len(events), max)])
+	return events[skipped:], newest, skipped
+}
+
+func (f *fake) Watch() (stop func()) {
+	f.watching++
+	return func() { f.watching-- }
+}
+
+func (f *fake) Event(number uint64) (mapping.Event, bool) {
+	e, ok := f.payloads[number]
+	return e, ok
+}
+
+func (f *fake) DeadLetters() []commit.DeadLetter { return f.letters }
 
 func (f *fake) EndSession(id string) bool {
 	f.ended = append(f.ended, id)

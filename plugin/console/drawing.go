@@ -252,13 +252,16 @@ func (d *drawer) used(q QueueFigures, rules []int) bool {
 // the queues, the sessions at the middle of the queues.
 func (d *drawer) arrange() {
 	d.besideRules()
+	lower := max(0, (d.bottom[d.ruleX]-d.bottom[d.queueX])/2) // how much the queues are
 	for i := range d.Boxes {
 		b := &d.Boxes[i]
 		switch b.Kind {
 		case KindMemory:
 			b.Y += d.bottom[d.ruleX] - ruleH/2 + gap
 		case KindSessions:
-			b.Y = max(0, (d.bottom[d.queueX]-memoryH-gap-b.H)/2)
+			b.Y = lower + max(0, (d.bottom[d.queueX]-memoryH-gap-b.H)/2)
+		case KindQueue, KindLetters:
+			b.Y += lower
 		}
 		b.Y += headings
 		d.Height = max(d.Height, b.Y+b.H+2)

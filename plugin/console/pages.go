@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"embed"
+	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"html/template"
@@ -19,7 +20,7 @@ import (
 var embedded embed.FS
 
 // pages are the templates of the pages by name.
-var pages = parsePages("overview")
+var pages = parsePages("overview", "events", "sessions", "memory")
 
 // A view is what a page is made of.
 type view struct {
@@ -37,7 +38,7 @@ type link struct{ Name, Path, Title string }
 
 // links returns the pages that there are.
 func (c *console) links() []link {
-	return []link{{"overview", "./", "Overview"}}
+	return []link{{"overview", "./", "Overview"}, {"events", "events", "Events"}, {"sessions", "sessions", "Sessions"}, {"memory", "memory", "Memory"}}
 }
 
 // show writes the page of that name.
@@ -70,6 +71,8 @@ var functions = template.FuncMap{
 	"query":    func(name, value string) template.URL { return template.URL(url.Values{name: {value}}.Encode()) },
 	"clock":    func(t time.Time) string { return t.UTC().Format("15:04:05.000") },
 	"at":       func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
+	"pretty":   pretty,
+	"millis":   func(t time.Time) string { return t.UTC().Format(".000") },
 	"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
 }
 
@@ -94,6 +97,22 @@ func size(n int64) string {
 		return strconv.FormatFloat(x, 'f', 0, 64) + " " + units[i]
 	}
 	return strings.TrimSuffix(strconv.FormatFloat(x, 'f', 1, 64), ".0") + " " + units[i]
+}
+
+// pretty writes JSON on lines of its own; what is none as it is.
+func pretty(text any) string {
+	var in []byte
+	switch text := text.(type) {
+	case json.RawMessage:
+		in = text
+	case string:
+		in = []byte(text)
+	}
+	var out bytes.Buffer
+	if json.Indent(&out, in, "", "  ") != nil {
+		return string(in)
+	}
+	return out.String()
 }
 
 // rate writes a figure a second: with one digit behind the point below 100.

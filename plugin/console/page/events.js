@@ -1,0 +1,114 @@
+import { count } from './figures.js';
+import { live } from './live.js';
+import { swap } from './swap.js';
+
+const most = 200; // rows of the list
+const pause = document.getElementById('pause');
+const told = document.getElementById('told');
+const filter = document.getElementById('filter');
+const names = ['topic', 'outcome', 'rule', 'text'];
+const glance = new Intl.DateTimeFormat('en-GB', { timeZone: 'UTC', hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 });
+
+let paused = false;
+let held = []; // what has come since the pause
+let skipped = 0;
+
+function element(name, text, attributes = {}) {
+  const e = document.createElement(name);
+  if (text !== undefined) e.textContent = text;
+  for (const [key, value] of Object.entries(attributes)) e.setAttribute(key, value);
+  return e;
+}
+
+// The query of the page: the filter as it is filled in, and what else.
+function query(more = {}) {
+  const q = new URLSearchParams(more);
+  for (const name of names) if (filter.elements[name].value.trim()) q.set(name, filter.elements[name].value.trim());
+  return q.toString();
+}
+
+// The same rows as the server's.
+function row(event) {
+  const tr = element('tr', undefined, { class: 'new' });
+  const th = tr.appendChild(element('th', undefined, { scope: 'row' }));
+  const link = th.appendChild(element('a', undefined, { href: `events?${query({ number: event.number })}` }));
+  link.append(element('time', glance.format(new Date(event.time)), { datetime: event.time }));
+  const topic = tr.appendChild(element('td'));
+  topic.append(element('code', event.topic || `a key of ${event.memory}`));
+  if (event.retained) topic.append(' ', element('small', 'retained'));
+  const list = tr.appendChild(element('td')).appendChild(element('ul', undefined, { class: 'outcomes' }));
+  for (const o of event.outcomes ?? []) {
+    const item = list.appendChild(element('li', undefined, { class: o.outcome }));
+    item.append(element('b', o.rule), ` ${o.element ? `${o.element} ` : ''}${o.queue ? `→ ${o.queue}` : o.outcome}`);
+  }
+  if (!event.outcomes?.length) list.append(element('li', 'no rule matches the topic', { class: 'unmatched' }));
+  if (event.more) list.append(element('li', `and ${count(event.more)} more`, { class: 'quiet' }));
+  return tr;
+}
+
+function add(events) {
+  const list = document.getElementById('list');
+  const focused = list.contains(document.activeElement);
+  list.prepend(...events.toReversed().map(row));
+  while (list.rows.length > most && !(focused && list.rows[list.rows.length - 1].contains(document.activeElement))) list.lastElementChild.remove();
+  if (events.length) document.getElementById('none')?.remove();
+}
+
+function tell() {
+  const parts = [];
+  if (paused) parts.push(`Paused; ${count(held.length)}${held.length >= most ? ' or more' : ''} have come since.`);
+  if (skipped) parts.push(`${count(skipped)} were not looked at: they come too fast.`);
+  const text = parts.join(' ');
+  if (told.textContent !== text) told.textContent = text;
+}
+
+function take({ events = [], skipped: n = 0 }) {
+  skipped += n;
+  if (paused) held = held.concat(events).slice(-most);
+  else add(events);
+  tell();
+}
+
+const newest = () => document.getElementById('found').dataset.newest;
+const begin = live(query({ after: newest() }), take);
+
+pause.hidden = false;
+pause.addEventListener('click', () => {
+  paused = !paused;
+  pause.textContent = paused ? 'Go on' : 'Pause';
+  if (!paused) {
+    add(held);
+    held = [];
+  }
+  tell();
+});
+
+// Another filter: the list as the server makes it, and from there on live.
+async function choose() {
+  const address = `events?${query()}`;
+  history.replaceState(null, '', address);
+  [skipped, held] = [0, []];
+  await swap(address, '#found');
+  tell();
+  if (document.querySelector('#found [role=alert]')) return;
+  begin(query({ after: newest() }));
+}
+filter.addEventListener('submit', (e) => {
+  e.preventDefault();
+  choose();
+});
+for (const name of ['outcome', 'rule']) filter.elements[name].addEventListener('change', choose);
+
+// An event that is chosen is shown beside the list, which goes on.
+document.addEventListener('click', async (e) => {
+  const link = e.target.closest?.('#list a');
+  if (!link || e.ctrlKey || e.metaKey || e.shiftKey) return;
+  e.preventDefault();
+  history.replaceState(null, '', link.href);
+  for (const tr of document.querySelectorAll('#list [aria-current]')) tr.removeAttribute('aria-current');
+  link.closest('tr').setAttribute('aria-current', 'true');
+  await swap(link.href, '#event');
+  const shown = document.getElementById('event');
+  shown.focus({ preventScroll: true });
+  if (matchMedia('(max-width: 1100px)').matches) shown.scrollIntoView();
+});

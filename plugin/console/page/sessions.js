@@ -1,0 +1,13 @@
+import { live } from './live.js';
+import { swap } from './swap.js';
+
+const often = 3000; // milliseconds
+let asked = Date.now();
+
+live('', () => {
+  const list = document.getElementById('sessions');
+  if (Date.now() < asked + often || list.matches(':hover') && getSelection().toString()) return;
+  asked = Date.now();
+  swap(location.href, '[data-swap]').catch(() => {});
+});
+document.getElementById('end')?.querySelector('button').focus();

@@ -250,6 +250,43 @@ func TestReloadByLinks(t *testing.T) {
 	}
 }
 
+// Kubernetes mounts secrets as it does configurations. A new one that signs tokens is the only one
+// from then on.
+func TestReloadOfMountedSecret(t *testing.T) {
+	dir := t.TempDir()
+	for _, generation := range []string{"first", "second", "third"} {
+		if err := os.Mkdir(filepath.Join(dir, generation), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, generation, "jwt_secret"), generation+" "+bridgetest.Secret+"\n")
+	}
+	relink(t, filepath.Join(dir, "..data"), "first")
+	relink(t, filepath.Join(dir, "jwt_secret"), "..data/jwt_secret")
+	b := startDemoBroker(t)
+	s := prepareSidecar(t, sourceRule("a/{n}", "first"), append(reloadEnviron(b), "BRIDGE_AUTH_JWT_SECRET_FILE="+filepath.Join(dir, "jwt_secret"))...)
+	s.withoutVariable("BRIDGE_AUTH_JWT_SECRET")
+	s.start()
+	s.waitReady()
+	for i, next := range []string{"second", "third"} {
+		old := s.token("grace")
+		c, err := s.listener(old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		relink(t, filepath.Join(dir, "..data"), next)
+		s.reloaded(i + 1)
+		if _, err := c.Next(t.Context()); err == nil || !strings.Contains(err.Error(), "401") {
+			t.Errorf("a session of the secret before %s: %v", next, err)
+		}
+		if _, err := s.listener(old); err == nil {
+			t.Errorf("a token of the secret before %s still works", next)
+		}
+		if _, err := s.listener(s.token("grace")); err != nil {
+			t.Errorf("a token of the %s secret: %v", next, err)
+		}
+	}
+}
+
 // relink makes name a link to target, whatever it was.
 func relink(t *testing.T, name, target string) {
 	t.Helper()

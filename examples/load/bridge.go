@@ -43,7 +43,7 @@ func (b *bench) startBridge(ctx context.Context, s *subject) error {
 		journal = fmt.Sprintf("journal: {dir: %q}\n", filepath.Join(dir, "journal"))
 	}
 	config := filepath.Join(dir, "config.yaml")
-	if err := os.WriteFile(config, []byte(b.bridgeConfig(broker, listen, ops, journal)), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(b.bridgeConfig(broker, listen, ops, s.opsKeys, journal)), 0o600); err != nil {
 		return err
 	}
 	s.ops = ops
@@ -101,16 +101,16 @@ func opener(target func(int) (stompTarget, error)) func(context.Context, int) (*
 }
 
 // bridgeConfig returns the sidecar's configuration.
-func (b *bench) bridgeConfig(broker, listen, ops, journal string) string {
+func (b *bench) bridgeConfig(broker, listen, ops, opsKeys, journal string) string {
 	c := fmt.Sprintf(`log: {level: warn}
 broker: {url: "mqtt://%s"}
 auth: {jwt: {secret: %s}}
-ops: {listen: "%s"}
+ops: {listen: "%s"%s}
 server:
   listen: "%s"
   heartbeat: %v
   limits: {sessions: %d}
-`, broker, b.secret, ops, listen, b.heartBeat, b.mostSessions()+100)
+`, broker, b.secret, ops, opsKeys, listen, b.heartBeat, b.mostSessions()+100)
 	if b.clientTLS != nil {
 		c += fmt.Sprintf("  cert_file: %q\n  key_file: %q\n", b.certFile(), b.keyFile())
 	}

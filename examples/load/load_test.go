@@ -474,9 +474,47 @@ func TestIdle(t *testing.T) {
 	}
 }
 
+// Servers that take turns get the same events, and the ratios are of turns that follow each other.
+func TestAlternate(t *testing.T) {
+	b := newTestBench(t)
+	b.broker, b.subjects, b.loads, b.turns, b.rounds = "embedded", []string{"bridge", "bridge-untrailed", "loop"}, []load{{1, 20}, {30, 10}}, 3, 2
+	var out bytes.Buffer
+	if err := b.runAlternate(t.Context(), &out); err != nil {
+		t.Fatal(err)
+	}
+	rows := regexp.MustCompile(`(?m)^\| (bridge|bridge-untrailed|loop) +\| +6 \|.*\| +0 \| +0 \| +0 \| +0 \|`).FindAllString(out.String(), -1)
+	if len(rows) != 6 {
+		t.Errorf("got rows %q, want three in each of two tables, in\n%s", rows, &out)
+	}
+
+	out.Reset()
+	turns := func(cpu ...time.Duration) (all []result) {
+		for _, c := range cpu {
+			all = append(all, result{deliveries: 1000, server: usage{cpu: c * time.Second, memory: 1 << 20}})
+		}
+		return all
+	}
+	writeTurns(&out, load{5, 10}, []string{"bridge", "loop"}, map[string][]result{"bridge": turns(2, 4, 2, 4, 10), "loop": turns(1, 3, 2, 2, 20)})
+	want := `| 5 sessions | turns | deliveries/s | CPU s/M | broker s/M | lost | twice | disorder | unacked | MiB |
+| ---------- | ----: | -----------: | ------: | ---------: | ---: | ----: | -------: | ------: | --: |
+| bridge     |     5 |         1000 |   4.000 |          - |    0 |     0 |        0 |       0 | 1.0 |
+| loop       |     5 |         1000 |   2.000 |          - |    0 |     0 |        0 |       0 | 1.0 |
+
+| CPU, turn by turn | all turns | median |        95 in 100 | half of the turns |
+| ----------------- | --------: | -----: | ---------------: | ----------------: |
+| loop to bridge    |    1.273x | 0.750x | 0.500x to 2.000x |  0.500x to 1.000x |
+`
+	if d := cmp.Diff(want, out.String()); d != "" {
+		t.Errorf("table (-want +got):\n%s", d)
+	}
+}
+
+// A bridge whose console is open delivers as it does otherwise.
+func TestWatched(t *testing.T) { measureAll(t, newTestBench(t), "bridge-watched") }
+
 func TestOptions(t *testing.T) {
 	for _, c := range []struct{ args, err string }{
-		{"-peer loop,emqx", `-peer "emqx": one of bridge-attacked, centrifuge, loop, loop-batched, loop-deflate, mosquitto-ws, nats, rabbitmq, replicas`},
+		{"-peer loop,emqx", `-peer "emqx": one of bridge-attacked, bridge-untrailed, bridge-watched, centrifuge, loop, loop-batched, loop-deflate, mosquitto-ws, nats, rabbitmq, replicas`},
 		{"-tls -peer loop,nats", "-tls is for the bridge and the loops, not for nats"},
 		{"-heart-beat 100ms", "-heart-beat 100ms: from 1s to 1h"},
 		{"-idle 10,5", `-idle "10,5": want rising numbers with commas`},
@@ -491,6 +529,9 @@ func TestOptions(t *testing.T) {
 		{"-storm kill -peer loop", "-storm cannot be combined with -peer, -idle, -rate and -profile"},
 		{"-storm kill -not-reading 51", "-not-reading is a percentage from 0 to 50"},
 		{"-not-reading 1", "-not-reading is for a -storm"},
+		{"-alternate -1", "-alternate is 1 or more, and cannot be combined with -idle, -storm and -profile"},
+		{"-alternate 2 -idle 5", "-alternate is 1 or more, and cannot be combined with -idle, -storm and -profile"},
+		{"-alternate 1000 -events 10000", "from 1 to 9999999 events, those for warming up included"},
 		{"-ids both", `-ids "both": shared or distinct`},
 		{"-qos 2", "-qos 2: 0 or 1"},
 		{"-events 10000000", "from 1 to 9999999 events, those for warming up included"},

@@ -80,6 +80,8 @@ func (b *bench) run(ctx context.Context, stdout io.Writer) error {
 		return b.runTables(ctx, stdout)
 	case len(b.idle) > 0:
 		return b.runIdle(ctx, stdout)
+	case b.turns > 0:
+		return b.runAlternate(ctx, stdout)
 	case b.storm != nil:
 		return b.runStorm(ctx, stdout)
 	}

@@ -35,6 +35,7 @@ type options struct {
 	deafFor    time.Duration
 	attacks    float64 // a second
 	rounds     int
+	turns      int // of each subject, all being there at once; 0: one subject at a time
 	broker     string
 	noDelay    bool
 	tls        bool
@@ -72,6 +73,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.Float64Var(&o.attacks, "attacks", 167, "connections with a bad token per second to the peer bridge-attacked")
 	f.BoolVar(&o.tables, "tables", false, "run a fixed list of command lines and sum them up; takes only -rounds, -sidecar and -timeout beside it")
 	f.IntVar(&o.rounds, "rounds", 0, "number of times that everything is measured; the tables show medians (default 1, with -tables 3)")
+	f.IntVar(&o.turns, "alternate", 0, "start all servers at once and bring -events to each in turn, this number of times: for small differences")
 	f.StringVar(&o.broker, "broker", "mosquitto", "broker in front of the bridge: mosquitto, or embedded (in this program)")
 	f.BoolVar(&o.noDelay, "nodelay", true, "let mosquitto set TCP_NODELAY, which is not its default")
 	f.BoolVar(&o.tls, "tls", false, "sessions of the bridge and the loops use TLS")
@@ -121,7 +123,7 @@ func (o *options) check(ids string) error {
 	switch {
 	case o.mostSessions() > maxSessions:
 		return fmt.Errorf("from 1 to %d sessions", maxSessions)
-	case o.warm < 0 || slices.ContainsFunc(o.loads, func(l load) bool { return l.events+o.warm >= maxEvents }):
+	case o.warm < 0 || slices.ContainsFunc(o.loads, func(l load) bool { return l.events*max(1, o.turns)+o.warm >= maxEvents }):
 		return fmt.Errorf("from 1 to %d events, those for warming up included", maxEvents-1)
 	case o.rate < 0 || o.rate > 0 && o.rate < 1 || o.attacks <= 0 || o.inFlight < 1 || o.rounds < 1 || o.size < 0 || o.size > maxSize || o.settle <= 0 || o.idleFor <= 0:
 		return errors.New("-rate, -attacks, -inflight, -rounds, -size, -settle or -idle-for is out of its range")
@@ -129,6 +131,8 @@ func (o *options) check(ids string) error {
 		return fmt.Errorf("-heart-beat %v: from 1s to 1h", o.heartBeat)
 	case o.qos != 0 && o.qos != 1:
 		return fmt.Errorf("-qos %d: 0 or 1", o.qos)
+	case o.turns < 0 || o.turns > 0 && (len(o.idle) > 0 || o.storm != nil || o.profile != ""):
+		return errors.New("-alternate is 1 or more, and cannot be combined with -idle, -storm and -profile")
 	case ids != "shared" && ids != "distinct":
 		return fmt.Errorf("-ids %q: shared or distinct", ids)
 	case o.broker != "mosquitto" && o.broker != "embedded":
@@ -142,7 +146,7 @@ func (o *options) check(ids string) error {
 // checkTLS refuses peers that would go without.
 func (o *options) checkTLS() error {
 	for _, name := range o.subjects {
-		if o.tls && name != "bridge" && name != "bridge-attacked" && name != "replicas" && !strings.HasPrefix(name, "loop") {
+		if o.tls && !strings.HasPrefix(name, "bridge") && name != "replicas" && !strings.HasPrefix(name, "loop") {
 			return fmt.Errorf("-tls is for the bridge and the loops, not for %s", name)
 		}
 	}
@@ -209,7 +213,7 @@ func peerNames() []string {
 }
 
 // apart are peers that are not in "all": the bridge or a loop in another shape.
-var apart = []string{"bridge-attacked", "loop-deflate", "replicas"}
+var apart = []string{"bridge-attacked", "bridge-untrailed", "bridge-watched", "loop-deflate", "replicas"}
 
 // parsePeers returns the bridge and the named peers.
 func parsePeers(list string) ([]string, error) {

@@ -45,7 +45,7 @@ func (b *bench) startReplicas(ctx context.Context, s *subject) error {
 		for i := range replicaCount {
 			config := filepath.Join(dir, fmt.Sprintf("config-%d.yaml", i))
 			journal := fmt.Sprintf("journal: {nats: {url: [%s], id: replica-%d}}\n", strings.Join(servers, ", "), i)
-			text := b.bridgeConfig(broker, listen[i], ops[i], journal)
+			text := b.bridgeConfig(broker, listen[i], ops[i], s.opsKeys, journal)
 			if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 				return err
 			}

@@ -19,9 +19,10 @@ type subject struct {
 	publisher func() (publisher, error)
 
 	// Of the bridge alone.
-	target func(index int) (stompTarget, error) // of a session
-	serve  func(ctx context.Context) error      // starts the server, also once more when it has ended
-	ops    string                               // address of its figures
+	target  func(index int) (stompTarget, error) // of a session
+	serve   func(ctx context.Context) error      // starts the server, also once more when it has ended
+	ops     string                               // address of its figures
+	opsKeys string                               // further keys of ops in its configuration
 
 	parts []func() // stop what was started, in that order
 }
@@ -42,16 +43,18 @@ func (e errAbsent) Error() string { return e.reason }
 
 // subjects are the names that a bench can start.
 var subjects = map[string]func(*bench, context.Context, *subject) error{
-	"bridge":          (*bench).startBridge,
-	"bridge-attacked": (*bench).startAttackedBridge,
-	"centrifuge":      (*bench).startCentrifuge,
-	"loop":            (*bench).startLoop,
-	"loop-batched":    (*bench).startBatchedLoop,
-	"loop-deflate":    (*bench).startDeflatingLoop,
-	"mosquitto-ws":    (*bench).startMosquittoWebSockets,
-	"nats":            (*bench).startNATS,
-	"rabbitmq":        (*bench).startRabbitMQ,
-	"replicas":        (*bench).startReplicas,
+	"bridge":           (*bench).startBridge,
+	"bridge-attacked":  (*bench).startAttackedBridge,
+	"bridge-untrailed": (*bench).startUntrailedBridge,
+	"bridge-watched":   (*bench).startWatchedBridge,
+	"centrifuge":       (*bench).startCentrifuge,
+	"loop":             (*bench).startLoop,
+	"loop-batched":     (*bench).startBatchedLoop,
+	"loop-deflate":     (*bench).startDeflatingLoop,
+	"mosquitto-ws":     (*bench).startMosquittoWebSockets,
+	"nats":             (*bench).startNATS,
+	"rabbitmq":         (*bench).startRabbitMQ,
+	"replicas":         (*bench).startReplicas,
 }
 
 // start starts the named subject in a directory of its own.

@@ -17,6 +17,7 @@ import (
 // An explainOptions is the command line of explain.
 type explainOptions struct {
 	path          string
+	login         opsLogin
 	messageID     string // "": topic counts
 	topic         string
 	since, until  string
@@ -62,6 +63,7 @@ func (p *program) explainCommand() *cobra.Command {
 	f.StringVarP(&o.user, "user", "u", "", "what became of it for the clients of this `user`")
 	f.StringVar(&o.session, "session", "", "what became of it for the session with this `id`, which the log and /sessions have")
 	formatFlag(c, &o.format, "for programs, as the ops endpoint answers")
+	loginFlags(c, &o.login)
 	return c
 }
 
@@ -70,7 +72,7 @@ func (p *program) explain(ctx context.Context, o explainOptions) error {
 	if err != nil {
 		return err
 	}
-	answer, err := p.askOps(ctx, o.path, http.MethodGet, page)
+	answer, err := p.askOps(ctx, o.path, o.login, http.MethodGet, page)
 	if err != nil {
 		return err
 	}

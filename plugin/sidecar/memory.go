@@ -17,6 +17,7 @@ import (
 // A memoryOptions is the command line of memory.
 type memoryOptions struct {
 	path   string
+	login  opsLogin
 	args   []string // the name of a memory, a key of it
 	after  string
 	limit  int
@@ -50,11 +51,12 @@ func (p *program) memoryCommand() *cobra.Command {
 	f.StringVar(&o.after, "after", "", "begin behind this `key`: the last of the page before")
 	f.IntVarP(&o.limit, "limit", "n", 100, "how many `keys` to show, 1000 at the most")
 	formatFlag(c, &o.format, "for programs, as the ops endpoint answers")
+	loginFlags(c, &o.login)
 	return c
 }
 
 func (p *program) memory(ctx context.Context, o memoryOptions) error {
-	answer, err := p.askOps(ctx, o.path, http.MethodGet, o.page())
+	answer, err := p.askOps(ctx, o.path, o.login, http.MethodGet, o.page())
 	switch {
 	case err != nil:
 		return err

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,7 +28,7 @@ func TestBehindNginx(t *testing.T) {
 	needNode(t)
 	broker := mosquittotest.Start(t, mosquittotest.Options{})
 	s := startSidecar(t, documentRules, "BRIDGE_BROKER_URL=mqtt://"+broker.Addr, "BRIDGE_SERVER_TRUSTED_PROXIES=127.0.0.1")
-	proxy := startNginx(t, s.listen)
+	proxy := startNginx(t, "inbox.conf", s.listen)
 	t.Setenv("NODE_EXTRA_CA_CERTS", proxy.certificate)
 
 	endpoint := "wss://" + proxy.addr + "/ws.communication"
@@ -74,6 +76,76 @@ func TestBehindNginx(t *testing.T) {
 	s.checkSecrets(string(access) + proxy.log.String())
 }
 
+// examples/nginx/console.conf in a real nginx in front of the console: it is closed until a login is
+// demanded, the session's cookie is for TLS alone, the console's own pages change something and
+// those of others do not, and nothing else of the ops endpoint is there.
+func TestConsoleBehindNginx(t *testing.T) {
+	t.Parallel()
+	s, _ := startDemanding(t)
+	proxy := startNginx(t, "console.conf", s.ops)
+	base := "https://" + proxy.addr
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := "" // the last cookie
+	browser := &http.Client{Jar: jar, Transport: &http.Transport{TLSClientConfig: proxy.trust}, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
+		set = r.Response.Header.Get("Set-Cookie")
+		return nil
+	}}
+	defer browser.CloseIdleConnections()
+	do := func(method, path, origin string, form url.Values) *http.Response {
+		t.Helper()
+		r, err := http.NewRequest(method, base+path, strings.NewReader(form.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept", "text/html")
+		if form != nil {
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		}
+		if origin != "" {
+			r.Header.Set("Origin", origin)
+		}
+		answer, err := browser.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		return answer
+	}
+	if answer := do("GET", "/", "", nil); answer.Request.URL.Path != "/console/login" || answer.StatusCode != http.StatusOK {
+		t.Fatalf("%s at %s", answer.Status, answer.Request.URL)
+	}
+	form := url.Values{"user": {"ada"}, "password": {operatorPassword}}
+	if answer := do("POST", "/console/login", "https://evil.example.org", form); answer.StatusCode != http.StatusForbidden {
+		t.Errorf("a login by the page of another site: %s", answer.Status)
+	}
+	if answer := do("POST", "/console/login", base, form); answer.Request.URL.Path != "/console/" || answer.StatusCode != http.StatusOK {
+		t.Fatalf("logged in: %s at %s", answer.Status, answer.Request.URL)
+	}
+	if !strings.Contains(set, "; Secure; SameSite=Strict") {
+		t.Errorf("the cookie is %s", set)
+	}
+	if answer := do("GET", "/sessions", "", nil); answer.StatusCode != http.StatusNotFound {
+		t.Errorf("/sessions: %s", answer.Status)
+	}
+	if answer := do("POST", "/console/logout", "https://evil.example.org", url.Values{}); answer.StatusCode != http.StatusForbidden {
+		t.Errorf("a logout by the page of another site: %s", answer.Status)
+	}
+	if answer := do("POST", "/console/logout", base, url.Values{}); answer.Request.URL.Path != "/console/login" || !strings.Contains(set, "Max-Age=0") {
+		t.Errorf("logout: %s at %s, with the cookie %s", answer.Status, answer.Request.URL, set)
+	}
+
+	broker := mosquittotest.Start(t, mosquittotest.Options{})
+	open := startSidecar(t, documentRules, "BRIDGE_BROKER_URL=mqtt://"+broker.Addr)
+	base = "https://" + startNginx(t, "console.conf", open.ops).addr
+	browser.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	if answer := do("GET", "/console/", "", nil); answer.StatusCode != http.StatusForbidden {
+		t.Errorf("without a login: %s", answer.Status)
+	}
+}
+
 // from dials from that address of this machine.
 func from(address string) func(context.Context, string, string) (net.Conn, error) {
 	return (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}).DialContext
@@ -107,29 +179,30 @@ type nginx struct {
 	log         *bridgetest.Buffer
 }
 
-// startNginx runs nginx with the file as it is shipped but for the addresses and the certificate,
-// and little around it.
-func startNginx(t *testing.T, bridge string) *nginx {
+// startNginx runs nginx with a file of examples/nginx as it is shipped but for the addresses and the
+// certificate, and little around it.
+func startNginx(t *testing.T, file, bridge string) *nginx {
 	t.Helper()
 	n := &nginx{dir: t.TempDir(), addr: mosquittotest.FreeAddr(t), log: &bridgetest.Buffer{}}
 	certificate, key := selfSigned(t, "localhost")
-	n.certificate = filepath.Join(n.dir, "inbox.pem")
+	n.certificate = filepath.Join(n.dir, "site.pem")
 	write(t, n.certificate, certificate)
-	write(t, filepath.Join(n.dir, "inbox.key"), key)
+	write(t, filepath.Join(n.dir, "site.key"), key)
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(certificate))
 	n.trust = &tls.Config{RootCAs: roots}
 
-	shipped := readText(t, "../../examples/nginx/inbox.conf")
-	site := strings.NewReplacer("listen 443", "listen "+n.addr, "127.0.0.1:8080", bridge, "/etc/ssl/certs/inbox.pem", "inbox.pem",
-		"/etc/ssl/private/inbox.key", "inbox.key").Replace(shipped)
-	write(t, filepath.Join(n.dir, "inbox.conf"), site)
+	shipped := readText(t, "../../examples/nginx/"+file)
+	site := strings.NewReplacer("listen 443", "listen "+n.addr, "127.0.0.1:8080", bridge, "127.0.0.1:9464", bridge,
+		"/etc/ssl/certs/inbox.pem", "site.pem", "/etc/ssl/private/inbox.key", "site.key",
+		"/etc/ssl/certs/bridge.pem", "site.pem", "/etc/ssl/private/bridge.key", "site.key").Replace(shipped)
+	write(t, filepath.Join(n.dir, "site.conf"), site)
 	write(t, filepath.Join(n.dir, "nginx.conf"), `
 daemon off; pid nginx.pid; error_log stderr notice; events {}
 http {
 	access_log access.log;
 	client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-	include inbox.conf;
+	include site.conf;
 }`)
 	c := exec.Command(mosquittotest.Look(t, "nginx"), "-p", n.dir, "-c", "nginx.conf", "-e", "stderr")
 	c.Stderr = n.log

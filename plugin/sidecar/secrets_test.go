@@ -26,6 +26,8 @@ const (
 	opaque    = "opaque-bm8tand0LWF0LWFsbA"
 	mistyped  = "mistyped-cGFzc3dvcnQ"
 	payload   = "what-somebody-wrote"
+
+	operatorPassword = "operator-YSBsb25nIG9uZQ"
 )
 
 // withKeys is a configuration with these secrets.
@@ -131,7 +133,7 @@ func (r *running) logins(tokens []string) {
 // wantHidden reports secrets in the text, halves of them too.
 func wantHidden(t *testing.T, text string, tokens []string) {
 	t.Helper()
-	secrets := append([]string{firstKey, secondKey, thirdKey, shortKey, otherKey, opaque, mistyped, payload}, tokens...)
+	secrets := append([]string{firstKey, secondKey, thirdKey, shortKey, otherKey, opaque, mistyped, payload, operatorPassword}, tokens...)
 	for _, s := range secrets {
 		for _, half := range []string{s[:len(s)/2], s[len(s)/2:]} {
 			if i := strings.Index(text, half); i >= 0 {

@@ -43,6 +43,9 @@ type Options struct {
 	Payloads func() bool
 	Standing func() Standing // nil: nothing is known of the configuration
 	Framed   bool            // the pages may stand in a frame of their own origin
+	// User returns who has logged in for the request; "" or nil: nobody has to. A page then has a
+	// button that sends a POST to logout, which is for the caller to answer.
+	User func(*http.Request) string
 	// Publish sends an event to the broker; nil: none can be sent from the pages.
 	Publish func(topic string, payload []byte) error
 }

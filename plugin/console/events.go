@@ -96,7 +96,7 @@ func (c *console) events(w http.ResponseWriter, r *http.Request) {
 	if p.Question.Mistake == bridge.ErrNoTrail.Error() {
 		p.Kept = false
 	}
-	c.show(w, "events", "Events", c.sampler.state(), p)
+	c.show(w, r, "events", "Events", c.sampler.state(), p)
 }
 
 // explain answers the question in a query.

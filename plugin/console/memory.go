@@ -40,7 +40,7 @@ func (c *console) memory(w http.ResponseWriter, r *http.Request) {
 		if state.Replica != nil && state.Replica.Leader != "" {
 			p.Away = "This replica does not read from the broker now. What is remembered is known to " + state.Replica.Leader + ", which does."
 		}
-		c.show(w, "memory", "Memory", state, p)
+		c.show(w, r, "memory", "Memory", state, p)
 		return
 	}
 	name := query.Get("name")
@@ -50,7 +50,7 @@ func (c *console) memory(w http.ResponseWriter, r *http.Request) {
 			p.read(s)
 		}
 	}
-	c.show(w, "memory", "Memory", state, p)
+	c.show(w, r, "memory", "Memory", state, p)
 }
 
 // read reads the key that is searched for, or a page of keys.

@@ -33,5 +33,5 @@ func (c *console) overview(w http.ResponseWriter, r *http.Request) {
 		o.WaitingMost = max(o.WaitingMost, q.Waiting)
 	}
 	o.Delivered, o.Waiting = strings.Join(delivered, " "), strings.Join(waiting, " ")
-	c.show(w, "overview", "Overview", s, o)
+	c.show(w, r, "overview", "Overview", s, o)
 }

@@ -29,6 +29,7 @@ type view struct {
 	Pages    []link // all of them
 	State    State
 	Payloads bool   // may be shown
+	User     string // who has logged in; "": nobody has to
 	Assets   string // the version of the files
 	Content  any
 }
@@ -42,9 +43,12 @@ func (c *console) links() []link {
 }
 
 // show writes the page of that name.
-func (c *console) show(w http.ResponseWriter, name, title string, s State, content any) {
+func (c *console) show(w http.ResponseWriter, r *http.Request, name, title string, s State, content any) {
 	var b bytes.Buffer // so that a mistake in a template shows no half page
 	v := view{Page: name, Title: title, Pages: c.links(), State: s, Payloads: c.payloads(), Assets: assets, Content: content}
+	if c.options.User != nil {
+		v.User = c.options.User(r)
+	}
 	if err := pages[name].ExecuteTemplate(&b, "layout.html", v); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

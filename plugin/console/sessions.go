@@ -55,7 +55,7 @@ func (c *console) sessions(w http.ResponseWriter, r *http.Request) {
 		return cmp.Or(cmp.Compare(y.Waiting, x.Waiting), cmp.Compare(x.User, y.User), cmp.Compare(x.Session, y.Session))
 	})
 	p.Sessions = p.Sessions[:min(len(p.Sessions), shownSessions)]
-	c.show(w, "sessions", "Sessions", c.sampler.state(), p)
+	c.show(w, r, "sessions", "Sessions", c.sampler.state(), p)
 }
 
 func shown(s server.Status) shownSession {

@@ -7,6 +7,7 @@ import (
 
 	"mqtt-stomp-bridge/plugin/config"
 	"mqtt-stomp-bridge/plugin/console"
+	"mqtt-stomp-bridge/plugin/operators"
 	"mqtt-stomp-bridge/plugin/ops"
 )
 
@@ -15,6 +16,7 @@ func (s *Service) console() http.Handler {
 	return console.Handler(watched{s.bridge, s.auth}, console.Options{
 		Payloads: s.payloads.Load,
 		Standing: func() console.Standing { return *s.standing.Load() },
+		User:     operators.User,
 		Framed:   s.options.Publish != nil,
 		Publish:  s.options.Publish,
 	})

@@ -192,7 +192,30 @@ func TestLoginPage(t *testing.T) {
 	tab.await("[role=alert]", `The token is not accepted: token has another "role" than is asked for.`)
 	tab.do(order{"fill": [2]string{"Token", s.operatorToken()}})
 	tab.do(order{"press": "Log in with this token"})
-	tab.await("nav", "Overview")
+	tab.await(".who", "grace")
+	looks("logged-in")
+	tab.do(order{"press": "Log out"})
+	tab.await("h2", "Log in with a token")
+}
+
+// A page that is open when its session ends says so, and where to log in.
+func TestLoggedOutWhileLooking(t *testing.T) {
+	t.Parallel()
+	tab := startBrowser(t)
+	s, file := startDemanding(t)
+	tab.do(order{"open": "http://" + s.ops + "/console/sessions"})
+	logIn := func(password string) {
+		tab.do(order{"fill": [2]string{"User", "ada"}})
+		tab.do(order{"fill": [2]string{"Password", password}})
+		tab.do(order{"press": "Log in"})
+		tab.await("#state", "Ready")
+		tab.await("h1", "Sessions")
+	}
+	logIn(operatorPassword)
+	setOperator(t, file, "ada", "another")
+	tab.await("#state a", "Log in again")
+	tab.do(order{"open": "http://" + s.ops + "/console/login?next=%2Fconsole%2Fsessions"})
+	logIn("another")
 }
 
 // The page of a console that is closed, in a browser that comes through a proxy.

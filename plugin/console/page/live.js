@@ -7,6 +7,23 @@ function tell(state, text) {
   if (badge.dataset.state !== state) [badge.dataset.state, badge.textContent] = [state, text];
 }
 
+// loggedOut asks whether the bridge demands a login that is over.
+async function loggedOut() {
+  try {
+    return (await fetch('page/icon.svg', { cache: 'no-store' })).status === 401;
+  } catch {
+    return false;
+  }
+}
+
+function offerLogin() {
+  const link = document.createElement('a');
+  link.href = `login?next=${encodeURIComponent(location.pathname + location.search)}`;
+  link.textContent = 'Log in again';
+  badge.dataset.state = 'away';
+  badge.replaceChildren(link);
+}
+
 /**
  * live calls take with each message of the stream that the query asks for, as long as the page is
  * looked at. It returns a function that begins anew with another query.
@@ -26,8 +43,12 @@ export function live(query, take) {
     };
     source.onerror = () => {
       tell('away', 'No connection');
-      if (source?.readyState === EventSource.CLOSED) setTimeout(open, 5000); // refused, which a browser takes for good
+      if (source?.readyState === EventSource.CLOSED) setTimeout(again, 5000); // refused, which a browser takes for good
     };
+  };
+  const again = async () => {
+    if (await loggedOut()) offerLogin();
+    else open();
   };
   document.addEventListener('visibilitychange', open);
   addEventListener('pagehide', () => source?.close());

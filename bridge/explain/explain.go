@@ -35,7 +35,7 @@ type Fates interface {
 
 // Sessions tell of a user's sessions. A *server.Server is one.
 type Sessions interface {
-	Traced(user, session string) []server.Traced
+	Traced(user, session string, since time.Time) []server.Traced
 }
 
 // Sources are what answers are made of. All are required.
@@ -302,12 +302,15 @@ func (s Sources) entry(ctx context.Context, position uint64) (*journal.Entry, er
 // sessions returns the sessions that were asked for.
 func (s Sources) sessions(a *Answer, q Query) []server.Traced {
 	if q.Everyone {
-		return s.Sessions.Traced("", "")
+		if len(a.Events) == 0 {
+			return nil
+		}
+		return s.Sessions.Traced("", "", a.Events[0].Time) // of those that ended before it nothing is said
 	}
 	if q.User == "" && q.Session == "" {
 		return nil
 	}
-	all := s.Sessions.Traced(q.User, q.Session)
+	all := s.Sessions.Traced(q.User, q.Session, time.Time{})
 	if len(all) == 0 {
 		who := "session of " + q.User
 		if q.Session != "" {

@@ -35,7 +35,7 @@ type scene struct {
 	sources  explain.Sources
 }
 
-func (s *scene) Traced(user, session string) (all []server.Traced) {
+func (s *scene) Traced(user, session string, _ time.Time) (all []server.Traced) {
 	for _, t := range s.sessions {
 		if (user == "" || t.User == user) && (session == "" || t.Session == session) {
 			all = append(all, t)

@@ -129,9 +129,9 @@ func (x *session) traced(ended *time.Time, subs ...*subscription) Traced {
 }
 
 // Traced returns what is known of the sessions of a user, or of the one with that id, the oldest
-// end first and open ones last. An empty name stands for any. Several may be of one session. It
-// needs Config.Trail.
-func (s *Server) Traced(user, session string) (all []Traced) {
+// end first and open ones last. An empty name stands for any. Those that ended before since may be
+// left out. Several may be of one session. It needs Config.Trail.
+func (s *Server) Traced(user, session string, since time.Time) (all []Traced) {
 	if s.config.Trail == nil {
 		return nil
 	}
@@ -147,7 +147,7 @@ func (s *Server) Traced(user, session string) (all []Traced) {
 		x.subsMu.Unlock()
 	}
 	ended := map[string]bool{}
-	for _, record := range s.config.Trail.Forward(0) {
+	for _, record := range s.config.Trail.Forward(s.config.Trail.Before(since)) {
 		name, rest := cutName(record)
 		id, rest := cutName(rest)
 		if !wanted(string(name), string(id)) {

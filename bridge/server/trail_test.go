@@ -17,7 +17,7 @@ import (
 
 // told is what the trail tells of a user's sessions, in short.
 func told(h *house, user string) (lines []string) {
-	for _, t := range h.server.Traced(user, "") {
+	for _, t := range h.server.Traced(user, "", time.Time{}) {
 		line := "open"
 		if t.Ended != nil {
 			line = "ended " + t.Cause
@@ -69,12 +69,12 @@ func TestTracedSessions(t *testing.T) {
 			t.Errorf("open (-want +got):\n%s", diff)
 		}
 		time.Sleep(time.Second)
-		h.server.EndSession(h.server.Traced("ann", "")[0].Session)
+		h.server.EndSession(h.server.Traced("ann", "", time.Time{})[0].Session)
 		synctest.Wait()
 		if diff := cmp.Diff([]string{"ended ended by the operator" + a + b + " until 4" + c2 + " until 4" + d + " until 4"}, told(h, "ann")); diff != "" {
 			t.Errorf("ended (-want +got):\n%s", diff)
 		}
-		if all := h.server.Traced("", ""); len(all) != 2 {
+		if all := h.server.Traced("", "", time.Time{}); len(all) != 2 {
 			t.Errorf("%d sessions of all", len(all))
 		}
 	})
@@ -96,8 +96,31 @@ func TestTracedUnsubscribed(t *testing.T) {
 				t.Errorf("subscription %d is told %d times", i, n)
 			}
 		}
-		if all := h.server.Traced("ann", ""); len(all) != 40-16+1 || len(all[len(all)-1].Subscriptions) != 16 {
+		if all := h.server.Traced("ann", "", time.Time{}); len(all) != 40-16+1 || len(all[len(all)-1].Subscriptions) != 16 {
 			t.Errorf("%d records", len(all))
+		}
+	})
+}
+
+// Who asks since when sessions count gets all that ended later, and need not read what is older.
+func TestTracedSince(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouseWith(t, server.Config{Trail: trail.New(8000)}, hub.Config{Traces: true}, journal.MemoryOptions{})
+		began := time.Now()
+		for range 20 { // the trail has room for all
+			time.Sleep(time.Second)
+			h.connectAs("ann")
+			all := h.server.Traced("ann", "", time.Time{})
+			h.server.EndSession(all[len(all)-1].Session)
+			synctest.Wait()
+		}
+		all := h.server.Traced("", "", time.Time{})
+		for second := range 22 {
+			since := began.Add(time.Duration(second) * time.Second)
+			got := h.server.Traced("", "", since)
+			if want := min(20, 21-second); len(got) < want || second > 10 && len(got) == len(all) {
+				t.Errorf("since second %d: %d sessions of %d, want %d and few more", second, len(got), len(all), want)
+			}
 		}
 	})
 }
@@ -110,7 +133,7 @@ func TestNoTrail(t *testing.T) {
 		c.send("SUBSCRIBE | id:a | destination:/queue/message")
 		c.send("UNSUBSCRIBE | id:a")
 		synctest.Wait()
-		if all := h.server.Traced("ann", ""); all != nil {
+		if all := h.server.Traced("ann", "", time.Time{}); all != nil {
 			t.Errorf("got %+v", all)
 		}
 	})

@@ -13,6 +13,7 @@ import (
 	"mqtt-stomp-bridge/bridge/server"
 	"mqtt-stomp-bridge/mapping"
 	"mqtt-stomp-bridge/mapping/memory"
+	"mqtt-stomp-bridge/plugin/workbench"
 )
 
 // Bridge is what the pages show and change. A *bridge.Bridge is one.
@@ -48,6 +49,8 @@ type Options struct {
 	User func(*http.Request) string
 	// Publish sends an event to the broker; nil: none can be sent from the pages.
 	Publish func(topic string, payload []byte) error
+	// Bench is the configuration whose rules can be edited and tried; nil: there is no such page.
+	Bench *workbench.Source
 }
 
 // A Standing is how the configuration stands.
@@ -85,6 +88,9 @@ func Handler(b Bridge, o Options) http.Handler {
 		mux.HandleFunc("POST /console/publish", c.publish)
 	}
 	mux.Handle("GET /console/page/", http.StripPrefix("/console/page/", files()))
+	if o.Bench != nil {
+		c.newBench().register(mux)
+	}
 	var origin http.CrossOriginProtection
 	return c.secured(origin.Handler(mux))
 }

@@ -34,6 +34,7 @@ type fake struct {
 	payloads map[uint64]mapping.Event
 	letters  []commit.DeadLetter
 	watching int
+	hold     chan struct{} // Mapper waits until it is closed; nil: it does not
 }
 
 func newFake(t *testing.T, rules string) *fake {
@@ -55,7 +56,12 @@ func (f *fake) Counts() bridge.Counts       { return f.counts }
 func (f *fake) Lag() server.Lag             { return f.lag }
 func (f *fake) Sessions() []server.Status   { return f.sessions }
 func (f *fake) Memory() *memory.Store       { return f.memory }
-func (f *fake) Mapper() *mapping.Mapper     { return f.mapper }
+func (f *fake) Mapper() *mapping.Mapper {
+	if f.hold != nil {
+		<-f.hold
+	}
+	return f.mapper
+}
 
 func (f *fake) Events(after uint64, max int, match func(*commit.TracedEvent) bool) (events []commit.NumberedEvent, newest uint64, skipped int) {
 	for _, e := range f.events {

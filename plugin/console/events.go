@@ -78,7 +78,7 @@ type payload struct {
 	Bytes  int
 	Type   string // its content type
 	User   map[string]string
-	Bench  string // the query of the workbench that has it; "": it cannot have it
+	Bench  uint64 // the number by which the workbench has the event; 0: it has not
 }
 
 // events shows the newest events, and what became of one.
@@ -166,15 +166,16 @@ func moment(text string, now time.Time) (time.Time, error) {
 func (c *console) payloadOf(number uint64) *payload {
 	e, ok := c.bridge.Event(number)
 	p := &payload{Kept: ok}
-	if ok {
-		p.Bench = "event=" + strconv.FormatUint(number, 10)
-	} else {
+	if !ok {
 		letters := c.bridge.DeadLetters()
 		i := slices.IndexFunc(letters, func(l commit.DeadLetter) bool { return l.Number == number && len(l.Event.Payload) == l.Bytes })
 		if i < 0 {
 			return p
 		}
-		e, p.Kept, p.Bench = letters[i].Event, true, "deadletter="+strconv.FormatUint(number, 10)
+		e, p.Kept = letters[i].Event, true
+	}
+	if c.options.Bench != nil && e.Topic != "" { // which a key whose time was up has not
+		p.Bench = number
 	}
 	p.Text, p.Base64 = asText(e.Payload)
 	p.Bytes, p.Type, p.User = len(e.Payload), e.ContentType, e.User

@@ -20,7 +20,7 @@ import (
 var embedded embed.FS
 
 // pages are the templates of the pages by name.
-var pages = parsePages("overview", "events", "sessions", "memory")
+var pages = parsePages("overview", "events", "sessions", "memory", "workbench")
 
 // A view is what a page is made of.
 type view struct {
@@ -39,7 +39,11 @@ type link struct{ Name, Path, Title string }
 
 // links returns the pages that there are.
 func (c *console) links() []link {
-	return []link{{"overview", "./", "Overview"}, {"events", "events", "Events"}, {"sessions", "sessions", "Sessions"}, {"memory", "memory", "Memory"}}
+	links := []link{{"overview", "./", "Overview"}, {"events", "events", "Events"}, {"sessions", "sessions", "Sessions"}, {"memory", "memory", "Memory"}}
+	if c.options.Bench != nil {
+		links = append(links, link{"workbench", "workbench", "Workbench"})
+	}
+	return links
 }
 
 // show writes the page of that name.

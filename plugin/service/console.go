@@ -19,6 +19,7 @@ func (s *Service) console() http.Handler {
 		User:     operators.User,
 		Framed:   s.options.Publish != nil,
 		Publish:  s.options.Publish,
+		Bench:    s.options.Rules,
 	})
 }
 

@@ -21,14 +21,16 @@ import (
 	"mqtt-stomp-bridge/plugin/console"
 	"mqtt-stomp-bridge/plugin/operators"
 	"mqtt-stomp-bridge/plugin/ops"
+	"mqtt-stomp-bridge/plugin/workbench"
 )
 
 // Options are what a Service needs beside its configuration.
 type Options struct {
-	Logger *slog.Logger // required
-	Pages  http.Handler // serves what is not the endpoint; nil: nothing does
-	Build  ops.Build    // of the program; its version is for clients and logs too
-	Reload *Reload      // nil: the configuration stays as it is
+	Logger *slog.Logger      // required
+	Pages  http.Handler      // serves what is not the endpoint; nil: nothing does
+	Build  ops.Build         // of the program; its version is for clients and logs too
+	Reload *Reload           // nil: the configuration stays as it is
+	Rules  *workbench.Source // the configuration, whose rules can be edited and tried in the console; nil: they cannot
 	// Publish publishes an event that the console sends. Where it is set, the console is beside Pages
 	// as well, and whoever reaches those may use it: for a demo. nil: nothing can be sent.
 	Publish func(topic string, payload []byte) error

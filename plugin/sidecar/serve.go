@@ -13,6 +13,7 @@ import (
 	"mqtt-stomp-bridge/mapping/source"
 	"mqtt-stomp-bridge/plugin/config"
 	"mqtt-stomp-bridge/plugin/service"
+	"mqtt-stomp-bridge/plugin/workbench"
 )
 
 // serveCommand runs the bridge until a signal ends it.
@@ -48,7 +49,8 @@ func (p *program) serve(ctx context.Context, path string) error {
 	show := p.problemShower(c.Log.Format, logger)
 	show(problems)
 	err := runBridge(ctx, path, c, service.Options{Logger: logger, Build: thisBuild(), Reload: &service.Reload{
-		Files: files, Hangup: hangup, Level: level, Show: show}})
+		Files: files, Hangup: hangup, Level: level, Show: show},
+		Rules: &workbench.Source{Path: path, Environ: p.environ}})
 	if err != nil && c.Log.Format == "json" { // whoever reads the log takes each line for an object
 		logger.Error("ended", "error", err)
 		return exit(exitFailure)

@@ -3,6 +3,11 @@
 //   {"open": URL}                    opens a page
 //   {"fill": [LABEL, TEXT]}          fills a field
 //   {"press": NAME}                  presses a button
+//   {"click": SELECTOR}              clicks the first element that matches
+//   {"choose": [SELECTOR, VALUE]}    chooses from a list, where the choice may still be to come
+//   {"keys": [KEY, ...]}             presses keys, such as End and Control+Space
+//   {"type": TEXT}                   types where the caret is, after keys
+//   {"withhold": PATTERN}            answers requests for such files by 404 from then on
 //   {"await": [SELECTOR, TEXT]}      waits until an element that matches holds the text
 //   {"texts": SELECTOR}              answers with the texts of all elements that match
 //   {"look": PATH, "dark": false}    saves a screenshot
@@ -35,9 +40,14 @@ async function axe() {
 
 async function obey(c) {
   if (c.width) await page.setViewportSize({ width: c.width, height: 800 });
+  if (c.withhold) await page.route(c.withhold, (r) => r.fulfill({ status: 404 }));
   if (c.open) await page.goto(c.open);
   if (c.fill) await page.getByLabel(c.fill[0], { exact: true }).fill(c.fill[1]);
   if (c.press) await page.getByRole('button', { name: c.press }).first().click();
+  if (c.click) await page.locator(c.click).first().click();
+  if (c.choose) await page.locator(c.choose[0]).selectOption(c.choose[1]);
+  for (const key of c.keys ?? []) await page.keyboard.press(key);
+  if (c.type) await page.keyboard.type(c.type);
   if (c.await) await page.locator(c.await[0]).filter({ hasText: c.await[1] }).first().waitFor({ timeout: 30_000 });
   if (c.texts) return page.locator(c.texts).allInnerTexts();
   if (c.axe) return axe();

@@ -98,6 +98,11 @@ func (p *pod) opensConsole() {
 	if err != nil {
 		p.t.Fatalf("token: %v", err)
 	}
+	memory := p.command("memory", "-c", p.config, "--token-file", "/dev/stdin")
+	memory.Stdin = strings.NewReader(string(token))
+	if out, err := memory.CombinedOutput(); err != nil {
+		p.t.Errorf("memory: %v\n%s", err, out)
+	}
 	for _, ask := range []struct {
 		authorization string
 		want          int

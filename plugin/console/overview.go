@@ -5,14 +5,21 @@ import (
 	"net/http"
 	"strings"
 
+	"mqtt-stomp-bridge/bridge/commit"
 	"mqtt-stomp-bridge/mapping"
 )
+
+// shownLetters is how many dead letters the page shows: the newest.
+const shownLetters = 8
 
 // An overview is what the page of that name shows beside the State.
 type overview struct {
 	Way   Drawing
 	All   bool // rules are drawn
 	Rules []mapping.RuleInfo
+
+	Letters      []commit.DeadLetter // the newest
+	LettersShown int64               // how many these are
 
 	Delivered, Waiting        string // the figures of all queues
 	DeliveredSum, WaitingMost int64
@@ -25,6 +32,9 @@ func (c *console) overview(w http.ResponseWriter, r *http.Request) {
 	if len(s.By) != len(o.Rules) { // other rules have come into force meanwhile
 		s.By = figuresOf(o.Rules, nil)
 	}
+	o.Letters = c.bridge.DeadLetters()
+	o.Letters = o.Letters[:min(len(o.Letters), shownLetters)]
+	o.LettersShown = int64(len(o.Letters))
 	o.Way = draw(m, s, o.All)
 	var delivered, waiting []string
 	for i, q := range s.Queues {

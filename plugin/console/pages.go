@@ -30,6 +30,8 @@ type view struct {
 	State    State
 	Payloads bool   // may be shown
 	User     string // who has logged in; "": nobody has to
+	Bench    bool   // there is a workbench
+	Graph    bool   // the graphs are bundled
 	Assets   string // the version of the files
 	Content  any
 }
@@ -49,7 +51,7 @@ func (c *console) links() []link {
 // show writes the page of that name.
 func (c *console) show(w http.ResponseWriter, r *http.Request, name, title string, s State, content any) {
 	var b bytes.Buffer // so that a mistake in a template shows no half page
-	v := view{Page: name, Title: title, Pages: c.links(), State: s, Payloads: c.payloads(), Assets: assets, Content: content}
+	v := view{Page: name, Title: title, Pages: c.links(), Bench: c.options.Bench != nil, State: s, Payloads: c.payloads(), Graph: graphs, Assets: assets, Content: content}
 	if c.options.User != nil {
 		v.User = c.options.User(r)
 	}
@@ -73,6 +75,7 @@ func parsePages(names ...string) map[string]*template.Template {
 // functions are for the templates.
 var functions = template.FuncMap{
 	"count":    count,
+	"many":     many,
 	"bytes":    size,
 	"rate":     rate,
 	"duration": duration,
@@ -91,6 +94,14 @@ func count(n any) string {
 		digits = digits[:i] + "," + digits[i:]
 	}
 	return digits
+}
+
+// many writes a count of things that are more than one with an s.
+func many(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return count(n) + " " + thing
 }
 
 // size writes a number of bytes.
@@ -123,9 +134,9 @@ func pretty(text any) string {
 	return out.String()
 }
 
-// rate writes a figure a second: with one digit behind the point below 100.
+// rate writes a figure a second: with one digit behind the point below 10.
 func rate(x float64) string {
-	if x < 100 {
+	if x < 9.95 {
 		return strings.TrimSuffix(strconv.FormatFloat(x, 'f', 1, 64), ".0")
 	}
 	return count(int64(math.Round(x)))
@@ -140,10 +151,15 @@ func duration(seconds float64) string {
 	if seconds < 1 {
 		x, unit = seconds*1000, " ms"
 	}
-	if x < 10 {
-		return rate(x) + unit
-	}
-	return strconv.FormatFloat(x, 'f', 0, 64) + unit
+	return rate(x) + unit
+}
+
+// graphs tells that the graphs were bundled when the program was built.
+var graphs = isBundled("graph.js")
+
+func isBundled(name string) bool {
+	_, err := fs.Stat(embedded, "page/bundle/"+name)
+	return err == nil
 }
 
 // assets names the version of the files, so that browsers may keep them.

@@ -5,13 +5,13 @@ export function count(n) {
 }
 
 export function rate(x) {
-  return x < 100 ? x.toFixed(1).replace('.0', '') : count(x);
+  return x < 9.95 ? x.toFixed(1).replace(/\.0$/, '') : count(x);
 }
 
 export function duration(seconds) {
   if (!seconds) return '–';
   const [x, unit] = seconds < 1 ? [seconds * 1000, 'ms'] : [seconds, 's'];
-  return `${x < 10 ? x.toFixed(1).replace('.0', '') : Math.round(x)} ${unit}`;
+  return `${rate(x)} ${unit}`;
 }
 
 // The values of the figures that the names stand for: places in the state, apart by spaces.

@@ -2,10 +2,13 @@ package console_test
 
 import (
 	"context"
+	"html"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"mqtt-stomp-bridge/bridge"
 	"mqtt-stomp-bridge/bridge/commit"
@@ -149,5 +152,85 @@ func TestFiles(t *testing.T) {
 		if got := ask(h, "GET", target).Code; got != want {
 			t.Errorf("%s answers %d, want %d", target, got, want)
 		}
+	}
+}
+
+// hostile is what must stay text, and secret what must not be seen, wherever it comes from.
+const (
+	hostile = `<img src=x onerror=alert(1)>`
+	secret  = "hush"
+)
+
+// plant puts them wherever a broker, a client or a rule can.
+func plant(t *testing.T, text string) *fake {
+	f := newFake(t, messageRule)
+	f.events = []commit.NumberedEvent{{Number: 1, TracedEvent: commit.TracedEvent{Topic: "in/" + hostile, Outcomes: []commit.TracedOutcome{
+		{Rule: "message", What: commit.Rejected, Why: hostile}}}}}
+	f.payloads = map[uint64]mapping.Event{1: {Topic: "in", Payload: []byte(text), ContentType: text, User: map[string]string{text: text}}}
+	f.letters = []commit.DeadLetter{{Number: 1, Topic: hostile, Rule: "message", Reason: text}}
+	f.sessions = []server.Status{{Session: hostile, User: hostile, Remote: hostile, Groups: []string{hostile}}}
+	f.ready = []bridge.Reason{{Text: hostile}}
+	f.answer = explain.Answer{Notes: []string{hostile}, Events: []explain.Event{{Number: 1, Topic: hostile, Outcomes: []explain.Outcome{{
+		TracedOutcome: commit.TracedOutcome{Rule: "message", What: commit.Mapped, Why: hostile}, MessageID: hostile,
+		Deliveries: []explain.Delivery{{User: hostile, Session: hostile, Text: hostile}}}}}}}
+	f.memory = memory.New()
+	f.memory.Configure([]memory.Settings{{Name: "names"}})
+	tx := f.memory.Begin(time.Now())
+	tx.Apply([]memory.Change{{Memory: "names", Key: text, Text: strconv.Quote(text)}})
+	tx.Commit()
+	return f
+}
+
+// places are all pages, with what they show when they are asked.
+var places = []string{
+	"/console/", "/console/?rules=all", "/console/events", "/console/events?number=1", "/console/events?id=a-1&user=" + escaped,
+	"/console/events?topic=" + escaped, "/console/events?on=" + escaped + "&since=" + escaped, "/console/events?outcome=" + escaped, "/console/sessions",
+	"/console/sessions?q=img&end=" + escaped, "/console/sessions?ended=" + escaped, "/console/memory", "/console/memory?name=names",
+	"/console/memory?name=names&key=" + escaped,
+}
+
+const escaped = "%3Cimg+src%3Dx+onerror%3Dalert%281%29%3E"
+
+// Whatever comes from elsewhere is text, on every page.
+func TestHostileTexts(t *testing.T) {
+	h := console.Handler(plant(t, hostile), console.Options{Payloads: func() bool { return true }})
+	seen := 0
+	for _, target := range places {
+		w := ask(h, "GET", target)
+		if w.Code != http.StatusOK {
+			t.Errorf("%s answers %d: %s", target, w.Code, w.Body)
+		}
+		if strings.Contains(w.Body.String(), "<img") {
+			t.Errorf("%s has an element out of a text:\n%s", target, w.Body)
+		}
+		seen += strings.Count(w.Body.String(), html.EscapeString(hostile))
+	}
+	if seen < 2*len(places) {
+		t.Errorf("the text is there %d times: the pages do not show it", seen)
+	}
+}
+
+// Payloads, and what is made of them, are shown only where they may be.
+func TestPayloadsAreHidden(t *testing.T) {
+	shown := false
+	f := plant(t, secret)
+	h := console.Handler(f, console.Options{Payloads: func() bool { return shown }})
+	for _, shown = range []bool{false, true} {
+		var all strings.Builder
+		for _, target := range places {
+			all.WriteString(ask(h, "GET", target).Body.String())
+		}
+		if got := strings.Contains(all.String(), secret); got != shown {
+			t.Errorf("with payloads shown: %v, the secret is there: %v", shown, got)
+		}
+		if got := strings.Contains(all.String(), "ops.show_payloads: true"); got == shown {
+			t.Errorf("with payloads shown: %v, the pages say how to see them: %v", shown, got)
+		}
+		for _, q := range f.asked {
+			if q.Payloads != shown {
+				t.Errorf("with payloads shown: %v, bodies are asked for: %v", shown, q.Payloads)
+			}
+		}
+		f.asked = nil
 	}
 }

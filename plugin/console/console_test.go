@@ -5,8 +5,10 @@ import (
 	"html"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,11 +38,17 @@ type fake struct {
 	events   []commit.NumberedEvent
 	payloads map[uint64]mapping.Event
 	letters  []commit.DeadLetter
-	watching int
+	watching atomic.Int32
+	sampled  func()        // before each Counts
 	hold     chan struct{} // Mapper waits until it is closed; nil: it does not
 }
 
 func newFake(t *testing.T, rules string) *fake {
+	t.Helper()
+	return &fake{mapper: mapperOf(t, rules)}
+}
+
+func mapperOf(t testing.TB, rules string) *mapping.Mapper {
 	t.Helper()
 	var report source.Report
 	f := source.Parse("rules.yaml", []byte(rules), &report)
@@ -48,14 +56,13 @@ func newFake(t *testing.T, rules string) *fake {
 	if err := report.Err(); err != nil {
 		t.Fatal(err)
 	}
-	return &fake{mapper: m}
+	return m
 }
 
 func (f *fake) Ready() []bridge.Reason      { return f.ready }
 func (f *fake) Troubles() []bridge.Reason   { return nil }
 func (f *fake) Warnings() []bridge.Reason   { return nil }
 func (f *fake) Standing() *journal.Standing { return f.standing }
-func (f *fake) Counts() bridge.Counts       { return f.counts }
 func (f *fake) Lag() server.Lag             { return f.lag }
 func (f *fake) Sessions() []server.Status   { return f.sessions }
 func (f *fake) Memory() *memory.Store       { return f.memory }
@@ -77,8 +84,8 @@ func (f *fake) Events(after uint64, max int, match func(*commit.TracedEvent) boo
 }
 
 func (f *fake) Watch() (stop func()) {
-	f.watching++
-	return func() { f.watching-- }
+	f.watching.Add(1)
+	return func() { f.watching.Add(-1) }
 }
 
 func (f *fake) Event(number uint64) (mapping.Event, bool) {
@@ -88,9 +95,16 @@ func (f *fake) Event(number uint64) (mapping.Event, bool) {
 
 func (f *fake) DeadLetters() []commit.DeadLetter { return f.letters }
 
+func (f *fake) Counts() bridge.Counts {
+	if f.sampled != nil {
+		f.sampled()
+	}
+	return f.counts
+}
+
 func (f *fake) EndSession(id string) bool {
 	f.ended = append(f.ended, id)
-	return true
+	return slices.ContainsFunc(f.sessions, func(s server.Status) bool { return s.Session == id })
 }
 
 func (f *fake) Explain(_ context.Context, q explain.Query) (explain.Answer, error) {

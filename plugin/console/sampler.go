@@ -115,7 +115,7 @@ func quantile(before, after Latency, share float64) float64 {
 			n -= float64(before.Buckets[i].Count)
 		}
 		if n >= rank && n > below {
-			return lower + (b.Seconds-lower)*(rank-below)/(n-below)
+			return math.Round((lower+(b.Seconds-lower)*(rank-below)/(n-below))*1e6) / 1e6
 		}
 		lower, below = b.Seconds, n
 	}

@@ -56,7 +56,7 @@ function add(events) {
 
 function tell() {
   const parts = [];
-  if (paused) parts.push(`Paused; ${count(held.length)}${held.length >= most ? ' or more' : ''} have come since.`);
+  if (paused) parts.push(`Paused: ${count(held.length)}${held.length >= most ? ' or more' : ''} new.`);
   if (skipped) parts.push(`${count(skipped)} were not looked at: they come too fast.`);
   const text = parts.join(' ');
   if (told.textContent !== text) told.textContent = text;

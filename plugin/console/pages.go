@@ -79,6 +79,7 @@ var functions = template.FuncMap{
 	"bytes":    size,
 	"rate":     rate,
 	"duration": duration,
+	"lasting":  lasting,
 	"query":    func(name, value string) template.URL { return template.URL(url.Values{name: {value}}.Encode()) },
 	"clock":    func(t time.Time) string { return t.UTC().Format("15:04:05.000") },
 	"at":       func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
@@ -152,6 +153,25 @@ func duration(seconds float64) string {
 		x, unit = seconds*1000, " ms"
 	}
 	return rate(x) + unit
+}
+
+// lasting writes a duration in the units that a person takes.
+func lasting(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d >= 2*day && d%day == 0:
+		return many(int(d/day), "day")
+	case d >= 2*day:
+		return many(int(d/day), "day") + " " + lasting(d%day)
+	}
+	text := d.Round(time.Second).String()
+	if minutes, ok := strings.CutSuffix(text, "m0s"); ok {
+		text = minutes + "m"
+	}
+	if hours, ok := strings.CutSuffix(text, "h0m"); ok {
+		text = hours + "h"
+	}
+	return text
 }
 
 // graphs tells that the graphs were bundled when the program was built.

@@ -108,7 +108,7 @@ func TestMemory(t *testing.T) {
 		}
 		tx.Commit()
 		h := console.Handler(f, console.Options{Payloads: func() bool { return true }})
-		holds(t, ask(h, "GET", "/console/memory").Body.String(), "names", "other", "120", "2,000 keys", "1h0m0s", "not", "key000")
+		holds(t, ask(h, "GET", "/console/memory").Body.String(), "names", "other", "120", "2,000 keys", ">1h\n", "30 days", "not", "key000")
 		holds(t, ask(h, "GET", "/console/memory?name=names").Body.String(), "key000", "key049", "and 1,003 more bytes", "after=key049", "not", "key050", "�")
 		holds(t, ask(h, "GET", "/console/memory?name=names&after=key049").Body.String(), "key050", "key099", "after=key099", "First keys", "not", "key000")
 		holds(t, ask(h, "GET", "/console/memory?name=names&after=key099").Body.String(), "key119", "not", "Next keys")

@@ -171,7 +171,7 @@ func memoriesOf(s *memory.Store) []Memory {
 	for _, c := range s.Counts() {
 		one := Memory{Memory: c.Memory, Keys: c.Keys, Bytes: c.Bytes, Evicted: c.Evicted, Expired: c.Expired}
 		settings, named := s.Settings(c.Memory)
-		if one.For = settings.For.String(); named {
+		if one.For = lasting(settings.For); named {
 			one.MaxKeys, one.MaxBytes = settings.MaxKeys, settings.MaxBytes
 		}
 		all = append(all, one)

@@ -117,7 +117,7 @@ func TestConsoleOverview(t *testing.T) {
 	publish(t, broker, "-t", "app/7/name", "-m", `{"name":"Ada"}`)
 	tab.await(".box.rule .mapped", "1")
 	tab.await(".box.rule .rejected", "1")
-	tab.await(".box.queue", "1 entries, 1 deliveries")
+	tab.await(".box.queue", "published 1, delivered 1")
 	tab.await("#dead-letters", `table.role has no "<img src=x>"`)
 	tab.await("#memories", "1 key")
 	tab.everyLook("console-overview")

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"mqtt-stomp-bridge/bridge/commit"
+	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/mapping"
 )
 
@@ -21,8 +22,34 @@ type overview struct {
 	Letters      []commit.DeadLetter // the newest
 	LettersShown int64               // how many these are
 
+	Replicas []replicaRow
+	Follows  string // the replica that reads from the broker, where another one does
+
 	Delivered, Waiting        string // the figures of all queues
 	DeliveredSum, WaitingMost int64
+}
+
+// A replicaRow is one replica beside the others.
+type replicaRow struct {
+	journal.Replica
+	This    bool
+	Behind  uint64 // positions that another one has followed
+	Differs bool   // it has another configuration than this one
+}
+
+// rows returns the replicas, compared with each other.
+func (r *Replica) rows() (rows []replicaRow) {
+	most, config := uint64(0), ""
+	for _, one := range r.Replicas {
+		most = max(most, one.Position)
+		if one.ID == r.ID {
+			config = one.Config
+		}
+	}
+	for _, one := range r.Replicas {
+		rows = append(rows, replicaRow{one, one.ID == r.ID, most - one.Position, one.Config != config})
+	}
+	return rows
 }
 
 // overview shows the way of events, and how the bridge stands.
@@ -36,6 +63,12 @@ func (c *console) overview(w http.ResponseWriter, r *http.Request) {
 	o.Letters = o.Letters[:min(len(o.Letters), shownLetters)]
 	o.LettersShown = int64(len(o.Letters))
 	o.Way = draw(m, s, o.All)
+	if s.Replica != nil {
+		o.Replicas = s.Replica.rows()
+		if !s.Replica.Leads {
+			o.Follows = s.Replica.Leader
+		}
+	}
 	var delivered, waiting []string
 	for i, q := range s.Queues {
 		delivered, waiting = append(delivered, fmt.Sprintf("queues.%d.delivered", i)), append(waiting, fmt.Sprintf("queues.%d.waiting", i))

@@ -71,7 +71,7 @@ func TestOverviewInTrouble(t *testing.T) {
 		})
 		holds(t, ask(h, "GET", "/console/").Body.String(), "mqtt: connection refused", "Not ready", "config.yaml:7: no such rule", "3 to 1,900", "1 MiB of 1 GiB",
 			"their ids differ", "no server", "reads from the broker", "1,800", "fields id: no value", "rules.yaml:3", `href="events?number=5"`, "The newest 1 of 9",
-			"Only the replica that reads from the broker knows it")
+			"It is known to b, which reads from the broker", "another one", ">100\n", "b reads from the broker and maps the events")
 	})
 }
 

@@ -35,6 +35,7 @@ type eventsPage struct {
 	Question question
 	Answer   *answer // nil: nothing was asked
 	Publish  bool
+	Draft    draft  // of an event to send
 	Sent     string // the topic of an event that was sent
 }
 
@@ -81,6 +82,9 @@ type payload struct {
 	Bench  uint64 // the number by which the workbench has the event; 0: it has not
 }
 
+// A draft is an event to send: the one that is followed.
+type draft struct{ Topic, Payload string }
+
 // events shows the newest events, and what became of one.
 func (c *console) events(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
@@ -93,6 +97,9 @@ func (c *console) events(w http.ResponseWriter, r *http.Request) {
 		slices.Reverse(p.Events)
 	}
 	p.Question, p.Answer = c.explain(r.Context(), query)
+	if p.Answer != nil && p.Answer.Payload != nil && !p.Answer.Payload.Base64 {
+		p.Draft = draft{p.Answer.Events[0].Topic, p.Answer.Payload.Text}
+	}
 	if p.Question.Mistake == bridge.ErrNoTrail.Error() {
 		p.Kept = false
 	}

@@ -119,6 +119,14 @@ func submit(h http.Handler, target string, form url.Values, headers ...string) *
 	return w
 }
 
+// What is followed can be sent again, and changed before.
+func TestDraft(t *testing.T) {
+	f := plant(t, `{"a": 1}`)
+	f.answer.Events[0].Topic = "a/b"
+	h := console.Handler(f, console.Options{Publish: func(string, []byte) error { return nil }, Payloads: func() bool { return true }})
+	holds(t, ask(h, "GET", "/console/events?number=1").Body.String(), `name="topic" value="a/b"`, `spellcheck="false">{&#34;a&#34;: 1}</textarea>`)
+}
+
 func TestPublish(t *testing.T) {
 	var sent []string
 	h := console.Handler(newFake(t, messageRule), console.Options{Publish: func(topic string, payload []byte) error {

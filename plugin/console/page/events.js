@@ -57,7 +57,7 @@ function add(events) {
 function tell() {
   const parts = [];
   if (paused) parts.push(`Paused: ${count(held.length)}${held.length >= most ? ' or more' : ''} new.`);
-  if (skipped) parts.push(`${count(skipped)} were not looked at: they come too fast.`);
+  if (skipped) parts.push(`${count(skipped)} were not looked at: they came too fast. A filter finds what you look for.`);
   const text = parts.join(' ');
   if (told.textContent !== text) told.textContent = text;
 }
@@ -107,8 +107,18 @@ document.addEventListener('click', async (e) => {
   history.replaceState(null, '', link.href);
   for (const tr of document.querySelectorAll('#list [aria-current]')) tr.removeAttribute('aria-current');
   link.closest('tr').setAttribute('aria-current', 'true');
-  await swap(link.href, '#event');
+  await swap(link.href, '#event, #publish');
   const shown = document.getElementById('event');
   shown.focus({ preventScroll: true });
   if (matchMedia('(max-width: 1100px)').matches) shown.scrollIntoView();
+});
+
+// An event is sent without leaving the page.
+document.addEventListener('submit', async (e) => {
+  if (e.target.id !== 'publish') return;
+  e.preventDefault();
+  const form = new URLSearchParams(new FormData(e.target));
+  const sent = document.getElementById('sent');
+  const answer = await fetch(e.target.action, { method: 'POST', body: form }).catch((error) => error);
+  sent.textContent = answer.ok ? `Sent to ${form.get('topic')}` : `Not sent: ${answer.text ? await answer.text() : answer.message}`;
 });

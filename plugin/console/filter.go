@@ -32,7 +32,7 @@ func filterOf(query url.Values) (f Filter, err error) {
 	}
 	if f.Topic != "" {
 		if err := topic.Check(f.Topic); err != nil {
-			return f, fmt.Errorf("topic: %w", err)
+			return f, err
 		}
 	}
 	return f, nil

@@ -169,7 +169,7 @@ func TestStreamsAreBounded(t *testing.T) {
 func TestLiveRefuses(t *testing.T) {
 	h := console.Handler(newFake(t, messageRule), console.Options{})
 	for target, want := range map[string]string{
-		"/console/api/live?topic=a%23":   "topic: ",
+		"/console/api/live?topic=a%23":   `topic filter "a#": `,
 		"/console/api/live?outcome=lost": "outcome is one of mapped, silent, filtered, rejected, duplicate, unmatched, not \"lost\"",
 		"/console/api/live?after=x":      `after is the number of an event, not "x"`,
 	} {

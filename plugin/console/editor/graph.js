@@ -32,7 +32,7 @@ export function graph(element, { series, seconds }) {
       },
       { ...axis, size: 34, gap: 4, space: 24, grid: { stroke: color('--line'), width: 1 } },
     ],
-    series: [{}, ...series.map(({ label }, i) => ({ label, stroke: color(names[i]), width: 1.5, points: { show: false } }))],
+    series: [{}, ...series.map(({ label }, i) => ({ label, stroke: color(names[i]), width: 1.5, spanGaps: true, points: { show: false } }))],
   }, data, element);
   new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: height() })).observe(element);
   dark.addEventListener('change', () => plot.redraw());

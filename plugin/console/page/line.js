@@ -6,7 +6,7 @@ const svg = (name, attributes) => {
   return e;
 };
 
-/** graph draws the series of the last seconds into element. push adds a value for each, at a time in seconds since 1970. */
+/** graph draws the series of the last seconds into element. push adds a value for each, at a time in seconds since 1970; null where there is none. */
 export function graph(element, { series, seconds }) {
   const [width, height] = [300, 60];
   const drawing = svg('svg', { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', class: 'line-graph', 'aria-hidden': 'true' });
@@ -18,7 +18,7 @@ export function graph(element, { series, seconds }) {
       points.push([time, ...values]);
       while (points[0][0] < time - seconds) points.shift();
       const most = Math.max(1e-9, ...points.flatMap(([, ...all]) => all));
-      lines.forEach((line, i) => line.setAttribute('points', points
+      lines.forEach((line, i) => line.setAttribute('points', points.filter((p) => p[i + 1] !== null)
         .map(([at, ...all]) => `${(width - ((time - at) / seconds) * width).toFixed(1)},${(height - 2 - (all[i] / most) * (height - 6)).toFixed(1)}`).join(' ')));
     },
   };

@@ -7,7 +7,7 @@ const { graph } = await import('./bundle/graph.js').catch(() => import('./line.j
 const graphs = {
   events: [[{ label: 'events', unit: '/s' }], (r) => [r.events]],
   deliveries: [[{ label: 'deliveries', unit: '/s' }], (r) => [r.deliveries]],
-  latency: [[{ label: '99 of 100', unit: 'ms' }, { label: 'half', unit: 'ms' }], (r) => [r.p99 * 1000, r.p50 * 1000]],
+  latency: [[{ label: '99 of 100', unit: 'ms' }, { label: 'half', unit: 'ms' }], (r) => [r.p99 * 1000 || null, r.p50 * 1000 || null]],
 };
 const drawn = [...document.querySelectorAll('[data-graph]')].map((element) => {
   const [series, values] = graphs[element.dataset.graph];

@@ -50,8 +50,9 @@ func (b *bench) register(mux *http.ServeMux) {
 // A benchPage is what the page is made of.
 type benchPage struct {
 	Files   []workbench.File
-	Hidden  string // begins the lines of files that stand for others
-	Picks   []benchPick
+	Hidden  string          // begins the lines of files that stand for others
+	Picks   []benchPick     // the newest events
+	Letters []benchPick     // the newest dead letters
 	Event   workbench.Event // to begin with; its payload is apart
 	Payload string
 	Base64  bool   // the payload is in base64
@@ -64,7 +65,7 @@ type benchPick struct {
 	Number uint64
 	Topic  string
 	Time   string
-	Fate   string // mapped, or no rule
+	Fate   string // mapped, or no rule; of a dead letter, the rules
 }
 
 // A qosChoice is a QoS that an event may have.
@@ -103,7 +104,7 @@ func (p benchPage) User() string {
 }
 
 func (b *bench) page(w http.ResponseWriter, r *http.Request) {
-	p := benchPage{Files: b.source.Files(), Hidden: config.Hidden, Nonce: rand.Text(), Picks: b.picks()}
+	p := benchPage{Files: b.source.Files(), Hidden: config.Hidden, Nonce: rand.Text(), Picks: b.picks(), Letters: b.letters()}
 	if asked := r.URL.Query().Get("event"); asked != "" {
 		e, err := b.pick(asked)
 		if err != nil {
@@ -132,6 +133,22 @@ func (b *bench) picks() []benchPick {
 		picks = append(picks, benchPick{e.Number, e.Topic, e.Time.UTC().Format("15:04:05"), fateOf(e.TracedEvent)})
 	}
 	return picks
+}
+
+// letters returns the newest events that have become dead letters, the newest first, with the rules
+// that have rejected them.
+func (b *bench) letters() (letters []benchPick) {
+	for _, l := range b.bridge.DeadLetters() {
+		last := len(letters) - 1
+		switch {
+		case l.Topic == "":
+		case last >= 0 && letters[last].Number == l.Number:
+			letters[last].Fate += ", " + l.Rule
+		case len(letters) < benchPicks:
+			letters = append(letters, benchPick{l.Number, l.Topic, l.Time.UTC().Format("15:04:05"), l.Rule})
+		}
+	}
+	return letters
 }
 
 // fates are what may become of an event by a rule; the last of them counts for all rules.

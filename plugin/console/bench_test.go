@@ -99,10 +99,13 @@ func TestWorkbenchEvents(t *testing.T) {
 	f := newFake(t, messageRule)
 	f.payloads = map[uint64]mapping.Event{7: {Topic: "chat/a/b/message", Payload: []byte(markup), QoS: 2, Retained: true, ContentType: "text/html",
 		User: map[string]string{"k": "v"}, Received: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}}
-	f.letters = []commit.DeadLetter{{Number: 8, Topic: "x", Bytes: 1, Event: mapping.Event{Topic: "x", Payload: []byte{0xff}}},
+	f.letters = []commit.DeadLetter{{Number: 8, Topic: "x", Rule: "a", Bytes: 1, Event: mapping.Event{Topic: "x", Payload: []byte{0xff}}}, {Number: 8, Topic: "x", Rule: "b"},
 		{Number: 9, Topic: "y", Bytes: 100_000, Event: mapping.Event{Topic: "y"}}, {Number: 10, Memory: "m", Event: mapping.Event{}}}
 	f.events = []commit.NumberedEvent{{Number: 7, TracedEvent: commit.TracedEvent{Topic: "chat/" + markup, Outcomes: []commit.TracedOutcome{{What: commit.Filtered}, {What: commit.Rejected}}}}}
 	h := newBench(t, f, true)
+	if body := ask(h, "GET", "/console/workbench").Body.String(); !strings.Contains(body, `<option value="8">00:00:00 x (a, b)</option>`) {
+		t.Error("the page does not offer a dead letter, or not once")
+	}
 	for path, want := range map[string]string{
 		"/console/workbench":         `<option value="7">00:00:00 chat/&lt;img src=x onerror=alert(1)&gt; (rejected)</option>`,
 		"/console/workbench?event=7": "\n&lt;img src=x onerror=alert(1)&gt;</textarea>",

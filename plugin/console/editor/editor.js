@@ -185,6 +185,8 @@ export function editor(parent, { label, nonce, hidden, complete, changed, moved 
         const to = Math.max(from, place(doc, line, column + width));
         return { from, to, severity, message };
       }).sort((a, b) => a.from - b.from)));
+      // The list of problems may have taken room from the editor, also where somebody types.
+      if (view.hasFocus) view.dispatch({ effects: EditorView.scrollIntoView(view.state.selection.main.head, { yMargin: 24 }) });
     },
     /** go moves the caret. */
     go(line, column) {

@@ -13,8 +13,8 @@ const storeKey = (name) => `workbench:${name}`;
 for (const area of document.querySelectorAll('#editor textarea:enabled')) {
   const file = { name: area.dataset.file, area, server: area.value, text: area.value };
   files.set(file.name, file);
-  const kept = sessionStorage.getItem(storeKey(file.name));
-  if (kept !== null && kept !== file.server) file.text = kept;
+  const kept = JSON.parse(sessionStorage.getItem(storeKey(file.name)) ?? 'null');
+  if (kept && kept.text !== file.server) Object.assign(file, { text: kept.text, stale: kept.server !== file.server });
 }
 let file = [...files.values()].find((f) => f.text.split('\n').some((line) => line !== '' && !line.startsWith(hidden))) ?? [...files.values()][0];
 const edited = () => [...files.values()].filter((f) => f.text !== f.server);
@@ -65,7 +65,7 @@ function takeEdit() {
 
 function keep(f) {
   try {
-    sessionStorage.setItem(storeKey(f.name), f.text);
+    sessionStorage.setItem(storeKey(f.name), JSON.stringify({ server: f.server, text: f.text }));
   } catch { /* it is full: the edits are on the page alone */ }
 }
 
@@ -117,7 +117,8 @@ async function run() {
   }
 }
 
-const sent = () => [...files.values()].map(({ name, text }) => ({ name, text }));
+/** sent are the files that are edited; the server knows the others. */
+const sent = () => edited().map(({ name, text }) => ({ name, text }));
 
 /** ask posts a document and returns the answer; undefined where there is none, which the page then tells. */
 async function ask(path, body) {
@@ -282,14 +283,14 @@ const ranks = ['duplicate', 'filtered', 'silent', 'mapped', 'rejected']; // the 
 
 /** takeEvents puts the events that have come on the list, unless somebody is choosing from it. */
 function takeEvents({ events = [] }) {
-  const pick = find('pick');
-  if (payloads !== 'true' || document.activeElement === pick) return;
+  const picks = find('picks');
+  if (payloads !== 'true' || document.activeElement === find('pick')) return;
   for (const e of events) {
-    if (!e.topic || pick.querySelector(`option[value="${Number(e.number)}"]`)) continue;
+    if (!e.topic || picks.querySelector(`option[value="${Number(e.number)}"]`)) continue;
     const fate = e.outcomes.map((o) => o.outcome).sort((a, b) => ranks.indexOf(b) - ranks.indexOf(a))[0] ?? 'no rule';
-    pick.options[0].after(new Option(`${e.time.slice(11, 19)} ${e.topic} (${fate})`, e.number));
+    picks.prepend(new Option(`${e.time.slice(11, 19)} ${e.topic} (${fate})`, e.number));
   }
-  while (pick.options.length > 51) pick.options[51].remove();
+  while (picks.children.length > 50) picks.lastChild.remove();
 }
 
 // What the page's buttons do
@@ -348,7 +349,8 @@ addEventListener('beforeunload', (e) => {
 if (file) {
   if (edited().length > 0) {
     find('restored').hidden = false;
-    find('restored').textContent = 'Your edits from before are here again.';
+    const stale = edited().filter((f) => f.stale).map((f) => f.name).join(', ');
+    find('restored').textContent = `Your edits from before are here again.${stale && ` The server has another ${stale} since: discard the edits to begin with that.`}`;
   }
   await openEditor().catch(() => {}); // without the bundle there are the text areas
   openFile(file.name);
@@ -357,4 +359,4 @@ if (file) {
 } else {
   tell('None of the files can be shown. See the list of them for the reasons.', 'wrong');
 }
-live(`after=${find('pick').options[1]?.value ?? 0}`, takeEvents);
+live(`after=${find('picks').querySelector('option')?.value ?? 0}`, takeEvents);

@@ -87,11 +87,11 @@ func (b *inboxBridge) publish(topic string, payload order) {
 	publish(b.t, b.broker, "-t", topic, "-m", string(text))
 }
 
-// look saves a screenshot where INBOX_SCREENSHOTS names a directory, and checks that nothing is cut
+// look saves a screenshot where SCREENSHOTS names a directory, and checks that nothing is cut
 // off and that axe-core finds nothing serious.
 func (b *browser) look(name string, width int, dark bool) {
 	b.t.Helper()
-	dir := os.Getenv("INBOX_SCREENSHOTS")
+	dir := os.Getenv("SCREENSHOTS")
 	if dir == "" {
 		dir = b.t.TempDir()
 	}

@@ -101,6 +101,7 @@ export interface Options {
   url: string; // wss://HOST/ws.communication
   newToken(): Promise<string>; // asked before a connection, and again in time before the token expires
   inboxOf(user: string): Inbox; // where a connection of that user resumes, and what it changes
+  start?(): string | undefined; // the message-id after which an empty inbox begins, such as where your history ends; without, with what is new
   onState(state: State): void;
   onChange(): void; // the inbox has changed
 }
@@ -117,7 +118,7 @@ export class BridgeClient {
   #tries = 0; // since it was last live
   #refusals = 0; // likewise
   #reason = ''; // of the last ERROR
-  #resumed = false; // whether this connection is not the first
+  #inbox: Inbox | undefined; // of the connection before
 
   constructor(private readonly options: Options) {
     this.#client = new Client({
@@ -177,13 +178,14 @@ export class BridgeClient {
   // Once all have their RECEIPT, nothing is missed from here on.
   #subscribe({ headers }: IFrame): void {
     const inbox = this.options.inboxOf(headers['user-name'] ?? '');
-    const again = this.#resumed || Object.keys(inbox.places).length > 0;
+    const again = inbox === this.#inbox || Object.keys(inbox.places).length > 0;
     const since = again ? new Date().toISOString() : '';
-    this.#resumed = true;
+    this.#inbox = inbox;
     inbox.settle();
     let waiting = QUEUES.length, gap = false;
     for (const queue of QUEUES) {
-      const from = inbox.placeOf(queue), receipt = `subscribed ${queue}`;
+      const start = again || queue !== '/queue/message' ? undefined : this.options.start?.();
+      const from = inbox.placeOf(queue) ?? start, receipt = `subscribed ${queue}`;
       this.#client.watchForReceipt(receipt, ({ headers: { resume } }) => {
         if (resume === 'gap') inbox.forget(queue);
         // Snapshots close the gaps of the other queues.

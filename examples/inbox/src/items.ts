@@ -75,24 +75,43 @@ export function titleOf(c: Conversation): string {
   return (named && nameIn(named)) ?? `Conversation ${c.id.slice(0, 8)}`;
 }
 
-// What a content holds is up to the rules: a text, or JSON as the source wrote it, such as {"text": "Hello", "from": "Ada"}.
-function partsOf({ content }: Message): { text?: unknown; from?: unknown } {
+// What a content holds is up to the rules: a text, or JSON as the source wrote it. Here are the usual shapes of it:
+// {"text": "Hello", "from": "Ada"}, {"type": "text", "text": {"body": "Hello"}}, {"blocks": [{"text": "Hello"}]}.
+const TEXTS = ['text', 'body', 'message', 'caption', 'title', 'content', 'blocks', 'parts'];
+const NAMES = ['from', 'sender', 'author', 'name'];
+const DEEP = 4;
+
+function parsed({ content }: Message): unknown {
   try {
-    const value: unknown = JSON.parse(content);
-    return typeof value === 'object' && value !== null ? value : { text: content };
+    return JSON.parse(content);
   } catch {
-    return { text: content };
+    return content;
   }
 }
 
+/** textIn returns the text of a value: the first that one of the keys leads to, of a list all. */
+function textIn(value: unknown, keys: string[], depth = 0): string {
+  if (typeof value === 'string' || typeof value !== 'object' || value === null || depth > DEEP) return typeof value === 'string' ? value : '';
+  if (Array.isArray(value)) return value.map((v) => textIn(v, keys, depth + 1)).filter(Boolean).join('\n');
+  for (const key of keys) {
+    const text = textIn((value as Record<string, unknown>)[key], keys, depth + 1);
+    if (text) return text;
+  }
+  return '';
+}
+
+// Without a text, what it is of, such as an image.
 function textOf(m: Message): string {
-  const { text } = partsOf(m);
-  return typeof text === 'string' && text !== '' ? text : ['', '{}'].includes(m.content) ? '(no text)' : m.content;
+  const value = parsed(m);
+  if (typeof value !== 'object' || value === null) return m.content || '(no text)';
+  const { type } = value as { type?: unknown };
+  return textIn(value, TEXTS) || `(${typeof type === 'string' && type ? type : 'no text'})`;
 }
 
 function nameIn(m: Message): string | undefined {
-  const { from } = partsOf(m);
-  return typeof from === 'string' && from !== '' ? from : undefined;
+  const value = parsed(m);
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? textIn(NAMES.map((key) => (value as Record<string, unknown>)[key]).find(Boolean), ['name', 'title']) || undefined : undefined;
 }
 
 function avatar(name: string): HTMLElement {

@@ -10,7 +10,8 @@ let client: BridgeClient | undefined;
 let inbox = new Inbox();
 let user: string | undefined; // whose inbox it is
 let state: State | undefined;
-let chosen = ''; // conversation id; '': the one with the newest message
+let chosen = location.hash.slice(1); // conversation id; until it is there, the one with the newest message is shown
+let start: string | undefined; // where an empty inbox begins, if the one who gives out tokens has said so
 let due = false; // a draw is on its way
 
 // What a tab has seen outlives a reload, so that it resumes from there. Its places and the rest are one text: neither is
@@ -29,7 +30,7 @@ addEventListener('pagehide', () => {
 function inboxOf(name: string): Inbox {
   if (name === user) return inbox;
   user = name;
-  chosen = '';
+  chosen = location.hash.slice(1);
   const stored = tokenURL && sessionStorage.getItem(storageKey(name));
   inbox = stored ? Inbox.from(stored) : new Inbox();
   changed();
@@ -40,9 +41,14 @@ function endpoint(): string {
   return byID<HTMLInputElement>('url').value;
 }
 
+function isOwn(url: string): boolean {
+  return url.split('/')[2] === location.host;
+}
+
 async function fetchToken(): Promise<string> {
   const response = await fetch(tokenURL, { method: 'POST', credentials: 'same-origin' });
   if (!response.ok) throw new Error(`${tokenURL} answers ${response.status}`);
+  start = response.headers.get('Resume-From') ?? undefined;
   return (await response.text()).trim();
 }
 
@@ -74,6 +80,7 @@ async function connect(): Promise<void> {
       return token;
     },
     inboxOf,
+    start: () => start,
     onState: show,
     onChange: changed,
   });
@@ -100,8 +107,8 @@ function show(next: State): void {
   } else if (next.name === 'offline' && next.reason) {
     notify(`The bridge has ended the session: ${next.reason}`);
   } else if (next.name === 'offline' && next.tries > MANY_TRIES) {
-    notify(`Nobody answers at ${endpoint()}. If the bridge runs, look for "handshake refused" in its log: it may want this page's `
-      + `origin, ${location.origin}, in server.allowed_origins.`);
+    notify(`Nobody answers at ${endpoint()}. ${isOwn(endpoint()) ? 'Does the bridge run?' : 'If the bridge runs, look for "handshake refused" in its '
+      + `log: it may want this page's origin, ${location.origin}, in server.allowed_origins.`}`);
   } else if (next.name === 'refused') {
     notify(`The bridge refuses: ${next.reason}`);
     if (!tokenURL) void connect();
@@ -128,8 +135,10 @@ function changed(): void {
 function draw(): void {
   const conversations = Object.values(inbox.conversations).reverse();
   const shown = inbox.conversations[chosen] ?? conversations[0];
+  chosen ||= shown?.id ?? ''; // which stays, whatever comes
   byID('main').hidden = user === undefined;
-  byID('leave').hidden = client === undefined;
+  byID('leave').hidden = !client && !tokenURL; // a pasted token has its form
+  byID('leave').textContent = client ? 'Sign out' : 'Sign in';
   byID('state').textContent = words(state);
   byID('state').dataset['state'] = state?.name === 'live' ? state.resume : state?.name ?? '';
   const channels = inbox.channelStates().sort((a, b) => a.channel.name.localeCompare(b.channel.name));
@@ -174,8 +183,12 @@ byID('conversations').onclick = (event) => {
   const id = (event.target as Element).closest('li')?.dataset['key'];
   if (id && id in inbox.conversations) choose(id);
 };
+addEventListener('hashchange', () => { // others may lead to a conversation
+  chosen = location.hash.slice(1);
+  changed();
+});
 byID('back').onclick = back;
-byID('leave').onclick = () => void leave();
+byID('leave').onclick = () => void (client ? leave() : connect());
 byID<HTMLInputElement>('url').value = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ws.communication`;
 void connect();
 draw();

@@ -47,7 +47,7 @@ live('events=none', ({ state, history }) => {
 });
 
 // Where there is no room for the drawing, its tables stand open.
-const narrow = matchMedia('(max-width: 900px)');
+const narrow = matchMedia('(max-width: 700px)');
 function unfold() {
   const tables = document.querySelector('.tables');
   if (tables && narrow.matches) tables.open = true;

@@ -54,6 +54,12 @@ type channel struct {
 	id, name, source, account, picture string
 }
 
+func (c channel) stateTopic() string { return "chat/" + c.id + "/state" }
+
+func (c channel) state(state string) stateEvent {
+	return stateEvent{State: state, Name: c.name, Source: c.source, Account: c.account, Picture: c.picture}
+}
+
 // A round collects the steps of one round of the story.
 type round struct {
 	steps []step
@@ -67,9 +73,7 @@ func (r *round) online(pause time.Duration, c channel)  { r.state(pause, c, "onl
 func (r *round) offline(pause time.Duration, c channel) { r.state(pause, c, "offline") }
 
 func (r *round) state(pause time.Duration, c channel, state string) {
-	r.add(pause, "chat/"+c.id+"/state", func(time.Time) any {
-		return stateEvent{State: state, Name: c.name, Source: c.source, Account: c.account, Picture: c.picture}
-	})
+	r.add(pause, c.stateTopic(), func(time.Time) any { return c.state(state) })
 }
 
 func (r *round) conversation(c channel, customer string) *conversation {

@@ -57,15 +57,17 @@ func OwnExample(program string, addr net.Addr) string {
 	return fmt.Sprintf("%s pub --broker mqtt://%s -t %s -m '%s'", program, addr, exampleTopic, examplePayload)
 }
 
+// The channels of the story.
+var (
+	whatsapp = channel{id: "b3f0a5c8-52f1-4f0e-9f0f-6f1f3c0f7a01", name: "Harbour Coffee", source: "whatsapp", account: "+49 40 5550 100"}
+	site     = channel{id: "0c6f6b9e-1d5b-4f5a-8a53-9a4a6a0a2b02", name: "harbourcoffee.example", source: "chatplugin", account: "website"}
+	facebook = channel{id: "7e2d94d1-3b1c-4f3d-b1a7-2d5c8e9f3c03", name: "Harbour Coffee Roasters", source: "facebook",
+		account: "fb-page-1042", picture: "https://harbourcoffee.example/logo.png"}
+	sms = channel{id: "5d0c1e0a-6a4e-4f0c-9d5f-3b8d6a1f2c44", name: "Text messages", source: "sms", account: "+49 40 5550 199"}
+)
+
 // newRound returns the steps of one round, its conversations interleaved as they are in an inbox.
 func newRound() []step {
-	var (
-		whatsapp = channel{id: "b3f0a5c8-52f1-4f0e-9f0f-6f1f3c0f7a01", name: "Harbour Coffee", source: "whatsapp", account: "+49 40 5550 100"}
-		site     = channel{id: "0c6f6b9e-1d5b-4f5a-8a53-9a4a6a0a2b02", name: "harbourcoffee.example", source: "chatplugin", account: "website"}
-		facebook = channel{id: "7e2d94d1-3b1c-4f3d-b1a7-2d5c8e9f3c03", name: "Harbour Coffee Roasters", source: "facebook",
-			account: "fb-page-1042", picture: "https://harbourcoffee.example/logo.png"}
-		sms = channel{id: "5d0c1e0a-6a4e-4f0c-9d5f-3b8d6a1f2c44", name: "Text messages", source: "sms", account: "+49 40 5550 199"}
-	)
 	var r round
 	r.online(400*time.Millisecond, whatsapp)
 	r.online(500*time.Millisecond, site)

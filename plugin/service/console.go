@@ -23,18 +23,20 @@ func (s *Service) console() http.Handler {
 	})
 }
 
-// pages returns what the bridge serves beside its endpoint. addConsole completes it once there is a
-// bridge, and before it runs.
-func (s *Service) pages() (pages http.Handler, addConsole func()) {
-	if s.options.Publish == nil {
-		return s.options.Pages, func() {}
+// pages returns what the bridge serves beside its endpoint, nil for nothing. complete puts in what
+// needs a bridge, once there is one and before it runs.
+func (s *Service) pages() (pages http.Handler, complete func()) {
+	if s.options.Pages == nil {
+		return nil, func() {}
 	}
 	mux := http.NewServeMux()
-	if s.options.Pages != nil {
-		mux.Handle("/", s.options.Pages)
-	}
 	own, _, _ := net.SplitHostPort(s.config.Server.Listen)
-	return ops.Named(mux, own), func() { mux.Handle("/console/", s.console()) }
+	return ops.Named(mux, own), func() {
+		mux.Handle("/", s.options.Pages(s.bridge))
+		if s.options.Publish != nil {
+			mux.Handle("/console/", s.console())
+		}
+	}
 }
 
 // stands notes that the configuration is in force from now on.

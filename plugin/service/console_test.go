@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"mqtt-stomp-bridge/bridge"
 	"mqtt-stomp-bridge/plugin/demo"
 	"mqtt-stomp-bridge/plugin/service"
 )
@@ -27,7 +28,9 @@ func TestConsoleBesidePages(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer broker.Close()
-	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("the page")) })
+	page := func(*bridge.Bridge) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("the page")) })
+	}
 	for name, test := range map[string]struct {
 		publish      func(string, []byte) error
 		host, path   string

@@ -26,8 +26,9 @@ import (
 
 // Options are what a Service needs beside its configuration.
 type Options struct {
-	Logger *slog.Logger      // required
-	Pages  http.Handler      // serves what is not the endpoint; nil: nothing does
+	Logger *slog.Logger // required
+	// Pages makes what serves all paths but the endpoint's; nil: nothing does.
+	Pages  func(*bridge.Bridge) http.Handler
 	Build  ops.Build         // of the program; its version is for clients and logs too
 	Reload *Reload           // nil: the configuration stays as it is
 	Rules  *workbench.Source // the configuration, whose rules can be edited and tried in the console; nil: they cannot
@@ -112,7 +113,7 @@ func (s *Service) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	pages, addConsole := s.pages()
+	pages, complete := s.pages()
 	s.bridge, err = bridge.New(bridge.Config{
 		MQTT: mqttConfig,
 		Log:  log,
@@ -139,7 +140,7 @@ func (s *Service) open(ctx context.Context) error {
 		return errors.Join(err, log.Close())
 	}
 	s.running.Store(s.bridge)
-	addConsole()
+	complete()
 	return nil
 }
 

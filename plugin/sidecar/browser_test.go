@@ -95,6 +95,12 @@ func (b *browser) answer() []string {
 	return nil
 }
 
+// awaitIn is await in the frame of that name.
+func (b *browser) awaitIn(frame, selector, text string) {
+	b.t.Helper()
+	b.do(order{"await": [2]string{selector, text}, "frame": frame})
+}
+
 // await waits until an element that matches holds the text.
 func (b *browser) await(selector, text string) {
 	b.t.Helper()

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -276,46 +275,6 @@ func TestShutdownWithoutTheBroker(t *testing.T) {
 	}
 	if len(s.lines("disconnect from the broker failed")) != 1 {
 		t.Errorf("the log says:\n%s", s.log)
-	}
-}
-
-// The demo's page shows, in a real browser and through a real STOMP session, what its story
-// publishes.
-func TestDemoPage(t *testing.T) {
-	t.Parallel()
-	needNode(t)
-	mosquittotest.Look(t, "chromium")
-	listen := mosquittotest.FreeAddr(t)
-	ctx, cancel := context.WithCancel(context.Background())
-	var out bridgetest.Buffer
-	p := program{stdin: strings.NewReader(""), stdout: &out, stderr: &out}
-	code := make(chan int, 1)
-	go func() { code <- p.run(ctx, []string{"demo", "--listen", listen, "--mqtt", "127.0.0.1:0"}) }()
-	defer func() {
-		cancel()
-		if c := <-code; c != exitOK {
-			t.Errorf("demo ended with code %d:\n%s", c, &out)
-		}
-	}()
-	bridgetest.Eventually(t, "the demo to start", func() bool { return strings.Contains(out.String(), "mosquitto_pub") })
-	screenshot := filepath.Join(t.TempDir(), "demo.png")
-	if keep := os.Getenv("SCREENSHOT"); keep != "" {
-		screenshot = keep
-	}
-	page, err := exec.Command("node", "testdata/node/page.mjs", "http://"+listen+"/", screenshot, "Live", "Harbour Coffee Roasters", "Ada Brandt", "Perfect, thank you").CombinedOutput()
-	if err != nil {
-		t.Errorf("%v\n%s", err, page)
-	}
-}
-
-// The demo runs beside a bridge: it listens on nothing but what its flags say.
-func TestDemoHasNoOpsEndpoint(t *testing.T) {
-	c, err := demoConfig("127.0.0.1:0", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, "warn")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c.Ops.Listen != "" {
-		t.Errorf("ops.listen is %s", c.Ops.Listen)
 	}
 }
 

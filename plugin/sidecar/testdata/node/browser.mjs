@@ -10,6 +10,7 @@
 //   {"withhold": PATTERN}            answers requests for such files by 404 from then on
 //   {"await": [SELECTOR, TEXT]}      waits until an element that matches holds the text
 //   {"texts": SELECTOR}              answers with the texts of all elements that match
+//   {"frame": NAME}                  beside another order: in the frame of that name
 //   {"look": PATH, "dark": false}    saves a screenshot
 //   {"axe": true}                    answers with what axe-core finds serious or critical
 // An answer is {"value": ...} or {"error": ...}. At the end of the input it prints what the page's scripts have thrown and
@@ -39,17 +40,18 @@ async function axe() {
 }
 
 async function obey(c) {
+  const where = c.frame ? page.frameLocator(`iframe[name=${c.frame}]`) : page;
   if (c.width) await page.setViewportSize({ width: c.width, height: 800 });
   if (c.withhold) await page.route(c.withhold, (r) => r.fulfill({ status: 404 }));
   if (c.open) await page.goto(c.open);
-  if (c.fill) await page.getByLabel(c.fill[0], { exact: true }).fill(c.fill[1]);
-  if (c.press) await page.getByRole('button', { name: c.press }).first().click();
-  if (c.click) await page.locator(c.click).first().click();
-  if (c.choose) await page.locator(c.choose[0]).selectOption(c.choose[1]);
+  if (c.fill) await where.getByLabel(c.fill[0], { exact: true }).fill(c.fill[1]);
+  if (c.press) await where.getByRole('button', { name: c.press }).first().click();
+  if (c.click) await where.locator(c.click).first().click();
+  if (c.choose) await where.locator(c.choose[0]).selectOption(c.choose[1]);
   for (const key of c.keys ?? []) await page.keyboard.press(key);
   if (c.type) await page.keyboard.type(c.type);
-  if (c.await) await page.locator(c.await[0]).filter({ hasText: c.await[1] }).first().waitFor({ timeout: 30_000 });
-  if (c.texts) return page.locator(c.texts).allInnerTexts();
+  if (c.await) await where.locator(c.await[0]).filter({ hasText: c.await[1] }).first().waitFor({ timeout: 30_000 });
+  if (c.texts) return where.locator(c.texts).allInnerTexts();
   if (c.axe) return axe();
   if (c.look) {
     await page.emulateMedia({ colorScheme: c.dark ? 'dark' : 'light' });

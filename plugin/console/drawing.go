@@ -132,7 +132,7 @@ type drawer struct {
 // draw draws the rules, of which the State has the figures: all of them, or the busiest.
 func draw(m *mapping.Mapper, s State, all bool) Drawing {
 	d := &drawer{state: s, rules: m.Rules(), layout: withoutMemory, boxes: map[string]int{}, bottom: map[int]int{}}
-	if len(s.Memories) > 0 || len(m.Memories()) > 0 {
+	if len(s.Memories) > 0 {
 		d.layout = withMemory
 	}
 	d.Width = d.width
@@ -142,7 +142,7 @@ func draw(m *mapping.Mapper, s State, all bool) Drawing {
 	drawn, rest := busiest(d.state.By, all)
 	d.addRules(m, drawn, rest)
 	d.addMemories()
-	d.addQueues(drawn, rest)
+	d.addQueues()
 	d.arrange()
 	d.addLines(drawn, rest)
 	d.addHeadings()
@@ -233,9 +233,9 @@ func (d *drawer) addMemories() {
 	}
 }
 
-func (d *drawer) addQueues(drawn, rest []int) {
+func (d *drawer) addQueues() {
 	for i, q := range d.state.Queues {
-		if d.used(q, append(slices.Clone(drawn), rest...)) {
+		if d.used(q) {
 			d.add(Box{Kind: KindQueue, X: d.queueX, W: d.queueW, H: queueH, Name: q.Queue, Short: strings.TrimPrefix(q.Queue, "/queue/"), Index: i}, d.queueW/10)
 		}
 	}
@@ -244,8 +244,8 @@ func (d *drawer) addQueues(drawn, rest []int) {
 }
 
 // used reports whether a rule sends to the queue, or something was sent.
-func (d *drawer) used(q QueueFigures, rules []int) bool {
-	return q.Published > 0 || slices.ContainsFunc(rules, func(i int) bool { return slices.Contains(d.rules[i].Queues, q.Queue) })
+func (d *drawer) used(q QueueFigures) bool {
+	return q.Published > 0 || slices.ContainsFunc(d.rules, func(r mapping.RuleInfo) bool { return slices.Contains(r.Queues, q.Queue) })
 }
 
 // arrange moves the boxes: topics beside their rules, what is remembered below the lines that go by to

@@ -1,0 +1,115 @@
+package console
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"math"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// functions are for the templates.
+var functions = template.FuncMap{
+	"count":    count,
+	"many":     many,
+	"bytes":    size,
+	"rate":     rate,
+	"duration": duration,
+	"lasting":  lasting,
+	"query":    func(name, value string) template.URL { return template.URL(url.Values{name: {value}}.Encode()) },
+	"clock":    func(t time.Time) string { return t.UTC().Format("15:04:05.000") },
+	"at":       func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
+	"pretty":   pretty,
+	"millis":   func(t time.Time) string { return t.UTC().Format(".000") },
+	"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
+}
+
+// count writes a figure with its thousands apart. The pages' scripts write it in the same way.
+func count(n any) string {
+	digits := fmt.Sprint(n)
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
+// many writes a count of things that are more than one with an s.
+func many(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return count(n) + " " + thing
+}
+
+// size writes a number of bytes.
+func size(n int64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	x, i := float64(n), 0
+	for x >= 1024 && i < len(units)-1 {
+		x /= 1024
+		i++
+	}
+	if i == 0 || x >= 100 {
+		return strconv.FormatFloat(x, 'f', 0, 64) + " " + units[i]
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(x, 'f', 1, 64), ".0") + " " + units[i]
+}
+
+// pretty writes JSON on lines of its own; what is none as it is.
+func pretty(text any) string {
+	var in []byte
+	switch text := text.(type) {
+	case json.RawMessage:
+		in = text
+	case string:
+		in = []byte(text)
+	}
+	var out bytes.Buffer
+	if json.Indent(&out, in, "", "  ") != nil {
+		return string(in)
+	}
+	return out.String()
+}
+
+// rate writes a figure a second: with one digit behind the point below 10.
+func rate(x float64) string {
+	if x < 9.95 {
+		return strings.TrimSuffix(strconv.FormatFloat(x, 'f', 1, 64), ".0")
+	}
+	return count(int64(math.Round(x)))
+}
+
+// duration writes seconds; 0 is no duration at all.
+func duration(seconds float64) string {
+	if seconds == 0 {
+		return "–"
+	}
+	x, unit := seconds, " s"
+	if seconds < 1 {
+		x, unit = seconds*1000, " ms"
+	}
+	return rate(x) + unit
+}
+
+// lasting writes a duration in the units that a person takes.
+func lasting(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d >= 2*day && d%day == 0:
+		return many(int(d/day), "day")
+	case d >= 2*day:
+		return many(int(d/day), "day") + " " + lasting(d%day)
+	}
+	text := d.Round(time.Second).String()
+	if minutes, ok := strings.CutSuffix(text, "m0s"); ok {
+		text = minutes + "m"
+	}
+	if hours, ok := strings.CutSuffix(text, "h0m"); ok {
+		text = hours + "h"
+	}
+	return text
+}

@@ -17,14 +17,14 @@ var errTooManyTries = &Error{Reason: "too many failed logins, try again later"}
 // A PasswordFile lets in whoever has a login of a password file. NewPasswordFile is the only way to
 // make one. It remembers failures, so that it should outlive a reload.
 //
-// Hashes take long to compute on purpose. So there is one computation at a time, each is followed
-// by a pause of nine times its length, and few wait: whoever guesses gets a tenth of a core at the
-// most.
+// Hashes take long to compute on purpose. So there is one computation at a time, few wait, and wrong
+// passwords get a tenth of a core in the long run: whoever mistypes one need not wait, and whoever
+// guesses does.
 type PasswordFile struct {
 	limit *loginLimit
 	turn  chan struct{} // holds one while a hash is computed
 	queue chan struct{} // holds one for each that waits or computes
-	rest  time.Time     // when the next computation may begin; whoever has the turn owns it
+	spent time.Time     // until when wrong passwords have used up their share of a core; whoever has the turn owns it
 	is    func(h PasswordHash, password string) bool
 
 	mu     sync.Mutex
@@ -34,9 +34,10 @@ type PasswordFile struct {
 }
 
 const (
-	goodFor      = time.Minute // how long a right password is not computed again
-	maxComputing = 8           // how many wait or compute; no more than what loginLimit allows at once
-	restFactor   = 9
+	goodFor      = time.Minute     // how long a right password is not computed again
+	maxComputing = 8               // how many wait or compute; no more than what loginLimit allows at once
+	costFactor   = 10              // of a computation, so that it pays for its share of a core
+	costAtOnce   = 3 * time.Second // of computation may be spent at once
 )
 
 // NewPasswordFile returns an authenticator that lets in nobody yet.
@@ -119,13 +120,23 @@ func (f *PasswordFile) compute(ctx context.Context, c Credentials, h PasswordHas
 	if !f.limit.take(c.Login, c.Remote, time.Now()) {
 		return false, errTooManyTries
 	}
-	if err := sleep(ctx, time.Until(f.rest)); err != nil {
+	if err := sleep(ctx, time.Until(f.spent.Add(-costFactor*costAtOnce))); err != nil {
 		return false, err // and it stays counted: who does not wait for the answer must not get more tries
 	}
 	began := time.Now()
 	ok := f.is(h, c.Passcode)
-	f.rest = time.Now().Add(restFactor * time.Since(began))
+	if !ok {
+		f.pay(began)
+	}
 	return ok, nil
+}
+
+// pay counts a computation that has taken since began.
+func (f *PasswordFile) pay(began time.Time) {
+	if f.spent.Before(began) {
+		f.spent = began
+	}
+	f.spent = f.spent.Add(costFactor * time.Since(began))
 }
 
 // sleep waits, as long as ctx lasts.

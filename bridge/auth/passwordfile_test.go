@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -209,53 +210,77 @@ func TestGuessingPasswords(t *testing.T) {
 	})
 }
 
-// Hashes take a tenth of a core at the most, whoever tries: one at a time, with pauses, and few wait.
-// A right password is not computed again at once.
+// Wrong passwords take a tenth of a core in the long run, whoever tries: hashes are computed one at a
+// time, three seconds of it at once, and few wait. Right ones do not count.
 func TestCostOfPasswords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := passwordFile(t, passwordLine(t, "ada", "x", 1))
-		computed := f.Slow(100 * time.Millisecond)
+		const cost = 100 * time.Millisecond
+		f.Slow(cost)
 		began := time.Now()
-		var mu sync.Mutex
-		var ends []time.Duration
-		refused := 0
+		for i := range 60 {
+			c := login(fmt.Sprint("name ", i), "wrong")
+			c.Remote = netip.AddrFrom4([4]byte{192, 0, 2, byte(i)})
+			if _, err := f.Authenticate(t.Context(), c); err == nil || errors.Is(err, auth.ErrTooManyTries) {
+				t.Fatalf("try %d: %v", i, err)
+			}
+			want := max(time.Duration(i)*cost, time.Duration(i)*10*cost-30*time.Second) + cost
+			if got := time.Since(began); got != want {
+				t.Errorf("try %d ends after %s, want %s", i, got, want)
+			}
+		}
+
+		time.Sleep(time.Hour)
+		began = time.Now()
+		for i := range 200 {
+			c := login("ada", "x")
+			c.Remote = netip.AddrFrom4([4]byte{198, 51, 100, byte(i)})
+			if _, err := f.Authenticate(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := time.Since(began); got != 200*cost {
+			t.Errorf("200 right ones take %s", got)
+		}
+	})
+}
+
+// When many try at once, few wait and the others are refused.
+func TestFewPasswordsWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := passwordFile(t, passwordLine(t, "ada", "x", 1))
+		computed := f.Slow(time.Second)
+		var refused atomic.Int32
 		var tries sync.WaitGroup
 		for i := range 12 {
 			tries.Go(func() {
 				c := login("ada", "wrong")
 				c.Remote = netip.AddrFrom4([4]byte{192, 0, 2, byte(i)})
-				_, err := f.Authenticate(t.Context(), c)
-				mu.Lock()
-				defer mu.Unlock()
-				if errors.Is(err, auth.ErrTooManyTries) {
-					refused++
-					return
+				if _, err := f.Authenticate(t.Context(), c); errors.Is(err, auth.ErrTooManyTries) {
+					refused.Add(1)
 				}
-				ends = append(ends, time.Since(began))
 			})
 		}
 		tries.Wait()
-		var want []time.Duration
-		for i := range 8 {
-			want = append(want, time.Duration(i)*time.Second+100*time.Millisecond)
+		if computed.Load() != 8 || refused.Load() != 4 {
+			t.Errorf("%d hashes were computed and %d tries refused, want 8 and 4", computed.Load(), refused.Load())
 		}
-		if diff := cmp.Diff(want, ends); diff != "" || refused != 4 {
-			t.Errorf("%d refused, want 4; the others ended (-want +got):\n%s", refused, diff)
-		}
+	})
+}
 
-		time.Sleep(time.Minute)
-		before := computed.Load()
+// A right password is not computed again within a minute.
+func TestRightPasswordIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := passwordFile(t, passwordLine(t, "ada", "x", 1))
+		computed := f.Slow(0)
 		for range 100 {
 			if _, err := f.Authenticate(t.Context(), login("ada", "x")); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if n := computed.Load() - before; n != 1 {
-			t.Errorf("100 right logins at once took %d computations", n)
-		}
 		time.Sleep(time.Minute)
-		if _, err := f.Authenticate(t.Context(), login("ada", "x")); err != nil || computed.Load()-before != 2 {
-			t.Errorf("after a minute: %v, %d computations", err, computed.Load()-before)
+		if _, err := f.Authenticate(t.Context(), login("ada", "x")); err != nil || computed.Load() != 2 {
+			t.Errorf("after a minute: %v, %d computations, want 2", err, computed.Load())
 		}
 	})
 }

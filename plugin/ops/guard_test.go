@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"mqtt-stomp-bridge/plugin/operators"
 	"mqtt-stomp-bridge/plugin/ops"
 )
 
@@ -37,11 +38,13 @@ func TestOnlyOwnNamesAreAnswered(t *testing.T) {
 		{"a.bridge.example.org", []string{"bridge.example.org"}, false},
 		{"evil.example.org", []string{"", ops.AnyHost}, true},
 	} {
-		for _, path := range []string{"/sessions", "/memory", "/metrics", "/readyz", "/healthz"} {
+		for _, path := range []string{"/sessions", "/memory", "/metrics", "/readyz", "/healthz", "/console/"} {
 			r := request("GET", path)
 			r.Host = test.host
 			w := httptest.NewRecorder()
-			ops.Handler(reasons(nil), ops.Options{Hosts: test.hosts}).ServeHTTP(w, r)
+			console := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+			guard := operators.New(operators.Options{Loopback: true})
+			ops.Handler(reasons(nil), ops.Options{Hosts: test.hosts, Console: console, Operators: guard}).ServeHTTP(w, r)
 			if ok := w.Code == http.StatusOK; ok != test.ok || !ok && w.Code != http.StatusMisdirectedRequest {
 				t.Errorf("%s at %q, hosts %q: %d", path, test.host, test.hosts, w.Code)
 			}

@@ -283,9 +283,9 @@ func TestExplain(t *testing.T) {
 		status int
 		want   string
 	}{
-		{"/explain?id=abc-5&user=ann", nil, http.StatusOK, `{MessageID:abc-5 Number:0 Topic: Since:0001-01-01 00:00:00 +0000 UTC Until:0001-01-01 00:00:00 +0000 UTC User:ann Session: Payloads:false}`},
-		{"/explain?topic=a/%2B&since=2026-05-01T12:00:00Z&until=2026-05-01T13:00:00.5Z&session=1", shown, http.StatusOK, `{MessageID: Number:0 Topic:a/+ Since:2026-05-01 12:00:00 +0000 UTC Until:2026-05-01 13:00:00.5 +0000 UTC User: Session:1 Payloads:true}`},
-		{"/explain?number=17", nil, http.StatusOK, `{MessageID: Number:17 Topic: Since:0001-01-01 00:00:00 +0000 UTC Until:0001-01-01 00:00:00 +0000 UTC User: Session: Payloads:false}`},
+		{"/explain?id=abc-5&user=ann", nil, http.StatusOK, `{MessageID:abc-5 Number:0 Topic: Since:0001-01-01 00:00:00 +0000 UTC Until:0001-01-01 00:00:00 +0000 UTC User:ann Session: Everyone:false Payloads:false}`},
+		{"/explain?topic=a/%2B&since=2026-05-01T12:00:00Z&until=2026-05-01T13:00:00.5Z&session=1", shown, http.StatusOK, `{MessageID: Number:0 Topic:a/+ Since:2026-05-01 12:00:00 +0000 UTC Until:2026-05-01 13:00:00.5 +0000 UTC User: Session:1 Everyone:false Payloads:true}`},
+		{"/explain?number=17", nil, http.StatusOK, `{MessageID: Number:17 Topic: Since:0001-01-01 00:00:00 +0000 UTC Until:0001-01-01 00:00:00 +0000 UTC User: Session: Everyone:false Payloads:false}`},
 		{"/explain?number=17&topic=a", nil, http.StatusBadRequest, "give either a message-id, the number of an event, or a topic\n"},
 		{"/explain?number=0", nil, http.StatusBadRequest, "number is the number of an event, from 1 on, not \"0\"\n"},
 		{"/explain", nil, http.StatusBadRequest, "give either a message-id, the number of an event, or a topic\n"},

@@ -83,28 +83,6 @@ func BenchmarkEvent(b *testing.B) {
 	})
 }
 
-// The same without a trail, with one, and with one that somebody watches: what it costs an event,
-// which is shared by all of its deliveries.
-func BenchmarkTrail(b *testing.B) {
-	for _, how := range []string{"without", "with", "watched"} {
-		b.Run(how, func(b *testing.B) {
-			var t *commit.Trail
-			if how != "without" {
-				t = commit.NewTrail(12 << 20)
-			}
-			if how == "watched" {
-				defer t.Watch()()
-			}
-			f := newFlowWith(b, journal.NewMemory(journal.MemoryOptions{}), rules, t)
-			b.ReportAllocs()
-			for b.Loop() {
-				f.events <- &mqtt.Event{Topic: "t", Payload: []byte("7")}
-			}
-			f.end(b)
-		})
-	}
-}
-
 // What it takes to read a trail that is full: a second's events, one by its number, by its position,
 // and those of a topic.
 func BenchmarkReadTrail(b *testing.B) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -13,7 +12,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,16 +19,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/mitchellh/mapstructure"
 
-	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/commit"
 	"mqtt-stomp-bridge/bridge/journal"
 	"mqtt-stomp-bridge/bridge/journal/disk"
 	"mqtt-stomp-bridge/bridge/mqtt"
-	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
-	"mqtt-stomp-bridge/bridge/stomp"
 	"mqtt-stomp-bridge/mapping/contract"
 	"mqtt-stomp-bridge/plugin/config"
-	"mqtt-stomp-bridge/plugin/listen"
 )
 
 // Each directory of testdata/upgrade has what a version has left behind; README.md there says how it is made. Never make
@@ -244,135 +238,6 @@ func (l legacy) rules(t *testing.T) *config.Config {
 		t.FailNow()
 	}
 	return c
-}
-
-// A client of a version resumes after the upgrade where it was, and hears what it heard then; what rules remember goes on.
-func TestUpgradeClient(t *testing.T) {
-	forEachLegacy(t, func(t *testing.T, l legacy) {
-		broker := mosquittotest.Start(t, mosquittotest.Options{})
-		s := l.start(t, broker, l.journalDir(t))
-		want := string(readFile(t, filepath.Join(l.dir, "client.txt")))
-		got := s.playClient(want, 0)
-		if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")); diff != "" {
-			t.Errorf("what the client hears (-then +now):\n%s", diff)
-		}
-		c := s.dial("ann", "/queue/unread-count")
-		publish(t, broker.Addr, "-t", "chat/whatsapp/42/message", "-m", `{"id": "after", "content": "Hello again", "ts": "2026-12-02T10:00:00Z"}`)
-		m, err := c.Next(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		var count struct {
-			N int `json:"unread_message_count"`
-		}
-		if err := json.Unmarshal([]byte(m.Body), &count); err != nil || count.N != l.held.Unread+1 {
-			t.Errorf("%s, want a count of %d", m.Body, l.held.Unread+1)
-		}
-		var position uint64
-		if _, err := fmt.Sscanf(m.ID[strings.LastIndex(m.ID, "-")+1:], "%d", &position); err != nil || position <= l.held.Position {
-			t.Errorf("the message-id is %s, after position %d", m.ID, l.held.Position)
-		}
-	})
-}
-
-// start starts a bridge with the rules and a journal of the version, which it keeps for as long as the test data may be old.
-func (l legacy) start(t *testing.T, broker *mosquittotest.Broker, journalDir string) *running {
-	t.Helper()
-	return startSidecar(t, string(readFile(t, filepath.Join(l.dir, "rules.yaml"))), "BRIDGE_BROKER_URL=mqtt://"+broker.Addr,
-		"BRIDGE_JOURNAL_DIR="+journalDir, "BRIDGE_JOURNAL_MAX_AGE=87600h", "BRIDGE_JOURNAL_LATEST_MAX_AGE=87600h")
-}
-
-// playClient sends the frames of a script, the lines that begin with >, and returns it with what is heard after each as lines
-// that begin with <. Of a frame that the script expects only those headers count that it names: a later version may say more.
-// Where quiet is not 0 the script expects nothing yet, and a step is over when nothing has come for so long.
-func (r *running) playClient(script string, quiet time.Duration) string {
-	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), bridgetest.Patience)
-	defer cancel()
-	c, err := listen.Open(ctx, listen.Config{URL: r.url()})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer c.Close()
-	token, ack := r.token("ann"), "" // of the last message
-	var out []string
-	lines := bufio.NewScanner(strings.NewReader(script))
-	for lines.Scan() {
-		line := lines.Text()
-		switch {
-		case strings.HasPrefix(line, "> "):
-			out = append(out, line)
-			if err := c.SendFrame(parseFrame(strings.NewReplacer("$token", token, "$ack", ack).Replace(line[2:]))); err != nil {
-				r.t.Fatalf("%s: %v", line, err)
-			}
-			for quiet > 0 {
-				f, err := readWithin(ctx, c, quiet)
-				if err != nil {
-					break
-				}
-				out, ack = append(out, "< "+formatFrame(f, headersThatLast)), lastAck(f, ack)
-			}
-		case strings.HasPrefix(line, "< "):
-			f, err := c.ReadFrame(ctx)
-			if err != nil {
-				r.t.Fatalf("waiting for %s: %v", line, err)
-			}
-			out, ack = append(out, "< "+formatFrame(f, headersOf(parseFrame(line[2:])))), lastAck(f, ack)
-		default:
-			out = append(out, line)
-		}
-	}
-	return strings.Join(out, "\n") + "\n"
-}
-
-func readWithin(ctx context.Context, c *listen.Client, quiet time.Duration) (stomp.Frame, error) {
-	ctx, cancel := context.WithTimeout(ctx, quiet)
-	defer cancel()
-	return c.ReadFrame(ctx)
-}
-
-// headersThatLast are all but those of the one session or program.
-func headersThatLast(key string) bool { return key != "session" && key != "server" && key != "ack" }
-
-func lastAck(f stomp.Frame, before string) string {
-	for _, h := range f.Headers {
-		if h.Key == "ack" {
-			return h.Value
-		}
-	}
-	return before
-}
-
-func headersOf(f stomp.Frame) func(string) bool {
-	return func(key string) bool {
-		return slices.ContainsFunc(f.Headers, func(h stomp.Header) bool { return h.Key == key })
-	}
-}
-
-// formatFrame writes a frame on one line, COMMAND | key:value | ... || body, with the headers that count.
-func formatFrame(f stomp.Frame, counts func(key string) bool) string {
-	parts := []string{string(f.Command)}
-	for _, h := range slices.SortedFunc(slices.Values(f.Headers), func(a, b stomp.Header) int { return strings.Compare(a.Key, b.Key) }) {
-		if counts(h.Key) {
-			parts = append(parts, h.Key+":"+h.Value)
-		}
-	}
-	line := strings.Join(parts, " | ")
-	if len(f.Body) > 0 {
-		line += " || " + string(f.Body)
-	}
-	return line
-}
-
-func parseFrame(line string) (f stomp.Frame) {
-	line, body, _ := strings.Cut(line, " || ")
-	parts := strings.Split(line, " | ")
-	f.Command, f.Body = stomp.Command(parts[0]), []byte(body)
-	for _, p := range parts[1:] {
-		key, value, _ := strings.Cut(p, ":")
-		f.Headers = append(f.Headers, stomp.Header{Key: key, Value: value})
-	}
-	return f
 }
 
 // The configuration of a version, with every setting at its default, is read without a mistake or a warning and means the

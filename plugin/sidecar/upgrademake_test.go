@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	esbuild "github.com/evanw/esbuild/pkg/api"
+
 	"mqtt-stomp-bridge/bridge/bridgetest"
 	"mqtt-stomp-bridge/bridge/mqtt/mosquittotest"
 	"mqtt-stomp-bridge/plugin/config"
@@ -55,6 +57,7 @@ const legacyClient = `# A client of this version, and what it heard after a rest
 // This version leaves something behind: with -leave for the versions after it to be tested with, otherwise so that it does not
 // go wrong unnoticed.
 func TestLeave(t *testing.T) {
+	needNode(t)
 	l := legacy{dir: t.TempDir()}
 	if *leave != "" {
 		l.dir = filepath.Join(upgrades, *leave)
@@ -87,6 +90,10 @@ func TestLeave(t *testing.T) {
 		quiet = time.Second
 	}
 	l.recordClient(t, broker, quiet)
+	l.packInbox(t)
+	if err := os.WriteFile(filepath.Join(l.dir, "inbox.json"), []byte(l.runInbox(t, l.start(t, broker, l.journalDir(t)))), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(filepath.Join(l.dir, "config.yaml"), readFile(t, "../../config.yaml"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -123,6 +130,20 @@ func (l legacy) packJournal(t *testing.T, dir string) {
 	w.Write(readFile(t, filepath.Join(dir, "journal.db")))
 	w.Close()
 	if err := os.WriteFile(filepath.Join(l.dir, "journal.db.gz"), b.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// packInbox takes the types out of the client of examples/inbox, for Node.
+func (l legacy) packInbox(t *testing.T) {
+	t.Helper()
+	r := esbuild.Transform(string(readFile(t, "../../examples/inbox/src/bridge-client.ts")), esbuild.TransformOptions{
+		Loader: esbuild.LoaderTS, Format: esbuild.FormatESModule, Target: esbuild.ES2022,
+	})
+	if len(r.Errors) > 0 {
+		t.Fatalf("bridge-client.ts: %v", r.Errors)
+	}
+	if err := os.WriteFile(filepath.Join(l.dir, "bridge-client.mjs"), r.Code, 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

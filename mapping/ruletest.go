@@ -39,6 +39,17 @@ func (m *Mapper) TestSeq() iter.Seq[TestResult] {
 	}
 }
 
+// TestsIn is TestSeq for the tests in the file of that name.
+func (m *Mapper) TestsIn(file string) iter.Seq[TestResult] {
+	return func(yield func(TestResult) bool) {
+		for _, t := range m.tests {
+			if t.file.Name == file && !yield(t.run(m)) {
+				return
+			}
+		}
+	}
+}
+
 // Tests returns how many tests there are.
 func (m *Mapper) Tests() int { return len(m.tests) }
 

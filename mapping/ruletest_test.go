@@ -144,6 +144,13 @@ func TestTestSeq(t *testing.T) {
 	if diff := cmp.Diff(m.Test(), slices.Collect(m.TestSeq())); diff != "" || m.Tests() != 2 {
 		t.Errorf("%d tests; (-Test +TestSeq):\n%s", m.Tests(), diff)
 	}
+	file := m.Test()[0].File
+	if diff := cmp.Diff(m.Test(), slices.Collect(m.TestsIn(file))); diff != "" {
+		t.Errorf("(-Test +TestsIn):\n%s", diff)
+	}
+	for r := range m.TestsIn(file + " of another") {
+		t.Errorf("test %s is in no such file", r.Name)
+	}
 	for r := range m.TestSeq() {
 		if r.Name != "a" {
 			t.Errorf("test %s has run after the end", r.Name)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 
 	"mqtt-stomp-bridge/mapping"
 	"mqtt-stomp-bridge/mapping/source"
@@ -33,12 +34,11 @@ func CheckEdited(path string, environ []string, texts map[string]string) Edited 
 	l.check(c)
 	l.readIncludes()
 	files := l.report.Problems()
-	mapping.Compile(l.sources, l.options(c, l.readBeside), new(source.Report)) // for the files that rules name
 
 	var report, access source.Report
 	sources := l.editedSources(texts, &report)
 	e := Edited{}
-	m := mapping.Compile(sources, l.options(c, l.readNamed), &report)
+	m := mapping.Compile(sources, l.options(c, l.readNamed(c)), &report)
 	mapping.CompileAccess(sources, &access)
 	for _, p := range slices.Concat(l.broken, files, access.Problems(), l.wrong.Problems()) {
 		if _, edited := texts[p.File]; mistake(p) && (!edited || p.File == path) {
@@ -57,12 +57,17 @@ func (l *loader) options(c *Config, read func(name string, most int) ([]byte, er
 	return mapping.Options{BaseTopic: c.Broker.BaseTopic, MaxMessage: int(c.Server.Limits.Message), ReadFile: read}
 }
 
-// readNamed is readBeside for the files that have been asked for before.
-func (l *loader) readNamed(name string, most int) ([]byte, error) {
-	if name = absolute("", name); !slices.Contains(l.beside, name) {
-		return nil, errNotNamed
+// readNamed returns a readBeside for those files alone that the rules in the files name. Which these
+// are it finds out when it is first asked for one: mostly there is none.
+func (l *loader) readNamed(c *Config) func(name string, most int) ([]byte, error) {
+	compile := sync.OnceFunc(func() { mapping.Compile(l.sources, l.options(c, l.readBeside), new(source.Report)) })
+	return func(name string, most int) ([]byte, error) {
+		compile()
+		if name = absolute("", name); !slices.Contains(l.beside, name) {
+			return nil, errNotNamed
+		}
+		return ReadFirst(name, most)
 	}
-	return ReadFirst(name, most)
 }
 
 // editedSources returns what the files say of rules and access, with the texts in place of the rules

@@ -244,7 +244,7 @@ func (b *bench) try(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	tried, err := b.source.Try(asked.Attempt, around)
+	tried, err := b.source.Try(r.Context(), asked.Attempt, around)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
 		return

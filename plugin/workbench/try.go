@@ -1,6 +1,8 @@
 package workbench
 
 import (
+	"context"
+
 	"mqtt-stomp-bridge/mapping"
 	"mqtt-stomp-bridge/mapping/memory"
 )
@@ -9,7 +11,8 @@ import (
 type Attempt struct {
 	Files []File `json:"files"`
 	Event Event  `json:"event"`
-	Test  bool   `json:"test"` // make a test of it
+	Tests bool   `json:"tests"` // run those beside the rules too
+	Test  bool   `json:"test"`  // make a test of it
 }
 
 // Around is what an event is tried in.
@@ -20,7 +23,7 @@ type Around struct {
 
 // Tried is what the edited rules make of an event, beside what those in force make of it.
 type Tried struct {
-	Checked                // without tests
+	Checked                // with tests if they are asked for
 	Trace    *Traced       `json:"trace,omitempty"`    // absent: a mistake keeps the rules from being tried
 	InForce  *Traced       `json:"in_force,omitempty"` // the trace by the rules in force
 	Compared []Compared    `json:"compared,omitempty"` // the outputs of both
@@ -31,7 +34,7 @@ type Tried struct {
 }
 
 // Try tries the event. An error tells that there is no such file, or what the event lacks.
-func (s Source) Try(a Attempt, around Around) (Tried, error) {
+func (s Source) Try(ctx context.Context, a Attempt, around Around) (Tried, error) {
 	e, err := a.Event.event()
 	if err != nil {
 		return Tried{}, err
@@ -43,6 +46,9 @@ func (s Source) Try(a Attempt, around Around) (Tried, error) {
 	t := Tried{Checked: s.checked(edited)}
 	if edited.Mapper == nil {
 		return t, nil
+	}
+	if a.Tests {
+		s.runTests(ctx, edited, &t.Checked)
 	}
 	state := newRecaller(around.Memory)
 	trace := explain(edited.Mapper, e, state)

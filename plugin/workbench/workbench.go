@@ -57,8 +57,14 @@ func (s Source) Check(ctx context.Context, files []File) (Checked, error) {
 		return Checked{}, err
 	}
 	c := s.checked(e)
+	s.runTests(ctx, e, &c)
+	return c, nil
+}
+
+// runTests runs the tests beside the rules, where these can be tried.
+func (s Source) runTests(ctx context.Context, e config.Edited, c *Checked) {
 	if e.Mapper == nil {
-		return c, nil
+		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, testTime)
 	defer cancel()
@@ -66,7 +72,6 @@ func (s Source) Check(ctx context.Context, files []File) (Checked, error) {
 	c.RunTests(ctx, e.Mapper, nil)
 	c.Unfinished = e.Mapper.Tests() - c.Tests
 	s.rename(c.Problems[before:])
-	return c, nil
 }
 
 // checked is what became of the files without their tests.

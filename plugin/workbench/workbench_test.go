@@ -170,7 +170,7 @@ func TestSecretsStay(t *testing.T) {
 		fmt.Fprintln(&said, err)
 		for _, topic := range []string{"raw/1", "chat/1/message"} {
 			text := "{}"
-			tried, err := s.Try(workbench.Attempt{Files: edited, Test: true, Event: workbench.Event{Topic: topic, Text: &text}}, workbench.Around{Memory: store})
+			tried, err := s.Try(t.Context(), workbench.Attempt{Files: edited, Test: true, Event: workbench.Event{Topic: topic, Text: &text}}, workbench.Around{Memory: store})
 			e.Encode(tried)
 			fmt.Fprintln(&said, err)
 		}
@@ -202,7 +202,7 @@ func TestTry(t *testing.T) {
 	payload := `{"kind":"message","id":"m1","channel":1,"from":"customer","text":"<img src=x onerror=alert(1)>","users":["ada"]}`
 	event := workbench.Event{Topic: "chat/7/message", Payload: json.RawMessage(payload), Received: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}
 
-	tried, err := s.Try(workbench.Attempt{Files: files, Event: event, Test: true}, workbench.Around{Rules: inForce, Memory: store})
+	tried, err := s.Try(t.Context(), workbench.Attempt{Files: files, Event: event, Test: true}, workbench.Around{Rules: inForce, Memory: store})
 	if err != nil || tried.Trace == nil {
 		t.Fatalf("got %+v, %v", tried, err)
 	}
@@ -236,8 +236,12 @@ func TestTry(t *testing.T) {
 		t.Errorf("the test does not have what was remembered:\n%s", tried.Test)
 	}
 
-	tried, err = s.Try(workbench.Attempt{Files: files, Event: event}, workbench.Around{})
-	if err != nil || !strings.Contains(string(tried.Trace.Outputs[1].Body), `"unread_message_count":1`) || tried.InForce != nil || tried.Test != "" {
+	if tried.Tests != 0 {
+		t.Errorf("%d tests were run that were not asked for", tried.Tests)
+	}
+
+	tried, err = s.Try(t.Context(), workbench.Attempt{Files: files, Event: event, Tests: true}, workbench.Around{})
+	if err != nil || tried.Tests != 1 || tried.Rules != 3 || !strings.Contains(string(tried.Trace.Outputs[1].Body), `"unread_message_count":1`) || tried.InForce != nil || tried.Test != "" {
 		t.Errorf("with an empty memory: %+v, %v", tried, err)
 	}
 }
@@ -247,7 +251,7 @@ func TestComparedRules(t *testing.T) {
 	s := source(t, map[string]string{"config.yaml": rules})
 	text := strings.Replace(rules, "queue: /queue/channel/connected", "queue: /queue/channel/disconnected", 1)
 	payload := "Ada"
-	tried, err := s.Try(workbench.Attempt{Files: []workbench.File{{Name: "config.yaml", Text: text}}, Event: workbench.Event{Topic: "raw/1", Text: &payload}},
+	tried, err := s.Try(t.Context(), workbench.Attempt{Files: []workbench.File{{Name: "config.yaml", Text: text}}, Event: workbench.Event{Topic: "raw/1", Text: &payload}},
 		workbench.Around{Rules: config.Check(s.Path, nil).Mapper})
 	if err != nil {
 		t.Fatal(err)
@@ -287,7 +291,7 @@ func TestTestsOfEvents(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := []workbench.File{{Name: "config.yaml", Text: rules}}
-			tried, err := s.Try(workbench.Attempt{Files: files, Event: c.event, Test: true}, workbench.Around{})
+			tried, err := s.Try(t.Context(), workbench.Attempt{Files: files, Event: c.event, Test: true}, workbench.Around{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -314,7 +318,7 @@ func TestEvents(t *testing.T) {
 		"an event needs payload, text or base64, one of them":         {Topic: "a"},
 		"an event needs payload, text or base64, one of them ":        {Topic: "a", Text: &text, Payload: json.RawMessage("1")},
 	} {
-		_, err := s.Try(workbench.Attempt{Event: e}, workbench.Around{})
+		_, err := s.Try(t.Context(), workbench.Attempt{Event: e}, workbench.Around{})
 		if err == nil || err.Error() != strings.TrimSpace(want) {
 			t.Errorf("got %v, want %s", err, want)
 		}

@@ -104,12 +104,11 @@ async function run() {
   }
   running = true;
   try {
-    const answer = await ask('api/check', { files: sent() });
+    const answer = await tryEvent() ?? await ask('api/check', { files: sent() }, tellChecked);
     if (answer) {
       checked = answer;
       showProblems();
     }
-    await tryEvent();
   } finally {
     running = false;
     if (again) soon(0);
@@ -120,21 +119,27 @@ async function run() {
 /** sent are the files that are edited; the server knows the others. */
 const sent = () => edited().map(({ name, text }) => ({ name, text }));
 
-/** ask posts a document and returns the answer; undefined where there is none, which the page then tells. */
-async function ask(path, body) {
+/** ask posts a document and returns the answer; undefined where there is none, and tell is given the reason. */
+async function ask(path, body, tell) {
   try {
     const response = await fetch(path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
     if (response.ok) return await response.json();
     if (response.status === 429) soon(1000);
-    tell((await response.text()).trim(), 'wrong');
+    tell((await response.text()).trim());
   } catch {
-    tell('The bridge does not answer.', 'wrong');
+    tell('The bridge does not answer.');
   }
 }
 
-function tell(text, state) {
+function tellChecked(text, state = 'wrong') {
   find('checked').textContent = text;
   find('checked').dataset.state = state;
+}
+
+/** tellEvent says what is wrong with the event, or nothing. */
+function tellEvent(text) {
+  find('lacking').hidden = text === '';
+  find('lacking').textContent = text;
 }
 
 const plural = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
@@ -147,7 +152,7 @@ function showProblems() {
   if (checked.tests > 0) said.push(`${plural(checked.tests, 'test')}${checked.failed ? `, ${checked.failed} ${checked.failed === 1 ? 'fails' : 'fail'}` : checked.tests === 1 ? ' passes' : ' pass'}`);
   if (checked.unfinished) said.push(`${plural(checked.unfinished, 'more test was', 'more tests were')} not run, since that takes too long`);
   for (const other of checked.others ?? []) said.push(`not shown here: ${other}`);
-  tell(said.join('; '), checked.ok ? 'good' : 'wrong');
+  tellChecked(said.join('; '), checked.ok ? 'good' : 'wrong');
   find('problems').replaceChildren(...checked.problems.map(problemItem));
   surface.mark(checked.problems.filter((p) => p.file === file.name).map((p) => ({
     ...p, severity: p.warning ? 'warning' : 'error', message: [p.message, p.hint].filter(Boolean).join('\n'),
@@ -209,20 +214,19 @@ function payloadValue() {
 
 const attempt = (more) => ({ files: sent(), event: eventOf(), memory: new FormData(find('event')).get('memory'), ...more });
 
+/** tryEvent shows what becomes of the event, and returns the answer, in which the files are checked too. */
 async function tryEvent() {
+  const tried = find('topic').value === '' ? undefined : await ask('api/try', attempt({ tests: true }), tellEvent);
+  find('making').hidden = !tried?.trace;
   find('made').hidden = true; // it was made of other rules
-  if (find('topic').value === '') {
-    find('making').hidden = true;
-    return;
-  }
-  const tried = await ask('api/try', attempt());
-  if (!tried) return;
-  find('making').hidden = !tried.trace;
+  if (!tried) return undefined;
+  tellEvent('');
   showTried(find('result'), find('outcome'), tried);
+  return tried;
 }
 
 async function makeTest() {
-  const tried = await ask('api/try', attempt({ test: true }));
+  const tried = await ask('api/try', attempt({ test: true }), tellEvent);
   if (!tried) return;
   find('made').hidden = false;
   find('made-note').textContent = tried.test_note ?? 'It has been run with the rules above, and passes. It stands below tests:';
@@ -262,11 +266,7 @@ async function takeEvent() {
   const number = find('pick').value;
   if (number === '') return;
   const response = await fetch(`api/workbench/events/${number}`);
-  find('lacking').hidden = response.ok;
-  if (!response.ok) {
-    find('lacking').textContent = (await response.text()).trim();
-    return;
-  }
+  if (!response.ok) return tellEvent((await response.text()).trim());
   const e = await response.json();
   find('topic').value = e.topic;
   find('payload').value = e.text ?? e.base64 ?? '';
@@ -357,6 +357,6 @@ if (file) {
   showEdited();
   soon(0);
 } else {
-  tell('None of the files can be shown. See the list of them for the reasons.', 'wrong');
+  tellChecked('None of the files can be shown. See the list of them for the reasons.');
 }
 live(`after=${find('picks').querySelector('option')?.value ?? 0}`, takeEvents);

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"bytes"
 	"crypto/pbkdf2"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -39,26 +38,8 @@ const maxIterations = 10_000_000
 // of its kind sha512-pbkdf2 alone: a line NAME:$7$ITERATIONS$SALT$HASH for each. Lines that are
 // empty or begin with # do not count. It returns every mistake.
 func ParsePasswords(data []byte) (passwords []PasswordHash, errs []LineError) {
-	seen := map[string]int{} // login -> line
-	number := 0
-	for line := range bytes.Lines(data) {
-		number++
-		text := strings.TrimSpace(string(line))
-		if text == "" || strings.HasPrefix(text, "#") {
-			continue
-		}
-		one, reason := parsePassword(text)
-		if first := seen[one.name]; reason == "" && first > 0 {
-			reason = fmt.Sprintf("has the login of line %d again", first)
-		}
-		if reason != "" {
-			errs = append(errs, LineError{number, reason})
-			continue
-		}
-		seen[one.name] = number
-		passwords = append(passwords, one)
-	}
-	return passwords, errs
+	login := func(h PasswordHash) string { return h.name }
+	return parseLines(data, parsePassword, login, "has the login of line %d again")
 }
 
 // parsePassword returns the login of a line, or what is wrong with it.

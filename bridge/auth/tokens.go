@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -43,37 +42,12 @@ var (
 	errTokenName = errors.New("must be up to 64 of A-Z a-z 0-9 . _ @ -, the first a letter or a digit")
 )
 
-// LineError is a mistake in a file of tokens. It quotes nothing of the line, which may hold a
-// token.
-type LineError struct {
-	Line   int // from 1
-	Reason string
-}
-
 // ParseTokens returns the tokens of a file: a line each as NamedHash.String has it; lines that are
 // empty or begin with # do not count. A name may have several tokens, so that one can replace
 // another. It returns every mistake.
 func ParseTokens(data []byte) (tokens []NamedHash, errs []LineError) {
-	seen := map[[sha256.Size]byte]int{} // hash -> line
-	number := 0
-	for line := range bytes.Lines(data) {
-		number++
-		text := strings.TrimSpace(string(line))
-		if text == "" || strings.HasPrefix(text, "#") {
-			continue
-		}
-		token, reason := parseToken(text)
-		if first := seen[token.Hash]; reason == "" && first > 0 {
-			reason = fmt.Sprintf("is the token of line %d again", first)
-		}
-		if reason != "" {
-			errs = append(errs, LineError{number, reason})
-			continue
-		}
-		seen[token.Hash] = number
-		tokens = append(tokens, token)
-	}
-	return tokens, errs
+	hash := func(t NamedHash) [sha256.Size]byte { return t.Hash }
+	return parseLines(data, parseToken, hash, "is the token of line %d again")
 }
 
 // parseToken returns the token of a line, or what is wrong with it.

@@ -67,7 +67,7 @@ func (g *Guard) console(w http.ResponseWriter, r *http.Request, next http.Handle
 		case errors.Is(err, errNothing) && wantsPage(r):
 			http.Redirect(w, r, loginPath+"?"+url.Values{"next": {r.URL.RequestURI()}}.Encode(), http.StatusSeeOther)
 		case err != nil:
-			g.refuse(w, r, err)
+			refuse(w, err)
 		default:
 			g.serve(w, r, p, next)
 		}

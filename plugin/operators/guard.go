@@ -106,7 +106,7 @@ func (g *Guard) Changing(next http.Handler) http.Handler {
 func (g *Guard) letIn(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	p, err := g.identify(r)
 	if err != nil {
-		g.refuse(w, r, err)
+		refuse(w, err)
 		return
 	}
 	g.serve(w, r, p, next)
@@ -167,7 +167,7 @@ func (g *Guard) authenticate(r *http.Request, c auth.Credentials) (auth.Identity
 
 // refuse says why a request is not answered. The challenge is not Basic, as a browser would then
 // ask for a password that it never forgets, instead of showing the page for that.
-func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, err error) {
+func refuse(w http.ResponseWriter, err error) {
 	status := statusOf(err)
 	text := err.Error()
 	switch status {

@@ -86,7 +86,7 @@ func (b *browser) lookAround(name string, widths ...int) {
 func (b *browser) send(sample, want string) {
 	b.t.Helper()
 	b.do(order{"press": sample})
-	b.await("#about", sample)
+	b.await("button[aria-pressed=true]", sample) // the page has it
 	b.do(order{"press": "Send"})
 	b.await("#result", want)
 }
@@ -111,14 +111,26 @@ func TestDemo(t *testing.T) {
 	tab.awaitIn("inbox", thread, "<img src=x onerror=alert(1)> & <b>bold</b>")
 	tab.send("Filtered out", "filtered: when payload.event")
 	tab.send("A bad event", "dead letter: fields message.sent_at: not a time (demo.yaml:")
-	tab.lookAround("demo", 1440, 768, 390, 360)
+	tab.do(order{"click": "text=Follow it in the console"})
+	tab.awaitIn("console", "#event", "rejected")
+	tab.awaitIn("console", "#event", "When was that?")
+	tab.do(order{"click": "text=Try it in the workbench"})
+	tab.awaitIn("console", "h1", "Workbench")
+	tab.do(order{"click": "nav >> text=Overview", "frame": "console"})
+	tab.awaitIn("console", "#dead-letters", `"yesterday" is not an ISO 8601 time`)
+	tab.lookAround("demo", 1440)
+	tab.do(order{"press": "Inbox", "width": 768})
+	tab.lookAround("demo", 768, 390, 360)
 	tab.do(order{"press": "Event"})
 	tab.lookAround("demo-event", 768, 390, 360)
 	tab.do(order{"press": "Bridge"})
 	tab.lookAround("demo-bridge", 768, 390, 360)
 
-	// Rules that are edited in the file are for the next event.
+	// Rules that are edited in the file are for the next event, unless there is a mistake in them.
 	tab.do(order{"width": 1440})
+	d.edit(t, "queue: /queue/message", "queue: /queue/massage")
+	tab.awaitIn("console", ".notice", "The last reload was refused")
+	d.edit(t, "queue: /queue/massage", "queue: /queue/message")
 	d.edit(t, "text: =payload.text", `text: '=upper(payload.text)'`)
 	bridgetest.Eventually(t, "a message by the new rule", func() bool {
 		tab.send("A customer writes", "/queue/message")

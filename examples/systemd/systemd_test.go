@@ -92,7 +92,7 @@ func TestUnitServes(t *testing.T) {
 func TestUnitReloads(t *testing.T) {
 	p := newPlace(t)
 	reload := directives(t, "ExecReload")
-	if len(reload) != 2 || reload[1] != "/bin/kill -HUP $MAINPID" {
+	if len(reload) != 2 || reload[1] != `/bin/sh -c "kill -HUP $MAINPID"` {
 		t.Fatalf("ExecReload: %q", reload)
 	}
 	p.credentials = filepath.Join(p.credentials, "absent")

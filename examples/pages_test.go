@@ -12,14 +12,15 @@ import (
 	"mqtt-stomp-bridge/plugin/config"
 )
 
-// pages returns the Markdown files of the repository, but for what npm has brought.
+// pages returns the Markdown files of the repository, but for what npm has brought and what a release
+// has copied.
 func pages(t *testing.T) (names []string) {
 	t.Helper()
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && (d.Name() == "node_modules" || d.Name() == ".git"):
+		case d.IsDir() && (d.Name() == "node_modules" || d.Name() == ".git" || d.Name() == "staged"):
 			return fs.SkipDir
 		case filepath.Ext(path) == ".md":
 			names = append(names, path)

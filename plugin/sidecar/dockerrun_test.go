@@ -37,7 +37,7 @@ func TestDockerRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(page), "\n## Beside your Mosquitto\n")
+	_, section, _ := strings.Cut(string(page), "\n## In a container\n")
 	section, _, _ = strings.Cut(section, "\n## ")
 	blocks := regexp.MustCompile("(?m)(?:^    .*\n)+").FindAllString(section, -1)
 	if len(blocks) != 3 {

@@ -68,6 +68,11 @@ func TestWorkbench(t *testing.T) {
 	}
 	b.look("workbench-tried", 1440, false)
 
+	b.do(order{"type": ": x"})
+	b.await("#result", "what they made before")
+	b.do(order{"keys": []string{"Backspace", "Backspace", "Backspace"}})
+	b.await("#outcome", "mapped")
+
 	b.do(order{"press": "Make a test of it"})
 	b.await("#made-note", "passes")
 	b.do(order{"press": "Put it into the file"})

@@ -75,8 +75,10 @@ const rejection = (r) => make('li', {}, r.reason);
 export function showTried(result, outcome, { trace, in_force: inForce, compared, recalled, problems }) {
   if (!trace) {
     outcome.textContent = '';
-    const first = problems.find((p) => !p.warning);
-    result.replaceChildren(make('p', { class: 'empty' }, first ? 'The rules can be tried when the mistakes in them are mended.' : 'The rules cannot be tried now.'));
+    const mistakes = problems.some((p) => !p.warning) ? 'when the mistakes in them are mended' : 'when what is not shown here is mended';
+    const earlier = result.querySelector('.part') !== null;
+    result.querySelector('.empty')?.remove();
+    result.prepend(make('p', { class: 'empty' }, `The rules can be tried ${mistakes}.${earlier ? ' Below stands what they made before.' : ''}`));
     return;
   }
   outcome.textContent = inForce && inForce.outcome !== trace.outcome ? `${trace.outcome}; by the rules in force ${inForce.outcome}` : trace.outcome;

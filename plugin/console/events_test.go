@@ -16,6 +16,7 @@ import (
 	"mqtt-stomp-bridge/bridge"
 	"mqtt-stomp-bridge/bridge/commit"
 	"mqtt-stomp-bridge/bridge/explain"
+	"mqtt-stomp-bridge/bridge/hub"
 	"mqtt-stomp-bridge/plugin/console"
 )
 
@@ -91,6 +92,18 @@ func TestQuestions(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Of many sessions the page says for how many it was how, and shows some.
+func TestManyDeliveries(t *testing.T) {
+	f := newFake(t, messageRule)
+	f.answer = explain.Answer{Events: []explain.Event{{Number: 1, Outcomes: []explain.Outcome{{
+		TracedOutcome: commit.TracedOutcome{Rule: "message", What: commit.Mapped, Queue: "/queue/message"}, MessageID: "a-1",
+		Tally:      []explain.Tally{{Outcome: hub.FateSent, Count: 4321}, {Outcome: hub.FateWaits, Count: 2}},
+		Deliveries: []explain.Delivery{{User: "ann", Session: "s1", Outcome: hub.FateSent, Text: "sent"}},
+	}}}}}
+	h := console.Handler(f, console.Options{})
+	holds(t, ask(h, "GET", "/console/events?number=1").Body.String(), "4,321 × sent", "2 × waits", "1 of 4,323 are shown", `href="sessions?q=s1"`)
 }
 
 // trailless has nothing to explain from.

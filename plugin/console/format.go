@@ -10,12 +10,15 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"mqtt-stomp-bridge/bridge/explain"
 )
 
 // functions are for the templates.
 var functions = template.FuncMap{
 	"count":    count,
 	"many":     many,
+	"total":    total,
 	"bytes":    size,
 	"rate":     rate,
 	"duration": duration,
@@ -43,6 +46,14 @@ func many(n int, thing string) string {
 		thing += "s"
 	}
 	return count(n) + " " + thing
+}
+
+// total is for how many subscriptions the tally is.
+func total(tally []explain.Tally) (n int) {
+	for _, t := range tally {
+		n += t.Count
+	}
+	return n
 }
 
 // size writes a number of bytes.

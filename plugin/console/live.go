@@ -1,16 +1,16 @@
 package console
 
 import (
-	"cmp"
-	"fmt"
-	"strconv"
-
 	"bytes"
+	"cmp"
 	"encoding/json"
-	"mqtt-stomp-bridge/bridge/commit"
+	"fmt"
 	"net/http"
+	"strconv"
 	"sync/atomic"
 	"time"
+
+	"mqtt-stomp-bridge/bridge/commit"
 )
 
 // Bounds of the streams of live data.
@@ -35,18 +35,33 @@ type Live struct {
 	Skipped int                    `json:"skipped,omitempty"` // events that were not looked at, since there were too many
 }
 
+// A wish is what a stream is asked for.
+type wish struct {
+	events bool   // those after the one with the number
+	after  uint64 // that number
+	filter Filter
+}
+
+// wishOf reads a request for a stream. A browser that has lost one says which event was its last.
+func wishOf(r *http.Request) (x wish, err error) {
+	query := r.URL.Query()
+	if x.filter, err = filterOf(query); err != nil {
+		return x, err
+	}
+	x.events = query.Has("after")
+	after := cmp.Or(r.Header.Get("Last-Event-ID"), query.Get("after"), "0")
+	if x.after, err = strconv.ParseUint(after, 10, 64); err != nil {
+		return x, fmt.Errorf("after is the number of an event, not %q", after)
+	}
+	return x, nil
+}
+
 // live is a stream of server-sent events: a Live each second, until the browser goes. With ?after= it
 // has the events after the one with that number, those that the Filter of the query chooses.
 func (c *console) live(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
-	filter, err := filterOf(query)
+	x, err := wishOf(r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	last, err := strconv.ParseUint(cmp.Or(query.Get("after"), "0"), 10, 64)
-	if err != nil {
-		http.Error(w, fmt.Sprintf("after is the number of an event, not %q", query.Get("after")), http.StatusBadRequest)
 		return
 	}
 	if c.streams.open.Add(1) > maxStreams {
@@ -55,21 +70,24 @@ func (c *console) live(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer c.streams.open.Add(-1)
+	if x.events && c.payloads() {
+		defer c.tap.use()()
+	}
+	c.stream(w, r, x)
+}
+
+func (c *console) stream(w http.ResponseWriter, r *http.Request, x wish) {
 	out := http.NewResponseController(w)
 	out.SetReadDeadline(time.Time{}) // the endpoint has one for requests, which would end the stream
 	w.Header().Set("Content-Type", "text/event-stream")
-	events := query.Has("after")
-	if events && c.payloads() {
-		defer c.tap.use()()
-	}
-	message := Live{History: c.sampler.past()}
 	next := time.NewTicker(streamPause)
 	defer next.Stop()
+	message := Live{History: c.sampler.past()}
 	for {
 		message.State = c.sampler.state()
-		if events {
-			message.Events, message.Newest, message.Skipped = c.bridge.Events(last, maxNew, filter.match)
-			last = message.Newest
+		if x.events {
+			message.Events, message.Newest, message.Skipped = c.bridge.Events(x.after, maxNew, x.filter.match)
+			x.after = message.Newest
 		}
 		if !send(w, out, message) {
 			return
@@ -84,8 +102,11 @@ func (c *console) live(w http.ResponseWriter, r *http.Request) {
 }
 
 // send reports whether the browser is still there.
-func send(w http.ResponseWriter, out *http.ResponseController, message any) bool {
+func send(w http.ResponseWriter, out *http.ResponseController, message Live) bool {
 	var b bytes.Buffer
+	if message.Newest > 0 {
+		fmt.Fprintf(&b, "id: %d\n", message.Newest)
+	}
 	b.WriteString("data: ")
 	if err := json.NewEncoder(&b).Encode(message); err != nil {
 		panic("console: " + err.Error()) // it has figures and texts only

@@ -30,7 +30,8 @@ func follow(t *testing.T, h http.Handler, target string, long time.Duration) (me
 	}
 	for text := range strings.SplitSeq(strings.TrimSpace(w.Body.String()), "\n\n") {
 		var m console.Live
-		if err := json.Unmarshal([]byte(strings.TrimPrefix(text, "data: ")), &m); err != nil {
+		_, data, _ := strings.Cut(text, "data: ")
+		if err := json.Unmarshal([]byte(data), &m); err != nil {
 			t.Fatalf("message %q: %v", text, err)
 		}
 		messages = append(messages, m)
@@ -106,6 +107,24 @@ func TestLiveSkips(t *testing.T) {
 			t.Errorf("%d events, newest %d, %d skipped; want 100, 250 and 140", len(m.Events), m.Newest, m.Skipped)
 		}
 	})
+}
+
+// A browser that has lost the stream gets what it has not had.
+func TestLiveGoesOn(t *testing.T) {
+	f := newFake(t, messageRule)
+	for range 5 {
+		f.add("a")
+	}
+	h := console.Handler(f, console.Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := httptest.NewRequestWithContext(ctx, "GET", "/console/api/live?after=1", nil)
+	r.Header.Set("Last-Event-ID", "4")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if body := w.Body.String(); !strings.HasPrefix(body, "id: 5\ndata: ") || strings.Count(body, `"topic":"a"`) != 1 {
+		t.Errorf("after event 4 of 5 it is sent:\n%s", body)
+	}
 }
 
 // Events are kept whole while a page shows them, and until the next page has come.

@@ -68,7 +68,9 @@ func TestConsoleEvents(t *testing.T) {
 
 	tab.do(order{"fill": [2]string{"Topic filter", "app/+/unread"}})
 	tab.do(order{"press": "Filter"})
+	tab.await("#list-title", "Events that match")
 	tab.await("#none", "None of the events")
+	tab.await("#show-all", "Show all")
 	publish(t, broker, "-t", message, "-m", hostileMessage)
 	publish(t, broker, "-t", unread, "-m", `{"count":1,"at":1611741600000}`)
 	tab.await("#list", unread)

@@ -62,15 +62,17 @@ function tell() {
   if (told.textContent !== text) told.textContent = text;
 }
 
-function take({ events = [], skipped: n = 0 }) {
-  skipped += n;
+function take({ events = [], newest: n, skipped: s = 0 }) {
+  last = n ?? last;
+  skipped += s;
   if (paused) held = held.concat(events).slice(-most);
   else add(events);
   tell();
 }
 
 const newest = () => document.getElementById('found').dataset.newest;
-const begin = live(query({ after: newest() }), take);
+let last = newest(); // the number of the newest event that was heard of
+const begin = live(() => query({ after: last }), take);
 
 pause.hidden = false;
 pause.addEventListener('click', () => {
@@ -88,10 +90,11 @@ async function choose() {
   const address = `events?${query()}`;
   history.replaceState(null, '', address);
   [skipped, held] = [0, []];
-  await swap(address, '#found');
+  await swap(address, '#found, #list-title, #show-all');
   tell();
   if (document.querySelector('#found [role=alert]')) return;
-  begin(query({ after: newest() }));
+  last = newest();
+  begin();
 }
 filter.addEventListener('submit', (e) => {
   e.preventDefault();

@@ -25,8 +25,8 @@ function offerLogin() {
 }
 
 /**
- * live calls take with each message of the stream that the query asks for, as long as the page is
- * looked at. It returns a function that begins anew with another query.
+ * live calls take with each message of the stream that query() asks for, as long as the page is
+ * looked at. It returns a function that begins anew.
  */
 export function live(query, take) {
   let source;
@@ -34,7 +34,7 @@ export function live(query, take) {
     source?.close();
     source = undefined;
     if (document.hidden) return;
-    source = new EventSource(`api/live?${query}`);
+    source = new EventSource(`api/live?${query()}`);
     source.onmessage = ({ data }) => {
       const message = JSON.parse(data);
       tell(message.state.ready ? 'ready' : 'not-ready', message.state.ready ? 'Ready' : 'Not ready');
@@ -54,8 +54,5 @@ export function live(query, take) {
   addEventListener('pagehide', () => source?.close());
   addEventListener('pageshow', (e) => e.persisted && open());
   open();
-  return (next) => {
-    query = next;
-    open();
-  };
+  return open;
 }

@@ -4,7 +4,7 @@ import { swap } from './swap.js';
 const often = 3000; // milliseconds
 let asked = Date.now();
 
-live('', () => {
+live(() => '', () => {
   if (Date.now() < asked + often) return;
   asked = Date.now();
   swap(location.href, '[data-swap]').catch(() => {});

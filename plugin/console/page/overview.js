@@ -38,7 +38,7 @@ async function renew(state) {
   unfold();
 }
 
-live('events=none', ({ state, history }) => {
+live(() => '', ({ state, history }) => {
   history?.forEach(draw);
   draw(state.rates);
   const now = { events: rate, deliveries: rate, p50: duration, p99: duration };

@@ -4,7 +4,7 @@ import { swap } from './swap.js';
 const often = 3000; // milliseconds
 let asked = Date.now();
 
-live('', () => {
+live(() => '', () => {
   const list = document.getElementById('sessions');
   if (Date.now() < asked + often || list.matches(':hover') && getSelection().toString()) return;
   asked = Date.now();

@@ -359,4 +359,4 @@ if (file) {
 } else {
   tellChecked('None of the files can be shown. See the list of them for the reasons.');
 }
-live(`after=${find('picks').querySelector('option')?.value ?? 0}`, takeEvents);
+live(() => `after=${find('picks').querySelector('option')?.value ?? 0}`, takeEvents);

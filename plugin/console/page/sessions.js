@@ -5,8 +5,7 @@ const often = 3000; // milliseconds
 let asked = Date.now();
 
 live(() => '', () => {
-  const list = document.getElementById('sessions');
-  if (Date.now() < asked + often || list.matches(':hover') && getSelection().toString()) return;
+  if (Date.now() < asked + often) return;
   asked = Date.now();
   swap(location.href, '[data-swap]').catch(() => {});
 });

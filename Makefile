@@ -38,7 +38,7 @@ release: ## into dist: programs, packages, checksums, SBOMs and the image of VER
 release-check: ## a whole release of the last commit, twice, and whether both are the same bytes (as release; half an hour)
 	GOBIN=$$(go env GOCACHE)/mqtt-stomp-bridge-goreleaser-2.17.0 go install $(lastword $(GORELEASER))
 	BRIDGE_TEST_GORELEASER=$$(go env GOCACHE)/mqtt-stomp-bridge-goreleaser-2.17.0/goreleaser BRIDGE_TEST_REQUIRE=1 BRIDGE_TEST_WHOLE_RELEASE=1 \
-		go test ./packaging -run TestReproducible -v -timeout 2h
+		go test ./packaging -run "TestReproducible|TestImage" -v -timeout 2h
 
 publish: ## the release of the tag at HEAD: a draft at the host of origin, whose token is in the environment, and IMAGE (as release; skopeo)
 	@test -n "$(IMAGE)" || { echo "where to? make publish IMAGE=registry.example.org/team/mqtt-stomp-bridge"; exit 2; }

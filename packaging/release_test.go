@@ -3,6 +3,7 @@ package packaging_test
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -231,5 +232,81 @@ func TestPackages(t *testing.T) {
 	command(t, dist, "rpm", "--root", root, "--install", "--nodeps", "--noscripts", "mqtt-stomp-bridge-1.0.0-1.x86_64.rpm")
 	if said := command(t, root, "usr/bin/mqtt-stomp-bridge", "version"); !strings.HasPrefix(said, "mqtt-stomp-bridge 1.0.0 (commit ") {
 		t.Errorf("the program of the .rpm says %s", said)
+	}
+}
+
+// read decodes the blob of an OCI layout, or its index.
+func read(t *testing.T, file string, into any) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+}
+
+// A blob is named by the descriptors of an OCI layout.
+type blob struct{ Digest string }
+
+func (b blob) in(layout string) string {
+	return filepath.Join(layout, "blobs", strings.Replace(b.Digest, ":", "/", 1))
+}
+
+// The image of a release has the files, the user and the settings that the Dockerfile's has.
+func TestImage(t *testing.T) {
+	t.Parallel()
+	layout := t.TempDir()
+	command(t, release(t), "tar", "-x", "-C", layout, "-f", "mqtt-stomp-bridge_1.0.0_image.tar")
+	var index, platforms struct{ Manifests []blob }
+	read(t, filepath.Join(layout, "index.json"), &index)
+	read(t, index.Manifests[0].in(layout), &platforms)
+	for _, platform := range platforms.Manifests {
+		var manifest struct {
+			Config blob
+			Layers []blob
+		}
+		read(t, platform.in(layout), &manifest)
+		files := command(t, layout, "tar", "--numeric-owner", "-tvzf", manifest.Layers[0].in(layout))
+		files = regexp.MustCompile(`(?m)^(\S+) +(\S+) .* (\S+)$`).ReplaceAllString(files, "$1 $2 $3")
+		want := `drwxr-xr-x 10001/10001 data/
+drwxr-xr-x 0/0 etc/
+drwxr-xr-x 0/0 etc/mqtt-stomp-bridge/
+-rw-r--r-- 0/0 etc/mqtt-stomp-bridge/config.yaml
+drwxr-xr-x 0/0 etc/ssl/
+drwxr-xr-x 0/0 etc/ssl/certs/
+-rw-r--r-- 0/0 etc/ssl/certs/ca-certificates.crt
+drwxr-xr-x 10001/10001 tmp/
+drwxr-xr-x 0/0 usr/
+drwxr-xr-x 0/0 usr/local/
+drwxr-xr-x 0/0 usr/local/bin/
+-rwxr-xr-x 0/0 usr/local/bin/mqtt-stomp-bridge
+`
+		if diff := cmp.Diff(want, files); diff != "" {
+			t.Errorf("files (-want +got):\n%s", diff)
+		}
+		var got struct {
+			OS     string `json:"os"`
+			Config map[string]any
+		}
+		read(t, manifest.Config.in(layout), &got)
+		labels, _ := got.Config["Labels"].(map[string]any)
+		if version := labels["org.opencontainers.image.version"]; version != "1.0.0" {
+			t.Errorf("the label says that the version is %v", version)
+		}
+		delete(got.Config, "Labels")
+		settings := map[string]any{
+			"User": "10001:10001", "WorkingDir": "/etc/mqtt-stomp-bridge",
+			"Env":        []any{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "BRIDGE_SERVER_LISTEN=0.0.0.0:8080", "BRIDGE_JOURNAL_DIR=/data"},
+			"Entrypoint": []any{"/usr/local/bin/mqtt-stomp-bridge"}, "Cmd": []any{"serve"},
+			"Volumes": map[string]any{"/data": map[string]any{}}, "ExposedPorts": map[string]any{"8080/tcp": map[string]any{}},
+		}
+		if diff := cmp.Diff(settings, got.Config); diff != "" || got.OS != "linux" {
+			t.Errorf("settings for %s (-want +got):\n%s", got.OS, diff)
+		}
+	}
+	if os.Getenv(wholeVariable) != "" && len(platforms.Manifests) != 4 || len(platforms.Manifests) == 0 {
+		t.Errorf("the image is for %d platforms", len(platforms.Manifests))
 	}
 }

@@ -46,8 +46,8 @@ func (x *session) countRepeats() {
 		return
 	}
 	for _, s := range x.subs {
-		if s.resumed == nil || s.cursor.Position() <= s.resumed.Position {
-			continue // nothing came after that message
+		if s.resumed == nil || s.resumed.Position == 0 || s.cursor.Position() <= s.resumed.Position {
+			continue // it comes back for nothing: it began at the beginning, or nothing came after that message
 		}
 		id := s.resumed.Epoch + "-" + strconv.FormatUint(s.resumed.Position, 10)
 		if x.server.repeats.add(place{x.user(), s.queue, id}) == endsToTell {

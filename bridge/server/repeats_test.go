@@ -23,6 +23,7 @@ func TestClientThatEndsAfterTheSameMessage(t *testing.T) {
 	}{
 		"too large":             {"resume-from:EPOCH-1", websocket.CloseMessageTooBig, 0, 1},
 		"a page that breaks":    {"resume-from:EPOCH-1", websocket.CloseGoingAway, 0, 1},
+		"from the beginning":    {"resume-from:EPOCH-0", websocket.CloseGoingAway, 0, 0}, // pages that have seen nothing yet
 		"nothing came":          {"resume-from:EPOCH-2", websocket.CloseMessageTooBig, 0, 0},
 		"it did not resume":     {"conflate:true", websocket.CloseMessageTooBig, 0, 0},
 		"it stays for a while":  {"resume-from:EPOCH-1", websocket.CloseMessageTooBig, 2 * time.Minute, 0},

@@ -126,8 +126,14 @@ func TestDemo(t *testing.T) {
 	tab.do(order{"press": "Bridge"})
 	tab.lookAround("demo-bridge", 768, 390, 360)
 
+	// What comes while the inbox is closed comes late.
+	tab.do(order{"press": "Close it for 5 s", "width": 1440})
+	tab.awaitIn("inbox", "main", "The inbox is closed")
+	tab.send("A customer writes", "/queue/message")
+	tab.awaitIn("inbox", "#state", "came late")
+	tab.awaitIn("inbox", ".late", "Came while you were away")
+
 	// Rules that are edited in the file are for the next event, unless there is a mistake in them.
-	tab.do(order{"width": 1440})
 	d.edit(t, "queue: /queue/message", "queue: /queue/massage")
 	tab.awaitIn("console", ".notice", "The last reload was refused")
 	d.edit(t, "queue: /queue/massage", "queue: /queue/message")

@@ -60,10 +60,16 @@ func startInboxBridge(t *testing.T, environ ...string) *inboxBridge {
 // message publishes a message as the source sends it.
 func (b *inboxBridge) message(id uuid.UUID, from, state, text string) {
 	b.t.Helper()
-	b.at = b.at.Add(time.Millisecond)
 	name := map[string]string{"customer": "Ada Brandt", "agent": "Mira"}[from]
+	b.content(id, from, state, order{"text": text, "from": name})
+}
+
+// content publishes a message with that content.
+func (b *inboxBridge) content(id uuid.UUID, from, state string, content any) {
+	b.t.Helper()
+	b.at = b.at.Add(time.Millisecond)
 	b.publish("app/"+channel+"/"+conversation+"/message", order{
-		"id": id, "content": order{"text": text, "from": name}, "state": state, "from": from, "at": b.at.UnixMilli(),
+		"id": id, "content": content, "state": state, "from": from, "at": b.at.UnixMilli(),
 	})
 }
 
@@ -146,6 +152,14 @@ func TestInbox(t *testing.T) {
 	say("customer", "Where is my order?")
 	answer := say("agent", "On its way.")
 	lost := say("agent", "It comes tomorrow.")
+	for shown, content := range map[string]any{
+		"In a body.":          order{"type": "text", "text": order{"body": "In a body."}},
+		"A block.\nAnd more.": order{"blocks": []order{{"type": "text", "text": "A block."}, {"text": "And more."}}},
+		"(image)":             order{"type": "image", "url": "https://media.example/1.jpg"},
+	} {
+		b.content(uuid.New(), "customer", "delivered", content)
+		want = append(want, shown)
+	}
 	say("customer", hostile)
 	tab.await(thread, hostile)
 	tab.await("#messages li.out", "pending")

@@ -29,8 +29,8 @@ addEventListener('pagehide', () => {
 
 function inboxOf(name: string): Inbox {
   if (name === user) return inbox;
+  if (user !== undefined) chosen = ''; // it is another user's
   user = name;
-  chosen = location.hash.slice(1);
   const stored = tokenURL && sessionStorage.getItem(storageKey(name));
   inbox = stored ? Inbox.from(stored) : new Inbox();
   changed();
@@ -135,7 +135,7 @@ function changed(): void {
 function draw(): void {
   const conversations = Object.values(inbox.conversations).reverse();
   const shown = inbox.conversations[chosen] ?? conversations[0];
-  chosen ||= shown?.id ?? ''; // which stays, whatever comes
+  if (!chosen && shown) keep(shown.id); // it stays, whatever comes
   byID('main').hidden = user === undefined;
   byID('leave').hidden = !client && !tokenURL; // a pasted token has its form
   byID('leave').textContent = client ? 'Sign out' : 'Sign in';
@@ -166,8 +166,14 @@ function late(): string {
   return n > 0 ? `: ${n} came late` : '';
 }
 
-function choose(id: string): void {
+// The address has it, so that a reload shows it again.
+function keep(id: string): void {
   chosen = id;
+  history.replaceState(null, '', `#${id}`);
+}
+
+function choose(id: string): void {
+  keep(id);
   byID('main').dataset['open'] = '';
   draw();
   byID('log').scrollTop = byID('log').scrollHeight;

@@ -6,6 +6,7 @@ const PAUSE = 2_000; // ms between two looks whether the demo runs
 const ABSENCE = 5_000; // ms for which the inbox is closed
 
 let chosen = 0; // preset
+let place = 'inbox/'; // where the inbox is, or will be when it is open again
 let misses = 0; // looks in vain
 
 function show(tab) {
@@ -51,7 +52,7 @@ async function send(event) {
       return;
     }
     byID('result').replaceChildren(...became(await response.json()));
-    open(`inbox/#${sent.topic.split('/')[2] ?? ''}`, 'inbox'); // the conversation of it, in the frame
+    lead(`inbox/#${sent.topic.split('/')[2] ?? ''}`); // to the conversation of it
     await renew();
   } catch (error) {
     byID('result').replaceChildren(element('p', 'bad', `It was not sent: ${error.message}`));
@@ -93,13 +94,19 @@ async function copy(button) {
   setTimeout(() => button.replaceChildren(text, ...rest), 1_500);
 }
 
+// The inbox goes to a place of its own, when it is open.
+function lead(to) {
+  place = to;
+  if (!byID('away').disabled) open(place, 'inbox');
+}
+
 function close() {
-  const frame = document.querySelector('iframe[name=inbox]');
-  frame.src = 'away';
+  place = document.querySelector('iframe[name=inbox]').contentWindow.location.href;
   byID('away').disabled = true;
+  open('away', 'inbox');
   setTimeout(() => {
-    frame.src = 'inbox/';
     byID('away').disabled = false;
+    open(place, 'inbox');
   }, ABSENCE);
 }
 

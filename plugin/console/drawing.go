@@ -113,9 +113,13 @@ const (
 // A layout is how wide the columns are and where they begin.
 type layout struct{ topicX, topicW, ruleX, ruleW, memoryX, memoryW, queueX, queueW, sessionsX, sessionsW, width int }
 
+// A format has a layout with memories, and one without.
+type format [2]layout
+
+// Where there is less room, narrow is easier to read than wide made smaller.
 var (
-	withMemory    = layout{0, 250, 310, 300, 662, 150, 864, 250, 1176, 144, 1320}
-	withoutMemory = layout{0, 280, 390, 310, 0, 0, 800, 260, 1160, 160, 1320}
+	wide   = format{{0, 250, 310, 300, 662, 150, 864, 250, 1176, 144, 1320}, {0, 280, 390, 310, 0, 0, 800, 260, 1160, 160, 1320}}
+	narrow = format{{0, 176, 198, 224, 444, 100, 564, 220, 806, 98, 904}, {0, 212, 252, 240, 0, 0, 540, 222, 806, 98, 904}}
 )
 
 // A drawer puts boxes and lines on a Drawing.
@@ -130,10 +134,10 @@ type drawer struct {
 }
 
 // draw draws the rules, of which the State has the figures: all of them, or the busiest.
-func draw(m *mapping.Mapper, s State, all bool) Drawing {
-	d := &drawer{state: s, rules: m.Rules(), layout: withoutMemory, boxes: map[string]int{}, bottom: map[int]int{}}
+func draw(m *mapping.Mapper, s State, all bool, f format) Drawing {
+	d := &drawer{state: s, rules: m.Rules(), layout: f[1], boxes: map[string]int{}, bottom: map[int]int{}}
 	if len(s.Memories) > 0 {
-		d.layout = withMemory
+		d.layout = f[0]
 	}
 	d.Width = d.width
 	for _, r := range d.rules {
@@ -368,7 +372,7 @@ func (d *drawer) connect(from, to *Box, flow string, flowed int64) {
 	x1, y1, x2, y2 := from.X+from.W, from.Y+from.H/2, to.X, to.Y+to.H/2
 	bend := (x1 + x2) / 2
 	if to.Kind == KindQueue || to.Kind == KindLetters { // those to one queue come together late
-		bend = x2 - 60
+		bend = x2 - min(60, (x2-x1)/2)
 	}
 	path := fmt.Sprintf("M%d %dC%d %d %d %d %d %d", x1, y1, bend, y1, bend, y2, x2, y2)
 	d.Lines = append(d.Lines, Line{Path: path, Flow: flow, Empty: flowed == 0, Kind: to.Kind})

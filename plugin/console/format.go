@@ -18,6 +18,7 @@ import (
 var functions = template.FuncMap{
 	"count":    count,
 	"many":     many,
+	"short":    short,
 	"total":    total,
 	"bytes":    size,
 	"rate":     rate,
@@ -38,6 +39,26 @@ func count(n any) string {
 		digits = digits[:i] + "," + digits[i:]
 	}
 	return digits
+}
+
+// short writes a figure where there is little room: from 100,000 on in thousands and millions.
+func short(n any) string {
+	var x float64
+	switch n := n.(type) {
+	case int64:
+		x = float64(n)
+	case int:
+		x = float64(n)
+	}
+	switch {
+	case x >= 99_950_000:
+		return fmt.Sprintf("%.0fM", x/1e6)
+	case x >= 999_500:
+		return fmt.Sprintf("%.1fM", x/1e6)
+	case x >= 100_000:
+		return fmt.Sprintf("%.0fk", x/1e3)
+	}
+	return count(n)
 }
 
 // many writes a count of things that are more than one with an s.

@@ -15,8 +15,8 @@ const shownLetters = 8
 
 // An overview is what the page of that name shows beside the State.
 type overview struct {
-	Way   Drawing
-	All   bool // rules are drawn
+	Ways  []way // the same, for pages that are wide and for those that are narrow
+	All   bool  // rules are drawn
 	Rules []mapping.RuleInfo
 
 	Letters      []commit.DeadLetter // the newest
@@ -27,6 +27,13 @@ type overview struct {
 
 	Delivered, Waiting        string // the figures of all queues
 	DeliveredSum, WaitingMost int64
+}
+
+// A way is a drawing of it.
+type way struct {
+	Drawing
+	Name  string
+	State State
 }
 
 // A replicaRow is one replica beside the others.
@@ -62,7 +69,7 @@ func (c *console) overview(w http.ResponseWriter, r *http.Request) {
 	o.Letters = c.bridge.DeadLetters()
 	o.Letters = o.Letters[:min(len(o.Letters), shownLetters)]
 	o.LettersShown = int64(len(o.Letters))
-	o.Way = draw(m, s, o.All)
+	o.Ways = []way{{draw(m, s, o.All, wide), "wide", s}, {draw(m, s, o.All, narrow), "narrow", s}}
 	if s.Replica != nil {
 		o.Replicas = s.Replica.rows()
 		if !s.Replica.Leads {

@@ -40,7 +40,7 @@ func TestManyRules(t *testing.T) {
 		return before
 	}
 	few := drawing("/console/")
-	holds(t, few, "<title>rule 24</title>", "<title>rule 29</title>", "<title>chat29/&#43;/&#43;/message</title>", ">and 24 more<", "276,000", "<title>/queue/unread-count</title>",
+	holds(t, few, "<title>rule 24</title>", "<title>rule 29</title>", "<title>chat29/&#43;/&#43;/message</title>", ">and 24 more<", "276k", "24,000", "<title>/queue/unread-count</title>",
 		"not", "rule 23", "chat23/", "/queue/message") // which no rule sends to
 	if n := strings.Count(few, `class="box topic"`); n != 6 {
 		t.Errorf("%d topics are drawn, want 6", n)

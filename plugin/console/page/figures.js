@@ -4,6 +4,13 @@ export function count(n) {
   return Math.round(n).toString().replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
+// Where there is little room: from 100,000 on in thousands and millions.
+function short(n) {
+  if (n < 100_000) return count(n);
+  if (n < 999_500) return `${Math.round(n / 1e3)}k`;
+  return `${(n / 1e6).toFixed(n < 99_950_000 ? 1 : 0)}M`;
+}
+
 export function rate(x) {
   return x < 9.95 ? x.toFixed(1).replace(/\.0$/, '') : count(x);
 }
@@ -37,7 +44,7 @@ export function show(state) {
   const before = states[0];
   const perSecond = (names) => Math.max(0, sum(values(state, names)) - sum(values(before.state, names))) / ((now - before.at) / 1000);
 
-  for (const e of document.querySelectorAll('[data-figure]')) write(e, count(sum(values(state, e.dataset.figure))));
+  for (const e of document.querySelectorAll('[data-figure]')) write(e, (e instanceof SVGElement ? short : count)(sum(values(state, e.dataset.figure))));
   for (const e of document.querySelectorAll('[data-most]')) write(e, count(Math.max(0, ...values(state, e.dataset.most))));
   for (const e of document.querySelectorAll('[data-bar]')) bar(e, state);
   for (const e of document.querySelectorAll('[data-flow]')) e.toggleAttribute('data-empty', sum(values(state, e.dataset.flow)) === 0);

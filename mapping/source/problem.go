@@ -73,6 +73,8 @@ func indentTo(text string, column int) string {
 // A Report collects problems. The zero value is ready to use; it is not safe for concurrent use.
 type Report struct {
 	problems []Problem
+	known    map[Problem]bool // those of problems, without hint and rewrite
+	searched int              // mistakes for which a Rewrite was looked for
 }
 
 // Errorf reports a mistake at the node n of f; hint may be empty.
@@ -80,9 +82,16 @@ func (r *Report) Errorf(f *File, n *yaml.Node, hint, format string, args ...any)
 	r.mistake(f, n, at(f, n, hint, fmt.Sprintf(format, args...)))
 }
 
+// maxSearched is for how many mistakes a Rewrite is looked for. Each takes a while, and a large file
+// that is nothing but mistakes would take minutes.
+const maxSearched = 200
+
 // mistake adds p, which is at n, with what n was probably meant to be.
 func (r *Report) mistake(f *File, n *yaml.Node, p Problem) {
-	if p.Rewrite = f.rewriteOf(n); p.Rewrite.Text != "" && p.Hint == "" {
+	if r.searched++; r.searched <= maxSearched {
+		p.Rewrite = f.rewriteOf(n)
+	}
+	if p.Rewrite.Text != "" && p.Hint == "" {
 		p.Hint = "YAML reads this line in another way than it looks"
 	}
 	r.add(f, p)
@@ -168,9 +177,16 @@ func at(f *File, n *yaml.Node, hint, message string) Problem {
 func (r *Report) add(f *File, p Problem) {
 	p.Text = f.line(p.Line)
 	p.Width = max(1, min(p.Width, utf8.RuneCountInString(p.Text)-p.Column+1))
-	if !slices.Contains(r.problems, p) { // an anchor may stand for the same mistake in many places
-		r.problems = append(r.problems, p)
+	key := p
+	key.Hint, key.Rewrite = "", Rewrite{} // which depend on what came before
+	if r.known[key] {                     // an anchor may stand for the same mistake in many places
+		return
 	}
+	if r.known == nil {
+		r.known = map[Problem]bool{}
+	}
+	r.known[key] = true
+	r.problems = append(r.problems, p)
 }
 
 // Problems returns what was reported, ordered by file (in order of first report) and position.

@@ -117,6 +117,28 @@ func TestReportOrder(t *testing.T) {
 	}
 }
 
+// TestManyMistakes reports every mistake of a long file, each once, and looks for what was meant by
+// the first of them only: for each it would take minutes.
+func TestManyMistakes(t *testing.T) {
+	const lines = 250
+	var report source.Report
+	f := source.Parse("f.yaml", []byte(strings.Repeat("- topic: {gw}\n", lines)), &report)
+	for range 2 {
+		for _, n := range f.Root.Content {
+			report.Errorf(f, n.Content[1], "", "no text")
+		}
+	}
+	rewrites := 0
+	for _, p := range report.Problems() {
+		if p.Rewrite.Text != "" {
+			rewrites++
+		}
+	}
+	if n := len(report.Problems()); n != lines || rewrites != 200 {
+		t.Errorf("%d mistakes, %d with what to write instead; want %d and 200", n, rewrites, lines)
+	}
+}
+
 func TestRedact(t *testing.T) {
 	const text = `auth:
   secret: "open

@@ -15,6 +15,7 @@ import (
 
 	"mqtt-stomp-bridge/mapping"
 	"mqtt-stomp-bridge/mapping/audience"
+	"mqtt-stomp-bridge/mapping/value"
 	"mqtt-stomp-bridge/plugin/config"
 )
 
@@ -56,7 +57,8 @@ func payloads(p []byte) (lines []string) {
 	if len(p) == 0 {
 		return []string{""}
 	}
-	if v := json.RawMessage(bytes.TrimSpace(p)); json.Valid(v) && (v[0] == '{' || v[0] == '[') {
+	// Rules take no JSON that nests deeper, and each level would be indented further.
+	if v := json.RawMessage(bytes.TrimSpace(p)); json.Valid(v) && (v[0] == '{' || v[0] == '[') && value.CheckDepth(string(v)) == nil {
 		lines = append(lines, member("    ", "payload", v))
 	}
 	if text := string(p); writable(text) {
@@ -202,13 +204,13 @@ func member(indent, name string, v json.RawMessage) string {
 	if v[0] == '{' && bytes.ContainsRune(v, ':') {
 		return indent + keyText(name) + ":\n" + members(indent+"  ", v)
 	}
-	var value any
+	var decoded any
 	d := json.NewDecoder(bytes.NewReader(v))
 	d.UseNumber()
-	if d.Decode(&value) != nil {
+	if d.Decode(&decoded) != nil {
 		return ""
 	}
-	return indent + keyText(name) + ": " + inline(value) + "\n"
+	return indent + keyText(name) + ": " + inline(decoded) + "\n"
 }
 
 var plainKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)

@@ -63,7 +63,7 @@ type benchPage struct {
 // A benchPick is an event that can be tried.
 type benchPick struct {
 	Number uint64
-	Topic  string
+	Topic  string // cut if it is long
 	Time   string
 	Fate   string // mapped, or no rule; of a dead letter, the rules
 }
@@ -130,7 +130,7 @@ func (b *bench) picks() []benchPick {
 	picks := make([]benchPick, 0, len(events))
 	for i := len(events) - 1; i >= 0; i-- {
 		e := events[i]
-		picks = append(picks, benchPick{e.Number, e.Topic, e.Time.UTC().Format("15:04:05"), fateOf(e.TracedEvent)})
+		picks = append(picks, benchPick{e.Number, brief(e.Topic), e.Time.UTC().Format("15:04:05"), fateOf(e.TracedEvent)})
 	}
 	return picks
 }
@@ -145,7 +145,7 @@ func (b *bench) letters() (letters []benchPick) {
 		case last >= 0 && letters[last].Number == l.Number:
 			letters[last].Fate += ", " + l.Rule
 		case len(letters) < benchPicks:
-			letters = append(letters, benchPick{l.Number, l.Topic, l.Time.UTC().Format("15:04:05"), l.Rule})
+			letters = append(letters, benchPick{l.Number, brief(l.Topic), l.Time.UTC().Format("15:04:05"), l.Rule})
 		}
 	}
 	return letters

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mqtt-stomp-bridge/bridge"
@@ -222,6 +223,42 @@ func TestHostileTexts(t *testing.T) {
 	if seen < 2*len(places) {
 		t.Errorf("the text is there %d times: the pages do not show it", seen)
 	}
+}
+
+// TestLongTexts sends topics of 64 KiB and JSON that nests deep, which would take a page of many
+// megabytes: a list shows the beginning of a topic, and such JSON stands as it came.
+func TestLongTexts(t *testing.T) {
+	const bound = 200 << 10
+	f := newFake(t, messageRule)
+	topic := strings.Repeat("é", 1<<15-1)
+	for n := range uint64(20) {
+		f.events = append(f.events, commit.NumberedEvent{Number: n + 1, TracedEvent: commit.TracedEvent{Topic: topic}})
+		f.letters = append(f.letters, commit.DeadLetter{Number: n + 1, Topic: topic})
+		f.answer.Events = append(f.answer.Events, explain.Event{Number: n + 1, Topic: topic})
+	}
+	wide, deep := strings.Repeat("[", 60)+"1"+strings.Repeat(",1", 20_000)+strings.Repeat("]", 60), strings.Repeat("[", 5000)+strings.Repeat("]", 5000)
+	f.payloads = map[uint64]mapping.Event{1: {Topic: "a", Payload: []byte(wide)}, 2: {Topic: "a", Payload: []byte(deep)}}
+	h := console.Handler(f, console.Options{Payloads: func() bool { return true }})
+	for _, target := range []string{"/console/", "/console/events", "/console/events?on=%23&user=ada"} {
+		body := ask(h, "GET", target).Body.String()
+		if len(body) > bound || !strings.Contains(body, strings.Repeat("é", 250)+"…") {
+			t.Errorf("%s has %d bytes, want %d at the most, with the beginning of the topic", target, len(body), bound)
+		}
+	}
+	f.answer.Events = []explain.Event{{Number: 1, Topic: topic}}
+	for _, target := range []string{"/console/events?number=1", "/console/events?number=2"} {
+		f.answer.Events[0].Number = uint64(target[len(target)-1] - '0')
+		body := ask(h, "GET", target).Body.String()
+		if len(body) > 2*bound || !strings.Contains(body, topic) {
+			t.Errorf("%s has %d bytes, want %d at the most, with all of the topic", target, len(body), 2*bound)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		m := follow(t, h, "/console/api/live?after=0", time.Second/2)[0]
+		if got, want := m.Events[0].Topic, strings.Repeat("é", 250)+"…"; got != want || len(m.Events) != 20 {
+			t.Errorf("the stream has %d events, the first on a topic of %d bytes, want 20 and one cut to %d", len(m.Events), len(got), len(want))
+		}
+	})
 }
 
 // Payloads, and what is made of them, are shown only where they may be.

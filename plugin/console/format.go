@@ -10,8 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"mqtt-stomp-bridge/bridge/explain"
+	"mqtt-stomp-bridge/mapping/value"
 )
 
 // functions are for the templates.
@@ -28,8 +30,28 @@ var functions = template.FuncMap{
 	"clock":    func(t time.Time) string { return t.UTC().Format("15:04:05.000") },
 	"at":       func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
 	"pretty":   pretty,
+	"topic":    brief,
 	"millis":   func(t time.Time) string { return t.UTC().Format(".000") },
 	"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
+}
+
+// shownTopic is how many bytes lists show of a topic; MQTT has topics of up to 64 KiB.
+const shownTopic = 500
+
+// brief writes a topic where there are many.
+func brief(topic string) string {
+	if len(topic) <= shownTopic {
+		return topic
+	}
+	return topic[:wholeCharacters(topic, shownTopic)] + "…"
+}
+
+// wholeCharacters returns how many of the first n bytes, which are not all, are whole characters.
+func wholeCharacters(text string, n int) int {
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return n
 }
 
 // count writes a figure with its thousands apart. The pages' scripts write it in the same way.
@@ -91,7 +113,11 @@ func size(n int64) string {
 	return strings.TrimSuffix(strconv.FormatFloat(x, 'f', 1, 64), ".0") + " " + units[i]
 }
 
-// pretty writes JSON on lines of its own; what is none as it is.
+// maxWider is how many times longer a text may become that is written on lines of its own.
+const maxWider = 10
+
+// pretty writes JSON on lines of its own; as it is, what is none, or nests so deep that it would
+// become mostly indentation.
 func pretty(text any) string {
 	var in []byte
 	switch text := text.(type) {
@@ -101,7 +127,7 @@ func pretty(text any) string {
 		in = []byte(text)
 	}
 	var out bytes.Buffer
-	if json.Indent(&out, in, "", "  ") != nil {
+	if value.CheckDepth(string(in)) != nil || json.Indent(&out, in, "", "  ") != nil || out.Len() > maxWider*len(in) {
 		return string(in)
 	}
 	return out.String()

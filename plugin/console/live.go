@@ -30,7 +30,7 @@ const maxNew = 100
 type Live struct {
 	State   State                  `json:"state"`
 	History []Rates                `json:"history,omitempty"` // of the last minutes, in the first message
-	Events  []commit.NumberedEvent `json:"events,omitempty"`  // those that have come since the message before, the oldest first
+	Events  []commit.NumberedEvent `json:"events,omitempty"`  // those that have come since the message before, the oldest first. Long topics are cut
 	Newest  uint64                 `json:"newest,omitempty"`  // the number of the newest event there is
 	Skipped int                    `json:"skipped,omitempty"` // events that were not looked at, since there were too many
 }
@@ -88,6 +88,9 @@ func (c *console) stream(w http.ResponseWriter, r *http.Request, x wish) {
 		if x.events {
 			message.Events, message.Newest, message.Skipped = c.bridge.Events(x.after, maxNew, x.filter.match)
 			x.after = message.Newest
+			for i := range message.Events {
+				message.Events[i].Topic = brief(message.Events[i].Topic)
+			}
 		}
 		if !send(w, out, message) {
 			return

@@ -78,9 +78,9 @@ func (p *memoryPage) read(s *memory.Store) {
 
 func show(k memory.Key) shownKey {
 	text := string(k.Text)
-	n := min(len(text), shownValue)
-	for n < len(text) && n > 0 && text[n]&0xC0 == 0x80 { // not within a character
-		n--
+	n := len(text)
+	if n > shownValue {
+		n = wholeCharacters(text, shownValue)
 	}
 	return shownKey{Key: k, Value: text[:n], Cut: len(text) - n}
 }

@@ -83,14 +83,22 @@ func matches(s server.Status, text string) bool {
 	return false
 }
 
+// maxForm bounds the form that ends a session.
+const maxForm = 64 << 10
+
 // endSession ends a session, and leads back to the others.
 func (c *console) endSession(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
 	id, name := r.PathValue("id"), "ended"
 	if !c.bridge.EndSession(id) {
 		name = "gone"
 	}
 	back := url.Values{name: {id}}
-	if q := r.FormValue("q"); q != "" {
+	if q := r.PostForm.Get("q"); q != "" {
 		back.Set("q", q)
 	}
 	http.Redirect(w, r, "../../sessions?"+back.Encode(), http.StatusSeeOther)

@@ -330,6 +330,28 @@ func TestDestination(t *testing.T) {
 	}
 }
 
+// TestLargeBodies sends the login page forms that are larger than any login, in all ways. It read those
+// with files whole, into memory and onto the disk, before anybody had logged in.
+func TestLargeBodies(t *testing.T) {
+	b := newBench(t, true, operators.Policy{Passwords: passwords(t, "ada", "right")})
+	const part = "--x\r\nContent-Disposition: form-data; name=\"next\"; filename=\"f\"\r\n\r\n"
+	for _, method := range []string{"GET", "POST", "PUT"} {
+		for kind, begin := range map[string]string{"multipart/form-data; boundary=x": part, "application/x-www-form-urlencoded": "next="} {
+			const size = 1 << 20
+			body := io.LimitedReader{R: io.MultiReader(strings.NewReader(begin), endless{}), N: size}
+			w := b.do(method, "/console/login?next=/console/events", &body, "Content-Type", kind)
+			if read := size - body.N; read > 100<<10 || !strings.Contains(w.Body.String(), `value="/console/events"`) {
+				t.Errorf("%s with %s: %d bytes were read\n%s", method, kind, read, w.Body)
+			}
+		}
+	}
+}
+
+// endless is a text without an end.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return copy(p, strings.Repeat("x", len(p))), nil }
+
 // What the login page says, and to how many tries.
 func TestFailedLogins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

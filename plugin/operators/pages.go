@@ -37,9 +37,18 @@ func (g *Guard) showLogin(w http.ResponseWriter, r *http.Request, status int, pr
 		Problem:   problem,
 		Passwords: policy.Passwords != nil,
 		Tokens:    policy.Tokens != nil,
-		Next:      destination(r.FormValue("next")),
+		Next:      destination(wanted(r)),
 		FromAfar:  site == "cross-site" || site == "same-site",
 	})
+}
+
+// wanted returns the page that was asked for before the login. It takes nothing out of a body but what
+// logIn has read: strangers send these, and FormValue reads them whatever their size.
+func wanted(r *http.Request) string {
+	if r.PostForm.Has("next") {
+		return r.PostForm.Get("next")
+	}
+	return r.URL.Query().Get("next")
 }
 
 // showClosed says which setting opens the console.

@@ -32,13 +32,13 @@ GORELEASER = go run github.com/goreleaser/goreleaser/v2@v2.17.0
 release: ## into dist: programs, packages, checksums, SBOMs and the image of VERSION (Linux, Go, git; buildah and root for the image)
 	@test -n "$(VERSION)" || { echo "which version? make release VERSION=1.0.0"; exit 2; }
 	VERSION=$(VERSION) $(GORELEASER) release --snapshot --clean
-	packaging/image $(VERSION) $$(git log -1 --format='%H %cI')
+	plugin/packaging/image $(VERSION) $$(git log -1 --format='%H %cI')
 	cd dist && sha256sum mqtt-stomp-bridge_$(VERSION)_image.tar >>checksums.txt
 
 release-check: ## a whole release of the last commit, twice, and whether both are the same bytes (as release; half an hour)
 	GOBIN=$$(go env GOCACHE)/mqtt-stomp-bridge-goreleaser-2.17.0 go install $(lastword $(GORELEASER))
 	BRIDGE_TEST_GORELEASER=$$(go env GOCACHE)/mqtt-stomp-bridge-goreleaser-2.17.0/goreleaser BRIDGE_TEST_REQUIRE=1 BRIDGE_TEST_WHOLE_RELEASE=1 \
-		go test ./packaging -run "TestReproducible|TestImage" -v -timeout 2h
+		go test ./plugin/packaging -run "TestReproducible|TestImage" -v -timeout 2h
 
 publish: ## the release of the tag at HEAD: a draft at the host of origin, whose token is in the environment, and IMAGE (as release; skopeo)
 	@test -n "$(IMAGE)" || { echo "where to? make publish IMAGE=registry.example.org/team/mqtt-stomp-bridge"; exit 2; }
@@ -46,5 +46,5 @@ publish: ## the release of the tag at HEAD: a draft at the host of origin, whose
 	awk -v heading="## $$version" 'index($$0, "## ") == 1 { on = index($$0, heading) == 1; next } on' CHANGELOG.md >$$notes; \
 	test -s $$notes || { echo "CHANGELOG.md says nothing of $$version"; exit 1; }; \
 	$(GORELEASER) release --clean --release-notes $$notes; rm $$notes; \
-	packaging/image $$version $$(git log -1 --format='%H %cI'); \
+	plugin/packaging/image $$version $$(git log -1 --format='%H %cI'); \
 	skopeo copy --all oci-archive:dist/mqtt-stomp-bridge_$${version}_image.tar docker://$(IMAGE):$$version

@@ -175,7 +175,7 @@ func (m machine) next(deb, version string) {
 // readmeBlocks are the blocks of commands in README.md below the heading.
 func readmeBlocks(t *testing.T, heading string) []string {
 	t.Helper()
-	page, err := os.ReadFile("../README.md")
+	page, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}

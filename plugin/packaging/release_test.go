@@ -55,7 +55,7 @@ func makeRelease(t *testing.T, source, dir, mask string, environ ...string) stri
 		keepFirstTarget(t, filepath.Join(dir, ".goreleaser.yaml"))
 	}
 	masked(dir, "$"+goreleaserVariable+" release --snapshot --clean")
-	masked(dir, "packaging/image $VERSION $(git log -1 --format='%H %cI')")
+	masked(dir, "plugin/packaging/image $VERSION $(git log -1 --format='%H %cI')")
 	return filepath.Join(dir, "dist")
 }
 
@@ -87,7 +87,7 @@ func release(t *testing.T) string {
 	mosquittotest.Look(t, "buildah")
 	bridgetest.Need(t, "root, to make an image", os.Getuid() == 0)
 	bridgetest.Need(t, "a checkout with git", exec.Command("git", "rev-parse").Run() == nil)
-	first.once.Do(func() { first.dist = makeRelease(t, "..", filepath.Join(shared, "first"), "022") })
+	first.once.Do(func() { first.dist = makeRelease(t, "../..", filepath.Join(shared, "first"), "022") })
 	if first.dist == "" {
 		t.Fatal("the release was not made, see above")
 	}
@@ -163,7 +163,7 @@ func TestReproducible(t *testing.T) {
 // Whatever the pages of a release link to is in it too.
 func TestLinks(t *testing.T) {
 	t.Parallel()
-	docs := filepath.Join(release(t), "../packaging/staged/doc")
+	docs := filepath.Join(release(t), "../plugin/packaging/staged/doc")
 	link := regexp.MustCompile(`\]\(([^)#:\s]+)[^):\s]*\)`)
 	pages := 0
 	err := filepath.WalkDir(docs, func(path string, _ fs.DirEntry, err error) error {

@@ -252,7 +252,11 @@ echo verified
 systemd-analyze security --no-pager --threshold=15 mqtt-stomp-bridge.service | tail -1
 stat -c %U /proc/$(pid)
 mqtt-stomp-bridge version
-mqtt-stomp-bridge healthcheck -c $conf`,
+for i in {1..100}; do # it reads the retained messages first
+	! mqtt-stomp-bridge healthcheck -c $conf || exit 0
+	sleep 0.2
+done
+exit 1`,
 			want: []string{`\Averified\n`, `^mqtt-stomp-bridge$`, `^mqtt-stomp-bridge 1\.0\.0 \(commit [0-9a-f]{40}, 20\d\d-.*Z, go`}},
 
 		{name: "a reload", shell: `

@@ -2,6 +2,7 @@ package service
 
 import (
 	"log/slog"
+	"net"
 	"net/http"
 
 	"mqtt-stomp-bridge/bridge/auth"
@@ -37,5 +38,8 @@ func BoundConsole(s *http.Server) {
 	c := newShare(consoleConnections, consoleKept)
 	s.Handler, s.ConnContext, s.ConnState = c.handler(s.Handler), withConn, c.state
 }
+
+// Answering returns a connection of the ops endpoint.
+func Answering(c net.Conn) net.Conn { return &answering{c} }
 
 func (s *Service) Standing() console.Standing { return *s.standing.Load() }

@@ -44,7 +44,7 @@ func (s *Service) serveOps() (closeAndWait func()) {
 	}
 	l := gate.New(s.ops, gate.Config{Connections: opsConnections, Name: "ops.listen", Logger: s.logger})
 	var serving sync.WaitGroup
-	serving.Go(func() { web.Serve(l) })
+	serving.Go(func() { web.Serve(answers{l}) })
 	return func() {
 		web.Close()
 		serving.Wait()

@@ -3,6 +3,7 @@ package service_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mqtt-stomp-bridge/bridge/auth"
@@ -53,6 +55,31 @@ func (c *client) get(t *testing.T, path string) *http.Response {
 		t.Fatalf("%s: %v", path, err)
 	}
 	return answer
+}
+
+// TestAnswersAreTaken ends connections whose other side has stopped to read: 24 of them kept everybody
+// from the ops endpoint for good. Who reads slowly gets all.
+func TestAnswersAreTaken(t *testing.T) {
+	const size = 1 << 20
+	for name, c := range map[string]struct{ taken, want int }{"slowly": {size, size}, "a part": {100 << 10, 100 << 10}, "nothing": {0, 0}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := net.Pipe()
+				defer near.Close()
+				defer far.Close()
+				go func() {
+					for left := c.taken; left > 0; left -= 10 << 10 {
+						time.Sleep(time.Second)
+						io.ReadFull(far, make([]byte, min(left, 10<<10)))
+					}
+				}()
+				n, err := service.Answering(near).Write(make([]byte, size))
+				if n != c.want || errors.Is(err, os.ErrDeadlineExceeded) != (n < size) {
+					t.Errorf("%d bytes were written, %v, want %d", n, err, c.want)
+				}
+			})
+		})
+	}
 }
 
 // Streams of the console take their share of the connections, and no more: who asks for health gets

@@ -3,6 +3,7 @@ package console
 
 import (
 	"context"
+	"crypto/rand"
 	"net/http"
 	"time"
 
@@ -67,6 +68,7 @@ type Standing struct {
 type console struct {
 	bridge  Bridge
 	options Options
+	run     string // of this process: another one counts events anew
 	sampler sampler
 	streams streams
 	tap     tap
@@ -76,7 +78,7 @@ type console struct {
 // site's page sends it; who may send one at all is for the caller to decide. It is safe for
 // concurrent use.
 func Handler(b Bridge, o Options) http.Handler {
-	c := &console{bridge: b, options: o, sampler: sampler{bridge: b, standing: o.Standing}, tap: tap{watch: b.Watch}}
+	c := &console{bridge: b, options: o, run: rand.Text(), sampler: sampler{bridge: b, standing: o.Standing}, tap: tap{watch: b.Watch}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /console/{$}", c.overview)
 	mux.HandleFunc("GET /console/events", c.events)

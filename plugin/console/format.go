@@ -36,7 +36,7 @@ var functions = template.FuncMap{
 }
 
 // shownTopic is how many bytes lists show of a topic; MQTT has topics of up to 64 KiB.
-const shownTopic = 500
+const shownTopic = 200
 
 // brief writes a topic where there are many.
 func brief(topic string) string {

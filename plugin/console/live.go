@@ -29,6 +29,7 @@ const maxNew = 100
 // A Live is one message of a stream.
 type Live struct {
 	State   State                  `json:"state"`
+	Run     string                 `json:"run"`               // of the process that counts the events
 	History []Rates                `json:"history,omitempty"` // of the last minutes, in the first message
 	Events  []commit.NumberedEvent `json:"events,omitempty"`  // those that have come since the message before, the oldest first. Long topics are cut
 	Newest  uint64                 `json:"newest,omitempty"`  // the number of the newest event there is
@@ -42,8 +43,9 @@ type wish struct {
 	filter Filter
 }
 
-// wishOf reads a request for a stream. A browser that has lost one says which event was its last.
-func wishOf(r *http.Request) (x wish, err error) {
+// wishOf reads a request for a stream. A browser that has lost one says which event was its last,
+// and may say of what run that one is.
+func wishOf(r *http.Request, run string) (x wish, err error) {
 	query := r.URL.Query()
 	if x.filter, err = filterOf(query); err != nil {
 		return x, err
@@ -53,13 +55,16 @@ func wishOf(r *http.Request) (x wish, err error) {
 	if x.after, err = strconv.ParseUint(after, 10, 64); err != nil {
 		return x, fmt.Errorf("after is the number of an event, not %q", after)
 	}
+	if query.Has("run") && query.Get("run") != run { // it has another number here, or comes later
+		x.after = 0
+	}
 	return x, nil
 }
 
 // live is a stream of server-sent events: a Live each second, until the browser goes. With ?after= it
 // has the events after the one with that number, those that the Filter of the query chooses.
 func (c *console) live(w http.ResponseWriter, r *http.Request) {
-	x, err := wishOf(r)
+	x, err := wishOf(r, c.run)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -82,7 +87,7 @@ func (c *console) stream(w http.ResponseWriter, r *http.Request, x wish) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	next := time.NewTicker(streamPause)
 	defer next.Stop()
-	message := Live{History: c.sampler.past()}
+	message := Live{Run: c.run, History: c.sampler.past()}
 	for {
 		message.State = c.sampler.state()
 		if x.events {

@@ -127,6 +127,27 @@ func TestLiveGoesOn(t *testing.T) {
 	}
 }
 
+// TestRestarted asks for what comes after an event of a bridge that has been restarted since: the new one
+// counts events anew, and one that has come before the browser was back would be left out.
+func TestRestarted(t *testing.T) {
+	f := newFake(t, messageRule)
+	for range 5 {
+		f.add("a")
+	}
+	h := console.Handler(f, console.Options{})
+	synctest.Test(t, func(t *testing.T) {
+		before := follow(t, console.Handler(f, console.Options{}), "/console/api/live?after=0", time.Second/2)[0]
+		m := follow(t, h, "/console/api/live?after=7&run="+before.Run, time.Second/2)[0]
+		if m.Run == before.Run || len(m.Events) != 5 {
+			t.Errorf("run %q after %q sends %d events, want all 5", m.Run, before.Run, len(m.Events))
+		}
+		if m := follow(t, h, "/console/api/live?after=3&run="+m.Run, time.Second/2)[0]; len(m.Events) != 2 {
+			t.Errorf("the same run sends %d events after number 3, want 2", len(m.Events))
+		}
+		holds(t, ask(h, "GET", "/console/events").Body.String(), `data-run="`+m.Run+`"`)
+	})
+}
+
 // Events are kept whole while a page shows them, and until the next page has come.
 func TestWatching(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -28,6 +28,7 @@ type view struct {
 	Bench    bool   // there is a workbench
 	Graph    bool   // the graphs are bundled
 	Assets   string // the version of the files
+	Run      string // of the process
 	Content  any
 }
 
@@ -46,7 +47,7 @@ func (c *console) links() []link {
 // show writes the page of that name.
 func (c *console) show(w http.ResponseWriter, r *http.Request, name, title string, s State, content any) {
 	var b bytes.Buffer // so that a mistake in a template shows no half page
-	v := view{Page: name, Title: title, Pages: c.links(), Bench: c.options.Bench != nil, State: s, Payloads: c.payloads(), Graph: graphs, Assets: assets, Content: content}
+	v := view{Page: name, Title: title, Pages: c.links(), Bench: c.options.Bench != nil, State: s, Payloads: c.payloads(), Graph: graphs, Assets: assets, Run: c.run, Content: content}
 	if c.options.User != nil {
 		v.User = c.options.User(r)
 	}

@@ -12,6 +12,7 @@ const glance = new Intl.DateTimeFormat('en-GB', { timeZone: 'UTC', hour: '2-digi
 let paused = false;
 let held = []; // what has come since the pause
 let skipped = 0;
+let lost = false; // the events of another run of the bridge
 
 function element(name, text, attributes = {}) {
   const e = document.createElement(name);
@@ -57,6 +58,7 @@ function add(events) {
 function tell() {
   const parts = [];
   if (paused) parts.push(`Paused: ${count(held.length)}${held.length >= most ? ' or more' : ''} new.`);
+  if (lost) parts.push('The bridge was restarted: what came before cannot be followed any more.');
   if (skipped) parts.push(`${count(skipped)} were not looked at: they came too fast. A filter finds what you look for.`);
   const text = parts.join(' ');
   if (told.textContent !== text) told.textContent = text;
@@ -72,7 +74,11 @@ function take({ events = [], newest: n, skipped: s = 0 }) {
 
 const newest = () => document.getElementById('found').dataset.newest;
 let last = newest(); // the number of the newest event that was heard of
-const begin = live(() => query({ after: last }), take);
+const begin = live(() => query({ after: last }), take, () => {
+  add(held);
+  [last, held, lost] = [0, [], true];
+  for (const link of document.querySelectorAll('#list a')) link.replaceWith(...link.childNodes); // its number is another event's now
+});
 
 pause.hidden = false;
 pause.addEventListener('click', () => {
@@ -89,7 +95,7 @@ pause.addEventListener('click', () => {
 async function choose() {
   const address = `events?${query()}`;
   history.replaceState(null, '', address);
-  [skipped, held] = [0, []];
+  [skipped, held, lost] = [0, [], false];
   await swap(address, '#found, #list-title, #show-all');
   tell();
   if (document.querySelector('#found [role=alert]')) return;
@@ -110,7 +116,12 @@ document.addEventListener('click', async (e) => {
   history.replaceState(null, '', link.href);
   for (const tr of document.querySelectorAll('#list [aria-current]')) tr.removeAttribute('aria-current');
   link.closest('tr').setAttribute('aria-current', 'true');
-  await swap(link.href, '#event, #publish');
+  try {
+    await swap(link.href, '#event, #publish');
+  } catch {
+    told.textContent = 'The event is not shown: the bridge does not answer. Choose it again.';
+    return;
+  }
   const shown = document.getElementById('event');
   shown.focus({ preventScroll: true });
   if (matchMedia('(max-width: 1100px)').matches) shown.scrollIntoView();

@@ -359,4 +359,6 @@ if (file) {
 } else {
   tellChecked('None of the files can be shown. See the list of them for the reasons.');
 }
-live(() => `after=${find('picks').querySelector('option')?.value ?? 0}`, takeEvents);
+live(() => `after=${find('picks').querySelector('option')?.value ?? 0}`, takeEvents, () => {
+  for (const option of find('pick').querySelectorAll('optgroup option')) option.remove(); // their numbers are other events' now
+});

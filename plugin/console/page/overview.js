@@ -29,7 +29,8 @@ let asked = 0;
 async function renew(state) {
   const { ready, reasons, troubles, warnings, config, rules, dead_letters: letters, replica } = state;
   const now = JSON.stringify([ready, reasons, troubles, warnings, config, rules, letters.published, replica?.leader, replica?.replicas?.length]);
-  const changed = known !== undefined && now !== known;
+  known ??= now; // as on the page, or nearly so
+  const changed = now !== known;
   if (!changed && Date.now() < asked + rarely) return;
   if (Date.now() < asked + 1000) return;
   [known, asked] = [now, Date.now()];

@@ -12,7 +12,6 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
-	"path"
 	"strings"
 	"time"
 
@@ -132,7 +131,7 @@ const inboxIndex = "index.html"
 // plain page in its place.
 func (p *page) inbox(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
-	content, err := fs.ReadFile(p.files, path.Join("page/inbox", cmp.Or(name, inboxIndex)))
+	content, err := fs.ReadFile(p.files, "page/inbox/"+cmp.Or(name, inboxIndex)) // which takes no ..
 	switch {
 	case err != nil && name == "":
 		p.static("plain.html")(w, r)

@@ -126,7 +126,7 @@ func TestPagesAreCompleteAndClosed(t *testing.T) {
 	if files != 10 {
 		t.Errorf("the pages name %d files, want 10", files)
 	}
-	for _, path := range []string{"/index.html", "/plain.html", "/page/", "/nothing", "/inbox/nothing", "/inbox/.gitignore", "/inbox/../shell.js"} {
+	for _, path := range []string{"/index.html", "/plain.html", "/page/", "/nothing", "/inbox/nothing", "/inbox/.gitignore", "/inbox/../shell.js", "/inbox/%2e%2e/shell.js"} {
 		if response, _ := ask(t, h, http.MethodGet, path, ""); response.StatusCode < 300 {
 			t.Errorf("GET %s: %s, want none", path, response.Status)
 		}

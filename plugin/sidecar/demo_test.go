@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -279,27 +280,28 @@ func buildWithoutBundles(t *testing.T) string {
 
 // The story waits for somebody to see it.
 func TestDemoTellsWhenSomebodyIsThere(t *testing.T) {
-	for name, come := range map[string]func(clients *int, opened chan struct{}){
-		"a page":         func(_ *int, opened chan struct{}) { close(opened) },
-		"another client": func(clients *int, _ chan struct{}) { *clients = 1 },
+	for name, come := range map[string]func(clients *atomic.Int64, opened chan struct{}){
+		"a page":         func(_ *atomic.Int64, opened chan struct{}) { close(opened) },
+		"another client": func(clients *atomic.Int64, _ chan struct{}) { clients.Store(1) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
-				clients, opened, published := 0, make(chan struct{}), 0
+				var clients, published atomic.Int64
+				opened := make(chan struct{})
 				ended := make(chan error, 1)
 				go func() {
-					ended <- tell(ctx, func() int { return clients }, opened, func(string, []byte) error { published++; return nil })
+					ended <- tell(ctx, func() int { return int(clients.Load()) }, opened, func(string, []byte) error { published.Add(1); return nil })
 				}()
 				time.Sleep(time.Minute)
 				synctest.Wait()
-				if published > 0 {
-					t.Errorf("%d events before anybody was there", published)
+				if n := published.Load(); n > 0 {
+					t.Errorf("%d events before anybody was there", n)
 				}
 				come(&clients, opened)
 				time.Sleep(time.Second)
 				synctest.Wait()
-				if published == 0 {
+				if published.Load() == 0 {
 					t.Error("no event within a second")
 				}
 				cancel()

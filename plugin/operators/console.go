@@ -29,7 +29,7 @@ func (g *Guard) Console(next http.Handler) http.Handler {
 		case policy.NoConsole:
 			http.Error(w, "the console is off: ops.console is false", http.StatusNotFound)
 		case foreign(r):
-			http.Error(w, "a page of another site has asked for this", http.StatusForbidden)
+			refuseForeign(w)
 		case policy.demands():
 			g.console(w, r, next)
 		case !g.options.Loopback || !local(r):
@@ -40,6 +40,22 @@ func (g *Guard) Console(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 		}
 	}))
+}
+
+// Own answers by next, where no Guard stands, what people and pages of this site ask for, and refuses what
+// the page of another site does by more than a link.
+func Own(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if foreign(r) {
+			refuseForeign(w)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func refuseForeign(w http.ResponseWriter) {
+	http.Error(w, "a page of another site has asked for this", http.StatusForbidden)
 }
 
 // foreign reports whether the page of another site makes the request, by more than a link: a

@@ -34,7 +34,7 @@ func (s *Service) pages() (pages http.Handler, complete func()) {
 	return ops.Named(mux, own), func() {
 		mux.Handle("/", s.options.Pages(s.bridge))
 		if s.options.Publish != nil {
-			mux.Handle("/console/", s.console())
+			mux.Handle("/console/", operators.Own(s.console()))
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // Beside the pages, the console is only where events may be sent, and nowhere under a name that a
-// stranger may have lead here.
+// stranger may have lead here, or for another site's page, which could use up its streams.
 func TestConsoleBesidePages(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -34,15 +34,19 @@ func TestConsoleBesidePages(t *testing.T) {
 	for name, test := range map[string]struct {
 		publish      func(string, []byte) error
 		host, path   string
+		site         string // Sec-Fetch-Site of what a page loads
 		status       int
 		framed, body string
 	}{
-		"the console":             {broker.Publish, "", "/console/", 200, "'self'", "<h1>Overview</h1>"},
-		"the page":                {broker.Publish, "", "/", 200, "", "the page"},
-		"a name of this machine":  {broker.Publish, "demo.localhost", "/console/", 200, "'self'", ""},
-		"a stranger's name":       {broker.Publish, "evil.example", "/console/", 421, "", "does not answer to that host name"},
-		"a stranger's name, page": {broker.Publish, "evil.example", "/", 421, "", "does not answer to that host name"},
-		"without events to send":  {nil, "", "/console/", 200, "", "the page"},
+		"the console":             {broker.Publish, "", "/console/", "", 200, "'self'", "<h1>Overview</h1>"},
+		"the page":                {broker.Publish, "", "/", "", 200, "", "the page"},
+		"a name of this machine":  {broker.Publish, "demo.localhost", "/console/", "", 200, "'self'", ""},
+		"a stranger's name":       {broker.Publish, "evil.example", "/console/", "", 421, "", "does not answer to that host name"},
+		"a stranger's name, page": {broker.Publish, "evil.example", "/", "", 421, "", "does not answer to that host name"},
+		"without events to send":  {nil, "", "/console/", "", 200, "", "the page"},
+		"its own page":            {broker.Publish, "", "/console/events", "same-origin", 200, "'self'", "<h1>Events</h1>"},
+		"another site's page":     {broker.Publish, "", "/console/page/icon.svg", "cross-site", 403, "", "a page of another site"},
+		"a page at another port":  {broker.Publish, "", "/console/page/icon.svg", "same-site", 403, "", "a page of another site"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := load(t, "", "BRIDGE_BROKER_URL=mqtt://"+broker.Addr().String())
@@ -67,6 +71,9 @@ func TestConsoleBesidePages(t *testing.T) {
 				t.Fatal(err)
 			}
 			request.Host = test.host
+			if test.site != "" {
+				request.Header.Set("Sec-Fetch-Site", test.site)
+			}
 			client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 			response, err := client.Do(request)
 			if err != nil {

@@ -211,7 +211,7 @@ func (r *Result) makeRoom() {
 
 // Map runs the event through every rule. It is safe for concurrent use and does not panic.
 func (m *Mapper) Map(e Event) Result {
-	return m.run(&e, nil)
+	return m.run(&e, nil, nil)
 }
 
 // A RuleInfo describes a rule for logs and status.
@@ -253,8 +253,9 @@ func (m *Mapper) own(name string) bool {
 	return strings.HasPrefix(name, m.base) && (len(name) == len(m.base) || name[len(m.base)] == '/')
 }
 
-// run runs the event through the rules. A trace gets what they did.
-func (m *Mapper) run(e *Event, trace *[]RuleTrace) (r Result) {
+// run runs the event through the rules, until stop, unless it is nil, says so before one that matches.
+// A trace gets what they did.
+func (m *Mapper) run(e *Event, trace *[]RuleTrace, stop func(next string) bool) (r Result) {
 	if m.own(e.Topic) {
 		return r
 	}
@@ -267,6 +268,9 @@ func (m *Mapper) run(e *Event, trace *[]RuleTrace) (r Result) {
 		t := m.topics[i]
 		if t.rule == last {
 			continue // another of its topics has matched
+		}
+		if stop != nil && stop(m.rules[t.rule].name) {
+			break
 		}
 		noteUnmatched(trace, m.rules[last+1:t.rule])
 		last = t.rule

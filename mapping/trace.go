@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"strconv"
@@ -45,8 +46,27 @@ type FieldTrace struct {
 // nothing is sent, so that no timestamp is used up.
 func (m *Mapper) Explain(e Event) Trace {
 	t := Trace{Event: e}
-	t.Result = m.run(&e, &t.Rules)
+	t.Result = m.run(&e, &t.Rules, nil)
 	return t
+}
+
+// ExplainContext is Explain, and begins with no further rule when ctx is done. Then its error tells
+// which rule was the last, and wraps why ctx is done.
+func (m *Mapper) ExplainContext(ctx context.Context, e Event) (Trace, error) {
+	t, last, stopped := Trace{Event: e}, "", false
+	t.Result = m.run(&e, &t.Rules, func(next string) bool {
+		if stopped = ctx.Err() != nil; !stopped {
+			last = next
+		}
+		return stopped
+	})
+	switch {
+	case !stopped:
+		return t, nil
+	case last == "":
+		return Trace{}, fmt.Errorf("stopped before the first rule: %w", context.Cause(ctx))
+	}
+	return Trace{}, fmt.Errorf("stopped after rule %q: %w", last, context.Cause(ctx))
 }
 
 // noteUnmatched adds to the trace, where there is one, that the topic matches none of the rules,

@@ -2,7 +2,9 @@ package mapping_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mqtt-stomp-bridge/mapping"
+	"mqtt-stomp-bridge/mapping/memory"
 )
 
 // events reads a file of events, one JSON object a line.
@@ -57,5 +60,37 @@ func TestExplain(t *testing.T) {
 			}
 			golden(t, stem+".txt", got.String())
 		})
+	}
+}
+
+// A stopping state ends the time of an event when a rule looks something up.
+type stopping struct {
+	mapping.State
+	stop context.CancelCauseFunc
+}
+
+func (s stopping) Recall(string, string) (string, bool) {
+	s.stop(errStopped)
+	return "", false
+}
+
+var errStopped = errors.New("the time is up")
+
+// TestExplainContext stops between rules, and tells which was the last: hundreds that are expensive
+// could not be stopped.
+func TestExplainContext(t *testing.T) {
+	m := mapper(t, silent("seen: {for: 1h}",
+		"topic: t\nwhen: payload.a == 1\nremember: {seen: {key: ='a', value: =1}}",
+		"topic: t\nremember: {seen: {key: ='b', value: =1}}",
+		"topic: u\nremember: {seen: {key: ='c', value: =1}}",
+		"topic: t\nremember: {seen: {key: ='d', value: =1}}"))
+	ctx, stop := context.WithCancelCause(t.Context())
+	defer stop(nil)
+	e := event("t", "{}")
+	e.State = stopping{memory.New().Begin(received), stop}
+	for _, want := range []string{`stopped after rule "r1": the time is up`, "stopped before the first rule: the time is up"} {
+		if _, err := m.ExplainContext(ctx, e); !errors.Is(err, errStopped) || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
 	}
 }

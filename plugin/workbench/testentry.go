@@ -2,6 +2,7 @@ package workbench
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"maps"
@@ -24,8 +25,11 @@ const testFile = "the test of this event"
 
 // test returns an entry of tests that expects of the event what came of it, or a note why there is
 // none. It has been run: an entry that does not pass is not returned.
-func (s Source) test(files []File, e mapping.Event, t mapping.Trace, recalled []RecalledKey) (entry, note string) {
+func (s Source) test(ctx context.Context, files []File, e mapping.Event, t mapping.Trace, recalled []RecalledKey) (entry, note string) {
 	for _, payload := range payloads(e.Payload) {
+		if ctx.Err() != nil {
+			return "", "no test was made, since that takes too long"
+		}
 		entry := testOf(e, payload, t.Result, recalled)
 		if s.passes(files, entry) {
 			return entry, ""

@@ -2,6 +2,8 @@ package workbench
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"mqtt-stomp-bridge/mapping"
 	"mqtt-stomp-bridge/mapping/memory"
@@ -33,7 +35,11 @@ type Tried struct {
 	TestNote string `json:"test_note,omitempty"` // why there is none
 }
 
-// Try tries the event. An error tells that there is no such file, or what the event lacks.
+// tryTime bounds what the rules take for one event: each may work for long, and there may be many.
+const tryTime = 5 * time.Second
+
+// Try tries the event until ctx is done. An error tells that there is no such file, what the event
+// lacks, or which rule was the last when the time was up.
 func (s Source) Try(ctx context.Context, a Attempt, around Around) (Tried, error) {
 	e, err := a.Event.event()
 	if err != nil {
@@ -51,20 +57,29 @@ func (s Source) Try(ctx context.Context, a Attempt, around Around) (Tried, error
 		s.runTests(ctx, edited, &t.Checked)
 	}
 	state := newRecaller(around.Memory)
-	trace := explain(edited.Mapper, e, state)
+	ctx, cancel := context.WithTimeoutCause(ctx, tryTime, fmt.Errorf("the rules take more than %s for this event", tryTime))
+	defer cancel()
+	trace, err := explain(ctx, edited.Mapper, e, state)
+	if err != nil {
+		return Tried{}, fmt.Errorf("trying the event: %w", err)
+	}
 	traced := TracedOf(trace)
 	t.Trace, t.Rules, t.Recalled = &traced, len(edited.Mapper.Rules()), state.recalled
 	if around.Rules != nil {
-		now := TracedOf(explain(around.Rules, e, newRecaller(around.Memory)))
+		trace, err := explain(ctx, around.Rules, e, newRecaller(around.Memory))
+		if err != nil {
+			return Tried{}, fmt.Errorf("trying the event on the rules in force: %w", err)
+		}
+		now := TracedOf(trace)
 		t.InForce, t.Compared = &now, compare(now.Outputs, traced.Outputs)
 	}
 	if a.Test {
-		t.Test, t.TestNote = s.test(a.Files, e, trace, state.recalled)
+		t.Test, t.TestNote = s.test(ctx, a.Files, e, trace, state.recalled)
 	}
 	return t, nil
 }
 
-func explain(m *mapping.Mapper, e mapping.Event, state mapping.State) mapping.Trace {
+func explain(ctx context.Context, m *mapping.Mapper, e mapping.Event, state mapping.State) (mapping.Trace, error) {
 	e.State = state
-	return m.Explain(e)
+	return m.ExplainContext(ctx, e)
 }

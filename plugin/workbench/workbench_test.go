@@ -3,6 +3,7 @@ package workbench_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -243,6 +244,18 @@ func TestTry(t *testing.T) {
 	tried, err = s.Try(t.Context(), workbench.Attempt{Files: files, Event: event, Tests: true}, workbench.Around{})
 	if err != nil || tried.Tests != 1 || tried.Rules != 3 || !strings.Contains(string(tried.Trace.Outputs[1].Body), `"unread_message_count":1`) || tried.InForce != nil || tried.Test != "" {
 		t.Errorf("with an empty memory: %+v, %v", tried, err)
+	}
+}
+
+// TestTryStops runs no rule any more for somebody who has gone.
+func TestTryStops(t *testing.T) {
+	s := source(t, map[string]string{"config.yaml": rules})
+	text := "Ada"
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	_, err := s.Try(ctx, workbench.Attempt{Event: workbench.Event{Topic: "raw/1", Text: &text}}, workbench.Around{})
+	if !errors.Is(err, context.Canceled) || !strings.HasPrefix(err.Error(), "trying the event: stopped before the first rule") {
+		t.Errorf("got %v", err)
 	}
 }
 

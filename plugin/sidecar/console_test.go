@@ -65,6 +65,9 @@ func TestConsoleEvents(t *testing.T) {
 		t.Errorf("a payload has become elements of the page: %q", images)
 	}
 	tab.everyLook("console-event")
+	tab.do(order{"back": true})
+	tab.await("#event", "Choose an event by its time")
+	tab.await("#list tr:not([aria-current])", message)
 
 	tab.do(order{"fill": [2]string{"Topic filter", "app/+/unread"}})
 	tab.do(order{"press": "Filter"})

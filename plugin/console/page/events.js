@@ -95,6 +95,7 @@ pause.addEventListener('click', () => {
 async function choose() {
   const address = `events?${query()}`;
   history.replaceState(null, '', address);
+  shown = location.search;
   [skipped, held, lost] = [0, [], false];
   await swap(address, '#found, #list-title, #show-all');
   tell();
@@ -108,23 +109,49 @@ filter.addEventListener('submit', (e) => {
 });
 for (const name of ['outcome', 'rule']) filter.elements[name].addEventListener('change', choose);
 
-// An event that is chosen is shown beside the list, which goes on.
+// An event that is chosen is shown beside the list, which goes on; back leads to what was shown before.
+let shown = location.search;
+
+async function follow() {
+  shown = location.search;
+  const number = new URLSearchParams(shown).get('number');
+  for (const link of document.querySelectorAll('#list a')) {
+    const row = link.closest('tr');
+    if (number && new URL(link.href).searchParams.get('number') === number) row.setAttribute('aria-current', 'true');
+    else row.removeAttribute('aria-current');
+  }
+  try {
+    await swap(location.href, '#event, #publish');
+    return true;
+  } catch {
+    told.textContent = 'The event is not shown: the bridge does not answer. Choose it again.';
+    return false;
+  }
+}
+
 document.addEventListener('click', async (e) => {
   const link = e.target.closest?.('#list a');
   if (!link || e.ctrlKey || e.metaKey || e.shiftKey) return;
   e.preventDefault();
-  history.replaceState(null, '', link.href);
-  for (const tr of document.querySelectorAll('#list [aria-current]')) tr.removeAttribute('aria-current');
-  link.closest('tr').setAttribute('aria-current', 'true');
-  try {
-    await swap(link.href, '#event, #publish');
-  } catch {
-    told.textContent = 'The event is not shown: the bridge does not answer. Choose it again.';
+  if (link.href !== location.href) history.pushState(null, '', link.href);
+  if (!await follow()) return;
+  const event = document.getElementById('event');
+  event.focus({ preventScroll: true });
+  if (matchMedia('(max-width: 1100px)').matches) event.scrollIntoView();
+});
+
+addEventListener('popstate', () => {
+  if (location.search === shown) return; // only another place of the page
+  const [before, now] = [new URLSearchParams(shown), new URLSearchParams(location.search)];
+  if (names.some((name) => (before.get(name) ?? '') !== (now.get(name) ?? ''))) {
+    location.reload(); // another list
     return;
   }
-  const shown = document.getElementById('event');
-  shown.focus({ preventScroll: true });
-  if (matchMedia('(max-width: 1100px)').matches) shown.scrollIntoView();
+  // Who is in the event would keep it.
+  document.activeElement?.blur();
+  getSelection().removeAllRanges();
+  document.querySelector('#list [aria-current] a')?.focus({ preventScroll: true });
+  follow();
 });
 
 // An event is sent without leaving the page.

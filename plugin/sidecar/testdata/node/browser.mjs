@@ -1,6 +1,7 @@
 // A tab of Chromium that does what its standard input says: a JSON object a line, one answer a line.
 //   {"width": 1280}                  sets the window's size; beside any other order too
 //   {"open": URL}                    opens a page
+//   {"back": true}                   goes back
 //   {"fill": [LABEL, TEXT]}          fills a field
 //   {"press": NAME}                  presses a button
 //   {"click": SELECTOR}              clicks the first element that matches
@@ -44,6 +45,7 @@ async function obey(c) {
   if (c.width) await page.setViewportSize({ width: c.width, height: 800 });
   if (c.withhold) await page.route(c.withhold, (r) => r.fulfill({ status: 404 }));
   if (c.open) await page.goto(c.open);
+  if (c.back) await page.goBack();
   if (c.fill) await where.getByLabel(c.fill[0], { exact: true }).fill(c.fill[1]);
   if (c.press) await where.getByRole('button', { name: c.press }).first().click();
   if (c.click) await where.locator(c.click).first().click();

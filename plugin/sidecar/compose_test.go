@@ -168,10 +168,10 @@ func TestCompose(t *testing.T) {
 	_, section, _ := strings.Cut(string(page), "\n## With compose\n")
 	section, _, _ = strings.Cut(section, "\n## ")
 	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(section, -1)
-	if len(blocks) != 5 {
-		t.Fatalf("the page has %d blocks of commands, want start, listen, event, doctor, reload of the broker", len(blocks))
+	if len(blocks) != 6 {
+		t.Fatalf("the page has %d blocks of commands, want start, listen, event, doctor, reload of the broker, login for the console", len(blocks))
 	}
-	start, listen, event, doctor, reload := blocks[0][1], blocks[1][1], blocks[2][1], blocks[3][1], blocks[4][1]
+	start, listen, event, doctor, reload, login := blocks[0][1], blocks[1][1], blocks[2][1], blocks[3][1], blocks[4][1], blocks[5][1]
 	p := newProject(t)
 	p.run(start)
 	if out := p.run("docker compose ps"); strings.Count(out, "(healthy)") != 2 {
@@ -186,6 +186,7 @@ func TestCompose(t *testing.T) {
 		t.Errorf("the doctor says:\n%s", out)
 	}
 	p.run(reload)
+	p.console(login)
 
 	p.write("bridge/new", strings.Replace(p.read("bridge/config.yaml"), "queue: /queue/message", "queue: /queue/massage", 1))
 	p.run("mv bridge/new bridge/config.yaml")
@@ -203,4 +204,35 @@ func TestCompose(t *testing.T) {
 		_, err := healthcheck()
 		return err == nil
 	})
+}
+
+// console does what the page says of the console, and expects that it lets in whoever has the
+// password, and nobody else.
+func (p project) console(login string) {
+	p.t.Helper()
+	p.run(strings.NewReplacer("run --rm -it ", "run --rm ", "mosquitto_passwd -c /work/operators ada", "mosquitto_passwd -b -c /work/operators ada secret").Replace(login))
+	addr := mosquittotest.FreeAddr(p.t)
+	compose := p.read("compose.yaml")
+	for was, is := range map[string]string{
+		`"] # for the console, add "127.0.0.1:9464:9464"`: `", "` + addr + `:9464"]`,
+		"# BRIDGE_OPS_L": "BRIDGE_OPS_L",
+	} {
+		if !strings.Contains(compose, was) {
+			p.t.Fatalf("compose.yaml does not have %s", was)
+		}
+		compose = strings.ReplaceAll(compose, was, is)
+	}
+	p.write("compose.yaml", compose)
+	p.run("docker compose up -d --wait")
+	status := func(credentials string) string {
+		return p.run("curl -s -o page -w '%{http_code}' " + credentials + " http://" + addr + "/console/")
+	}
+	if got := status("-u ada:secret"); got != "200" || !strings.Contains(p.read("page"), "The way of events") {
+		p.t.Errorf("the console answers %s to its operator:\n%s", got, p.read("page"))
+	}
+	for _, credentials := range []string{"", "-u ada:wrong"} {
+		if got := status(credentials); got != "401" {
+			p.t.Errorf("the console answers %s to a request with %q", got, credentials)
+		}
+	}
 }
